@@ -1,0 +1,72 @@
+package driver
+
+import "net/netip"
+
+// Observer counts what happens to sessions and messages. Its methods are
+// called on event loops: they must not block, lock or allocate. All labels
+// are bounded: they come from the reply catalogue or from constants.
+type Observer interface {
+	// SessionOpened is called once for each session that got a 220 greeting.
+	SessionOpened()
+	// SessionRefused is called once for each connection answered 421 in place
+	// of the greeting.
+	SessionRefused(cause string)
+	// SessionClosed is called once for each opened session. end is one of
+	// quit, client, timeout, refused, drained, error.
+	SessionClosed(seconds float64, end string)
+	// Reply is called for each reply that was given.
+	Reply(code int, cause string)
+	// MessageDone is called once for each message whose DATA was granted a
+	// 354, with the octets received. result is accepted or the cause of the
+	// refusal; seconds run from the final dot to the answer, negative when no
+	// final dot was seen.
+	MessageDone(result string, octets int64, seconds float64)
+	// StepDone is called when the object store or the event log answered;
+	// step is store or publish, result is ok or a kind of failure.
+	StepDone(step, result string, seconds float64)
+	// LateResult is called when the store or the log answered after the
+	// sender had its 451 or was gone. A late publish is an expected duplicate,
+	// a late store an object without an event.
+	LateResult(step, result string)
+	// CreditWaited is called when a message that had to wait for body memory
+	// got it or did not; result is granted, refused or gone.
+	CreditWaited(result string, seconds float64)
+	// LoopDelay is called at each tick of each loop with the time between the
+	// tick's request and its execution.
+	LoopDelay(seconds float64)
+	// Panicked is called when a handler panicked and its session was ended.
+	Panicked(where string)
+}
+
+// Journal writes the log lines of the mail path. Its methods are called on
+// event loops: they must not block; a line that finds no room is dropped and
+// counted. A *Refusal or *Acceptance is valid during the call only.
+type Journal interface {
+	Refused(r *Refusal)
+	Accepted(a *Acceptance)
+	Panicked(where string, reason any, stack []byte)
+}
+
+// Refusal is one reply of 4xx or 5xx.
+type Refusal struct {
+	Client   netip.AddrPort
+	Helo     string
+	MailFrom []byte // empty before MAIL and for the null reverse path
+	Verb     string // the command refused, or a phase: greeting, body, result
+	Message  string // message id, empty before DATA
+	Code     int
+	Enhanced string
+	Cause    string
+	Err      error // what lies behind it; never shown to the client
+}
+
+// Acceptance is one message answered 250.
+type Acceptance struct {
+	Client     netip.AddrPort
+	Helo       string
+	MailFrom   []byte
+	Recipients int
+	Message    string
+	Octets     int64
+	Seconds    float64 // from the final dot to the answer
+}

@@ -1,0 +1,20 @@
+package pipeline
+
+import "crypto/sha256"
+
+// Blob says where a stored message is: length octets at offset of the object
+// key in bucket. Added of these octets, at the start, were written by Sluice;
+// CRC32C covers all of them (Castagnoli, RFC 3720 §B.4).
+type Blob struct {
+	Store  string // dir, s3, discard
+	Bucket string // the bucket; for dir the folder's name
+	Key    string
+	Offset int64
+	Length int64
+	Added  int64
+	CRC32C uint32
+}
+
+// Digest is the SHA-256 of a message below what Sluice added, that is, of the
+// bytes as received after dot-unstuffing.
+type Digest [sha256.Size]byte

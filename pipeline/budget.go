@@ -1,0 +1,45 @@
+package pipeline
+
+import "sync/atomic"
+
+// Budget bounds the octets of body slabs in the whole process. It is safe for
+// concurrent use and never blocks. What is taken is called credit.
+type Budget struct {
+	limit   int64
+	used    atomic.Int64
+	waiters atomic.Int64
+	nudge   func() // tells the CreditQueue that credit came back; set once by it
+}
+
+// NewBudget makes a budget of limit octets.
+func NewBudget(limit int64) *Budget { return &Budget{limit: limit} }
+
+// Limit gives the budget in octets.
+func (b *Budget) Limit() int64 { return b.limit }
+
+// Used gives the octets taken now.
+func (b *Budget) Used() int64 { return b.used.Load() }
+
+// Waiters gives the number of messages that wait for credit.
+func (b *Budget) Waiters() int64 { return b.waiters.Load() }
+
+// TryTake takes n octets if they are there.
+func (b *Budget) TryTake(n int64) bool {
+	for {
+		used := b.used.Load()
+		if used+n > b.limit {
+			return false
+		}
+		if b.used.CompareAndSwap(used, used+n) {
+			return true
+		}
+	}
+}
+
+// Give returns n octets.
+func (b *Budget) Give(n int64) {
+	b.used.Add(-n)
+	if b.waiters.Load() > 0 && b.nudge != nil {
+		b.nudge()
+	}
+}

@@ -1,0 +1,47 @@
+package pipeline
+
+import "sluice/codec"
+
+// Envelope is what MAIL and RCPT said (RFC 5321 §2.3.1). Its addresses stand
+// in one buffer that is kept from message to message, so adding one allocates
+// nothing on the steady path.
+type Envelope struct {
+	Body         codec.BodyType // BODY= of MAIL (RFC 6152)
+	SizeDeclared int64          // SIZE= of MAIL in octets (RFC 1870), -1 when not given
+
+	text []byte   // the reverse path, then each recipient, end to end
+	ends []uint32 // ends[0]: end of the reverse path; ends[i]: end of recipient i-1
+}
+
+// Reset forgets everything but the buffers.
+func (e *Envelope) Reset() {
+	e.Body, e.SizeDeclared = codec.BodyUnspecified, -1
+	e.text, e.ends = e.text[:0], e.ends[:0]
+}
+
+// SetReversePath begins the envelope with the address of MAIL FROM, without
+// brackets; empty for the null reverse path.
+func (e *Envelope) SetReversePath(address []byte) {
+	e.text = append(e.text[:0], address...)
+	e.ends = append(e.ends[:0], uint32(len(e.text)))
+}
+
+// AddRecipient adds the address of a RCPT TO, without brackets.
+func (e *Envelope) AddRecipient(address []byte) {
+	e.text = append(e.text, address...)
+	e.ends = append(e.ends, uint32(len(e.text)))
+}
+
+// ReversePath gives the address of MAIL FROM, empty for the null reverse path.
+func (e *Envelope) ReversePath() []byte {
+	if len(e.ends) == 0 {
+		return nil
+	}
+	return e.text[:e.ends[0]]
+}
+
+// Recipients gives the number of recipients accepted.
+func (e *Envelope) Recipients() int { return max(len(e.ends)-1, 0) }
+
+// Recipient gives the i-th recipient's address, from 0.
+func (e *Envelope) Recipient(i int) []byte { return e.text[e.ends[i]:e.ends[i+1]] }

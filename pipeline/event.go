@@ -1,0 +1,157 @@
+package pipeline
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
+	"strconv"
+	"time"
+	"unicode/utf8"
+)
+
+// The envelope event: a CloudEvents 1.0 event in Kafka's binary mode. Its JSON
+// value is a contract with other teams, described by event.schema.json beside
+// this file: fields may be added, never changed.
+const (
+	// EventType is the CloudEvents type.
+	EventType = "sluice.mail.received.v1"
+	// EventContentType is the media type of the value.
+	EventContentType = "application/json"
+)
+
+// EventHeader is one header of the event's Kafka record.
+type EventHeader struct {
+	Key   string
+	Value []byte
+}
+
+// AppendEventHeaders adds the CloudEvents attributes of a message's event, as the
+// Kafka protocol binding names them in binary mode (CloudEvents 1.0 §3.2).
+func AppendEventHeaders(dst []EventHeader, m *Message) []EventHeader {
+	return append(dst,
+		EventHeader{"ce_specversion", []byte("1.0")},
+		EventHeader{"ce_type", []byte(EventType)},
+		EventHeader{"ce_source", []byte("//" + m.Gateway + "/sluice")},
+		EventHeader{"ce_id", m.ID.Append(nil)},
+		EventHeader{"ce_time", appendTime(nil, m.ReceivedAt)},
+		EventHeader{"content-type", []byte(EventContentType)},
+	)
+}
+
+func appendTime(dst []byte, t time.Time) []byte {
+	return t.UTC().AppendFormat(dst, "2006-01-02T15:04:05.000Z")
+}
+
+// AppendEvent writes the event's JSON value onto dst.
+func AppendEvent(dst []byte, m *Message) []byte {
+	dst = append(dst, `{"id":"`...)
+	dst = m.ID.Append(dst)
+	dst = append(dst, `","received_at":"`...)
+	dst = appendTime(dst, m.ReceivedAt)
+	dst = append(dst, `","gateway":`...)
+	dst = appendString(dst, m.Gateway)
+	dst = appendClient(dst, &m.Client)
+	dst = appendEnvelope(dst, &m.Envelope)
+	dst = appendMessage(dst, m)
+	dst = appendBlob(dst, &m.Blob)
+	return append(dst, '}')
+}
+
+func appendClient(dst []byte, c *Client) []byte {
+	dst = append(dst, `,"client":{"address":"`...)
+	dst = c.Address.Addr().Unmap().AppendTo(dst)
+	dst = append(dst, `","port":`...)
+	dst = strconv.AppendUint(dst, uint64(c.Address.Port()), 10)
+	dst = append(dst, `,"helo":`...)
+	dst = appendString(dst, c.Helo)
+	dst = append(dst, `,"protocol":`...)
+	dst = appendString(dst, c.Protocol)
+	return append(dst, `,"tls":null,"auth":null}`...)
+}
+
+func appendEnvelope(dst []byte, e *Envelope) []byte {
+	dst = append(dst, `,"envelope":{"mail_from":`...)
+	dst = appendString(dst, e.ReversePath())
+	dst = append(dst, `,"rcpt_to":[`...)
+	for i := range e.Recipients() {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(dst, `{"address":`...)
+		dst = appendString(dst, e.Recipient(i))
+		dst = append(dst, '}')
+	}
+	dst = append(dst, `],"body":`...)
+	body := e.Body.String()
+	if body == "" {
+		body = "7BIT" // the default of MAIL without BODY (RFC 6152 §2)
+	}
+	dst = appendString(dst, body)
+	dst = append(dst, `,"smtputf8":false,"size_declared":`...)
+	dst = strconv.AppendInt(dst, max(e.SizeDeclared, 0), 10)
+	return append(dst, '}')
+}
+
+func appendMessage(dst []byte, m *Message) []byte {
+	dst = append(dst, `,"message":{"size":`...)
+	dst = strconv.AppendInt(dst, m.Blob.Length-m.Blob.Added, 10)
+	dst = append(dst, `,"sha256":"`...)
+	dst = hex.AppendEncode(dst, m.Digest[:])
+	dst = append(dst, `","message_id":`...)
+	dst = appendString(dst, m.Summary.MessageID)
+	dst = append(dst, `,"eight_bit":`...)
+	dst = strconv.AppendBool(dst, m.Report.EightBit)
+	dst = append(dst, `,"bare_cr":`...)
+	dst = strconv.AppendBool(dst, m.Report.BareCR)
+	dst = append(dst, `,"bare_lf":`...)
+	dst = strconv.AppendBool(dst, m.Report.BareLF)
+	dst = append(dst, `,"nul":`...)
+	dst = strconv.AppendBool(dst, m.Report.NUL)
+	dst = append(dst, `,"longest_line":`...)
+	dst = strconv.AppendInt(dst, int64(m.Report.LongestLine), 10)
+	return append(dst, '}')
+}
+
+func appendBlob(dst []byte, b *Blob) []byte {
+	dst = append(dst, `,"blob":{"store":`...)
+	dst = appendString(dst, b.Store)
+	dst = append(dst, `,"bucket":`...)
+	dst = appendString(dst, b.Bucket)
+	dst = append(dst, `,"key":`...)
+	dst = appendString(dst, b.Key)
+	dst = append(dst, `,"offset":`...)
+	dst = strconv.AppendInt(dst, b.Offset, 10)
+	dst = append(dst, `,"length":`...)
+	dst = strconv.AppendInt(dst, b.Length, 10)
+	dst = append(dst, `,"added":`...)
+	dst = strconv.AppendInt(dst, b.Added, 10)
+	dst = append(dst, `,"crc32c":"`...)
+	dst = base64.StdEncoding.AppendEncode(dst, binary.BigEndian.AppendUint32(nil, b.CRC32C))
+	return append(dst, `"}`...)
+}
+
+// appendString writes a JSON string (RFC 8259 §7). Octets that are not UTF-8
+// become U+FFFD: a header may hold anything, a JSON text may not.
+func appendString[T string | []byte](dst []byte, s T) []byte {
+	const hexDigits = "0123456789abcdef"
+	dst = append(dst, '"')
+	text := string(s) // does not escape: the compiler keeps short ones on the stack
+	for i := 0; i < len(text); {
+		c := text[i]
+		switch {
+		case c == '"' || c == '\\':
+			dst = append(dst, '\\', c)
+		case c < 0x20 || c == 0x7f:
+			dst = append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
+		case c < utf8.RuneSelf:
+			dst = append(dst, c)
+		default:
+			r, n := utf8.DecodeRuneInString(text[i:])
+			dst = utf8.AppendRune(dst, r)
+			i += n
+			continue
+		}
+		i++
+	}
+	return append(dst, '"')
+}

@@ -1,0 +1,63 @@
+package pipeline
+
+import "errors"
+
+// Kind says what a failure means to the sender. One table in gateway/session
+// turns it into an SMTP reply.
+type Kind uint8
+
+const (
+	// KindNone is no failure.
+	KindNone Kind = iota
+	// KindTemporary may pass by itself: 451 4.3.0. Errors of no stated kind are temporary.
+	KindTemporary
+	// KindTimeout is a deadline of ours that passed: 451 4.3.0 with a cause of its own.
+	KindTimeout
+	// KindFull is a store without space: 452 4.3.1.
+	KindFull
+	// KindTooLarge is a message over the size limit: 552 5.3.4.
+	KindTooLarge
+	// KindLoop is a message with too many Received fields: 554 5.4.6.
+	KindLoop
+	// KindPolicy is a message that policy refuses: 550 5.7.1.
+	KindPolicy
+	// KindPermanent will not pass by trying again: 554 5.3.0.
+	KindPermanent
+)
+
+var kindNames = [...]string{"ok", "temporary", "timeout", "full", "too_large", "loop", "policy", "permanent"}
+
+// String gives the kind as a bounded metric label.
+func (k Kind) String() string { return kindNames[k] }
+
+// Failure is an error of a stated kind. Op names the step that failed, such as
+// "dir: fsync"; Err is the cause, for the log, never for the wire.
+type Failure struct {
+	Kind Kind
+	Op   string
+	Err  error
+}
+
+// Error gives the step and its cause.
+func (f *Failure) Error() string {
+	if f.Err == nil {
+		return f.Op + ": " + f.Kind.String()
+	}
+	return f.Op + ": " + f.Err.Error()
+}
+
+// Unwrap gives the cause.
+func (f *Failure) Unwrap() error { return f.Err }
+
+// KindOf gives the kind of an error: KindNone for nil, KindTemporary for one
+// of no stated kind.
+func KindOf(err error) Kind {
+	if err == nil {
+		return KindNone
+	}
+	var f *Failure
+	if errors.As(err, &f) {
+		return f.Kind
+	}
+	return KindTemporary
+}

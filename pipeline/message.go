@@ -1,0 +1,124 @@
+package pipeline
+
+import (
+	"sync/atomic"
+	"time"
+
+	"sluice/codec"
+)
+
+// Stage is where a message stands on its way.
+type Stage uint8
+
+const (
+	// StageEnvelope collects MAIL and RCPT.
+	StageEnvelope Stage = iota
+	// StageCredit waits in the CreditQueue.
+	StageCredit
+	// StageReceiving takes DATA.
+	StageReceiving
+	// StageStoring waits for the object store.
+	StageStoring
+	// StagePublishing waits for the event log.
+	StagePublishing
+	// StageDone has its outcome.
+	StageDone
+)
+
+var stageNames = [...]string{"envelope", "credit", "receiving", "store", "publish", "done"}
+
+// String gives the stage as a bounded label.
+func (s Stage) String() string { return stageNames[s] }
+
+// Message is one mail transaction from MAIL to its answer: the pooled pointer on
+// which all of a transaction's state hangs. It belongs to the event loop of its
+// session; who else may read it, and when, is said by ObjectStore and EventLog.
+type Message struct {
+	Parcel      // takes the message home with a result
+	Door   Door // its loop's door
+
+	Stage    Stage
+	ID       ID
+	Envelope Envelope
+	Client   Client
+	Gateway  string // the host name that Sluice gives itself
+
+	Credit int64 // octets of budget held
+	Wanted int64 // octets of budget asked for
+
+	Decoder codec.BodyDecoder
+	Body    Body
+	Report  codec.BodyReport
+	Header  []byte // what Sluice writes on top: the trace fields
+	Summary HeaderSummary
+
+	ReceivedAt time.Time // the final dot
+	StepAt     time.Time // when the step under way began
+
+	// What the object store answered.
+	Blob   Blob
+	Digest Digest
+	// Err is the failure of the last step.
+	Err error
+
+	forsaken atomic.Bool // its session waits no longer
+	gone     bool        // the same, for the loop that owns it
+}
+
+// Reset makes the message new, keeping buffers. Its body must have been
+// released and its credit given back.
+func (m *Message) Reset() {
+	m.Envelope.Reset()
+	m.Stage, m.ID, m.Client = StageEnvelope, ID{}, Client{}
+	m.Wanted = 0
+	m.Decoder, m.Report = codec.BodyDecoder{}, codec.BodyReport{}
+	m.Header = m.Header[:0]
+	m.Summary.reset()
+	m.ReceivedAt, m.StepAt = time.Time{}, time.Time{}
+	m.Blob, m.Digest, m.Err = Blob{}, Digest{}, nil
+	m.forsaken.Store(false)
+	m.gone = false
+}
+
+// Forsake says that nobody waits for the message's outcome any more: its sender
+// had another answer or is gone. The message still comes home once. A message
+// that is not under way must not be forsaken but freed.
+func (m *Message) Forsake() {
+	m.gone = true
+	m.forsaken.Store(true)
+}
+
+// Forsaken says whether nobody waits for the outcome.
+func (m *Message) Forsaken() bool { return m.gone }
+
+// UnderWay says whether somebody other than the loop holds the message, which
+// will therefore come home by its door.
+func (m *Message) UnderWay() bool {
+	return m.Stage == StageCredit || m.Stage == StageStoring || m.Stage == StagePublishing
+}
+
+// Stored takes the object store's one result.
+func (m *Message) Stored(blob Blob, digest Digest, err error) {
+	m.Blob, m.Digest, m.Err = blob, digest, err
+	m.Door.Post(&m.Parcel)
+}
+
+// Published takes the event log's one result.
+func (m *Message) Published(err error) {
+	m.Err = err
+	m.Door.Post(&m.Parcel)
+}
+
+// Length gives the octets that the stored message has.
+func (m *Message) Length() int64 { return int64(len(m.Header)) + m.Body.Size() }
+
+// AppendKey writes the object key of an id, YYYY/MM/DD/HH/<id>.eml in UTC from
+// the id's own timestamp, onto dst.
+func AppendKey(dst []byte, id ID) []byte {
+	dst = id.Time().AppendFormat(dst, "2006/01/02/15/")
+	dst = id.Append(dst)
+	return append(dst, ".eml"...)
+}
+
+// Key gives the message's object key.
+func (m *Message) Key() string { return string(AppendKey(nil, m.ID)) }

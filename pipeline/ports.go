@@ -1,0 +1,32 @@
+package pipeline
+
+// ObjectStore keeps message bytes. Adapters: pipeline/dir, pipeline/discard.
+//
+// Put begins to store one message and returns at once: it never blocks, it is
+// called on event loops. The result comes exactly once, by m.Stored, from any
+// goroutine, possibly before Put returns; a nil error says that the bytes are
+// durable and can be read at the blob that comes with it. A result comes within
+// the adapter's own request deadline.
+//
+// What is stored is m.Header followed by m.Body, under m.Key(). From Put until
+// m.Stored the adapter may read m.Header, m.Body, m.Envelope, m.Client and m.ID;
+// nobody writes them. After m.Stored it must not touch m at all. A put cannot be
+// cancelled: a sender that is gone leaves an object without an event.
+type ObjectStore interface {
+	Put(m *Message)
+}
+
+// EventLog announces messages. Adapters: pipeline/kafka, pipeline/discard.
+//
+// Publish begins to publish one message's event and returns at once: it never
+// blocks, it is called on event loops. The result comes exactly once, by
+// m.Published, from any goroutine, possibly before Publish returns; a nil error
+// says that the log has acknowledged the event as durable. The adapter need not
+// keep a deadline: the pipeline has its own, and a result that comes later is
+// counted as late (DESIGN: an expected duplicate).
+//
+// Until m.Published the adapter may read all of m except m.Body, which is gone
+// by then; after it, it must not touch m at all.
+type EventLog interface {
+	Publish(m *Message)
+}

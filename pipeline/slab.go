@@ -1,0 +1,81 @@
+package pipeline
+
+// Slab sizes. A small message takes one small slab, a large one mostly large
+// slabs: at most 64 KiB, less than a third of any message over 20 KiB, stand empty.
+const (
+	slabSmall  = 4 << 10
+	slabMedium = 16 << 10
+	slabLarge  = 64 << 10
+)
+
+// nextSlab gives the size of the slab that follows held octets of slabs.
+func nextSlab(held int64) int64 {
+	switch {
+	case held == 0:
+		return slabSmall
+	case held < slabSmall+slabMedium:
+		return slabMedium
+	default:
+		return slabLarge
+	}
+}
+
+// SlabBytes gives the octets of slabs that a body of size octets takes.
+func SlabBytes(size int64) int64 {
+	var held int64
+	for held < size || held == 0 {
+		if held >= slabSmall+slabMedium {
+			rest := size - held
+			return held + (rest+slabLarge-1)/slabLarge*slabLarge
+		}
+		held += nextSlab(held)
+	}
+	return held
+}
+
+// SlabPool keeps free slabs for one event loop; it is not safe for concurrent
+// use. Live slabs are paid from the Budget by the message that holds them; what
+// the pool keeps besides is at most its limit.
+type SlabPool struct {
+	free  [3][][]byte
+	kept  int64
+	limit int64
+}
+
+// NewSlabPool makes a pool that keeps at most limit octets of free slabs.
+func NewSlabPool(limit int64) *SlabPool { return &SlabPool{limit: limit} }
+
+// Kept gives the octets of free slabs.
+func (p *SlabPool) Kept() int64 { return p.kept }
+
+func slabClass(size int) int {
+	switch size {
+	case slabSmall:
+		return 0
+	case slabMedium:
+		return 1
+	default:
+		return 2
+	}
+}
+
+func (p *SlabPool) take(size int64) []byte {
+	free := &p.free[slabClass(int(size))]
+	if n := len(*free); n > 0 {
+		slab := (*free)[n-1]
+		*free = (*free)[:n-1]
+		p.kept -= size
+		return slab
+	}
+	return make([]byte, size)
+}
+
+func (p *SlabPool) give(slab []byte) {
+	size := int64(cap(slab))
+	if p.kept+size > p.limit {
+		return // the garbage collector takes it
+	}
+	free := &p.free[slabClass(int(size))]
+	*free = append(*free, slab[:size])
+	p.kept += size
+}
