@@ -1,0 +1,197 @@
+package codec
+
+// DomainKind tells what stands behind the "@" of a mailbox (RFC 5321 §4.1.2,
+// §4.1.3).
+type DomainKind uint8
+
+const (
+	// DomainNone: there is no domain.
+	DomainNone DomainKind = iota
+	// DomainName is a domain name.
+	DomainName
+	// DomainIPv4 is an IPv4 address literal, "[192.0.2.1]".
+	DomainIPv4
+	// DomainIPv6 is an IPv6 address literal, "[IPv6:2001:db8::1]".
+	DomainIPv6
+	// DomainGeneral is a general address literal, "[tag:content]".
+	DomainGeneral
+)
+
+// parseDomain parses the domain or address literal at the start of b; n is its
+// length in octets, brackets included.
+func parseDomain(b []byte) (kind DomainKind, n int, fault Fault) {
+	if len(b) == 0 || b[0] != '[' {
+		n, fault = domainNameLen(b)
+		return DomainName, n, fault
+	}
+	for n = 1; n < len(b) && is(b[n], classDcont); n++ {
+	}
+	if n == len(b) || b[n] != ']' {
+		return DomainNone, 0, FaultSyntax
+	}
+	kind = literalKind(b[1:n])
+	n++
+	switch {
+	case kind == DomainNone:
+		return DomainNone, 0, FaultSyntax
+	case n > maxDomain:
+		return DomainNone, 0, FaultDomainTooLong
+	}
+	return kind, n, FaultNone
+}
+
+// domainNameLen gives the length of the domain name at the start of b: labels
+// of letters, digits and hyphens that begin and end in a letter or digit, with
+// dots between (RFC 5321 §4.1.2, sub-domain).
+//
+// The underscore counts as a letter, against that grammar: the DNS allows it
+// (RFC 2181 §11), names with it send and receive mail, and the widespread
+// servers take it. A trailing dot stays an error, as the grammar has it.
+func domainNameLen(b []byte) (n int, fault Fault) {
+	for {
+		label := n
+		for n < len(b) && (is(b[n], classLetDig) || b[n] == '-') {
+			n++
+		}
+		switch {
+		case n == label, b[label] == '-', b[n-1] == '-':
+			return 0, FaultSyntax
+		case n-label > maxLabel, n > maxDomain:
+			return 0, FaultDomainTooLong
+		case n == len(b), b[n] != '.':
+			return n, FaultNone
+		}
+		n++
+	}
+}
+
+// literalKind tells which address literal b is, given without its brackets, and
+// DomainNone when it is none (RFC 5321 §4.1.3).
+func literalKind(b []byte) DomainKind {
+	const tag = "IPV6:"
+	if len(b) > len(tag) && equalFold(b[:len(tag)], tag) {
+		if isIPv6(b[len(tag):]) {
+			return DomainIPv6
+		}
+		return DomainNone // RFC 5321 §4.1.3: the tag "IPv6" is taken
+	}
+	if isIPv4(b) {
+		return DomainIPv4
+	}
+	// General-address-literal = Standardized-tag ":" 1*dcontent; the tag is an
+	// Ldh-str, so it ends in a letter or digit.
+	for i, c := range b {
+		switch {
+		case c == ':':
+			if i > 0 && b[i-1] != '-' && i+1 < len(b) {
+				return DomainGeneral
+			}
+			return DomainNone
+		case c == '_', c != '-' && !is(c, classLetDig):
+			return DomainNone
+		}
+	}
+	return DomainNone
+}
+
+// isIPv4 tells whether b is IPv4-address-literal: four numbers of 0–255, one to
+// three digits each. A leading zero is refused, though the grammar has room for
+// it: half of the programs behind us would read such a number as octal.
+// net/netip agrees, and would do, but takes a string.
+func isIPv4(b []byte) bool {
+	for field := 0; ; field++ {
+		value, digits := 0, 0
+		for digits < len(b) && digits < 3 && is(b[digits], classDigit) {
+			value = value*10 + int(b[digits]-'0')
+			digits++
+		}
+		if digits == 0 || value > 255 || digits > 1 && b[0] == '0' {
+			return false
+		}
+		b = b[digits:]
+		if field == 3 {
+			return len(b) == 0
+		}
+		if len(b) == 0 || b[0] != '.' {
+			return false
+		}
+		b = b[1:]
+	}
+}
+
+// isIPv6 tells whether b is IPv6-addr. "::" may stand for one group of zeros
+// (RFC 4291 §2.2), where RFC 5321 §4.1.3 asks for two: senders that print the
+// address as their system does are not to be refused for that.
+func isIPv6(b []byte) bool {
+	groups, compressed := 0, false
+	if len(b) >= 2 && b[0] == ':' && b[1] == ':' {
+		compressed = true
+		b = b[2:]
+		if len(b) == 0 {
+			return true
+		}
+	}
+	for {
+		digits := 0
+		for digits < len(b) && digits < 5 && is(b[digits], classHex) {
+			digits++
+		}
+		if digits < len(b) && b[digits] == '.' {
+			// The last two groups as an IPv4 address.
+			groups += 2
+			return isIPv4(b) && fillsIPv6(groups, compressed)
+		}
+		if digits == 0 || digits > 4 {
+			return false
+		}
+		groups++
+		b = b[digits:]
+		if len(b) == 0 {
+			return fillsIPv6(groups, compressed)
+		}
+		if b[0] != ':' || groups == 8 {
+			return false
+		}
+		b = b[1:]
+		if len(b) > 0 && b[0] == ':' {
+			if compressed {
+				return false
+			}
+			compressed = true
+			b = b[1:]
+			if len(b) == 0 {
+				return groups < 8
+			}
+		}
+	}
+}
+
+// fillsIPv6 tells whether groups make a whole address: eight, or fewer when
+// "::" stands for the others.
+func fillsIPv6(groups int, compressed bool) bool {
+	if compressed {
+		return groups < 8
+	}
+	return groups == 8
+}
+
+// ValidHelo checks the argument of HELO or EHLO and gives it back. It is taken
+// as any 1 to 255 printable ASCII characters without white space.
+//
+// That is far more than RFC 5321 §4.1.1.1 allows (a domain or an address
+// literal), and on purpose: real senders greet with underscores, bare
+// addresses, trailing dots and apostrophes, §4.1.4 forbids to refuse mail for a
+// name that cannot be verified, and the name decides nothing here. Whoever
+// writes it into a header must quote it: it may hold parentheses, semicolons
+// and angle brackets.
+func ValidHelo(arg []byte) (domain []byte, ok bool) {
+	if len(arg) == 0 || len(arg) > maxDomain {
+		return nil, false
+	}
+	for _, c := range arg {
+		if !is(c, classGraphic) {
+			return nil, false
+		}
+	}
+	return arg, true
+}

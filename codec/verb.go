@@ -1,0 +1,101 @@
+package codec
+
+// Verb is the command verb of an SMTP command (RFC 5321 §4.1.1 and the
+// extensions named below).
+type Verb uint8
+
+// The verbs that the decoder knows. That one is known says nothing about
+// whether it is offered: order.go decides that.
+const (
+	// VerbUnknown is the zero value: a verb that is none of the others.
+	VerbUnknown  Verb = iota
+	VerbHELO          // RFC 5321 §4.1.1.1
+	VerbEHLO          // RFC 5321 §4.1.1.1
+	VerbMAIL          // RFC 5321 §4.1.1.2
+	VerbRCPT          // RFC 5321 §4.1.1.3
+	VerbDATA          // RFC 5321 §4.1.1.4
+	VerbRSET          // RFC 5321 §4.1.1.5
+	VerbNOOP          // RFC 5321 §4.1.1.9
+	VerbVRFY          // RFC 5321 §4.1.1.6
+	VerbEXPN          // RFC 5321 §4.1.1.7
+	VerbHELP          // RFC 5321 §4.1.1.8
+	VerbQUIT          // RFC 5321 §4.1.1.10
+	VerbSTARTTLS      // RFC 3207 §4
+	VerbAUTH          // RFC 4954 §4
+	VerbBDAT          // RFC 3030 §2
+	verbCount
+)
+
+// VerbCount is the number of verbs, VerbUnknown among them: the length of a
+// table that is indexed by Verb.
+const VerbCount = int(verbCount)
+
+var verbNames = [verbCount]string{
+	VerbUnknown: "unknown", VerbHELO: "HELO", VerbEHLO: "EHLO", VerbMAIL: "MAIL",
+	VerbRCPT: "RCPT", VerbDATA: "DATA", VerbRSET: "RSET", VerbNOOP: "NOOP",
+	VerbVRFY: "VRFY", VerbEXPN: "EXPN", VerbHELP: "HELP", VerbQUIT: "QUIT",
+	VerbSTARTTLS: "STARTTLS", VerbAUTH: "AUTH", VerbBDAT: "BDAT",
+}
+
+// String gives the verb as RFC 5321 writes it, "unknown" for VerbUnknown.
+func (v Verb) String() string {
+	if v >= verbCount {
+		return verbNames[VerbUnknown]
+	}
+	return verbNames[v]
+}
+
+// parseVerb reads the verb at the start of line: what stands before the first
+// white space. Verbs are matched without regard to case (RFC 5321 §2.4). n is
+// the length of the word, of an unknown one too. No white space is tolerated
+// before the verb.
+func parseVerb(line []byte) (v Verb, n int) {
+	for n < len(line) && !isWSP(line[n]) {
+		n++
+	}
+	return lookupVerb(line[:n]), n
+}
+
+func lookupVerb(word []byte) Verb {
+	const longest = len("STARTTLS")
+	if len(word) < 4 || len(word) > longest {
+		return VerbUnknown
+	}
+	// &^ 0x20 raises a letter's case. It moves other octets too, but the only
+	// ones that arrive at a capital letter are that letter in either case.
+	var buf [longest]byte
+	for i, c := range word {
+		buf[i] = c &^ 0x20
+	}
+	switch string(buf[:len(word)]) {
+	case "HELO":
+		return VerbHELO
+	case "EHLO":
+		return VerbEHLO
+	case "MAIL":
+		return VerbMAIL
+	case "RCPT":
+		return VerbRCPT
+	case "DATA":
+		return VerbDATA
+	case "RSET":
+		return VerbRSET
+	case "NOOP":
+		return VerbNOOP
+	case "VRFY":
+		return VerbVRFY
+	case "EXPN":
+		return VerbEXPN
+	case "HELP":
+		return VerbHELP
+	case "QUIT":
+		return VerbQUIT
+	case "STARTTLS":
+		return VerbSTARTTLS
+	case "AUTH":
+		return VerbAUTH
+	case "BDAT":
+		return VerbBDAT
+	}
+	return VerbUnknown
+}
