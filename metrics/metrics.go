@@ -1,0 +1,163 @@
+// Package metrics holds every collector of the gateway and its exposition.
+//
+// The rest of the program knows none of their names: it calls small observer
+// interfaces of basic types, which *Metrics satisfies. What is called on an
+// event loop neither locks nor allocates: the children of all known label
+// values are made by New and looked up in maps that never change afterwards.
+// A value that New was not told of is counted under "other", so that the
+// number of series is bounded by the code and never by what clients send.
+package metrics
+
+import (
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// other stands for every label value that New was not told of.
+const other = "other"
+
+// Results that the observer methods have of themselves; the lists in Labels
+// need not repeat them.
+const (
+	accepted = "accepted" // MessageDone
+	ok       = "ok"       // StepDone, LateResult
+)
+
+// maxScrapes bounds the scrapes served at once: each one gathers and encodes
+// everything, and /metrics may be open to more than one Prometheus.
+const maxScrapes = 4
+
+// Labels are the label values that can occur. Each list may hold a value twice.
+type Labels struct {
+	// Replies are the reply codes with their causes.
+	Replies []Reply
+	// RefusalCauses are the causes of a 421 in place of the greeting.
+	RefusalCauses []string
+	// MessageResults are the causes for which a message is refused after its 354.
+	MessageResults []string
+	// FailureKinds are the kinds of failure of the store and of the event log.
+	FailureKinds []string
+	// PanicPlaces are the handlers that recover from panics.
+	PanicPlaces []string
+}
+
+// Reply is one pair of labels of sluice_replies_total.
+type Reply struct {
+	Code  int
+	Cause string
+}
+
+// Metrics is the set of collectors with a registry of its own. All methods
+// are safe for concurrent use.
+type Metrics struct {
+	registry *prometheus.Registry
+
+	sessionsOpened  prometheus.Counter
+	sessionsRefused byLabel[prometheus.Counter]
+	sessionsClosed  byLabel[prometheus.Counter]
+	sessionDuration prometheus.Histogram
+
+	replies replies
+
+	messages        byLabel[prometheus.Counter]
+	messageBytes    byLabel[prometheus.Counter]
+	messageDuration prometheus.Histogram
+
+	steps map[string]step // by store and publish; read only
+
+	creditWait byLabel[prometheus.Observer]
+	loopDelay  prometheus.Histogram
+	panics     byLabel[prometheus.Counter]
+}
+
+// step has the collectors of one step behind the final dot.
+type step struct {
+	duration byLabel[prometheus.Observer]
+	late     byLabel[prometheus.Counter]
+}
+
+// New makes all collectors whose values are counted here. Those that are read
+// from elsewhere are added by Watch.
+func New(labels Labels) *Metrics {
+	m := &Metrics{registry: prometheus.NewRegistry()}
+	m.registry.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+	m.addSessions(labels)
+	m.addMessages(labels)
+	m.addSteps(labels)
+	m.addLoops(labels)
+	return m
+}
+
+// Registry is where the collectors are registered, for what else belongs on
+// the same page.
+func (m *Metrics) Registry() *prometheus.Registry { return m.registry }
+
+// Handler answers GET /metrics in the Prometheus text format or OpenMetrics.
+func (m *Metrics) Handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
+		Registry:            m.registry,
+		MaxRequestsInFlight: maxScrapes,
+		EnableOpenMetrics:   true,
+	})
+}
+
+func (m *Metrics) addSessions(labels Labels) {
+	m.sessionsOpened = m.counter("sluice_sessions_total",
+		"SMTP sessions that were greeted with 220.")
+	m.sessionsRefused = m.counters("sluice_sessions_refused_total",
+		"Connections answered 421 in place of the greeting, by cause.",
+		"cause", labels.RefusalCauses)
+	m.sessionsClosed = m.counters("sluice_sessions_closed_total",
+		"SMTP sessions that ended, by how they ended.",
+		"end", []string{"quit", "client", "timeout", "refused", "drained", "error"})
+	m.sessionDuration = m.histogram("sluice_session_duration_seconds",
+		"Time from the greeting to the end of the session.", sessionBuckets)
+	m.replies = newReplies(m.counterVec("sluice_replies_total",
+		"SMTP replies given, by reply code and cause.", "code", "cause"), labels.Replies)
+}
+
+func (m *Metrics) addMessages(labels Labels) {
+	results := append([]string{accepted}, labels.MessageResults...)
+	m.messages = m.counters("sluice_messages_total",
+		"Messages whose DATA was granted a 354, by result: accepted, or the cause of the refusal.",
+		"result", results)
+	m.messageBytes = m.counters("sluice_message_bytes_total",
+		"Octets received of those messages, by result.", "result", results)
+	m.messageDuration = m.histogram("sluice_message_duration_seconds",
+		"Time from the final dot of a message to its answer.", stepBuckets)
+}
+
+func (m *Metrics) addSteps(labels Labels) {
+	results := append([]string{ok}, labels.FailureKinds...)
+	late := m.counterVec("sluice_late_results_total",
+		"Results that came after the sender had its answer or was gone: a late publish is an expected duplicate, a late store an object without an event.",
+		"step", "result")
+	m.steps = make(map[string]step)
+	for name, help := range map[string][2]string{
+		"store":   {"sluice_store_duration_seconds", "Time that the object store took to acknowledge a message, by result."},
+		"publish": {"sluice_publish_duration_seconds", "Time that the event log took to acknowledge an event, by result."},
+	} {
+		m.steps[name] = step{
+			duration: m.histograms(help[0], help[1], stepBuckets, results),
+			late: newByLabel(results, func(result string) prometheus.Counter {
+				return late.WithLabelValues(name, result)
+			}),
+		}
+	}
+}
+
+func (m *Metrics) addLoops(labels Labels) {
+	m.creditWait = m.histograms("sluice_credit_wait_seconds",
+		"Time that messages waited for body memory before their 354, by result.",
+		creditBuckets, []string{"granted", "refused", "gone"})
+	m.loopDelay = m.histogram("sluice_loop_delay_seconds",
+		"Time between a tick's request and its execution on the event loop.", loopBuckets)
+	m.panics = m.counters("sluice_panics_total",
+		"Panics recovered from, by handler; each ended one session.", "where", labels.PanicPlaces)
+}

@@ -1,0 +1,286 @@
+package metrics
+
+import (
+	"flag"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	dto "github.com/prometheus/client_model/go"
+
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+)
+
+var update = flag.Bool("update", false, "write testdata/metrics.golden anew")
+
+// testLabels are a few of each, so that the golden file shows every label.
+func testLabels() Labels {
+	return Labels{
+		Replies:        []Reply{{250, "ok"}, {452, "no_memory"}, {452, "storage_full"}},
+		RefusalCauses:  []string{"connections", "connections_per_ip"},
+		MessageResults: []string{"too_large", "temporary"},
+		FailureKinds:   []string{"temporary", "permanent"},
+		PanicPlaces:    []string{"traffic"},
+	}
+}
+
+func constant(v float64) func() float64 { return func() float64 { return v } }
+
+func testMetrics() *Metrics {
+	m := New(testLabels())
+	m.Watch(Sources{
+		SessionsOpen:    constant(3),
+		BodyMemory:      constant(4096),
+		BodyMemoryLimit: constant(1 << 20),
+		CreditWaiters:   constant(1),
+		QueueDepths:     map[string]func() float64{"store": constant(7), "log": constant(8)},
+		LogLinesDropped: constant(9),
+		UnsafeDiscard:   constant(0),
+		Build:           Build{Version: "v1.2.3", Revision: "abc", GoVersion: "go1.26"},
+	})
+	return m
+}
+
+// scrape is the page as Prometheus sees it.
+func scrape(t *testing.T, m *Metrics) string {
+	t.Helper()
+	page := httptest.NewRecorder()
+	m.Handler().ServeHTTP(page, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	if page.Code != http.StatusOK {
+		t.Fatalf("GET /metrics: %d %s", page.Code, page.Body)
+	}
+	return page.Body.String()
+}
+
+// ours says whether a family is named by this package; the others are the
+// client library's and change with it.
+func ours(name string) bool { return strings.HasPrefix(name, "sluice_") }
+
+func families(t *testing.T, m *Metrics) []*dto.MetricFamily {
+	t.Helper()
+	all, err := m.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.DeleteFunc(all, func(f *dto.MetricFamily) bool { return !ours(f.GetName()) })
+}
+
+func TestExpositionIsGolden(t *testing.T) {
+	var got strings.Builder
+	for line := range strings.Lines(scrape(t, testMetrics())) {
+		name := strings.TrimPrefix(strings.TrimPrefix(line, "# HELP "), "# TYPE ")
+		if !ours(name) {
+			continue
+		}
+		if !strings.HasPrefix(line, "#") { // a sample: its value is not the contract
+			line = line[:strings.LastIndexByte(line, ' ')] + "\n"
+		}
+		got.WriteString(line)
+	}
+	const golden = "testdata/metrics.golden"
+	if *update {
+		if err := os.WriteFile(golden, []byte(got.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.String() != string(want) {
+		t.Errorf("the exposition differs from %s; dashboards and alerts read it: if it was meant, go test ./metrics -update\n%s",
+			golden, difference(string(want), got.String()))
+	}
+}
+
+// difference lists the lines of one text that the other has not.
+func difference(want, got string) string {
+	var b strings.Builder
+	missing := func(mark, from, in string) {
+		has := make(map[string]bool)
+		for line := range strings.Lines(in) {
+			has[line] = true
+		}
+		for line := range strings.Lines(from) {
+			if !has[line] {
+				b.WriteString(mark + line)
+			}
+		}
+	}
+	missing("- ", want, got)
+	missing("+ ", got, want)
+	return b.String()
+}
+
+func TestRuntimeCollectorsAreThere(t *testing.T) {
+	page := scrape(t, testMetrics())
+	for _, name := range []string{"go_goroutines", "process_resident_memory_bytes", "process_open_fds"} {
+		if !strings.Contains(page, "\n"+name+" ") {
+			t.Errorf("%s is missing", name)
+		}
+	}
+}
+
+func TestNamesFollowTheConventions(t *testing.T) {
+	problems, err := promlint.NewWithMetricFamilies(families(t, testMetrics())).Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+}
+
+// value finds one sample: a counter's or gauge's value, a histogram's count.
+func value(t *testing.T, m *Metrics, name string, labels map[string]string) float64 {
+	t.Helper()
+	for _, family := range families(t, m) {
+		if family.GetName() != name {
+			continue
+		}
+		for _, sample := range family.GetMetric() {
+			have := make(map[string]string)
+			for _, pair := range sample.GetLabel() {
+				have[pair.GetName()] = pair.GetValue()
+			}
+			if maps.Equal(have, labels) {
+				return sample.GetCounter().GetValue() + sample.GetGauge().GetValue() +
+					float64(sample.GetHistogram().GetSampleCount())
+			}
+		}
+	}
+	t.Fatalf("no sample %s%v", name, labels)
+	return 0
+}
+
+type labels = map[string]string
+
+func TestObservationsArriveUnderTheirLabels(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		observe func(m *Metrics)
+		metric  string
+		labels  labels
+		want    float64
+	}{
+		{"opened", (*Metrics).SessionOpened, "sluice_sessions_total", nil, 1},
+		{"refused", func(m *Metrics) { m.SessionRefused("connections") }, "sluice_sessions_refused_total", labels{"cause": "connections"}, 1},
+		{"closed", func(m *Metrics) { m.SessionClosed(2, "quit") }, "sluice_sessions_closed_total", labels{"end": "quit"}, 1},
+		{"session duration", func(m *Metrics) { m.SessionClosed(2, "quit") }, "sluice_session_duration_seconds", nil, 1},
+		{"reply", func(m *Metrics) { m.Reply(452, "no_memory") }, "sluice_replies_total", labels{"code": "452", "cause": "no_memory"}, 1},
+		{"reply, unknown cause", func(m *Metrics) { m.Reply(452, "x") }, "sluice_replies_total", labels{"code": "452", "cause": "other"}, 1},
+		{"reply, unknown code", func(m *Metrics) { m.Reply(299, "ok") }, "sluice_replies_total", labels{"code": "other", "cause": "other"}, 1},
+		{"message", func(m *Metrics) { m.MessageDone("accepted", 100, 1) }, "sluice_messages_total", labels{"result": "accepted"}, 1},
+		{"message, unknown result", func(m *Metrics) { m.MessageDone("x", 100, 1) }, "sluice_messages_total", labels{"result": "other"}, 1},
+		{"octets", func(m *Metrics) { m.MessageDone("too_large", 100, 1) }, "sluice_message_bytes_total", labels{"result": "too_large"}, 100},
+		{"negative octets", func(m *Metrics) { m.MessageDone("too_large", -1, 1) }, "sluice_message_bytes_total", labels{"result": "too_large"}, 0},
+		{"message duration", func(m *Metrics) { m.MessageDone("accepted", 100, 0) }, "sluice_message_duration_seconds", nil, 1},
+		{"no final dot", func(m *Metrics) { m.MessageDone("accepted", 100, -1) }, "sluice_message_duration_seconds", nil, 0},
+		{"store", func(m *Metrics) { m.StepDone("store", "ok", 1) }, "sluice_store_duration_seconds", labels{"result": "ok"}, 1},
+		{"publish", func(m *Metrics) { m.StepDone("publish", "permanent", 1) }, "sluice_publish_duration_seconds", labels{"result": "permanent"}, 1},
+		{"unknown step", func(m *Metrics) { m.StepDone("x", "ok", 1); m.LateResult("x", "ok") }, "sluice_store_duration_seconds", labels{"result": "ok"}, 0},
+		{"late", func(m *Metrics) { m.LateResult("publish", "ok") }, "sluice_late_results_total", labels{"step": "publish", "result": "ok"}, 1},
+		{"credit", func(m *Metrics) { m.CreditWaited("refused", 90) }, "sluice_credit_wait_seconds", labels{"result": "refused"}, 1},
+		{"loop", func(m *Metrics) { m.LoopDelay(0.001) }, "sluice_loop_delay_seconds", nil, 1},
+		{"panic", func(m *Metrics) { m.Panicked("traffic") }, "sluice_panics_total", labels{"where": "traffic"}, 1},
+		{"source", func(*Metrics) {}, "sluice_sessions_open", nil, 3},
+		{"queue", func(*Metrics) {}, "sluice_queue_depth", labels{"queue": "store"}, 7},
+		{"dropped", func(*Metrics) {}, "sluice_log_lines_dropped_total", nil, 9},
+		{"build", func(*Metrics) {}, "sluice_build_info", labels{"version": "v1.2.3", "revision": "abc", "goversion": "go1.26"}, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := testMetrics()
+			c.observe(m)
+			if got := value(t, m, c.metric, c.labels); got != c.want {
+				t.Errorf("%s%v = %v, want %v", c.metric, c.labels, got, c.want)
+			}
+		})
+	}
+}
+
+func TestUnknownLabelsMakeNoSeries(t *testing.T) {
+	m := testMetrics()
+	series := func() (n int) {
+		for _, family := range families(t, m) {
+			n += len(family.GetMetric())
+		}
+		return n
+	}
+	before := series()
+	for i := range 100 {
+		observeAll(m, 700+i, fmt.Sprint("hostile", i))
+	}
+	if after := series(); after != before {
+		t.Errorf("%d series became %d", before, after)
+	}
+}
+
+// observeAll calls every observer method once with the same label.
+func observeAll(m *Metrics, code int, label string) {
+	m.SessionOpened()
+	m.SessionRefused(label)
+	m.SessionClosed(1, label)
+	m.Reply(code, label)
+	m.MessageDone(label, 10240, 0.01)
+	m.StepDone("store", label, 0.01)
+	m.StepDone("publish", label, 0.01)
+	m.LateResult("publish", label)
+	m.CreditWaited(label, 0.5)
+	m.LoopDelay(0.0002)
+	m.Panicked(label)
+}
+
+func TestObservingDoesNotAllocate(t *testing.T) {
+	m := testMetrics()
+	for _, label := range []string{"ok", "accepted", "unknown"} {
+		if n := testing.AllocsPerRun(100, func() { observeAll(m, 250, label) }); n != 0 {
+			t.Errorf("%v allocations observing %q", n, label)
+		}
+	}
+}
+
+// Run with -race: loops observe while Prometheus scrapes.
+func TestObservingWhileScraping(t *testing.T) {
+	m := testMetrics()
+	var loops sync.WaitGroup
+	for range 4 {
+		loops.Go(func() {
+			for range 500 {
+				observeAll(m, 250, "ok")
+			}
+		})
+	}
+	for range 5 {
+		scrape(t, m)
+	}
+	loops.Wait()
+	if got := value(t, m, "sluice_sessions_total", nil); got != 2000 {
+		t.Errorf("sluice_sessions_total = %v, want 2000", got)
+	}
+}
+
+func BenchmarkReply(b *testing.B) {
+	m := testMetrics()
+	b.ReportAllocs()
+	for b.Loop() {
+		m.Reply(250, "ok")
+	}
+}
+
+// BenchmarkMessage is what one accepted message costs here.
+func BenchmarkMessage(b *testing.B) {
+	m := testMetrics()
+	b.ReportAllocs()
+	for b.Loop() {
+		m.StepDone("store", "ok", 0.004)
+		m.StepDone("publish", "ok", 0.006)
+		m.MessageDone("accepted", 10240, 0.01)
+		m.Reply(250, "ok")
+	}
+}

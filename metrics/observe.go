@@ -1,0 +1,59 @@
+package metrics
+
+// The methods in this file are the driver's observer. They are called on
+// event loops: no lock, no allocation (a test counts them).
+
+// SessionOpened counts a session that was greeted with 220.
+func (m *Metrics) SessionOpened() { m.sessionsOpened.Inc() }
+
+// SessionRefused counts a connection answered 421 in place of the greeting.
+func (m *Metrics) SessionRefused(cause string) { m.sessionsRefused.at(cause).Inc() }
+
+// SessionClosed counts the end of an opened session after so many seconds.
+func (m *Metrics) SessionClosed(seconds float64, end string) {
+	m.sessionsClosed.at(end).Inc()
+	m.sessionDuration.Observe(seconds)
+}
+
+// Reply counts a reply that was given.
+func (m *Metrics) Reply(code int, cause string) { m.replies.at(code, cause).Inc() }
+
+// MessageDone counts a message whose DATA was granted a 354. seconds run from
+// the final dot to the answer; they are negative, and not observed, when no
+// final dot was seen.
+func (m *Metrics) MessageDone(result string, octets int64, seconds float64) {
+	m.messages.at(result).Inc()
+	if octets > 0 { // a counter panics on a negative value
+		m.messageBytes.at(result).Add(float64(octets))
+	}
+	if seconds >= 0 {
+		m.messageDuration.Observe(seconds)
+	}
+}
+
+// StepDone observes how long the step store or publish took; any other step
+// is ignored.
+func (m *Metrics) StepDone(step, result string, seconds float64) {
+	if s, found := m.steps[step]; found {
+		s.duration.at(result).Observe(seconds)
+	}
+}
+
+// LateResult counts a result of store or publish that nobody waited for any
+// more; any other step is ignored.
+func (m *Metrics) LateResult(step, result string) {
+	if s, found := m.steps[step]; found {
+		s.late.at(result).Inc()
+	}
+}
+
+// CreditWaited observes how long a message waited for body memory.
+func (m *Metrics) CreditWaited(result string, seconds float64) {
+	m.creditWait.at(result).Observe(seconds)
+}
+
+// LoopDelay observes how long a tick waited for its event loop.
+func (m *Metrics) LoopDelay(seconds float64) { m.loopDelay.Observe(seconds) }
+
+// Panicked counts a panic that a handler recovered from.
+func (m *Metrics) Panicked(where string) { m.panics.at(where).Inc() }

@@ -1,0 +1,81 @@
+package metrics
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Sources are values that live elsewhere and are read at each scrape. Every
+// function is called from the scrape's goroutine, at any time from Watch on:
+// it must be safe for concurrent use and must not block.
+type Sources struct {
+	// SessionsOpen counts sessions, not sockets.
+	SessionsOpen func() float64
+	// BodyMemory and BodyMemoryLimit are in octets.
+	BodyMemory      func() float64
+	BodyMemoryLimit func() float64
+	// CreditWaiters counts messages that wait for body memory.
+	CreditWaiters func() float64
+	// QueueDepths are the lengths of the queues, by name.
+	QueueDepths map[string]func() float64
+	// LogLinesDropped only grows.
+	LogLinesDropped func() float64
+	// UnsafeDiscard is 1 while messages are answered 250 without being kept.
+	UnsafeDiscard func() float64
+	Build         Build
+}
+
+// Build says what is running.
+type Build struct {
+	Version, Revision, GoVersion string
+}
+
+// Watch adds the collectors that read the sources; those whose function is
+// nil are left out. It is called once: a second call panics, because the
+// names are taken.
+func (m *Metrics) Watch(s Sources) {
+	m.gauge("sluice_sessions_open", "SMTP sessions open now.", s.SessionsOpen)
+	m.gauge("sluice_body_memory_bytes", "Memory that message bodies hold now.", s.BodyMemory)
+	m.gauge("sluice_body_memory_limit_bytes", "Memory that message bodies may hold (memory.bodies).", s.BodyMemoryLimit)
+	m.gauge("sluice_credit_waiters", "Messages that wait for body memory now.", s.CreditWaiters)
+	m.gauge("sluice_unsafe_discard", "1 while messages are answered 250 without being kept (unsafe_discard).", s.UnsafeDiscard)
+	m.queues(s.QueueDepths)
+	if s.LogLinesDropped != nil {
+		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "sluice_log_lines_dropped_total",
+			Help: "Log lines dropped because they came faster than they could be written.",
+		}, s.LogLinesDropped))
+	}
+	m.build(s.Build)
+}
+
+func (m *Metrics) gauge(name, help string, read func() float64) {
+	if read == nil {
+		return
+	}
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, read))
+}
+
+func (m *Metrics) queues(depths map[string]func() float64) {
+	for _, name := range slices.Sorted(maps.Keys(depths)) {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name:        "sluice_queue_depth",
+			Help:        "Work that waits in a bounded queue now, by queue.",
+			ConstLabels: prometheus.Labels{"queue": name},
+		}, depths[name]))
+	}
+}
+
+func (m *Metrics) build(b Build) {
+	info := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "sluice_build_info",
+		Help: "Always 1; the labels say what is running.",
+		ConstLabels: prometheus.Labels{
+			"version": b.Version, "revision": b.Revision, "goversion": b.GoVersion,
+		},
+	})
+	info.Set(1)
+	m.registry.MustRegister(info)
+}
