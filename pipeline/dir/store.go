@@ -1,0 +1,224 @@
+// Package dir is the object store on a local folder: one file per message under
+// its key, written so that it survives a loss of power once it is acknowledged.
+package dir
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"sluice/pipeline"
+)
+
+const (
+	storeName = "dir"
+	tmpFolder = "tmp"
+	lockFile  = "lock"
+)
+
+// Options of a store. The zero value of a number takes the default.
+type Options struct {
+	// Path of the folder. It is made when it is not there.
+	Path string
+	// Concurrency is the number of messages written at the same time, default 16:
+	// fsyncs that wait together share the disk's flushes.
+	Concurrency int
+	// Queue is the number of messages that may wait for a writer, default 1024.
+	// One more is a temporary failure.
+	Queue int
+	// Timeout is how long a message may wait for a writer, default 60 s. One that
+	// waited longer is not written: its sender has another answer.
+	Timeout time.Duration
+}
+
+func (o *Options) defaults() {
+	if o.Concurrency <= 0 {
+		o.Concurrency = 16
+	}
+	if o.Queue <= 0 {
+		o.Queue = 1024
+	}
+	if o.Timeout <= 0 {
+		o.Timeout = 60 * time.Second
+	}
+}
+
+// Store is an ObjectStore on a folder. One process at a time may write a folder;
+// a Reader may read it at any time.
+type Store struct {
+	Reader
+	options Options
+	bucket  string // the folder's name
+	tmp     string
+	lock    *os.File
+	fs      fileSystem
+	folders folders
+
+	queue   chan waiting
+	depth   atomic.Int64 // from Put until the result
+	closed  atomic.Bool
+	idle    chan struct{} // a hint to Close that depth may be 0
+	writers sync.WaitGroup
+}
+
+type waiting struct {
+	m     *pipeline.Message
+	since time.Time
+}
+
+var _ pipeline.ObjectStore = (*Store)(nil)
+
+// Open makes the folder ready, removes what a killed process left half written,
+// and starts the writers. It fails when another process has the folder open.
+func Open(o Options) (*Store, error) { return open(o, osFileSystem{}) }
+
+func open(o Options, calls fileSystem) (*Store, error) {
+	o.defaults()
+	root, err := filepath.Abs(o.Path)
+	if err != nil {
+		return nil, fmt.Errorf("dir: %w", err)
+	}
+	s := &Store{
+		Reader:  Reader{root: root},
+		options: o,
+		bucket:  filepath.Base(root),
+		tmp:     filepath.Join(root, tmpFolder),
+		fs:      calls,
+		folders: folders{fs: calls, root: root, durable: map[string]struct{}{}},
+		queue:   make(chan waiting, o.Queue),
+		idle:    make(chan struct{}, 1),
+	}
+	if err := s.prepare(); err != nil {
+		return nil, fmt.Errorf("dir: %w", err)
+	}
+	for i := range o.Concurrency {
+		w := newWriter(s, i)
+		s.writers.Go(func() {
+			for next := range s.queue {
+				s.handle(w, next)
+			}
+		})
+	}
+	return s, nil
+}
+
+// prepare makes root and tmp durable, takes the lock and empties tmp.
+func (s *Store) prepare() error {
+	if err := makeRoot(s.fs, s.root); err != nil {
+		return err
+	}
+	if err := s.folders.ensure(tmpFolder); err != nil {
+		return err
+	}
+	lock, err := os.OpenFile(filepath.Join(s.tmp, lockFile), os.O_RDWR|os.O_CREATE, fileMode)
+	if err != nil {
+		return err
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = lock.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return fmt.Errorf("%s is in use by another process", s.root)
+		}
+		return fmt.Errorf("lock %s: %w", lock.Name(), err)
+	}
+	s.lock = lock
+	return s.removeLeftovers()
+}
+
+func (s *Store) removeLeftovers() error {
+	entries, err := os.ReadDir(s.tmp)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if e.Name() == lockFile {
+			continue
+		}
+		if err := s.fs.Remove(filepath.Join(s.tmp, e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// makeRoot makes a folder and those above it that are missing, each durable in
+// its parent.
+func makeRoot(calls fileSystem, path string) error {
+	if info, err := os.Stat(path); err == nil {
+		if !info.IsDir() {
+			return fmt.Errorf("%s is not a folder", path)
+		}
+		return nil
+	}
+	parent := filepath.Dir(path)
+	if err := makeRoot(calls, parent); err != nil {
+		return err
+	}
+	if err := calls.Mkdir(path); err != nil && !exists(err) {
+		return err
+	}
+	return calls.SyncDir(parent)
+}
+
+var (
+	errQueueFull = errors.New("queue full")
+	errClosed    = errors.New("store closed")
+	errWaited    = errors.New("waited too long for a writer")
+)
+
+// Put hands a message to the writers.
+func (s *Store) Put(m *pipeline.Message) {
+	s.depth.Add(1) // before closed is read: Close waits for what it counts
+	if s.closed.Load() {
+		s.answer(m, pipeline.Blob{}, pipeline.Digest{}, fail("put", errClosed))
+		return
+	}
+	select {
+	case s.queue <- waiting{m, time.Now()}:
+	default:
+		s.answer(m, pipeline.Blob{}, pipeline.Digest{}, fail("put", errQueueFull))
+	}
+}
+
+func (s *Store) handle(w *writer, next waiting) {
+	if time.Since(next.since) > s.options.Timeout {
+		s.answer(next.m, pipeline.Blob{}, pipeline.Digest{},
+			&pipeline.Failure{Kind: pipeline.KindTimeout, Op: "dir: queue", Err: errWaited})
+		return
+	}
+	blob, digest, err := w.write(next.m)
+	s.answer(next.m, blob, digest, err)
+}
+
+func (s *Store) answer(m *pipeline.Message, blob pipeline.Blob, digest pipeline.Digest, err error) {
+	m.Stored(blob, digest, err)
+	if s.depth.Add(-1) == 0 {
+		select {
+		case s.idle <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// Depth gives the messages that wait for a writer or are being written.
+func (s *Store) Depth() int64 { return s.depth.Load() }
+
+// Close writes what waits, then ends the writers. A later Put fails. It waits as
+// long as the disk takes.
+func (s *Store) Close() error {
+	if s.closed.Swap(true) {
+		return nil
+	}
+	for s.depth.Load() > 0 {
+		<-s.idle
+	}
+	close(s.queue)
+	s.writers.Wait()
+	return s.lock.Close()
+}

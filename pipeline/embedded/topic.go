@@ -1,0 +1,90 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+const setupTimeout = 10 * time.Second
+
+// segmentsKept is into how many segment files the retention is cut: kfake gives
+// disk space back by whole segments.
+const segmentsKept = 8
+
+// ensureTopic makes the topic, or brings one that an earlier start made to these
+// settings.
+func ensureTopic(ctx context.Context, address string, o Options) error {
+	client, err := kgo.NewClient(kgo.SeedBrokers(address))
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	admin := kadm.NewClient(client)
+	configs := topicConfigs(o)
+	_, err = admin.CreateTopic(ctx, int32(o.Partitions), 1, configs, o.Topic)
+	if err == nil || !errors.Is(err, kerr.TopicAlreadyExists) {
+		return err
+	}
+	var changes []kadm.AlterConfig
+	for name, value := range configs {
+		changes = append(changes, kadm.AlterConfig{Op: kadm.SetConfig, Name: name, Value: value})
+	}
+	answers, err := admin.AlterTopicConfigs(ctx, changes, o.Topic)
+	if err != nil {
+		return err
+	}
+	for _, a := range answers {
+		if a.Err != nil {
+			return a.Err
+		}
+	}
+	return nil
+}
+
+func topicConfigs(o Options) map[string]*string {
+	share := max(o.RetentionBytes/int64(o.Partitions), 1) // Kafka counts by partition
+	text := func(n int64) *string {
+		s := strconv.FormatInt(n, 10)
+		return &s
+	}
+	return map[string]*string{
+		"retention.bytes": text(share),
+		"retention.ms":    text(o.Retention.Milliseconds()),
+		"segment.bytes":   text(max(share/segmentsKept, 1<<20)),
+	}
+}
+
+// makePartitions makes the folders of the topic's partitions durable.
+func makePartitions(o Options) error {
+	partitions := filepath.Join(o.DataDir, "partitions")
+	for i := range o.Partitions {
+		name := fmt.Sprintf("%s-%d", url.PathEscape(o.Topic), i)
+		if err := os.MkdirAll(filepath.Join(partitions, name), 0o750); err != nil {
+			return err
+		}
+	}
+	for _, folder := range []string{partitions, o.DataDir, filepath.Dir(o.DataDir)} {
+		if err := syncFolder(folder); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func syncFolder(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

@@ -1,0 +1,225 @@
+// Package kafka is the event log on a Kafka topic.
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"sluice/pipeline"
+)
+
+// Options of a log. The zero value of a number takes the default.
+type Options struct {
+	// Brokers are the addresses, host:port, that the client begins with.
+	Brokers []string
+	// Topic that events go to. It must be there.
+	Topic string
+	// ClientID names this producer to the brokers, default "sluice".
+	ClientID string
+	// Queue is the number of events that may be under way, default 8192. One
+	// more is a temporary failure.
+	Queue int
+	// Timeout bounds how long the client tries to deliver an event, default 30 s.
+	// A broker that swallows requests may take it some seconds longer.
+	Timeout time.Duration
+	// CloseTimeout bounds how long Close waits for events under way, default 10 s.
+	CloseTimeout time.Duration
+}
+
+func (o *Options) defaults() {
+	if o.ClientID == "" {
+		o.ClientID = "sluice"
+	}
+	if o.Queue <= 0 {
+		o.Queue = 8192
+	}
+	if o.Timeout <= 0 {
+		o.Timeout = 30 * time.Second
+	}
+	if o.CloseTimeout <= 0 {
+		o.CloseTimeout = 10 * time.Second
+	}
+}
+
+// Log is an EventLog on a topic.
+type Log struct {
+	options Options
+	client  *kgo.Client
+
+	queue  chan *pipeline.Message
+	depth  atomic.Int64 // from Publish until the result
+	closed atomic.Bool
+	idle   chan struct{} // a hint to Close that depth may be 0
+
+	background sync.WaitGroup // the encoder and the look at the topic
+	ctx        context.Context
+	cancel     context.CancelFunc
+	topic      atomic.Pointer[TopicInfo]
+}
+
+var _ pipeline.EventLog = (*Log)(nil)
+
+// producing says how: acknowledged by all in-sync replicas and idempotent, the
+// client's default. Nothing lingers: while one request is under way events
+// gather for the next, so that load alone makes batches.
+func producing(o Options) []kgo.Opt {
+	return []kgo.Opt{
+		kgo.SeedBrokers(o.Brokers...),
+		kgo.ClientID(o.ClientID),
+		kgo.DefaultProduceTopicAlways(),
+		kgo.DefaultProduceTopic(o.Topic),
+		kgo.RequiredAcks(kgo.AllISRAcks()),
+		kgo.ProducerLinger(0),
+		kgo.MaxBufferedRecords(o.Queue),
+		kgo.RecordDeliveryTimeout(o.Timeout),
+		kgo.ProduceRequestTimeout(o.Timeout / 3),
+		kgo.RequestTimeoutOverhead(o.Timeout / 3),
+		kgo.DialTimeout(o.Timeout / 3),
+		kgo.RetryTimeout(o.Timeout),
+		// Without this an event that was sent and never answered has no time limit
+		// at all. Its price is that an event reported as failed may yet be in the
+		// log: then its sender had 451 and sends again, under another id.
+		kgo.AllowIdempotentProduceCancellation(),
+	}
+}
+
+// Open connects to a topic. A topic that is not there, or that we may not
+// write, is an error; brokers that cannot be reached are not: until they are,
+// every Publish fails.
+func Open(ctx context.Context, o Options) (*Log, error) {
+	o.defaults()
+	if len(o.Brokers) == 0 || o.Topic == "" {
+		return nil, errors.New("kafka: brokers and topic are needed")
+	}
+	client, err := kgo.NewClient(producing(o)...)
+	if err != nil {
+		return nil, fmt.Errorf("kafka: %w", err)
+	}
+	l := &Log{
+		options: o,
+		client:  client,
+		queue:   make(chan *pipeline.Message, o.Queue),
+		idle:    make(chan struct{}, 1),
+	}
+	l.ctx, l.cancel = context.WithCancel(context.Background())
+	if err := l.look(ctx); err != nil {
+		l.cancel()
+		client.Close()
+		return nil, fmt.Errorf("kafka: topic %s: %w", o.Topic, err)
+	}
+	l.background.Go(l.encode)
+	if l.topic.Load() == nil {
+		l.background.Go(l.lookAgain)
+	}
+	return l, nil
+}
+
+var (
+	errQueueFull = errors.New("queue full")
+	errClosed    = errors.New("log closed")
+)
+
+// Publish hands a message to the encoder.
+func (l *Log) Publish(m *pipeline.Message) {
+	l.depth.Add(1) // before closed is read: Close waits for what it counts
+	if l.closed.Load() {
+		l.answer(m, fail("publish", errClosed))
+		return
+	}
+	select {
+	case l.queue <- m:
+	default:
+		l.answer(m, fail("publish", errQueueFull))
+	}
+}
+
+// encode makes records of messages and gives them to the client.
+func (l *Log) encode() {
+	var headers []pipeline.EventHeader
+	for m := range l.queue {
+		headers = pipeline.AppendEventHeaders(headers[:0], m)
+		l.client.TryProduce(l.ctx, record(m, headers), func(_ *kgo.Record, err error) {
+			l.answer(m, delivery(err))
+		})
+	}
+}
+
+// valueSize is a guess at an event's size that is right for few recipients.
+const valueSize = 1 << 10
+
+// record encodes a message. Its buffers belong to the client from here on and
+// are not used again: a failed record may still be in a request being written.
+func record(m *pipeline.Message, headers []pipeline.EventHeader) *kgo.Record {
+	r := &kgo.Record{
+		Key:     m.ID.Append(make([]byte, 0, 36)),
+		Value:   pipeline.AppendEvent(make([]byte, 0, valueSize), m),
+		Headers: make([]kgo.RecordHeader, len(headers)),
+	}
+	for i, h := range headers {
+		r.Headers[i] = kgo.RecordHeader{Key: h.Key, Value: h.Value}
+	}
+	return r
+}
+
+func (l *Log) answer(m *pipeline.Message, err error) {
+	m.Published(err)
+	if l.depth.Add(-1) == 0 {
+		select {
+		case l.idle <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// delivery gives the client's error its kind. Nothing is permanent: what a
+// broker refuses today an operator can allow tomorrow, and the sender keeps the
+// message until then.
+func delivery(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, kgo.ErrRecordTimeout), errors.Is(err, context.DeadlineExceeded):
+		return &pipeline.Failure{Kind: pipeline.KindTimeout, Op: "kafka: produce", Err: err}
+	default:
+		return fail("produce", err)
+	}
+}
+
+func fail(op string, err error) error {
+	return &pipeline.Failure{Kind: pipeline.KindTemporary, Op: "kafka: " + op, Err: err}
+}
+
+// Depth gives the events under way.
+func (l *Log) Depth() int64 { return l.depth.Load() }
+
+// Close waits, at most CloseTimeout, for the events under way and fails the
+// rest. A later Publish fails. All results have come when it returns.
+func (l *Log) Close() error {
+	if l.closed.Swap(true) {
+		return nil
+	}
+	expired := time.NewTimer(l.options.CloseTimeout)
+	defer expired.Stop()
+	var err error
+	for err == nil && l.depth.Load() > 0 {
+		select {
+		case <-l.idle:
+		case <-expired.C:
+			err = fmt.Errorf("kafka: closed with %d events unanswered", l.depth.Load())
+		}
+	}
+	l.cancel()       // fails what is in the encoder's queue or the client's buffer
+	l.client.Close() // fails the rest
+	for l.depth.Load() > 0 {
+		<-l.idle
+	}
+	close(l.queue)
+	l.background.Wait()
+	return err
+}
