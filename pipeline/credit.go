@@ -19,9 +19,10 @@ func NewCreditQueue(budget *Budget, nudge func()) *CreditQueue {
 	return &CreditQueue{budget: budget}
 }
 
-// Ask queues a message that wants m.Wanted octets. The answer comes by m.Door:
+// Ask queues a message whose Claim of m.Wanted octets failed. The answer comes by m.Door:
 // m.Credit is Wanted when it was granted.
 func (q *CreditQueue) Ask(m *Message) {
+	q.budget.waiters.Add(1) // before Serve looks, so that a Give meanwhile nudges
 	q.waiting = append(q.waiting, m)
 	q.Serve()
 }
@@ -73,5 +74,6 @@ func (q *CreditQueue) leave(m *Message) {
 
 func (q *CreditQueue) sendHome(m *Message) {
 	q.budget.waiters.Add(-1)
+	m.Parcel.Open = m.Home
 	m.Door.Post(&m.Parcel)
 }
