@@ -1,0 +1,42 @@
+# make run and make test are all that a newcomer needs; run needs only Go.
+
+FUZZTIME ?= 20s
+TESTTIME ?= 20m
+ARGS     ?=
+
+export PATH := $(PATH):/usr/sbin:/sbin
+LINTER = $${XDG_CACHE_HOME:-$$HOME/.cache}/sluice/bin/golangci-lint
+
+.PHONY: run test tools lint fmt bench drill fuzz
+
+# Sluice with the embedded default: SMTP on 127.0.0.1:2525, files under ./sluice-data.
+run:
+	go run ./gateway $(ARGS)
+
+# Everything that must be green: vet, linter, all tests with the race detector.
+test: tools
+	go vet ./...
+	"$(LINTER)" run ./...
+	go test -race -shuffle=on -timeout $(TESTTIME) ./...
+
+# What the tests need beside Go (Debian packages, the linter); quick when it is there.
+tools:
+	@.ci/tools
+
+lint: tools
+	"$(LINTER)" run ./...
+
+fmt: tools
+	"$(LINTER)" fmt ./...
+
+# Sluice, smtp-sink and a go-smtp server under the same load; tables in bench-results/.
+bench: tools
+	go run ./loadtest bench $(ARGS)
+
+# kill -9 under load, 20 times, then every acknowledged message is looked for.
+drill:
+	go run ./loadtest drill $(ARGS)
+
+# Every fuzz target, FUZZTIME each.
+fuzz:
+	@FUZZTIME=$(FUZZTIME) .ci/fuzz
