@@ -15,6 +15,8 @@ const (
 	KindTimeout
 	// KindFull is a store without space: 452 4.3.1.
 	KindFull
+	// KindMemory is body memory that could not be had: 452 4.3.1.
+	KindMemory
 	// KindTooLarge is a message over the size limit: 552 5.3.4.
 	KindTooLarge
 	// KindLoop is a message with too many Received fields: 554 5.4.6.
@@ -25,7 +27,7 @@ const (
 	KindPermanent
 )
 
-var kindNames = [...]string{"ok", "temporary", "timeout", "full", "too_large", "loop", "policy", "permanent"}
+var kindNames = [...]string{"ok", "temporary", "timeout", "full", "memory", "too_large", "loop", "policy", "permanent"}
 
 // String gives the kind as a bounded metric label.
 func (k Kind) String() string { return kindNames[k] }

@@ -41,6 +41,9 @@ func (id ID) Time() time.Time {
 	return time.UnixMilli(ms).UTC()
 }
 
+// IsZero says whether no id was minted.
+func (id ID) IsZero() bool { return id == ID{} }
+
 // Append writes the canonical text form, 36 octets, onto dst.
 func (id ID) Append(dst []byte) []byte {
 	dst = hex.AppendEncode(dst, id[0:4])

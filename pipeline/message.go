@@ -34,8 +34,11 @@ func (s Stage) String() string { return stageNames[s] }
 // which all of a transaction's state hangs. It belongs to the event loop of its
 // session; who else may read it, and when, is said by ObjectStore and EventLog.
 type Message struct {
-	Parcel      // takes the message home with a result
-	Door   Door // its loop's door
+	Parcel        // takes the message to whoever is to have it next
+	Door   Door   // its loop's door
+	Home   func() // what the parcel does behind its own door
+	Asks   func() // what the parcel does behind the CreditQueue's door
+	Owner  any    // the session's connection, for the loop alone
 
 	Stage    Stage
 	ID       ID
@@ -48,6 +51,7 @@ type Message struct {
 
 	Decoder codec.BodyDecoder
 	Body    Body
+	Octets  int64 // decoded so far, those that were discarded too
 	Report  codec.BodyReport
 	Header  []byte // what Sluice writes on top: the trace fields
 	Summary HeaderSummary
@@ -61,6 +65,7 @@ type Message struct {
 	// Err is the failure of the last step.
 	Err error
 
+	idText   [36]byte
 	forsaken atomic.Bool // its session waits no longer
 	gone     bool        // the same, for the loop that owns it
 }
@@ -70,7 +75,8 @@ type Message struct {
 func (m *Message) Reset() {
 	m.Envelope.Reset()
 	m.Stage, m.ID, m.Client = StageEnvelope, ID{}, Client{}
-	m.Wanted = 0
+	m.Wanted, m.Octets = 0, 0
+	m.Parcel.Open, m.Owner = m.Home, nil
 	m.Decoder, m.Report = codec.BodyDecoder{}, codec.BodyReport{}
 	m.Header = m.Header[:0]
 	m.Summary.reset()
@@ -108,6 +114,9 @@ func (m *Message) Published(err error) {
 	m.Err = err
 	m.Door.Post(&m.Parcel)
 }
+
+// IDText gives the id's text form, valid until the message is reset.
+func (m *Message) IDText() []byte { return m.ID.Append(m.idText[:0]) }
 
 // Length gives the octets that the stored message has.
 func (m *Message) Length() int64 { return int64(len(m.Header)) + m.Body.Size() }

@@ -1,6 +1,10 @@
 package driver
 
-import "net/netip"
+import (
+	"net/netip"
+
+	"sluice/pipeline"
+)
 
 // Observer counts what happens to sessions and messages. Its methods are
 // called on event loops: they must not block, lock or allocate. All labels
@@ -12,7 +16,7 @@ type Observer interface {
 	// of the greeting.
 	SessionRefused(cause string)
 	// SessionClosed is called once for each opened session. end is one of
-	// quit, client, timeout, refused, drained, error.
+	// quit, client, refused, stalled, error.
 	SessionClosed(seconds float64, end string)
 	// Reply is called for each reply that was given.
 	Reply(code int, cause string)
@@ -52,7 +56,7 @@ type Refusal struct {
 	Client   netip.AddrPort
 	Helo     string
 	MailFrom []byte // empty before MAIL and for the null reverse path
-	Verb     string // the command refused, or a phase: greeting, body, result
+	Verb     string // the command refused, or greeting, message, session
 	Message  string // message id, empty before DATA
 	Code     int
 	Enhanced string
@@ -66,7 +70,7 @@ type Acceptance struct {
 	Helo       string
 	MailFrom   []byte
 	Recipients int
-	Message    string
+	Message    *pipeline.Message
 	Octets     int64
 	Seconds    float64 // from the final dot to the answer
 }

@@ -1,0 +1,131 @@
+package codec
+
+// Every text that Sluice sends stands in this file. Clients see these texts;
+// causes go to metrics and logs.
+var (
+	ReplyBye = &Reply{Code: 221, Enhanced: EnhancedCode{2, 0, 0}, Close: true, Cause: "quit",
+		Lines: []string{"Bye"}}
+	ReplyHelp = &Reply{Code: 214, Enhanced: EnhancedCode{2, 0, 0}, Cause: "help",
+		Lines: []string{"Commands: HELO EHLO MAIL RCPT DATA RSET NOOP VRFY HELP QUIT", "See RFC 5321"}}
+	ReplyOk = &Reply{Code: 250, Enhanced: EnhancedCode{2, 0, 0}, Cause: "ok",
+		Lines: []string{"Ok"}}
+	ReplySenderOk = &Reply{Code: 250, Enhanced: EnhancedCode{2, 1, 0}, Cause: "sender",
+		Lines: []string{"Sender ok"}}
+	ReplyRecipientOk = &Reply{Code: 250, Enhanced: EnhancedCode{2, 1, 5}, Cause: "recipient",
+		Lines: []string{"Recipient ok"}}
+	// ReplyAccepted is the 250 that promises: the id of the message stands behind it.
+	ReplyAccepted = &Reply{Code: 250, Enhanced: EnhancedCode{2, 0, 0}, Cause: "accepted",
+		Lines: []string{"Ok"}}
+	// ReplyCannotVerify: an edge gateway knows domains, not users (RFC 5321 §3.5.3).
+	ReplyCannotVerify = &Reply{Code: 252, Enhanced: EnhancedCode{2, 1, 5}, Cause: "vrfy",
+		Lines: []string{"Cannot verify the user, but will take mail for it"}}
+	ReplyStartData = &Reply{Code: 354, Cause: "start_data",
+		Lines: []string{"End data with <CRLF>.<CRLF>"}}
+
+	ReplyDraining = &Reply{Code: 421, Enhanced: EnhancedCode{4, 3, 2}, Close: true, Cause: "draining",
+		Lines: []string{"Service is shutting down, try again"}}
+	ReplyTooManyConnections = &Reply{Code: 421, Enhanced: EnhancedCode{4, 3, 2}, Close: true, Cause: "connections",
+		Lines: []string{"Too many connections, try again later"}}
+	ReplyTooManyFromAddress = &Reply{Code: 421, Enhanced: EnhancedCode{4, 7, 0}, Close: true, Cause: "connections_per_ip",
+		Lines: []string{"Too many connections from your address, try again later"}}
+	ReplyTimeout = &Reply{Code: 421, Enhanced: EnhancedCode{4, 4, 2}, Close: true, Cause: "timeout",
+		Lines: []string{"Timed out waiting for input"}}
+	ReplyTooManyErrors = &Reply{Code: 421, Enhanced: EnhancedCode{4, 7, 0}, Close: true, Cause: "command_errors",
+		Lines: []string{"Too many errors"}}
+	ReplyTooManyJunk = &Reply{Code: 421, Enhanced: EnhancedCode{4, 7, 0}, Close: true, Cause: "junk_commands",
+		Lines: []string{"Too many commands without mail"}}
+	ReplyTooManyMessages = &Reply{Code: 421, Enhanced: EnhancedCode{4, 7, 0}, Close: true, Cause: "messages",
+		Lines: []string{"Too many messages on this connection, open another"}}
+	// ReplyInputBehindData: what a sender pushed behind a refused DATA is mail
+	// text, and must never be read as commands.
+	ReplyInputBehindData = &Reply{Code: 421, Enhanced: EnhancedCode{4, 7, 0}, Close: true, Cause: "input_behind_data",
+		Lines: []string{"Mail text was sent before DATA was granted"}}
+	ReplyTooMuchPipelined = &Reply{Code: 421, Enhanced: EnhancedCode{4, 7, 0}, Close: true, Cause: "pipelined_input",
+		Lines: []string{"Too much input was sent ahead"}}
+	ReplyInternalError = &Reply{Code: 421, Enhanced: EnhancedCode{4, 3, 0}, Close: true, Cause: "internal_error",
+		Lines: []string{"Internal error, try again later"}}
+
+	ReplyTemporary = &Reply{Code: 451, Enhanced: EnhancedCode{4, 3, 0}, Cause: "temporary",
+		Lines: []string{"Mail could not be stored for now, try again later"}}
+	ReplyOverdue = &Reply{Code: 451, Enhanced: EnhancedCode{4, 3, 0}, Cause: "overdue",
+		Lines: []string{"Mail could not be stored in time, try again later"}}
+	ReplyStoreFull = &Reply{Code: 452, Enhanced: EnhancedCode{4, 3, 1}, Cause: "store_full",
+		Lines: []string{"Insufficient storage, try again later"}}
+	ReplyNoBodyMemory = &Reply{Code: 452, Enhanced: EnhancedCode{4, 3, 1}, Cause: "body_memory",
+		Lines: []string{"Too much mail in flight, try again later"}}
+	ReplyTooManyRecipients = &Reply{Code: 452, Enhanced: EnhancedCode{4, 5, 3}, Cause: "recipients",
+		Lines: []string{"Too many recipients, send the rest in another transaction"}}
+
+	ReplyLineTooLong = &Reply{Code: 500, Enhanced: EnhancedCode{5, 5, 2}, Cause: "line_too_long",
+		Lines: []string{"Line too long"}}
+	ReplyBadLine = &Reply{Code: 500, Enhanced: EnhancedCode{5, 5, 2}, Cause: "bad_line",
+		Lines: []string{"Bad line: only printable ASCII between CRLFs is a command"}}
+	ReplyUnknownCommand = &Reply{Code: 500, Enhanced: EnhancedCode{5, 5, 1}, Cause: "unknown_command",
+		Lines: []string{"Command unrecognized"}}
+	ReplyBadArgument = &Reply{Code: 501, Enhanced: EnhancedCode{5, 5, 4}, Cause: "bad_argument",
+		Lines: []string{"Syntax error in parameters"}}
+	ReplyBadReversePath = &Reply{Code: 501, Enhanced: EnhancedCode{5, 1, 7}, Cause: "bad_reverse_path",
+		Lines: []string{"Bad sender address syntax"}}
+	ReplyBadForwardPath = &Reply{Code: 501, Enhanced: EnhancedCode{5, 1, 3}, Cause: "bad_forward_path",
+		Lines: []string{"Bad recipient address syntax"}}
+	ReplyNotImplemented = &Reply{Code: 502, Enhanced: EnhancedCode{5, 5, 1}, Cause: "not_implemented",
+		Lines: []string{"Command not implemented"}}
+	ReplyNeedHelo = &Reply{Code: 503, Enhanced: EnhancedCode{5, 5, 1}, Cause: "need_helo",
+		Lines: []string{"Send HELO or EHLO first"}}
+	ReplyNeedMail = &Reply{Code: 503, Enhanced: EnhancedCode{5, 5, 1}, Cause: "need_mail",
+		Lines: []string{"Send MAIL first"}}
+	ReplyNestedMail = &Reply{Code: 503, Enhanced: EnhancedCode{5, 5, 1}, Cause: "nested_mail",
+		Lines: []string{"A transaction is already under way"}}
+	ReplyRelayDenied = &Reply{Code: 550, Enhanced: EnhancedCode{5, 7, 1}, Cause: "relay_denied",
+		Lines: []string{"No mail is taken for this domain here"}}
+	ReplyPolicy = &Reply{Code: 550, Enhanced: EnhancedCode{5, 7, 1}, Cause: "policy",
+		Lines: []string{"Mail refused by policy"}}
+	ReplyTooLarge = &Reply{Code: 552, Enhanced: EnhancedCode{5, 3, 4}, Cause: "too_large",
+		Lines: []string{"Message too large"}}
+	// ReplyTooLargeBye ends a message that went on to twice the limit.
+	ReplyTooLargeBye = &Reply{Code: 552, Enhanced: EnhancedCode{5, 3, 4}, Close: true, Cause: "far_too_large",
+		Lines: []string{"Message far too large"}}
+	ReplyNoRecipients = &Reply{Code: 554, Enhanced: EnhancedCode{5, 5, 1}, Cause: "no_recipients",
+		Lines: []string{"No valid recipients"}}
+	ReplyMailLoop = &Reply{Code: 554, Enhanced: EnhancedCode{5, 4, 6}, Cause: "mail_loop",
+		Lines: []string{"Too many hops, this mail is going in circles"}}
+	ReplyPermanent = &Reply{Code: 554, Enhanced: EnhancedCode{5, 3, 0}, Cause: "permanent",
+		Lines: []string{"Mail cannot be stored"}}
+	ReplyUnknownParameter = &Reply{Code: 555, Enhanced: EnhancedCode{5, 5, 4}, Cause: "unknown_parameter",
+		Lines: []string{"Parameter not recognized or not implemented"}}
+)
+
+// GreetingReply builds the 220 of a host (RFC 5321 §4.3.1).
+func GreetingReply(hostname string) *Reply {
+	return &Reply{Code: 220, Cause: "greeting", Lines: []string{hostname + " ESMTP Sluice"}}
+}
+
+// HeloReply builds the answer to HELO.
+func HeloReply(hostname string) *Reply {
+	return &Reply{Code: 250, Cause: "helo", Lines: []string{hostname}}
+}
+
+// EhloReply builds the answer to EHLO: the host, then a line for each service
+// extension (RFC 5321 §4.1.1.1).
+func EhloReply(hostname string, extensions ...string) *Reply {
+	return &Reply{Code: 250, Cause: "ehlo", Lines: append([]string{hostname}, extensions...)}
+}
+
+// Replies gives every reply there is, for those who must know all codes and
+// causes beforehand. The texts of the first three depend on the configuration.
+func Replies() []*Reply {
+	return []*Reply{
+		GreetingReply("host"), HeloReply("host"), EhloReply("host"),
+		ReplyBye, ReplyHelp, ReplyOk, ReplySenderOk, ReplyRecipientOk, ReplyAccepted,
+		ReplyCannotVerify, ReplyStartData,
+		ReplyDraining, ReplyTooManyConnections, ReplyTooManyFromAddress, ReplyTimeout,
+		ReplyTooManyErrors, ReplyTooManyJunk, ReplyTooManyMessages, ReplyInputBehindData,
+		ReplyTooMuchPipelined, ReplyInternalError,
+		ReplyTemporary, ReplyOverdue, ReplyStoreFull, ReplyNoBodyMemory, ReplyTooManyRecipients,
+		ReplyLineTooLong, ReplyBadLine, ReplyUnknownCommand, ReplyBadArgument,
+		ReplyBadReversePath, ReplyBadForwardPath, ReplyNotImplemented,
+		ReplyNeedHelo, ReplyNeedMail, ReplyNestedMail,
+		ReplyRelayDenied, ReplyPolicy, ReplyTooLarge, ReplyTooLargeBye, ReplyNoRecipients,
+		ReplyMailLoop, ReplyPermanent, ReplyUnknownParameter,
+	}
+}

@@ -1,0 +1,73 @@
+package driver
+
+import (
+	"net/netip"
+	"sync/atomic"
+
+	"sluice/codec"
+)
+
+// AdmissionLimits bound who may open a session.
+type AdmissionLimits struct {
+	Connections      int            // sessions open in the process
+	ConnectionsPerIP int            // sessions open from one address, 0 for no limit
+	Trusted          []netip.Prefix // networks that ConnectionsPerIP does not concern
+}
+
+// maxRefused bounds how many refused connections may linger until their 421 was
+// read. Past it they are closed at once: descriptors matter more than manners.
+const maxRefused = 256
+
+// admission counts sessions in the whole process. It is safe for concurrent use
+// and never blocks.
+type admission struct {
+	limits    AdmissionLimits
+	open      atomic.Int64
+	refused   atomic.Int64
+	addresses *addressCounts
+	draining  atomic.Bool
+}
+
+// admit counts a new session in, or gives the reply that refuses it.
+func (a *admission) admit(c *Conn, client netip.Addr) *codec.Reply {
+	if a.draining.Load() {
+		return codec.ReplyDraining
+	}
+	if a.open.Add(1) > int64(a.limits.Connections) {
+		a.open.Add(-1)
+		return codec.ReplyTooManyConnections
+	}
+	if count := a.addresses.add(client); a.overPerIP(count, client) {
+		a.addresses.drop(client)
+		a.open.Add(-1)
+		return codec.ReplyTooManyFromAddress
+	}
+	c.counted = true
+	return nil
+}
+
+func (a *admission) overPerIP(count int32, client netip.Addr) bool {
+	if a.limits.ConnectionsPerIP == 0 || int(count) <= a.limits.ConnectionsPerIP {
+		return false
+	}
+	client = client.Unmap()
+	for _, network := range a.limits.Trusted {
+		if network.Contains(client) {
+			return false
+		}
+	}
+	return true
+}
+
+// leave counts a session out.
+func (a *admission) leave(c *Conn) {
+	if c.counted {
+		c.counted = false
+		a.open.Add(-1)
+		a.addresses.drop(c.session.Client().Addr())
+	}
+	if c.refused {
+		c.refused = false
+		a.refused.Add(-1)
+	}
+}

@@ -1,0 +1,132 @@
+package driver
+
+import (
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"sluice/gateway/session"
+	"sluice/pipeline"
+)
+
+// Loop is one event loop: its connections, its timers, its pools. The reactor
+// calls Open, Traffic, Closed, Tick and Run, always on the loop's own thread and
+// never one inside another. Post alone may be called from anywhere.
+type Loop struct {
+	shared *Shared
+	waker  Waker
+	random pipeline.Random
+
+	inbox pipeline.Inbox
+	awake atomic.Bool
+
+	now   time.Time // when the callback under way began
+	wheel wheel
+
+	out      []byte // replies of the turn under way
+	scratch  []byte // where mail text goes that is not kept
+	slabs    *pipeline.SlabPool
+	messages messagePool
+
+	draining bool
+	refusal  Refusal
+	accepted Acceptance
+}
+
+// scratchSize is what is discarded in one step.
+const scratchSize = 64 << 10
+
+// NewLoop makes a loop. The first one made owns the credit queue: it must be
+// made before any other is used.
+func (s *Shared) NewLoop(waker Waker, random pipeline.Random) *Loop {
+	l := &Loop{
+		shared:  s,
+		waker:   waker,
+		random:  random,
+		scratch: make([]byte, scratchSize),
+		slabs:   pipeline.NewSlabPool(s.SlabsKept),
+		now:     s.Clock.Now(),
+	}
+	l.messages.loop = l
+	l.wheel.tick = l.tick()
+	if s.creditHome == nil {
+		s.own(l)
+	}
+	return l
+}
+
+// tick gives the present tick; the first is 1.
+func (l *Loop) tick() int64 { return int64(l.now.Sub(l.shared.epoch) / tickLength) }
+
+// Open greets a new connection or refuses it. c is zero or was used before.
+func (l *Loop) Open(c *Conn, socket Socket, client netip.AddrPort) {
+	l.enter()
+	c.reset(socket, l.shared.Settings, client)
+	c.openedAt = l.tick()
+	l.guarded(c, "open", func() { l.greet(c) })
+	l.leave()
+}
+
+func (l *Loop) greet(c *Conn) {
+	client := c.session.Client()
+	refusal := l.shared.admission.admit(c, client.Addr())
+	if refusal == nil {
+		l.shared.Observer.SessionOpened()
+		l.step(c, session.Event{Kind: session.Opened})
+		l.flush(c)
+		return
+	}
+	l.shared.Observer.SessionRefused(refusal.Cause)
+	c.refused = true
+	crowded := l.shared.admission.refused.Add(1) > maxRefused
+	c.session.Abandon()
+	l.reply(c, refusal, nil, "greeting")
+	l.flush(c)
+	if crowded && !c.finished {
+		l.finish(c, "refused")
+	}
+}
+
+// Traffic reads what has come for a connection.
+func (l *Loop) Traffic(c *Conn) {
+	if c.finished {
+		return
+	}
+	l.enter()
+	l.guarded(c, "traffic", func() {
+		l.pump(c)
+		l.flush(c)
+	})
+	l.leave()
+}
+
+// Closed ends the session of a connection that the client closed or that broke.
+func (l *Loop) Closed(c *Conn) {
+	if c.finished {
+		return
+	}
+	l.enter()
+	l.guarded(c, "closed", func() { l.finish(c, "client") })
+	l.leave()
+}
+
+// Tick turns the timer wheel. asked is when the reactor asked for it; the time
+// since then is the loop's delay.
+func (l *Loop) Tick(asked time.Time) {
+	defer l.survive("tick")
+	l.enter()
+	l.shared.Observer.LoopDelay(l.now.Sub(asked).Seconds())
+	l.wheel.turn(l.tick(), func(c *Conn) {
+		l.guarded(c, "timer", func() { l.due(c) })
+	})
+	if l.shared.creditHome == l && l.shared.Budget.Waiters() > 0 {
+		l.shared.credit.Sweep()
+	}
+	if !l.draining && l.shared.admission.draining.Load() {
+		l.drain()
+	}
+	l.leave()
+}
+
+// Sessions gives the number of connections of this loop, for tests.
+func (l *Loop) Sessions() int { return l.wheel.size }

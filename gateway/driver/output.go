@@ -1,0 +1,114 @@
+package driver
+
+import (
+	"sluice/codec"
+	"sluice/gateway/session"
+)
+
+// replyTo sends the reply that a step gave, and notes a refusal.
+func (l *Loop) replyTo(c *Conn, ev session.Event, a session.Actions) {
+	what := "session"
+	switch ev.Kind {
+	case session.Commanded:
+		what = ev.Command.Verb.String()
+	case session.BodyEnded, session.BodyOverflowed, session.Outcome:
+		what = "message"
+	}
+	if a.Reply.Code >= 400 {
+		m := c.session.Message()
+		if a.Message != nil {
+			m = a.Message
+		}
+		l.refusal = Refusal{Err: a.Err}
+		if m != nil {
+			l.refusal.MailFrom = m.Envelope.ReversePath()
+			if !m.ID.IsZero() {
+				l.refusal.Message = m.ID.String()
+			}
+		}
+	}
+	l.reply(c, a.Reply, a.Arg, what)
+}
+
+// reply gathers a reply for the flush at the end of the turn.
+func (l *Loop) reply(c *Conn, r *codec.Reply, arg []byte, what string) {
+	l.out = r.Append(l.out, arg)
+	l.shared.Observer.Reply(int(r.Code), r.Cause)
+	c.quit = r == codec.ReplyBye
+	if r.Code < 400 {
+		return
+	}
+	f := &l.refusal
+	f.Client, f.Helo, f.Verb = c.session.Client(), c.session.Helo(), what
+	f.Code, f.Enhanced, f.Cause = int(r.Code), r.Enhanced.String(), r.Cause
+	l.shared.Journal.Refused(f)
+	*f = Refusal{}
+}
+
+// flush ends a turn: it sends what was gathered, and hangs up behind the last
+// word.
+func (l *Loop) flush(c *Conn) {
+	l.sendOut(c)
+	if !c.finished && !c.lingering && len(c.unsent) == 0 && c.session.Phase() == session.PhaseClosed {
+		l.hangUp(c)
+	}
+}
+
+// sendOut sends what was gathered. What the kernel does not take stays with the
+// connection, which reads nothing until its client has read.
+func (l *Loop) sendOut(c *Conn) {
+	out := l.out
+	l.out = l.out[:0]
+	switch {
+	case c.finished || len(out) == 0:
+	case len(c.unsent) > 0:
+		c.unsent = append(c.unsent, out...)
+	default:
+		l.send(c, out)
+	}
+}
+
+// send writes p or keeps what the kernel does not take.
+func (l *Loop) send(c *Conn, p []byte) {
+	n, err := c.socket.Write(p)
+	if err != nil {
+		l.finish(c, "client")
+		return
+	}
+	if n < len(p) {
+		c.unsent = append(c.unsent, p[n:]...)
+		c.stallAt = l.tick() + ticksOf(l.shared.Timeouts.Stall)
+		l.wheel.set(c, l.wheel.tick+1)
+	}
+}
+
+// resend tries again to write what a client did not read. The stall deadline
+// runs from the last octet that the kernel took.
+func (l *Loop) resend(c *Conn) {
+	n, err := c.socket.Write(c.unsent)
+	switch {
+	case err != nil:
+		l.finish(c, "client")
+	case n == len(c.unsent):
+		c.unsent = nil
+		l.resume(c)
+	case n == 0 && l.wheel.tick >= c.stallAt:
+		l.shared.Journal.Refused(&Refusal{
+			Client: c.session.Client(), Helo: c.session.Helo(), Verb: "session", Cause: "stalled",
+		})
+		l.finish(c, "stalled")
+	default:
+		if n > 0 {
+			c.unsent = append(c.unsent[:0], c.unsent[n:]...)
+			c.stallAt = l.wheel.tick + ticksOf(l.shared.Timeouts.Stall)
+		}
+		l.wheel.set(c, l.wheel.tick+1)
+	}
+}
+
+// resume goes on with a connection whose replies are all sent.
+func (l *Loop) resume(c *Conn) {
+	l.wheel.set(c, max(c.phaseEnd, l.wheel.tick+1))
+	l.pump(c)
+	l.flush(c)
+}

@@ -1,0 +1,163 @@
+package driver
+
+import (
+	"sluice/codec"
+	"sluice/gateway/session"
+	"sluice/pipeline"
+)
+
+// maxInputAhead bounds what is kept unread of a client that sends on while its
+// session waits. It is more than a full pipelined envelope of 1,000 recipients
+// with addresses of common length.
+const maxInputAhead = 256 << 10
+
+// outHigh is how many octets of replies are gathered before they are sent.
+const outHigh = 16 << 10
+
+// minRoom is the room in a slab below which a new one is taken: less than this
+// a BodyDecoder may not be able to use.
+const minRoom = 4
+
+// pump feeds a connection's input to its session until there is none, or until
+// the session waits for something else.
+func (l *Loop) pump(c *Conn) {
+	if c.finished {
+		return
+	}
+	in := c.socket.Input()
+	switch {
+	case len(in) == 0:
+		return
+	case c.lingering:
+		l.drop(c)
+		return
+	case !c.waiting():
+		n := l.consume(c, in)
+		if n > 0 && !c.finished {
+			c.socket.Discard(n)
+		}
+		if n == len(in) || c.finished {
+			return
+		}
+		in = in[n:]
+	}
+	switch {
+	case c.session.Phase() == session.PhaseClosed: // the last word is still unsent
+		c.socket.Discard(len(in))
+	case c.waiting() && len(in) > maxInputAhead:
+		l.step(c, session.Event{Kind: session.InputAhead})
+	}
+}
+
+// consume feeds what it can of in and gives the octets used; 0 asks for more.
+func (l *Loop) consume(c *Conn, in []byte) (used int) {
+	for used < len(in) && !c.finished && !c.waiting() {
+		var n int
+		switch c.session.Phase() {
+		case session.PhaseCommand:
+			n = l.command(c, in[used:])
+		case session.PhaseBody:
+			n = l.receive(c, in[used:])
+		case session.PhaseClosed:
+			return len(in) // the last word was said: what follows is not read
+		}
+		if n == 0 {
+			return used
+		}
+		used += n
+		if len(l.out) >= outHigh {
+			l.sendOut(c)
+		}
+	}
+	return used
+}
+
+// command feeds one command line.
+func (l *Loop) command(c *Conn, in []byte) int {
+	cmd, n, ok := c.decoder.Next(in)
+	if !ok {
+		return n
+	}
+	more := n < len(in)
+	l.step(c, session.Event{Kind: session.Commanded, Command: cmd})
+	if more && cmd.Verb == codec.VerbDATA && c.session.Phase() == session.PhaseCommand {
+		l.step(c, session.Event{Kind: session.InputBehindData})
+	}
+	return n
+}
+
+// receive feeds mail text. What cannot be kept is decoded all the same, so that
+// the end is found, and dropped.
+func (l *Loop) receive(c *Conn, in []byte) (used int) {
+	m := c.session.Message()
+	limit := c.session.Settings().Limits.MessageSize
+	for used < len(in) {
+		room := l.room(m)
+		nd, ns, ended := m.Decoder.Decode(room, in[used:])
+		used += ns
+		m.Octets += int64(nd)
+		if m.Err == nil {
+			m.Body.Wrote(nd)
+			if m.Octets > limit {
+				m.Err = &pipeline.Failure{Kind: pipeline.KindTooLarge, Op: "receive"}
+				l.freeBody(m)
+			}
+		}
+		if ended {
+			l.bodyEnded(c, m)
+			return used
+		}
+		if m.Octets > 2*limit {
+			l.step(c, session.Event{Kind: session.BodyOverflowed})
+			return len(in)
+		}
+	}
+	l.await(c, l.shared.Timeouts.DataBlock)
+	return used
+}
+
+// room gives the place where the next mail text goes.
+func (l *Loop) room(m *pipeline.Message) []byte {
+	if m.Err != nil {
+		return l.scratch
+	}
+	if room := m.Body.Room(); len(room) >= minRoom {
+		return room
+	}
+	need := m.Body.Held() + m.Body.Need() - m.Credit
+	if need > 0 {
+		if !l.shared.Budget.TryTake(need) {
+			m.Err = &pipeline.Failure{Kind: pipeline.KindMemory, Op: "receive"}
+			l.freeBody(m)
+			return l.scratch
+		}
+		m.Credit += need
+	}
+	m.Body.Grow(l.slabs)
+	return m.Body.Room()
+}
+
+// bodyEnded takes the final dot: credit that the body did not need goes back,
+// and the session decides.
+func (l *Loop) bodyEnded(c *Conn, m *pipeline.Message) {
+	m.ReceivedAt = l.now
+	m.Report = m.Decoder.Report()
+	if spare := m.Credit - m.Body.Held(); spare > 0 {
+		m.Credit -= spare
+		l.shared.Budget.Give(spare)
+	}
+	l.step(c, session.Event{Kind: session.BodyEnded})
+}
+
+// drop discards what a lingering connection still sends, up to its bound.
+func (l *Loop) drop(c *Conn) {
+	n := len(c.socket.Input())
+	if n == 0 {
+		return
+	}
+	c.socket.Discard(n)
+	c.lingerLeft -= int32(min(n, maxLinger+1))
+	if c.lingerLeft < 0 {
+		l.finish(c, "refused")
+	}
+}

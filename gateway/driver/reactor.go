@@ -1,0 +1,35 @@
+// Package driver holds connections: it turns what a reactor tells it into
+// session events and carries out what sessions want. Each Loop belongs to one
+// thread of the reactor and is deterministic: its clock, its random numbers and
+// its sockets are ports, so that a simulator can drive the same code.
+package driver
+
+import "time"
+
+// Socket is one connection of the reactor. Its methods are called on the loop
+// that owns it. After Close it does nothing: the reactor guards against a
+// descriptor that the kernel has given to somebody else meanwhile.
+type Socket interface {
+	// Input gives all octets that have come and were not discarded; valid until
+	// Discard or the end of the callback.
+	Input() []byte
+	// Discard drops the first n octets of Input, 0 < n <= len(Input()).
+	Discard(n int)
+	// Write writes what the kernel takes now. n < len(p) without an error
+	// says that the kernel's buffer is full.
+	Write(p []byte) (n int, err error)
+	// CloseWrite sends the end of our stream and leaves the other half open.
+	CloseWrite()
+	// Close ends the connection. Closed is not called for it.
+	Close()
+}
+
+// Clock is the port for time. Times carry a monotonic reading.
+type Clock interface {
+	Now() time.Time
+}
+
+// Waker makes the reactor call Loop.Run soon, from any goroutine.
+type Waker interface {
+	Wake()
+}

@@ -1,0 +1,76 @@
+package driver
+
+import (
+	"sync/atomic"
+	"time"
+
+	"sluice/gateway/session"
+	"sluice/pipeline"
+)
+
+// Timeouts are the deadlines of a session's phases.
+type Timeouts struct {
+	Greeting  time.Duration // to the first HELO or EHLO (RFC 5321 §4.5.3.2.1)
+	Command   time.Duration // to the next command (§4.5.3.2.7)
+	DataStart time.Duration // from 354 to the first mail text (§4.5.3.2.4)
+	DataBlock time.Duration // to the next piece of mail text (§4.5.3.2.5)
+	Credit    time.Duration // for body memory, before 354
+	Store     time.Duration // for the object store
+	Message   time.Duration // from the final dot to its answer (§4.5.3.2.6)
+	Stall     time.Duration // for a client that does not read its replies
+}
+
+// Options are what a Shared is made of.
+type Options struct {
+	Settings  *session.Settings
+	Admission AdmissionLimits
+	Timeouts  Timeouts
+	Budget    *pipeline.Budget
+	Committer *pipeline.Committer
+	Clock     Clock
+	Observer  Observer
+	Journal   Journal
+	// SlabsKept bounds the octets of free slabs that each loop keeps.
+	SlabsKept int64
+}
+
+// Shared is what all loops of the process have in common: settings that do not
+// change, and counts that are atomic.
+type Shared struct {
+	Options
+	admission admission
+	epoch     time.Time
+	credit    *pipeline.CreditQueue
+	// creditHome is the loop that owns the CreditQueue: the first one there is.
+	creditHome   *Loop
+	creditNudge  pipeline.Parcel
+	creditNudged atomic.Bool
+}
+
+// NewShared prepares what loops share.
+func NewShared(o Options) *Shared {
+	s := &Shared{Options: o, epoch: o.Clock.Now().Add(-tickLength)}
+	s.admission.limits = o.Admission
+	s.admission.addresses = newAddressCounts()
+	return s
+}
+
+// SessionsOpen gives the number of sessions open now.
+func (s *Shared) SessionsOpen() int64 { return s.admission.open.Load() }
+
+// Refuse makes every later connection be answered 421: the process shuts down.
+func (s *Shared) Refuse() { s.admission.draining.Store(true) }
+
+// own makes a loop the home of the credit queue.
+func (s *Shared) own(l *Loop) {
+	s.creditHome = l
+	s.creditNudge.Open = func() {
+		s.creditNudged.Store(false)
+		s.credit.Serve()
+	}
+	s.credit = pipeline.NewCreditQueue(s.Budget, func() {
+		if s.creditNudged.CompareAndSwap(false, true) {
+			s.creditHome.Post(&s.creditNudge)
+		}
+	})
+}

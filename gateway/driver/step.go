@@ -1,0 +1,119 @@
+package driver
+
+import (
+	"sluice/codec"
+	"sluice/gateway/session"
+	"sluice/pipeline"
+)
+
+// step gives a session an event and does what it wants.
+func (l *Loop) step(c *Conn, ev session.Event) {
+	a := c.session.Step(ev, &l.messages)
+	if a.Reply != nil {
+		l.replyTo(c, ev, a)
+	}
+	switch a.Do {
+	case session.DoNothing:
+	case session.DoCredit:
+		l.askCredit(c)
+		return
+	case session.DoReceive:
+		l.await(c, l.shared.Timeouts.DataStart)
+		return
+	case session.DoCommit:
+		l.commit(c)
+		return
+	case session.DoRelease:
+		if a.Message.Stage >= pipeline.StageReceiving {
+			l.messageDone(c, a.Message, a.Reply)
+		}
+		l.letGo(a.Message)
+	}
+	l.awaitCommand(c)
+	if c.session.Settled() {
+		l.step(c, session.Event{Kind: session.Drained})
+	}
+}
+
+// askCredit takes body memory for the transaction or has it wait for some.
+func (l *Loop) askCredit(c *Conn) {
+	m := c.session.Message()
+	m.Owner = c
+	if l.shared.Budget.Claim(m.Wanted) {
+		m.Credit = m.Wanted
+		l.granted(c, m)
+		return
+	}
+	m.Stage, m.StepAt = pipeline.StageCredit, l.now
+	l.await(c, l.shared.Timeouts.Credit)
+	m.Parcel.Open = m.Asks
+	l.shared.creditHome.Post(&m.Parcel)
+}
+
+// granted begins to receive a message.
+func (l *Loop) granted(c *Conn, m *pipeline.Message) {
+	m.Stage = pipeline.StageReceiving
+	m.ID = pipeline.NewID(l.now, l.random)
+	l.step(c, session.Event{Kind: session.CreditGranted})
+}
+
+// commit hands a complete message to the pipeline.
+func (l *Loop) commit(c *Conn) {
+	m := c.session.Message()
+	m.Header = pipeline.AppendTrace(m.Header[:0], m)
+	l.await(c, min(l.shared.Timeouts.Store, l.shared.Timeouts.Message))
+	l.shared.Committer.Commit(m, l.now)
+}
+
+// arrived takes a message that came home by the door.
+func (l *Loop) arrived(m *pipeline.Message) {
+	c, _ := m.Owner.(*Conn)
+	if c == nil { // forsaken: no session is concerned
+		if m.Stage != pipeline.StageCredit {
+			l.shared.Committer.Advance(m, l.now)
+		}
+		m.Stage = pipeline.StageDone
+		l.letGo(m)
+		return
+	}
+	l.guarded(c, "result", func() {
+		l.result(c, m)
+		l.pump(c)
+		l.flush(c)
+	})
+}
+
+func (l *Loop) result(c *Conn, m *pipeline.Message) {
+	if m.Stage == pipeline.StageCredit {
+		l.shared.Observer.CreditWaited("granted", l.now.Sub(m.StepAt).Seconds())
+		l.granted(c, m)
+		return
+	}
+	l.freeBody(m) // whatever comes next needs the blob only
+	if l.shared.Committer.Advance(m, l.now) {
+		l.step(c, session.Event{Kind: session.Outcome})
+		return
+	}
+	l.await(c, l.shared.Timeouts.Message-l.now.Sub(m.ReceivedAt))
+}
+
+// messageDone counts a message that had been granted its 354.
+func (l *Loop) messageDone(c *Conn, m *pipeline.Message, answer *codec.Reply) {
+	seconds := -1.0
+	if !m.ReceivedAt.IsZero() {
+		seconds = l.now.Sub(m.ReceivedAt).Seconds()
+	}
+	result := "client_gone"
+	if answer != nil {
+		result = answer.Cause
+	}
+	l.shared.Observer.MessageDone(result, m.Octets, seconds)
+	if answer != codec.ReplyAccepted {
+		return
+	}
+	l.accepted = Acceptance{
+		Client: c.session.Client(), Helo: c.session.Helo(), MailFrom: m.Envelope.ReversePath(),
+		Recipients: m.Envelope.Recipients(), Message: m, Octets: m.Octets, Seconds: seconds,
+	}
+	l.shared.Journal.Accepted(&l.accepted)
+}

@@ -1,0 +1,89 @@
+package session
+
+import (
+	"sluice/codec"
+)
+
+// command answers one command line.
+func (s *Session) command(cmd codec.Command, pool Pool) Actions {
+	switch cmd.Fault {
+	case codec.FaultNone:
+	case codec.FaultLineTooLong:
+		return Actions{Reply: codec.ReplyLineTooLong}
+	case codec.FaultEmpty:
+		return Actions{Reply: codec.ReplyUnknownCommand}
+	default:
+		return Actions{Reply: codec.ReplyBadLine}
+	}
+	if refusal := codec.Illegal(s.state, cmd.Verb); refusal != nil {
+		return Actions{Reply: refusal}
+	}
+	switch cmd.Verb {
+	case codec.VerbHELO, codec.VerbEHLO:
+		return s.hello(cmd)
+	case codec.VerbMAIL:
+		return s.mail(cmd.Arg, pool)
+	case codec.VerbRCPT:
+		return s.rcpt(cmd.Arg)
+	case codec.VerbDATA:
+		return s.data(cmd.Arg)
+	case codec.VerbRSET:
+		return s.reset(cmd.Arg)
+	case codec.VerbNOOP: // RFC 5321 §4.1.1.9: an argument is ignored
+		return s.junkCommand(Actions{Reply: codec.ReplyOk})
+	case codec.VerbVRFY:
+		if len(cmd.Arg) == 0 {
+			return Actions{Reply: codec.ReplyBadArgument}
+		}
+		return s.junkCommand(Actions{Reply: codec.ReplyCannotVerify})
+	case codec.VerbHELP:
+		return s.junkCommand(Actions{Reply: codec.ReplyHelp})
+	case codec.VerbQUIT:
+		if len(cmd.Arg) > 0 {
+			return Actions{Reply: codec.ReplyBadArgument}
+		}
+		return Actions{Reply: codec.ReplyBye}
+	}
+	return Actions{Reply: codec.ReplyNotImplemented}
+}
+
+// hello answers HELO and EHLO. Either ends a transaction under way, as RSET
+// would (RFC 5321 §4.1.4).
+func (s *Session) hello(cmd codec.Command) Actions {
+	domain, ok := codec.ValidHelo(cmd.Arg)
+	if !ok {
+		return Actions{Reply: codec.ReplyBadArgument}
+	}
+	if s.helo != string(domain) { // the same name again costs no allocation
+		s.helo = string(domain)
+	}
+	s.esmtp = cmd.Verb == codec.VerbEHLO
+	first := s.state == codec.StateStart
+	s.state = codec.StateReady
+	reply := s.settings.helo
+	if s.esmtp {
+		reply = s.settings.ehlo
+	}
+	a := s.release(reply)
+	if first {
+		return a
+	}
+	return s.junkCommand(a)
+}
+
+func (s *Session) reset(arg []byte) Actions {
+	if len(arg) > 0 {
+		return Actions{Reply: codec.ReplyBadArgument}
+	}
+	return s.junkCommand(s.release(codec.ReplyOk))
+}
+
+// junkCommand counts a command that brings no message nearer and replaces the
+// reply to one too many.
+func (s *Session) junkCommand(a Actions) Actions {
+	s.junk++
+	if int(s.junk) > s.settings.Limits.JunkCommands {
+		a.Reply = codec.ReplyTooManyJunk
+	}
+	return a
+}

@@ -1,0 +1,155 @@
+// Package session is the SMTP policy of one connection as a state machine
+// (RFC 5321 §4.1.4): Step takes what happened and returns what to do. It does no
+// I/O, knows no clock and starts nothing. The results of slow work come back as
+// events, so replies leave in the order of their commands.
+package session
+
+import (
+	"net/netip"
+
+	"sluice/codec"
+	"sluice/pipeline"
+)
+
+// Pool gives a transaction its message.
+type Pool interface {
+	Take() *pipeline.Message
+}
+
+// Session is one SMTP session. Between transactions it is all the state there
+// is; everything that a transaction needs hangs on one pooled pointer.
+type Session struct {
+	settings *Settings
+	message  *pipeline.Message // nil between transactions
+	helo     string
+	client   netip.AddrPort
+	messages uint32
+	errors   uint16
+	junk     uint16
+	state    codec.State
+	phase    Phase
+	esmtp    bool
+	draining bool
+}
+
+// New makes the session of a client.
+func New(settings *Settings, client netip.AddrPort) Session {
+	return Session{settings: settings, client: client}
+}
+
+// Phase says what the session waits for.
+func (s *Session) Phase() Phase { return s.phase }
+
+// Message gives the transaction under way, nil between transactions.
+func (s *Session) Message() *pipeline.Message { return s.message }
+
+// Client gives the client's address.
+func (s *Session) Client() netip.AddrPort { return s.client }
+
+// Helo gives the argument of the last HELO or EHLO.
+func (s *Session) Helo() string { return s.helo }
+
+// Settings gives what the session shares with all others.
+func (s *Session) Settings() *Settings { return s.settings }
+
+// Step takes one event and says what to do.
+func (s *Session) Step(ev Event, pool Pool) Actions {
+	if s.phase == PhaseClosed {
+		return Actions{}
+	}
+	a := s.step(ev, pool)
+	if a.Reply != nil && a.Reply.Close {
+		s.phase = PhaseClosed
+		if s.message != nil {
+			a.Do, a.Message = DoRelease, s.message
+			s.message = nil
+		}
+	}
+	return a
+}
+
+func (s *Session) step(ev Event, pool Pool) Actions {
+	switch ev.Kind {
+	case Opened:
+		return Actions{Reply: s.settings.greeting}
+	case Commanded:
+		return s.charge(s.command(ev.Command, pool))
+	case InputBehindData:
+		return Actions{Reply: codec.ReplyInputBehindData}
+	case InputAhead:
+		return Actions{Reply: codec.ReplyTooMuchPipelined}
+	case CreditGranted:
+		s.phase = PhaseBody
+		return Actions{Reply: codec.ReplyStartData, Do: DoReceive}
+	case BodyEnded:
+		return s.bodyEnded()
+	case BodyOverflowed:
+		return Actions{Reply: codec.ReplyTooLargeBye}
+	case Outcome:
+		return s.outcome(s.message.Err)
+	case TimedOut:
+		return s.timedOut()
+	case Drained:
+		return s.drained()
+	}
+	return Actions{}
+}
+
+// release ends the transaction and lets its message go.
+func (s *Session) release(reply *codec.Reply) Actions {
+	a := Actions{Reply: reply}
+	s.phase = PhaseCommand
+	if s.state != codec.StateStart {
+		s.state = codec.StateReady
+	}
+	if s.message != nil {
+		a.Do, a.Message = DoRelease, s.message
+		s.message = nil
+	}
+	return a
+}
+
+// charge counts errors and replaces the reply to one too many.
+func (s *Session) charge(a Actions) Actions {
+	switch a.Reply {
+	case nil:
+		return a
+	case codec.ReplyUnknownParameter:
+	default:
+		if a.Reply.Code < 500 || a.Reply.Code > 503 {
+			return a
+		}
+	}
+	s.errors++
+	if int(s.errors) > s.settings.Limits.CommandErrors {
+		return Actions{Reply: codec.ReplyTooManyErrors, Do: a.Do, Message: a.Message}
+	}
+	return a
+}
+
+func (s *Session) timedOut() Actions {
+	switch s.phase {
+	case PhaseCredit:
+		return s.release(codec.ReplyNoBodyMemory)
+	case PhaseOutcome:
+		return s.outcome(pipeline.Overdue(s.message.Stage))
+	}
+	return Actions{Reply: codec.ReplyTimeout}
+}
+
+// drained ends a session without a transaction at once, any other at its end.
+func (s *Session) drained() Actions {
+	s.draining = true
+	if s.phase == PhaseCommand && s.message == nil {
+		return Actions{Reply: codec.ReplyDraining}
+	}
+	return Actions{}
+}
+
+// Abandon ends the session without a word, because its client is gone. It gives
+// the message that the session held, if any.
+func (s *Session) Abandon() *pipeline.Message {
+	m := s.message
+	s.message, s.phase = nil, PhaseClosed
+	return m
+}

@@ -1,0 +1,106 @@
+package session
+
+import (
+	"sluice/codec"
+	"sluice/pipeline"
+)
+
+// mail begins a transaction (RFC 5321 §4.1.1.2).
+func (s *Session) mail(arg []byte, pool Pool) Actions {
+	if s.draining {
+		return Actions{Reply: codec.ReplyDraining}
+	}
+	if int(s.messages) >= s.settings.Limits.Messages {
+		return Actions{Reply: codec.ReplyTooManyMessages}
+	}
+	path, rest, fault := codec.ParseMail(arg)
+	if fault != codec.FaultNone {
+		return Actions{Reply: pathRefusal(fault, codec.ReplyBadReversePath)}
+	}
+	params, fault := codec.ParseMailParams(rest)
+	if fault != codec.FaultNone {
+		return Actions{Reply: parameterRefusal(fault)}
+	}
+	if params.Size > s.settings.Limits.MessageSize {
+		return Actions{Reply: codec.ReplyTooLarge} // RFC 1870 §6.1
+	}
+	m := pool.Take()
+	m.Gateway = s.settings.Hostname
+	m.Client = pipeline.Client{Address: s.client, Helo: s.helo, Protocol: s.protocol()}
+	m.Envelope.SetReversePath(path.Address)
+	m.Envelope.Body, m.Envelope.SizeDeclared = params.Body, params.Size
+	s.message, s.state = m, codec.StateMail
+	return Actions{Reply: codec.ReplySenderOk}
+}
+
+// protocol names the protocol for trace fields (RFC 3848).
+func (s *Session) protocol() string {
+	if s.esmtp {
+		return "ESMTP"
+	}
+	return "SMTP"
+}
+
+// rcpt adds a recipient (RFC 5321 §4.1.1.3).
+func (s *Session) rcpt(arg []byte) Actions {
+	path, rest, fault := codec.ParseRcpt(arg)
+	if fault != codec.FaultNone {
+		return Actions{Reply: pathRefusal(fault, codec.ReplyBadForwardPath)}
+	}
+	if fault := codec.ParseRcptParams(rest); fault != codec.FaultNone {
+		return Actions{Reply: parameterRefusal(fault)}
+	}
+	// <postmaster> is always taken (RFC 5321 §4.5.1).
+	if path.Kind != codec.PathPostmaster && !s.settings.Accept.Accepts(path.Domain) {
+		return Actions{Reply: codec.ReplyRelayDenied}
+	}
+	if s.message.Envelope.Recipients() >= s.settings.Limits.Recipients {
+		return Actions{Reply: codec.ReplyTooManyRecipients}
+	}
+	s.message.Envelope.AddRecipient(path.Address)
+	s.state = codec.StateRcpt
+	return Actions{Reply: codec.ReplyRecipientOk}
+}
+
+// data asks for the memory that the message will need; the 354 comes when it is
+// granted (RFC 5321 §4.1.1.4).
+func (s *Session) data(arg []byte) Actions {
+	if len(arg) > 0 {
+		return Actions{Reply: codec.ReplyBadArgument}
+	}
+	s.phase = PhaseCredit
+	s.message.Wanted = s.settings.wantedCredit(s.message.Envelope.SizeDeclared)
+	return Actions{Do: DoCredit}
+}
+
+// bodyEnded decides on the message at its final dot.
+func (s *Session) bodyEnded() Actions {
+	m := s.message
+	if m.Err != nil {
+		return s.outcome(m.Err)
+	}
+	m.Summary.ScanHeader(&m.Body)
+	if m.Summary.Received > s.settings.Limits.ReceivedHeaders {
+		return s.outcome(&pipeline.Failure{Kind: pipeline.KindLoop, Op: "trace"})
+	}
+	s.phase = PhaseOutcome
+	return Actions{Do: DoCommit}
+}
+
+// outcome answers the final dot and ends the transaction.
+func (s *Session) outcome(err error) Actions {
+	m := s.message
+	s.messages++
+	a := s.release(outcomeReply(pipeline.KindOf(err)))
+	a.Err = err
+	if err == nil {
+		s.junk = 0
+		a.Arg = m.IDText()
+	}
+	return a
+}
+
+// Settled says whether a session that is to end has nothing left to finish.
+func (s *Session) Settled() bool {
+	return s.draining && s.phase == PhaseCommand && s.message == nil
+}
