@@ -37,13 +37,9 @@ func (b *Budget) TryTake(n int64) bool {
 }
 
 // Claim takes n octets if they are there and nobody waits for any. If not, the
-// caller is counted as waiting and must hand its message to CreditQueue.Ask.
+// caller's message goes to CreditQueue.Ask.
 func (b *Budget) Claim(n int64) bool {
-	if b.waiters.Load() == 0 && b.TryTake(n) {
-		return true
-	}
-	b.waiters.Add(1)
-	return false
+	return b.waiters.Load() == 0 && b.TryTake(n)
 }
 
 // Give returns n octets.
