@@ -1,0 +1,47 @@
+package dir
+
+import (
+	"sync"
+	"testing"
+
+	"sluice/pipeline/porttest"
+)
+
+// stallingFS is the real file system whose creations can be made to wait.
+type stallingFS struct {
+	osFileSystem
+	gate sync.RWMutex
+}
+
+func (s *stallingFS) Create(name string) (file, error) {
+	s.gate.RLock()
+	defer s.gate.RUnlock()
+	return s.osFileSystem.Create(name)
+}
+
+func TestConformance(t *testing.T) {
+	porttest.ObjectStore(t, func(t *testing.T) porttest.StoreUnderTest {
+		calls := &stallingFS{}
+		s, err := open(Options{Path: t.TempDir(), Queue: 500}, calls)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+			if depth := s.Depth(); depth != 0 {
+				t.Errorf("depth %d after Close", depth)
+			}
+		})
+		return porttest.StoreUnderTest{
+			Store: s,
+			Open:  s.Open,
+			Close: s.Close,
+			Stall: func() func() {
+				calls.gate.Lock()
+				return calls.gate.Unlock
+			},
+		}
+	})
+}

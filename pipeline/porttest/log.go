@@ -1,0 +1,186 @@
+package porttest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"testing"
+
+	"sluice/pipeline"
+)
+
+// LogUnderTest is an event log with what the suite needs besides the port.
+type LogUnderTest struct {
+	Log pipeline.EventLog
+	// Read calls each with every event; nil for a log that keeps nothing.
+	Read func(ctx context.Context, each func(key, value []byte) error) error
+	// Stall makes what is behind the log stand still until resume is called; nil
+	// when nothing is behind it.
+	Stall func() (resume func())
+	// Close ends the log; nil when it has no end.
+	Close func() error
+}
+
+// EventLog is the conformance suite of pipeline.EventLog. open makes a new,
+// empty log and registers its cleanup with t.
+func EventLog(t *testing.T, open func(t *testing.T) LogUnderTest) {
+	t.Run("extremes", func(t *testing.T) { logExtremes(t, open(t)) })
+	t.Run("concurrent", func(t *testing.T) { logConcurrent(t, open(t)) })
+	t.Run("never blocks", func(t *testing.T) { logStalled(t, open(t)) })
+	t.Run("closed", func(t *testing.T) { logClosed(t, open(t)) })
+}
+
+// Stored makes a message that has been stored: its body is gone, its blob is there.
+func Stored() *pipeline.Message {
+	m := NewMessage([]byte("Message-ID: <1@example.org>\r\n\r\nbody\r\n"))
+	m.Blob = pipeline.Blob{
+		Store: "dir", Bucket: "mail", Key: m.Key(),
+		Length: m.Length(), Added: int64(len(m.Header)), CRC32C: 0xdeadbeef,
+	}
+	m.Body.Release(pipeline.NewSlabPool(0))
+	return m
+}
+
+// Extremes makes stored messages with envelopes at the ends of what is allowed,
+// and past it: a log must take what the gateway gives it.
+func Extremes() map[string]*pipeline.Message {
+	bounce := Stored()
+	bounce.Envelope.SetReversePath(nil)
+	bounce.Envelope.AddRecipient([]byte("postmaster"))
+
+	many := Stored()
+	long := bytes.Repeat([]byte{'x'}, 64)
+	domain := bytes.Repeat([]byte("abcdefghi."), 18)
+	for i := range 999 {
+		address := fmt.Appendf(nil, "%s@%d.%sexample", long, i, domain)
+		many.Envelope.AddRecipient(address)
+	}
+
+	eightBit := Stored()
+	eightBit.Client.Helo = "h\xf6st\x00\x1f\x7f\"\\\u2028.example"
+	eightBit.Summary.MessageID = []byte("<\xff\xfe\x80\"\\\x01\t>")
+	eightBit.Envelope.SetReversePath([]byte("\"a\\\"b\"@example.org"))
+	eightBit.Envelope.AddRecipient([]byte("\"\xc3\x28\"@example.net"))
+
+	return map[string]*pipeline.Message{"null reverse path": bounce, "1000 recipients": many, "8-bit": eightBit}
+}
+
+func logExtremes(t *testing.T, l LogUnderTest) {
+	want := map[string][]byte{}
+	for name, m := range Extremes() {
+		id, value := m.ID.String(), pipeline.AppendEvent(nil, m)
+		sent, err := Announce(l.Log, m)
+		if err != nil || sent.Err != nil {
+			t.Fatalf("%s: %v %v", name, err, sent.Err)
+		}
+		want[id] = value
+	}
+	checkLog(t, l, want)
+}
+
+// checkLog compares all events with what was published.
+func checkLog(t *testing.T, l LogUnderTest, want map[string][]byte) {
+	t.Helper()
+	if l.Read == nil {
+		return
+	}
+	seen := map[string]int{}
+	err := l.Read(context.Background(), func(key, value []byte) error {
+		id := string(key)
+		seen[id]++
+		if w, ok := want[id]; !ok {
+			t.Errorf("event %s was never published", id)
+		} else if !bytes.Equal(value, w) {
+			t.Errorf("event %s differs:\n%s\nwant\n%s", id, value, w)
+		}
+		if !json.Valid(value) {
+			t.Errorf("event %s is not JSON: %q", id, value)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id := range want {
+		if seen[id] != 1 {
+			t.Errorf("event %s: %d times in the log", id, seen[id])
+		}
+	}
+}
+
+// logConcurrent publishes 1,000 events from 8 goroutines.
+func logConcurrent(t *testing.T, l LogUnderTest) {
+	want := map[string][]byte{}
+	var lock sync.Mutex
+	var group sync.WaitGroup
+	for range senders {
+		group.Go(func() {
+			for range perSender {
+				m := Stored()
+				id, value := m.ID.String(), pipeline.AppendEvent(nil, m)
+				sent, err := Announce(l.Log, m)
+				if err != nil || sent.Err != nil {
+					t.Errorf("%s: %v %v", id, err, sent.Err)
+					return
+				}
+				lock.Lock()
+				want[id] = value
+				lock.Unlock()
+			}
+		})
+	}
+	group.Wait()
+	if len(want) != senders*perSender {
+		t.Errorf("%d ids, want %d", len(want), senders*perSender)
+	}
+	checkLog(t, l, want)
+}
+
+func logStalled(t *testing.T, l LogUnderTest) {
+	if l.Stall == nil {
+		t.Skip("nothing is behind this log")
+	}
+	resume := l.Stall()
+	all := make([]*Sent, flood)
+	for i := range all {
+		all[i] = newSent(Stored())
+	}
+	submitAll(t, all, l.Log.Publish)
+	resume()
+	settle(t, all)
+	sent, err := Announce(l.Log, Stored())
+	if err != nil || sent.Err != nil {
+		t.Errorf("after the stall: %v %v", err, sent.Err)
+	}
+}
+
+// logClosed closes a log under load: every message still has one result.
+func logClosed(t *testing.T, l LogUnderTest) {
+	if l.Close == nil {
+		t.Skip("this log has no end")
+	}
+	all := make([]*Sent, 400)
+	for i := range all {
+		all[i] = newSent(Stored())
+	}
+	closed := make(chan error, 1)
+	for i, sent := range all {
+		if i == len(all)/2 {
+			go func() { closed <- l.Close() }()
+		}
+		l.Log.Publish(sent.M)
+	}
+	settle(t, all)
+	if err := <-closed; err != nil {
+		t.Errorf("close: %v", err)
+	}
+	sent, err := Announce(l.Log, Stored())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if sent.Err == nil {
+		t.Error("a closed log took an event")
+	}
+}

@@ -1,0 +1,140 @@
+// Package porttest has one conformance suite per port of package pipeline: every
+// adapter passes the same tests.
+package porttest
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"sluice/codec"
+	"sluice/pipeline"
+)
+
+// Sent is a message on its way through an adapter, with what it consisted of.
+type Sent struct {
+	M      *pipeline.Message
+	Header []byte
+	Body   []byte
+
+	results chan struct{}
+	count   atomic.Int32
+	// What the adapter answered.
+	Blob   pipeline.Blob
+	Digest pipeline.Digest
+	Err    error
+}
+
+// Post is the message's door: it takes the result.
+func (s *Sent) Post(*pipeline.Parcel) {
+	s.count.Add(1)
+	s.results <- struct{}{}
+}
+
+// take copies the result and then scribbles over the message, as its owner may:
+// an adapter that reads on is found by the race detector or by its wrong bytes.
+func (s *Sent) take() {
+	m := s.M
+	s.Blob, s.Digest, s.Err = m.Blob, m.Digest, m.Err
+	for i := range m.Header {
+		m.Header[i] = '#'
+	}
+	for _, chunk := range m.Body.Chunks() {
+		for i := range chunk {
+			chunk[i] = '#'
+		}
+	}
+	m.Body.Release(pipeline.NewSlabPool(0))
+	m.Reset()
+	m.Envelope.SetReversePath([]byte("scribbled@example.org"))
+	m.Gateway = "scribbled"
+}
+
+var random = lockedRandom{}
+
+// lockedRandom is safe for concurrent use, as rand's own functions are.
+type lockedRandom struct{}
+
+func (lockedRandom) Uint64() uint64 { return rand.Uint64() }
+
+// NewMessage makes a complete message with this body and a trace field, ready
+// to be stored. Its door is given by Send and Announce.
+func NewMessage(body []byte) *pipeline.Message {
+	m := &pipeline.Message{}
+	m.Reset()
+	m.ID = pipeline.NewID(time.Now(), random)
+	m.Gateway = "mx.example.net"
+	m.Client = pipeline.Client{
+		Address:  netip.MustParseAddrPort("192.0.2.1:4711"),
+		Helo:     "client.example.org",
+		Protocol: "ESMTP",
+	}
+	m.Envelope.Body = codec.Body8BitMIME
+	m.Envelope.SetReversePath([]byte("sender@example.org"))
+	m.Envelope.AddRecipient([]byte("recipient@example.net"))
+	m.ReceivedAt = time.Now()
+	m.Header = pipeline.AppendTrace(nil, m)
+	Fill(&m.Body, body)
+	m.Summary.ScanHeader(&m.Body)
+	return m
+}
+
+// Fill writes octets into an empty body, through slabs like a reactor does.
+func Fill(b *pipeline.Body, octets []byte) {
+	pool := pipeline.NewSlabPool(0)
+	for len(octets) > 0 {
+		if len(b.Room()) == 0 {
+			b.Grow(pool)
+		}
+		n := copy(b.Room(), octets)
+		b.Wrote(n)
+		octets = octets[n:]
+	}
+}
+
+// newSent wraps a message; its result will be taken by the Sent.
+func newSent(m *pipeline.Message) *Sent {
+	s := &Sent{M: m, results: make(chan struct{}, 16)}
+	s.Header = append([]byte{}, m.Header...)
+	for _, chunk := range m.Body.Chunks() {
+		s.Body = append(s.Body, chunk...)
+	}
+	m.Door = s
+	return s
+}
+
+// resultTimeout is long: only a result that never comes meets it.
+const resultTimeout = 60 * time.Second
+
+// wait waits for the one result.
+func (s *Sent) wait() error {
+	select {
+	case <-s.results:
+	case <-time.After(resultTimeout):
+		return fmt.Errorf("no result within %s", resultTimeout)
+	}
+	if n := s.count.Load(); n != 1 {
+		return fmt.Errorf("%d results", n)
+	}
+	s.take()
+	return nil
+}
+
+// again says whether more results than one have come.
+func (s *Sent) again() bool { return s.count.Load() > 1 }
+
+// Store puts a message and waits for its result, which stands in the Sent.
+func Store(store pipeline.ObjectStore, m *pipeline.Message) (*Sent, error) {
+	s := newSent(m)
+	store.Put(m)
+	return s, s.wait()
+}
+
+// Announce publishes a message that has been stored and waits for its result.
+func Announce(log pipeline.EventLog, m *pipeline.Message) (*Sent, error) {
+	s := newSent(m)
+	log.Publish(m)
+	return s, s.wait()
+}

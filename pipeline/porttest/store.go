@@ -1,0 +1,267 @@
+package porttest
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"sluice/pipeline"
+)
+
+// StoreUnderTest is an object store with what the suite needs besides the port.
+type StoreUnderTest struct {
+	Store pipeline.ObjectStore
+	// Open reads octets of an object; nil for a store that keeps nothing.
+	Open func(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error)
+	// Stall makes what is behind the store stand still until resume is called; nil
+	// when nothing is behind it.
+	Stall func() (resume func())
+	// Close ends the store; nil when it has no end.
+	Close func() error
+}
+
+// ObjectStore is the conformance suite of pipeline.ObjectStore. open makes a
+// new store and registers its cleanup with t.
+func ObjectStore(t *testing.T, open func(t *testing.T) StoreUnderTest) {
+	t.Run("sizes", func(t *testing.T) { storeSizes(t, open(t)) })
+	t.Run("empty header", func(t *testing.T) { storeBare(t, open(t)) })
+	t.Run("concurrent", func(t *testing.T) { storeConcurrent(t, open(t)) })
+	t.Run("never blocks", func(t *testing.T) { storeStalled(t, open(t)) })
+	t.Run("closed", func(t *testing.T) { storeClosed(t, open(t)) })
+}
+
+// sizes stand at the boundaries of slabs, where a copy goes wrong first.
+func sizes() []int {
+	list := []int{0, 1, 2}
+	for _, edge := range []int{4 << 10, 20 << 10, 84 << 10, 148 << 10} {
+		list = append(list, edge-1, edge, edge+1)
+	}
+	return append(list, 5<<20-1, 5<<20, 5<<20+1, 30<<20)
+}
+
+func octets(n int) []byte {
+	b := make([]byte, n)
+	source := rand.NewChaCha8([32]byte{byte(n), byte(n >> 8), byte(n >> 16)})
+	_, _ = source.Read(b) // never fails
+	return b
+}
+
+func storeSizes(t *testing.T, s StoreUnderTest) {
+	for _, size := range sizes() {
+		m := NewMessage(octets(size))
+		key := m.Key()
+		sent, err := Store(s.Store, m)
+		if err != nil {
+			t.Fatalf("%d octets: %v", size, err)
+		}
+		checkStored(t, s, sent, key)
+	}
+}
+
+// storeBare stores a message that nothing was written on top of.
+func storeBare(t *testing.T, s StoreUnderTest) {
+	m := NewMessage([]byte("Subject: x\r\n\r\nbody\r\n"))
+	m.Header = nil
+	key := m.Key()
+	sent, err := Store(s.Store, m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkStored(t, s, sent, key)
+}
+
+// checkStored compares a result and what can be read back with what was sent.
+func checkStored(t *testing.T, s StoreUnderTest, sent *Sent, key string) {
+	t.Helper()
+	if sent.Err != nil {
+		t.Errorf("%d octets: %v", len(sent.Body), sent.Err)
+		return
+	}
+	whole := append(append([]byte{}, sent.Header...), sent.Body...)
+	if got, want := sent.Blob.Length, int64(len(whole)); got != want {
+		t.Errorf("%d octets: blob length %d, want %d", len(sent.Body), got, want)
+	}
+	if got, want := sent.Blob.Added, int64(len(sent.Header)); got != want {
+		t.Errorf("%d octets: blob added %d, want %d", len(sent.Body), got, want)
+	}
+	if sent.Blob.Store == "" {
+		t.Error("blob without the store's name")
+	}
+	if s.Open == nil {
+		return
+	}
+	if sent.Blob.Key != key {
+		t.Errorf("key %q, want %q", sent.Blob.Key, key)
+	}
+	if got, want := sent.Blob.CRC32C, crc32.Checksum(whole, crc32.MakeTable(crc32.Castagnoli)); got != want {
+		t.Errorf("%d octets: CRC32C %08x, want %08x", len(sent.Body), got, want)
+	}
+	if got, want := sent.Digest, sha256.Sum256(sent.Body); got != want {
+		t.Errorf("%d octets: digest %x, want %x", len(sent.Body), got, want)
+	}
+	got, err := read(s, sent.Blob)
+	if err != nil {
+		t.Errorf("%d octets: %v", len(sent.Body), err)
+		return
+	}
+	if !bytes.Equal(got, whole) {
+		t.Errorf("%d octets: what is stored differs from what was sent", len(sent.Body))
+	}
+}
+
+func read(s StoreUnderTest, b pipeline.Blob) ([]byte, error) {
+	r, err := s.Open(context.Background(), b.Key, b.Offset, b.Length)
+	if err != nil {
+		return nil, err
+	}
+	got, err := io.ReadAll(r)
+	if err != nil {
+		return nil, err
+	}
+	return got, r.Close()
+}
+
+const (
+	senders   = 8
+	perSender = 125
+)
+
+// storeConcurrent stores 1,000 messages from 8 goroutines.
+func storeConcurrent(t *testing.T, s StoreUnderTest) {
+	type stored struct {
+		sent *Sent
+		key  string
+	}
+	results := make(chan stored, senders*perSender)
+	var group sync.WaitGroup
+	for i := range senders {
+		group.Go(func() {
+			for j := range perSender {
+				m := NewMessage(octets(i*1000 + j*97))
+				key := m.Key()
+				sent, err := Store(s.Store, m)
+				if err != nil {
+					t.Errorf("%s: %v", key, err)
+					return
+				}
+				results <- stored{sent, key}
+			}
+		})
+	}
+	group.Wait()
+	close(results)
+	keys := map[string]bool{}
+	for r := range results {
+		checkStored(t, s, r.sent, r.key)
+		if r.sent.again() {
+			t.Errorf("%s: more than one result", r.key)
+		}
+		keys[r.key] = true
+	}
+	if len(keys) != senders*perSender {
+		t.Errorf("%d messages stored, want %d", len(keys), senders*perSender)
+	}
+}
+
+// flood is more messages than an adapter under test may hold.
+const flood = 3000
+
+// callTimeout is far above what a call that does not block takes.
+const callTimeout = 20 * time.Second
+
+// submitAll calls submit for each message and fails when that blocks.
+func submitAll(t *testing.T, all []*Sent, submit func(*pipeline.Message)) {
+	t.Helper()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for _, s := range all {
+			submit(s.M)
+		}
+	}()
+	select {
+	case <-done:
+	case <-time.After(callTimeout):
+		t.Fatal("the call blocks while what is behind the adapter stands still")
+	}
+}
+
+// settle waits for every result and counts the good ones.
+func settle(t *testing.T, all []*Sent) (good int) {
+	t.Helper()
+	for _, s := range all {
+		if err := s.wait(); err != nil {
+			t.Fatal(err)
+		}
+		if s.Err == nil {
+			good++
+		} else if kind := pipeline.KindOf(s.Err); kind != pipeline.KindTemporary && kind != pipeline.KindTimeout {
+			t.Fatalf("overload gave kind %s: %v", kind, s.Err)
+		}
+	}
+	for _, s := range all {
+		if s.again() {
+			t.Fatal("more than one result")
+		}
+	}
+	return good
+}
+
+func storeStalled(t *testing.T, s StoreUnderTest) {
+	if s.Stall == nil {
+		t.Skip("nothing is behind this store")
+	}
+	resume := s.Stall()
+	all := make([]*Sent, flood)
+	for i := range all {
+		all[i] = newSent(NewMessage(fmt.Appendf(nil, "Subject: %d\r\n\r\n", i)))
+	}
+	submitAll(t, all, s.Store.Put)
+	resume()
+	if good := settle(t, all); good == 0 || good == flood {
+		t.Errorf("%d of %d stored; some, not all, were expected", good, flood)
+	}
+	m := NewMessage([]byte("after"))
+	key := m.Key()
+	sent, err := Store(s.Store, m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkStored(t, s, sent, key)
+}
+
+// storeClosed closes a store under load: every message still has one result.
+func storeClosed(t *testing.T, s StoreUnderTest) {
+	if s.Close == nil {
+		t.Skip("this store has no end")
+	}
+	all := make([]*Sent, 400)
+	for i := range all {
+		all[i] = newSent(NewMessage(octets(i)))
+	}
+	closed := make(chan error, 1)
+	for i, sent := range all {
+		if i == len(all)/2 {
+			go func() { closed <- s.Close() }()
+		}
+		s.Store.Put(sent.M)
+	}
+	settle(t, all)
+	if err := <-closed; err != nil {
+		t.Errorf("close: %v", err)
+	}
+	sent, err := Store(s.Store, NewMessage(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if sent.Err == nil {
+		t.Error("a closed store stored a message")
+	}
+}
