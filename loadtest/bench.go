@@ -1,0 +1,60 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"sluice/loadtest/bench"
+	"sluice/loadtest/child"
+)
+
+// benchCommand is `loadtest bench`.
+type benchCommand struct {
+	Messages int      `default:"10000" help:"Messages in one measurement."`
+	Rounds   int      `default:"5" help:"Measurements of each server in each mode; the servers take turns."`
+	Sessions int      `default:"50" help:"Sessions at the same time."`
+	Size     int      `default:"10240" help:"Octets in a message's body."`
+	Only     []string `placeholder:"SERVER" help:"Measure these alone: smtp-sink, go-smtp, discard, embedded."`
+	Binary   string   `type:"existingfile" placeholder:"FILE" help:"A sluice binary to measure; without it one is built."`
+	Results  string   `default:"bench-results" type:"path" help:"Folder for the tables."`
+}
+
+// Run measures, prints the table and writes it to the folder of results.
+func (c *benchCommand) Run(ctx context.Context) error {
+	scratch, err := os.MkdirTemp("", "sluice-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(scratch)
+	binary := c.Binary
+	if binary == "" && c.wantsSluice() {
+		binary = filepath.Join(scratch, "sluice")
+		if err := child.Build(ctx, binary); err != nil {
+			return err
+		}
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	load := bench.Load{Messages: c.Messages, Sessions: c.Sessions, Size: c.Size}
+	field := bench.Field{Self: self, Sluice: binary, Scratch: scratch, Only: c.Only, Messages: c.Messages}
+	contenders, err := field.Contenders()
+	if err != nil {
+		return err
+	}
+	report, err := bench.Run(ctx, bench.Plan{Load: load, Rounds: c.Rounds, Contenders: contenders, Progress: os.Stderr})
+	if err != nil {
+		return err
+	}
+	fmt.Print(report.Markdown())
+	return report.Write(c.Results, "bench-"+time.Now().UTC().Format("20060102-150405"))
+}
+
+func (c *benchCommand) wantsSluice() bool {
+	return len(c.Only) == 0 || slices.Contains(c.Only, bench.Discard) || slices.Contains(c.Only, bench.Embedded)
+}

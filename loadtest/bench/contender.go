@@ -1,0 +1,111 @@
+// Package bench measures SMTP servers under the same load, taking turns on one
+// machine, and says how they compare.
+package bench
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"sluice/loadtest/child"
+)
+
+// Names of the servers that are compared.
+const (
+	Sink     = "smtp-sink"
+	GoSMTP   = "go-smtp"
+	Discard  = "discard"  // Sluice that keeps nothing
+	Embedded = "embedded" // Sluice with its embedded store and event log
+)
+
+// Contender is a server that can be started. Start waits until it serves; the
+// process is ended by whoever asked for it.
+type Contender struct {
+	Name  string
+	Title string
+	Start func(ctx context.Context) (p *child.Process, address string, err error)
+}
+
+// Field says what the contenders are made of.
+type Field struct {
+	Self     string // this program, which is also the go-smtp peer
+	Sluice   string // the gateway's binary
+	Scratch  string // a folder for configurations and data
+	Only     []string
+	Messages int // of one measurement
+}
+
+// Contenders are the servers to compare, smtp-sink first: it is the measure.
+func (f *Field) Contenders() ([]Contender, error) {
+	all := []Contender{
+		{Sink, "smtp-sink (Postfix)", f.startSink},
+		{GoSMTP, "go-smtp", f.startGoSMTP},
+		{Discard, "Sluice, discard", f.startSluice(child.Discard)},
+		{Embedded, "Sluice, embedded (durable)", f.startSluice(child.Embedded)},
+	}
+	if len(f.Only) == 0 {
+		return all, nil
+	}
+	var chosen []Contender
+	for _, c := range all {
+		if slices.Contains(f.Only, c.Name) {
+			chosen = append(chosen, c)
+		}
+	}
+	if len(chosen) != len(f.Only) {
+		return nil, fmt.Errorf("unknown server among %s", strings.Join(f.Only, ", "))
+	}
+	return chosen, nil
+}
+
+func (f *Field) startSink(ctx context.Context) (*child.Process, string, error) {
+	address, err := child.FreeAddress()
+	if err != nil {
+		return nil, "", err
+	}
+	args := []string{"-m", "1000", address, "1000"}
+	if os.Getuid() == 0 {
+		args = append([]string{"-u", "nobody"}, args...) // it refuses to stay root
+	}
+	return listening(ctx, address, "smtp-sink", args...)
+}
+
+func (f *Field) startGoSMTP(ctx context.Context) (*child.Process, string, error) {
+	address, err := child.FreeAddress()
+	if err != nil {
+		return nil, "", err
+	}
+	return listening(ctx, address, f.Self, "peer", "go-smtp", "--listen", address)
+}
+
+func listening(ctx context.Context, address, name string, args ...string) (*child.Process, string, error) {
+	p, err := child.Start(name, args...)
+	if err != nil {
+		return nil, "", err
+	}
+	if err := p.AwaitListening(ctx, address); err != nil {
+		p.Kill()
+		return nil, "", err
+	}
+	return p, address, nil
+}
+
+func (f *Field) startSluice(kind child.Kind) func(context.Context) (*child.Process, string, error) {
+	return func(ctx context.Context) (*child.Process, string, error) {
+		dir := filepath.Join(f.Scratch, string(kind))
+		if err := os.RemoveAll(dir); err != nil {
+			return nil, "", err
+		}
+		gateway, err := child.NewSluice(f.Sluice, dir, kind)
+		if err != nil {
+			return nil, "", err
+		}
+		// All messages of a measurement may come over few connections.
+		gateway.Config = fmt.Sprintf("limits: {messages: %d}\n", max(1000, f.Messages))
+		p, err := gateway.Start(ctx)
+		return p, gateway.SMTP, err
+	}
+}

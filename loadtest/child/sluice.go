@@ -1,0 +1,107 @@
+package child
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// Topic is where Sluice announces messages by default.
+const Topic = "mail.received"
+
+// Build compiles the sluice binary to path. flags are for the go command, such as
+// -race.
+func Build(ctx context.Context, path string, flags ...string) error {
+	args := append(append([]string{"build", "-o", path}, flags...), "sluice/gateway")
+	out, err := exec.CommandContext(ctx, "go", args...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("go build sluice/gateway: %w\n%s", err, out)
+	}
+	return nil
+}
+
+// Kind says where a Sluice under test puts its mail.
+type Kind string
+
+// Embedded is the default of a bare machine: files and a log in a folder.
+// Discard keeps nothing.
+const (
+	Embedded Kind = "embedded"
+	Discard  Kind = "discard"
+)
+
+// Sluice is a gateway on free ports of loopback with a folder of its own. It can
+// be started, ended and started again.
+type Sluice struct {
+	Binary string
+	Dir    string // holds the configuration and the data
+	SMTP   string // host:port
+	Admin  string // host:port
+	Events string // host:port, Kafka protocol
+	Kind   Kind
+	Config string // further lines of YAML
+}
+
+// NewSluice chooses the ports.
+func NewSluice(binary, dir string, kind Kind) (*Sluice, error) {
+	s := &Sluice{Binary: binary, Dir: dir, Kind: kind}
+	for _, address := range []*string{&s.SMTP, &s.Admin, &s.Events} {
+		var err error
+		if *address, err = FreeAddress(); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// DataDir is where the embedded store and log are.
+func (s *Sluice) DataDir() string { return filepath.Join(s.Dir, "data") }
+
+// StoreDir is the root of the stored objects.
+func (s *Sluice) StoreDir() string { return filepath.Join(s.DataDir(), "store") }
+
+// Args are the arguments of the command that serves; its configuration is
+// written first.
+func (s *Sluice) Args() ([]string, error) {
+	var yaml strings.Builder
+	yaml.WriteString("hostname: mx1.example.net\naccept: {any: true}\n")
+	// Fifty sessions from one address are the load, not an attack.
+	yaml.WriteString("trusted_networks: [127.0.0.0/8]\n")
+	switch s.Kind {
+	case Discard:
+		yaml.WriteString("unsafe_discard: true\nstore: {kind: discard}\nevents: {kind: discard}\n")
+	default:
+		fmt.Fprintf(&yaml, "events: {kind: embedded, topic: %s, embedded: {address: %q}}\n", Topic, s.Events)
+	}
+	yaml.WriteString(s.Config)
+	if err := os.MkdirAll(s.Dir, 0o755); err != nil {
+		return nil, err
+	}
+	file := filepath.Join(s.Dir, "sluice.yaml")
+	if err := os.WriteFile(file, []byte(yaml.String()), 0o600); err != nil {
+		return nil, err
+	}
+	return []string{"serve", "--config", file, "--listen", s.SMTP, "--admin", s.Admin, "--data", s.DataDir()}, nil
+}
+
+// Start starts the gateway and waits until it is ready. wrapper, when given, is a
+// command that runs the gateway's, such as strace.
+func (s *Sluice) Start(ctx context.Context, wrapper ...string) (*Process, error) {
+	args, err := s.Args()
+	if err != nil {
+		return nil, err
+	}
+	command := append(append(wrapper, s.Binary), args...)
+	p, err := Start(command[0], command[1:]...)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.AwaitOK(ctx, "http://"+s.Admin+"/readyz"); err != nil {
+		p.Kill()
+		return nil, err
+	}
+	return p, nil
+}

@@ -1,0 +1,28 @@
+// Command loadtest puts load and faults on Sluice from outside and reports what
+// it saw: run it with --help, from the root of the module.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+type commands struct {
+	Bench benchCommand `cmd:"" help:"Compare Sluice with smtp-sink and a go-smtp server under the same load."`
+	Peer  peerCommand  `cmd:"" help:"Run a server to compare with."`
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	command := kong.Parse(&commands{},
+		kong.Name("loadtest"),
+		kong.Description("Load, peers and fault drills for Sluice. Everything runs on this machine's loopback."),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+	)
+	command.FatalIfErrorf(command.Run())
+}
