@@ -1,0 +1,285 @@
+package driver
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"sluice/gateway/session"
+	"sluice/pipeline"
+)
+
+// world is a reactor, a clock, a store and a log in memory around one loop.
+type world struct {
+	t       testing.TB
+	now     time.Time
+	shared  *Shared
+	loop    *Loop
+	store   scriptedStore
+	log     scriptedLog
+	seen    counts
+	sockets []*memorySocket
+	wakes   int
+}
+
+// step is what a scripted port does with what it is given.
+type step struct {
+	hold bool
+	err  error
+}
+
+type scriptedStore struct {
+	step
+	held []*pipeline.Message
+	puts [][]byte // header and body of each Put, at the time of the Put
+	in   []string // the body alone
+}
+
+func (s *scriptedStore) Put(m *pipeline.Message) {
+	var body []byte
+	for _, chunk := range m.Body.Chunks() {
+		body = append(body, chunk...)
+	}
+	s.in = append(s.in, string(body))
+	s.puts = append(s.puts, append(append([]byte{}, m.Header...), body...))
+	if s.hold {
+		s.held = append(s.held, m)
+		return
+	}
+	m.Stored(pipeline.Blob{Store: "test", Length: m.Length(), Added: int64(len(m.Header))}, pipeline.Digest{}, s.err)
+}
+
+func (s *scriptedStore) release() {
+	for _, m := range s.held {
+		m.Stored(pipeline.Blob{}, pipeline.Digest{}, s.err)
+	}
+	s.held = nil
+}
+
+type scriptedLog struct {
+	step
+	held   []*pipeline.Message
+	events []string
+}
+
+func (l *scriptedLog) Publish(m *pipeline.Message) {
+	if l.err == nil {
+		l.events = append(l.events, m.ID.String())
+	}
+	if l.hold {
+		l.held = append(l.held, m)
+		return
+	}
+	m.Published(l.err)
+}
+
+func (l *scriptedLog) release() {
+	for _, m := range l.held {
+		m.Published(l.err)
+	}
+	l.held = nil
+}
+
+// counts is an Observer and a Journal that remember.
+type counts struct {
+	opened, panics int
+	refused        map[string]int
+	closed         map[string]int
+	replies        map[string]int
+	messages       map[string]int
+	late           map[string]int
+	credit         map[string]int
+	refusals       []Refusal
+}
+
+func newCounts() counts {
+	return counts{
+		refused: map[string]int{}, closed: map[string]int{}, replies: map[string]int{},
+		messages: map[string]int{}, late: map[string]int{}, credit: map[string]int{},
+	}
+}
+
+func (c *counts) SessionOpened()                                { c.opened++ }
+func (c *counts) SessionRefused(cause string)                   { c.refused[cause]++ }
+func (c *counts) SessionClosed(_ float64, end string)           { c.closed[end]++ }
+func (c *counts) Reply(_ int, cause string)                     { c.replies[cause]++ }
+func (c *counts) MessageDone(result string, _ int64, _ float64) { c.messages[result]++ }
+func (c *counts) StepDone(string, string, float64)              {}
+func (c *counts) LateResult(step, result string)                { c.late[step+" "+result]++ }
+func (c *counts) CreditWaited(result string, _ float64)         { c.credit[result]++ }
+func (c *counts) LoopDelay(float64)                             {}
+func (c *counts) Panicked(string)                               { c.panics++ }
+
+type journal struct{ c *counts }
+
+func (j journal) Refused(r *Refusal)           { j.c.refusals = append(j.c.refusals, *r) }
+func (j journal) Accepted(*Acceptance)         {}
+func (j journal) Panicked(string, any, []byte) {}
+
+type worldClock struct{ w *world }
+
+func (c worldClock) Now() time.Time { return c.w.now }
+
+// Wake implements Waker: the test runs the loop itself, by settle.
+func (w *world) Wake() { w.wakes++ }
+
+type worldRandom uint64
+
+func (r *worldRandom) Uint64() uint64 { *r++; return uint64(*r) * 0x9e3779b97f4a7c15 }
+
+func testLimits() session.Limits {
+	return session.Limits{
+		MessageSize: 1 << 20, Recipients: 100, CommandErrors: 20, JunkCommands: 100,
+		Messages: 1000, ReceivedHeaders: 100,
+	}
+}
+
+func testTimeouts() Timeouts {
+	return Timeouts{
+		Greeting: 5 * time.Minute, Command: 5 * time.Minute, DataStart: 2 * time.Minute,
+		DataBlock: 3 * time.Minute, Credit: 90 * time.Second, Store: time.Minute,
+		Message: 5 * time.Minute, Stall: time.Minute,
+	}
+}
+
+func testOptions() Options {
+	return Options{
+		Settings:  session.NewSettings("mx1.example.net", testLimits(), session.AcceptDomains([]string{"example.net"})),
+		Admission: AdmissionLimits{Connections: 100},
+		Timeouts:  testTimeouts(),
+		Budget:    pipeline.NewBudget(64 << 20),
+		SlabsKept: 1 << 20,
+	}
+}
+
+func newWorld(t testing.TB, o Options) *world {
+	w := &world{t: t, now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), seen: newCounts()}
+	o.Clock = worldClock{w}
+	o.Observer, o.Journal = &w.seen, journal{&w.seen}
+	o.Committer = &pipeline.Committer{Store: &w.store, Log: &w.log, Observer: &w.seen}
+	w.shared = NewShared(o)
+	w.loop = w.shared.NewLoop(w, new(worldRandom))
+	return w
+}
+
+// settle runs the loop as long as somebody wakes it.
+func (w *world) settle() {
+	for w.wakes > 0 {
+		w.wakes = 0
+		w.loop.Run()
+	}
+}
+
+// advance lets time pass in ticks.
+func (w *world) advance(d time.Duration) {
+	for range ticksOf(d) {
+		w.now = w.now.Add(tickLength)
+		w.loop.Tick(w.now)
+		w.settle()
+	}
+}
+
+// memorySocket is a connection whose two ends are byte slices.
+type memorySocket struct {
+	w      *world
+	conn   Conn
+	in     []byte
+	out    []byte
+	room   int // octets that Write takes, -1 for all
+	err    error
+	half   bool
+	closed bool
+}
+
+func (s *memorySocket) Input() []byte { return s.in }
+
+func (s *memorySocket) Discard(n int) {
+	if n <= 0 || n > len(s.in) {
+		panic(fmt.Sprintf("Discard(%d) of %d", n, len(s.in)))
+	}
+	s.in = s.in[n:]
+}
+
+func (s *memorySocket) Write(p []byte) (int, error) {
+	if s.closed || s.half {
+		panic("write after the end")
+	}
+	if s.err != nil {
+		return 0, s.err
+	}
+	n := len(p)
+	if s.room >= 0 {
+		n = min(n, s.room)
+		s.room -= n
+	}
+	s.out = append(s.out, p[:n]...)
+	return n, nil
+}
+
+func (s *memorySocket) CloseWrite() { s.half = true }
+
+func (s *memorySocket) Close() {
+	if s.closed {
+		panic("closed twice")
+	}
+	s.closed = true
+}
+
+func (w *world) connect() *memorySocket { return w.connectFrom("192.0.2.1:4711") }
+
+func (w *world) connectFrom(address string) *memorySocket {
+	s := &memorySocket{w: w, room: -1}
+	w.sockets = append(w.sockets, s)
+	w.loop.Open(&s.conn, s, netip.MustParseAddrPort(address))
+	w.settle()
+	return s
+}
+
+// send gives the session octets as one read.
+func (s *memorySocket) send(octets string) {
+	if s.closed {
+		return
+	}
+	s.in = append(s.in[:len(s.in):len(s.in)], octets...)
+	s.w.loop.Traffic(&s.conn)
+	s.w.settle()
+}
+
+// hear gives what was sent to the client since the last time.
+func (s *memorySocket) hear() string {
+	out := string(s.out)
+	s.out = nil
+	return out
+}
+
+// gone is the client closing or resetting the connection.
+func (s *memorySocket) gone() {
+	if !s.closed {
+		s.w.loop.Closed(&s.conn)
+		s.w.settle()
+	}
+}
+
+var errScripted = errors.New("scripted")
+
+// clean asserts that nothing is left of what went on.
+func (w *world) clean() {
+	w.t.Helper()
+	if n := w.shared.SessionsOpen(); n != 0 {
+		w.t.Errorf("%d sessions counted open", n)
+	}
+	if n := w.loop.Sessions(); n != 0 {
+		w.t.Errorf("%d connections in the wheel", n)
+	}
+	if n := w.shared.Budget.Used(); n != 0 {
+		w.t.Errorf("%d octets of credit are out", n)
+	}
+	if n := w.shared.Budget.Waiters(); n != 0 {
+		w.t.Errorf("%d messages wait for credit", n)
+	}
+	if w.seen.panics != 0 {
+		w.t.Errorf("%d panics", w.seen.panics)
+	}
+}
