@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,6 +31,8 @@ type Options struct {
 	Timeout time.Duration
 	// CloseTimeout bounds how long Close waits for events under way, default 10 s.
 	CloseTimeout time.Duration
+	// Dial makes connections to brokers; nil for TCP.
+	Dial func(ctx context.Context, network, host string) (net.Conn, error)
 }
 
 func (o *Options) defaults() {
@@ -69,7 +72,7 @@ var _ pipeline.EventLog = (*Log)(nil)
 // client's default. Nothing lingers: while one request is under way events
 // gather for the next, so that load alone makes batches.
 func producing(o Options) []kgo.Opt {
-	return []kgo.Opt{
+	opts := []kgo.Opt{
 		kgo.SeedBrokers(o.Brokers...),
 		kgo.ClientID(o.ClientID),
 		kgo.DefaultProduceTopicAlways(),
@@ -80,13 +83,16 @@ func producing(o Options) []kgo.Opt {
 		kgo.RecordDeliveryTimeout(o.Timeout),
 		kgo.ProduceRequestTimeout(o.Timeout / 3),
 		kgo.RequestTimeoutOverhead(o.Timeout / 3),
-		kgo.DialTimeout(o.Timeout / 3),
 		kgo.RetryTimeout(o.Timeout),
 		// Without this an event that was sent and never answered has no time limit
 		// at all. Its price is that an event reported as failed may yet be in the
 		// log: then its sender had 451 and sends again, under another id.
 		kgo.AllowIdempotentProduceCancellation(),
 	}
+	if o.Dial != nil {
+		return append(opts, kgo.Dialer(o.Dial))
+	}
+	return append(opts, kgo.DialTimeout(o.Timeout/3))
 }
 
 // Open connects to a topic. A topic that is not there, or that we may not

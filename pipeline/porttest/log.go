@@ -149,7 +149,9 @@ func logStalled(t *testing.T, l LogUnderTest) {
 	}
 	submitAll(t, all, l.Log.Publish)
 	resume()
-	settle(t, all)
+	if good := settle(t, all); good == 0 || good == flood {
+		t.Errorf("%d of %d published; some, not all, were expected", good, flood)
+	}
 	sent, err := Announce(l.Log, Stored())
 	if err != nil || sent.Err != nil {
 		t.Errorf("after the stall: %v %v", err, sent.Err)

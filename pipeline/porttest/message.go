@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"sluice/codec"
 	"sluice/pipeline"
 )
 
@@ -71,7 +70,6 @@ func NewMessage(body []byte) *pipeline.Message {
 		Helo:     "client.example.org",
 		Protocol: "ESMTP",
 	}
-	m.Envelope.Body = codec.Body8BitMIME
 	m.Envelope.SetReversePath([]byte("sender@example.org"))
 	m.Envelope.AddRecipient([]byte("recipient@example.net"))
 	m.ReceivedAt = time.Now()

@@ -1,0 +1,213 @@
+package kafka_test
+
+import (
+	"encoding/json"
+	"errors"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"sluice/pipeline"
+	"sluice/pipeline/embedded"
+	"sluice/pipeline/kafka"
+	"sluice/pipeline/porttest"
+)
+
+// mustAnnounce publishes one event and gives its id and value.
+func mustAnnounce(t *testing.T, l *kafka.Log) (id string, value []byte) {
+	t.Helper()
+	m := porttest.Stored()
+	id, value = m.ID.String(), pipeline.AppendEvent(nil, m)
+	sent, err := porttest.Announce(l, m)
+	if err != nil || sent.Err != nil {
+		t.Fatalf("%v %v", err, sent.Err)
+	}
+	return id, value
+}
+
+// TestRecord looks at what a consumer gets: key, value, and the attributes of
+// the CloudEvents Kafka binding as headers.
+func TestRecord(t *testing.T) {
+	b := startBroker(t, embedded.Options{})
+	l := openLog(t, kafka.Options{Brokers: []string{b.Addr()}})
+	id, value := mustAnnounce(t, l)
+
+	client, err := kgo.NewClient(kgo.SeedBrokers(b.Addr()), kgo.ConsumeTopics(topic))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	records := client.PollFetches(t.Context()).Records()
+	if len(records) != 1 {
+		t.Fatalf("%d records", len(records))
+	}
+	r := records[0]
+	if string(r.Key) != id || string(r.Value) != string(value) {
+		t.Errorf("record %s %s, want %s %s", r.Key, r.Value, id, value)
+	}
+	headers := map[string]string{}
+	for _, h := range r.Headers {
+		headers[h.Key] = string(h.Value)
+	}
+	var event struct {
+		ReceivedAt string `json:"received_at"`
+	}
+	if err := json.Unmarshal(value, &event); err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string]string{
+		"ce_specversion": "1.0",
+		"ce_type":        "sluice.mail.received.v1",
+		"ce_source":      "//mx.example.net/sluice",
+		"ce_id":          id,
+		"ce_time":        event.ReceivedAt,
+		"content-type":   "application/json",
+	} {
+		if headers[key] != want {
+			t.Errorf("header %s is %q, want %q", key, headers[key], want)
+		}
+	}
+}
+
+// TestKcat reads an event with a client that is not ours.
+func TestKcat(t *testing.T) {
+	kcat, err := exec.LookPath("kcat")
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+	b := startBroker(t, embedded.Options{Partitions: 2})
+	l := openLog(t, kafka.Options{Brokers: []string{b.Addr()}})
+	id, value := mustAnnounce(t, l)
+	command := exec.CommandContext(t.Context(), kcat, "-b", b.Addr(), "-C", "-t", topic, "-o", "beginning", "-e", "-q",
+		"-f", `%k\n%h\n%s\n`)
+	out, err := command.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	lines := strings.Split(string(out), "\n")
+	if len(lines) < 3 || lines[0] != id || lines[2] != string(value) || !strings.Contains(lines[1], "ce_id="+id) {
+		t.Errorf("kcat printed %q, want key %s, headers, value %s", out, id, value)
+	}
+}
+
+func TestTopicInfo(t *testing.T) {
+	b := startBroker(t, embedded.Options{Partitions: 3})
+	l := openLog(t, kafka.Options{Brokers: []string{b.Addr()}})
+	want := kafka.TopicInfo{Name: topic, Partitions: 3, ReplicationFactor: 1, MinInsyncReplicas: 1}
+	if got := l.Topic(); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+}
+
+func TestMissingTopic(t *testing.T) {
+	b := startBroker(t, embedded.Options{})
+	_, err := kafka.Open(t.Context(), kafka.Options{Brokers: []string{b.Addr()}, Topic: "nobody.made.it"})
+	if !errors.Is(err, kerr.UnknownTopicOrPartition) || !strings.Contains(err.Error(), "nobody.made.it") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// TestBrokerComesLater opens the log before there is a broker: that is no error,
+// events fail in time, and they go through once it is there.
+func TestBrokerComesLater(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := listener.Addr().String()
+	if err := listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	l := openLog(t, kafka.Options{Brokers: []string{address}, Timeout: 2 * time.Second})
+	sent, err := porttest.Announce(l, porttest.Stored())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if sent.Err == nil {
+		t.Error("an event was acknowledged by nobody")
+	}
+	if got := l.Topic(); got != (kafka.TopicInfo{Name: topic}) {
+		t.Errorf("topic %+v", got)
+	}
+	startBroker(t, embedded.Options{Address: address})
+	eventually(t, "an event is taken", func() bool {
+		sent, err := porttest.Announce(l, porttest.Stored())
+		return err == nil && sent.Err == nil
+	})
+	eventually(t, "the topic is known", func() bool { return l.Topic().ReplicationFactor == 1 })
+}
+
+// TestBlackHole publishes to a broker that swallows everything: the result
+// comes in bounded time, and later events go through once it answers again.
+func TestBlackHole(t *testing.T) {
+	b := startBroker(t, embedded.Options{})
+	v := newValve()
+	const timeout = 3 * time.Second
+	l := openLog(t, kafka.Options{Brokers: []string{b.Addr()}, Timeout: timeout, Dial: v.dial})
+	mustAnnounce(t, l) // so that the next is sent on a connection that stands
+	open := v.close()
+	began := time.Now()
+	sent, err := porttest.Announce(l, porttest.Stored())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if kind := pipeline.KindOf(sent.Err); kind != pipeline.KindTimeout {
+		t.Errorf("kind %s: %v", kind, sent.Err)
+	}
+	if took := time.Since(began); took > 4*timeout {
+		t.Errorf("the result took %s", took)
+	}
+	open()
+	eventually(t, "an event is taken", func() bool {
+		sent, err := porttest.Announce(l, porttest.Stored())
+		return err == nil && sent.Err == nil
+	})
+}
+
+// TestCloseIsBounded closes a log whose broker does not answer.
+func TestCloseIsBounded(t *testing.T) {
+	b := startBroker(t, embedded.Options{})
+	v := newValve()
+	l := openLog(t, kafka.Options{Brokers: []string{b.Addr()}, CloseTimeout: 200 * time.Millisecond, Dial: v.dial})
+	mustAnnounce(t, l)
+	defer v.close()()
+	result := make(chan error, 1)
+	go func() {
+		sent, err := porttest.Announce(l, porttest.Stored())
+		if err == nil {
+			err = sent.Err
+		}
+		result <- err
+	}()
+	eventually(t, "the event is under way", func() bool { return l.Depth() == 1 })
+	began := time.Now()
+	if err := l.Close(); err == nil {
+		t.Error("Close says nothing of the event that it failed")
+	}
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("Close took %s", took)
+	}
+	if err := <-result; err == nil {
+		t.Error("the event was acknowledged by nobody")
+	}
+}
+
+// eventually waits for a condition; only one that never comes meets the limit.
+func eventually(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	for began := time.Now(); !condition(); {
+		if time.Since(began) > time.Minute {
+			t.Fatalf("never: %s", what)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
