@@ -1,0 +1,132 @@
+package embedded_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"sluice/pipeline/embedded"
+)
+
+// childFolder makes this test binary a broker with producers on that folder. It
+// prints a line for each acknowledged event until it is killed.
+const childFolder = "SLUICE_TEST_EMBEDDED_FOLDER"
+
+func TestMain(m *testing.M) {
+	if folder := os.Getenv(childFolder); folder != "" {
+		if err := runChild(folder, os.Getenv("SLUICE_TEST_EMBEDDED_ROUND")); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+func runChild(folder, round string) error {
+	b, err := embedded.Start(embedded.Options{Address: "127.0.0.1:0", DataDir: folder, Topic: topic, Partitions: 2})
+	if err != nil {
+		return err
+	}
+	client, err := kgo.NewClient(kgo.SeedBrokers(b.Addr()), kgo.DefaultProduceTopic(topic))
+	if err != nil {
+		return err
+	}
+	fmt.Println("ready")
+	var lock sync.Mutex
+	for i := 0; ; i++ {
+		value := round + "-" + strconv.Itoa(i)
+		client.Produce(context.Background(), kgo.KeyStringRecord(value, value), func(_ *kgo.Record, err error) {
+			if err != nil {
+				return
+			}
+			lock.Lock()
+			defer lock.Unlock()
+			fmt.Println(value) // one write call: the line is out before the next event
+		})
+	}
+}
+
+// TestKill kills a broker under load and starts it again, some rounds long:
+// every event that was acknowledged is there.
+func TestKill(t *testing.T) {
+	o := options(t)
+	o.Partitions = 2
+	acknowledged := map[string]bool{}
+	const rounds, events = 3, 500
+	for round := range rounds {
+		killChild(t, o.DataDir, round, events, acknowledged)
+	}
+	b := start(t, o)
+	for value := range readAll(t, b) {
+		delete(acknowledged, value)
+	}
+	if len(acknowledged) > 0 {
+		t.Errorf("%d acknowledged events are lost", len(acknowledged))
+	}
+}
+
+// readAll gives the values of all events and how often each is there.
+func readAll(t *testing.T, b *embedded.Broker) map[string]int {
+	t.Helper()
+	ends, err := kadm.NewClient(connect(t, b)).ListEndOffsets(t.Context(), topic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var left int64
+	ends.Each(func(o kadm.ListedOffset) { left += o.Offset })
+	values := map[string]int{}
+	consumer := connect(t, b, kgo.ConsumeTopics(topic))
+	for left > 0 {
+		fetches := consumer.PollFetches(t.Context())
+		if err := fetches.Err(); err != nil {
+			t.Fatal(err)
+		}
+		fetches.EachRecord(func(r *kgo.Record) { values[string(r.Value)]++ })
+		left -= int64(fetches.NumRecords())
+	}
+	return values
+}
+
+// killChild runs a child until it has acknowledged so many events, and kills it.
+func killChild(t *testing.T, folder string, round, events int, acknowledged map[string]bool) {
+	t.Helper()
+	child := exec.CommandContext(t.Context(), os.Args[0])
+	child.Env = append(os.Environ(), childFolder+"="+folder, "SLUICE_TEST_EMBEDDED_ROUND="+strconv.Itoa(round))
+	child.Stderr = os.Stderr
+	out, err := child.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewReader(out)
+	if line, err := lines.ReadString('\n'); line != "ready\n" {
+		t.Fatalf("the child said %q: %v", line, err)
+	}
+	for n := 0; ; n++ {
+		if n == events {
+			if err := child.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		line, err := lines.ReadString('\n')
+		if err != nil {
+			break // what it wrote before it died has been read; a torn line does not count
+		}
+		acknowledged[strings.TrimSuffix(line, "\n")] = true
+	}
+	if err := child.Wait(); err == nil || !strings.Contains(err.Error(), "killed") {
+		t.Fatalf("the child ended by itself: %v", err)
+	}
+}
