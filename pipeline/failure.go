@@ -63,3 +63,12 @@ func KindOf(err error) Kind {
 	}
 	return KindTemporary
 }
+
+// FailureKinds gives every kind but KindNone.
+func FailureKinds() []Kind {
+	kinds := make([]Kind, 0, len(kindNames)-1)
+	for k := range kindNames[1:] {
+		kinds = append(kinds, Kind(k+1))
+	}
+	return kinds
+}

@@ -36,6 +36,7 @@ type Reactor struct {
 	shared  *driver.Shared
 	options Options
 	engine  gnet.Engine
+	bound   []string
 	booted  chan struct{}
 	asked   atomic.Bool // Stop was called
 	loops   []atomic.Pointer[loop]
@@ -66,14 +67,16 @@ var ErrEngineEnded = errors.New("the event loops ended by themselves: accepting 
 
 // Run listens and serves until Stop. It returns nil after Stop only.
 func (r *Reactor) Run() error {
-	if err := probe(r.options.Addresses); err != nil {
+	bound, err := probe(r.options.Addresses)
+	if err != nil {
 		return err
 	}
-	addresses := make([]string, len(r.options.Addresses))
-	for i, a := range r.options.Addresses {
+	r.bound = bound
+	addresses := make([]string, len(bound))
+	for i, a := range bound {
 		addresses[i] = "tcp://" + a
 	}
-	err := gnet.Rotate(r, addresses,
+	err = gnet.Rotate(r, addresses,
 		gnet.WithNumEventLoop(r.options.Loops),
 		gnet.WithReusePort(true), // an accept queue for each loop
 		gnet.WithReuseAddr(true),
@@ -92,6 +95,9 @@ func (r *Reactor) Run() error {
 
 // Booted is closed when the listeners accept.
 func (r *Reactor) Booted() <-chan struct{} { return r.booted }
+
+// Addresses gives the addresses that it listens on, once Booted is closed.
+func (r *Reactor) Addresses() []string { return r.bound }
 
 // Stop ends Run. Sessions must have been drained: what is left is cut.
 func (r *Reactor) Stop(ctx context.Context) error {
