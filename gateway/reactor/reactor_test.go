@@ -1,0 +1,382 @@
+package reactor
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/panjf2000/gnet/v2"
+	"golang.org/x/sys/unix"
+
+	"sluice/codec/smtptest"
+	"sluice/gateway/driver"
+	"sluice/gateway/session"
+	"sluice/pipeline"
+	"sluice/pipeline/discard"
+)
+
+// server is a reactor on a free port of the loopback with stores that discard.
+type server struct {
+	shared  *driver.Shared
+	reactor *Reactor
+	store   *heldStore
+	address string
+	ended   chan error
+}
+
+type nothing struct{}
+
+func (nothing) SessionOpened()                     {}
+func (nothing) SessionRefused(string)              {}
+func (nothing) SessionClosed(float64, string)      {}
+func (nothing) Reply(int, string)                  {}
+func (nothing) MessageDone(string, int64, float64) {}
+func (nothing) StepDone(string, string, float64)   {}
+func (nothing) LateResult(string, string)          {}
+func (nothing) CreditWaited(string, float64)       {}
+func (nothing) LoopDelay(float64)                  {}
+func (nothing) Panicked(string)                    {}
+func (nothing) Refused(*driver.Refusal)            {}
+func (nothing) Accepted(*driver.Acceptance)        {}
+
+type reporting struct{ nothing }
+
+func (reporting) Panicked(where string, reason any, stack []byte) {
+	panic(fmt.Sprintf("%s: %v\n%s", where, reason, stack))
+}
+
+type realClock struct{}
+
+func (realClock) Now() time.Time { return time.Now() }
+
+// heldStore answers at once, or holds messages until they are released.
+type heldStore struct {
+	mu   sync.Mutex
+	hold bool
+	held []*pipeline.Message
+}
+
+func (s *heldStore) Put(m *pipeline.Message) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.hold {
+		s.held = append(s.held, m)
+		return
+	}
+	discard.Store{}.Put(m)
+}
+
+func (s *heldStore) waiting() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.held)
+}
+
+func (s *heldStore) release() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, m := range s.held {
+		discard.Store{}.Put(m)
+	}
+	s.held, s.hold = nil, false
+}
+
+func testLimits() session.Limits {
+	return session.Limits{
+		MessageSize: 50 << 20, Recipients: 1000, CommandErrors: 20, JunkCommands: 100,
+		Messages: 1000, ReceivedHeaders: 100,
+	}
+}
+
+func newServer(limits session.Limits, accept *session.AcceptList) *server {
+	s := &server{store: &heldStore{}, ended: make(chan error, 1)}
+	minute := time.Minute
+	s.shared = driver.NewShared(driver.Options{
+		Settings:  session.NewSettings("mx1.example.net", limits, accept),
+		Admission: driver.AdmissionLimits{Connections: 15000},
+		Timeouts: driver.Timeouts{
+			Greeting: minute, Command: minute, DataStart: minute, DataBlock: minute,
+			Credit: minute, Store: minute, Message: minute, Stall: minute,
+		},
+		Budget:    pipeline.NewBudget(256 << 20),
+		Committer: &pipeline.Committer{Store: s.store, Log: discard.Log{}, Observer: nothing{}},
+		Clock:     realClock{},
+		Observer:  nothing{},
+		Journal:   reporting{},
+		SlabsKept: 1 << 20,
+	})
+	s.reactor = New(s.shared, Options{
+		Addresses: []string{"127.0.0.1:0"}, Loops: 2,
+		SendBuffer: 64 << 10, ReceiveBuffer: 256 << 10,
+		NewRandom: func() pipeline.Random { return rand.New(rand.NewPCG(rand.Uint64(), 1)) },
+	})
+	return s
+}
+
+func (s *server) start() error {
+	go func() { s.ended <- s.reactor.Run() }()
+	select {
+	case err := <-s.ended:
+		return err
+	case <-s.reactor.Booted():
+		s.address = s.reactor.Addresses()[0]
+		return nil
+	}
+}
+
+func start(t *testing.T) *server {
+	return startWith(t, testLimits(), session.AcceptAny())
+}
+
+func startWith(t *testing.T, limits session.Limits, accept *session.AcceptList) *server {
+	t.Helper()
+	s := newServer(limits, accept)
+	if err := s.start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.reactor.Stop(context.Background()); err != nil {
+			t.Error(err)
+		}
+		if err := <-s.ended; err != nil {
+			t.Errorf("Run after Stop: %v", err)
+		}
+	})
+	return s
+}
+
+func (s *server) dial(t testing.TB) (net.Conn, *bufio.Reader) {
+	t.Helper()
+	c, err := net.Dial("tcp", s.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	_ = c.SetDeadline(time.Now().Add(30 * time.Second))
+	return c, bufio.NewReader(c)
+}
+
+// eventually waits for a condition that other threads bring about.
+func eventually(t testing.TB, what string, is func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !is(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+func expect(t testing.TB, r *bufio.Reader, prefix string) {
+	t.Helper()
+	line, err := r.ReadString('\n')
+	if err != nil || !strings.HasPrefix(line, prefix) {
+		t.Fatalf("got %q, %v, want %s", line, err, prefix)
+	}
+}
+
+// TestDialogsOverTCP plays the transcripts that need no help from a harness
+// against gnet.
+func TestDialogsOverTCP(t *testing.T) {
+	scripts, err := smtptest.Load(smtptest.Dialogs())
+	if err != nil {
+		t.Fatal(err)
+	}
+	played := 0
+	for _, script := range scripts {
+		limits, ok := limitsOf(script)
+		if !ok {
+			continue
+		}
+		s := startWith(t, limits, session.AcceptDomains([]string{"example.net"}))
+		splits := []smtptest.Split{smtptest.Whole}
+		if _, wholeOnly := script.Setting("split"); !wholeOnly {
+			splits = append(splits, smtptest.ByteByByte, smtptest.Random(1), smtptest.Random(2))
+		}
+		for _, split := range splits {
+			peer, err := smtptest.Dial(s.address, 10*time.Second)
+			if err != nil {
+				t.Fatal(err)
+			}
+			peer.OnDirective = func(directive, args string) error {
+				return errDirective
+			}
+			err = smtptest.Play(script, peer, split)
+			if err != nil && !errors.Is(err, errDirective) {
+				t.Errorf("%v: %v", split, err)
+			}
+			if err == nil {
+				played++
+			}
+			_ = peer.Close()
+		}
+	}
+	if played < 30 {
+		t.Errorf("only %d dialogs were played to their end", played)
+	}
+}
+
+var errDirective = errors.New("this dialog needs a harness")
+
+func limitsOf(script *smtptest.Script) (session.Limits, bool) {
+	limits := testLimits()
+	for _, s := range script.Settings {
+		n, _ := strconv.ParseInt(s.Value, 10, 64)
+		switch s.Key {
+		case "limits.message_size":
+			limits.MessageSize = n
+		case "limits.recipients":
+			limits.Recipients = int(n)
+		case "limits.command_errors":
+			limits.CommandErrors = int(n)
+		case "limits.junk_commands":
+			limits.JunkCommands = int(n)
+		case "limits.messages":
+			limits.Messages = int(n)
+		case "limits.received_headers":
+			limits.ReceivedHeaders = int(n)
+		case "split":
+		default:
+			return limits, false
+		}
+	}
+	return limits, true
+}
+
+// A reply that ends the session arrives although the client is still sending:
+// closing with unread input would reset the connection, and the client would
+// see a write error in place of its 552.
+func TestLastReplyArrivesWhileClientSends(t *testing.T) {
+	limits := testLimits()
+	limits.MessageSize = 64 << 10
+	s := startWith(t, limits, session.AcceptAny())
+	for range 200 {
+		c, r := s.dial(t)
+		_, _ = io.WriteString(c, "HELO x\r\nMAIL FROM:<a@b.c>\r\nRCPT TO:<d@e.f>\r\nDATA\r\n")
+		for _, want := range []string{"220", "250", "250", "250", "354"} {
+			expect(t, r, want)
+		}
+		// Somewhat more than twice the limit, so that the answer comes while
+		// what is left still leaves the client.
+		if _, err := io.WriteString(c, strings.Repeat(strings.Repeat("x", 78)+"\r\n", 2200)); err != nil {
+			t.Fatal(err)
+		}
+		expect(t, r, "552 5.3.4")
+		if _, err := r.ReadByte(); err != io.EOF {
+			t.Fatalf("behind the last reply: %v", err)
+		}
+		_ = c.Close()
+	}
+}
+
+// A result that comes when its client is gone must not be written to the client
+// that has the descriptor now.
+func TestLateResultMeetsNoStranger(t *testing.T) {
+	s := start(t)
+	s.store.hold = true
+	const clients = 50
+	var gone []net.Conn
+	for range clients {
+		c, r := s.dial(t)
+		_, _ = io.WriteString(c, "HELO x\r\nMAIL FROM:<a@b.c>\r\nRCPT TO:<d@e.f>\r\nDATA\r\n")
+		for _, want := range []string{"220", "250", "250", "250", "354"} {
+			expect(t, r, want)
+		}
+		_, _ = io.WriteString(c, "text\r\n.\r\n")
+		gone = append(gone, c)
+	}
+	eventually(t, "all messages wait for the store", func() bool { return s.store.waiting() == clients })
+	for _, c := range gone {
+		_ = c.Close()
+	}
+	eventually(t, "all sessions are gone", func() bool { return s.shared.SessionsOpen() == 0 })
+	var strangers []net.Conn
+	for range clients {
+		c, r := s.dial(t)
+		expect(t, r, "220")
+		strangers = append(strangers, c)
+	}
+	s.store.release()
+	for _, c := range strangers {
+		_, _ = io.WriteString(c, "NOOP\r\n")
+		r := bufio.NewReader(c)
+		expect(t, r, "250 2.0.0 Ok\r\n")
+		_, _ = io.WriteString(c, "QUIT\r\n")
+		expect(t, r, "221")
+	}
+	eventually(t, "body memory is free", func() bool { return s.shared.Budget.Used() == 0 })
+}
+
+func TestSecondProcessOnPort(t *testing.T) {
+	s := start(t)
+	second := newServer(testLimits(), session.AcceptAny())
+	second.reactor.options.Addresses = []string{s.address}
+	err := second.start()
+	if err == nil || !strings.Contains(err.Error(), s.address) || !errors.Is(err, unix.EADDRINUSE) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// The kernel's buffers of a connection are what was configured, so that a peer
+// that does not read is noticed.
+func TestSocketBuffers(t *testing.T) {
+	s := start(t)
+	c, r := s.dial(t)
+	expect(t, r, "220")
+	fd := serverEnd(t, c)
+	for option, want := range map[int]int{unix.SO_SNDBUF: 64 << 10, unix.SO_RCVBUF: 256 << 10} {
+		got, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, option)
+		if err != nil || got != 2*want { // socket(7): the kernel doubles it
+			t.Errorf("option %d: got %d, %v, want twice %d", option, got, err, want)
+		}
+	}
+}
+
+// serverEnd finds the descriptor of the other end of a connection to ourselves.
+func serverEnd(t *testing.T, c net.Conn) int {
+	t.Helper()
+	port := c.LocalAddr().(*net.TCPAddr).Port
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		fd, _ := strconv.Atoi(e.Name())
+		peer, err := unix.Getpeername(fd)
+		if in4, ok := peer.(*unix.SockaddrInet4); err == nil && ok && in4.Port == port {
+			return fd
+		}
+	}
+	t.Fatal("the server's end was not found")
+	return -1
+}
+
+// Discard(0) of gnet discards everything, so it must never be called.
+func TestDiscardNothing(t *testing.T) {
+	c := &discardCounter{}
+	s := &socket{conn: c}
+	s.Discard(0)
+	s.Discard(3)
+	if len(c.discarded) != 1 || c.discarded[0] != 3 {
+		t.Errorf("gnet was told to discard %v", c.discarded)
+	}
+}
+
+type discardCounter struct {
+	gnet.Conn
+	discarded []int
+}
+
+func (c *discardCounter) Discard(n int) (int, error) {
+	c.discarded = append(c.discarded, n)
+	return n, nil
+}
