@@ -15,7 +15,9 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // Options of a broker. The zero value of a number takes the default.
@@ -32,7 +34,8 @@ type Options struct {
 	// RetentionBytes bounds the topic in octets, all partitions together, default
 	// 1 GiB. The oldest events go first.
 	RetentionBytes int64
-	// Retention bounds the age of events, default 7 days.
+	// Retention bounds the age of events, default 7 days. The newest event of a
+	// partition stays.
 	Retention time.Duration
 	// Logger takes the broker's warnings; nil drops them.
 	Logger *slog.Logger
@@ -55,29 +58,33 @@ func (o *Options) defaults() {
 
 // Broker is a running broker.
 type Broker struct {
+	options Options
 	cluster *kfake.Cluster
+	client  *kgo.Client // its own, for settings and retention
 	address string
 	lock    *os.File
 
 	stop      chan struct{}
-	trimmer   sync.WaitGroup
+	retainer  sync.WaitGroup
 	closeOnce sync.Once
 }
 
 // Start runs a broker. Acknowledged events are written and fsynced, so that they
 // are there after kill -9 and, on file systems whose fsync of a new file covers
 // its name (ext4, XFS, Btrfs), after a loss of power. It keeps one copy, knows no
-// users, and works on one thread: it is not for production.
+// users, works on one thread, and does not look at what fsync answers: it is not
+// for production. Events stay on disk; a batch of them takes about 75 octets of
+// memory (100,000 events: 0.7 MB with 50 under way, 7.5 MB one by one).
 //
 // An address or data folder that another process uses is an error.
 func Start(o Options) (*Broker, error) {
 	o.defaults()
-	b := &Broker{stop: make(chan struct{})}
+	b := &Broker{options: o, stop: make(chan struct{})}
 	if err := b.start(o); err != nil {
 		b.abandon()
 		return nil, fmt.Errorf("embedded kafka: %w", err)
 	}
-	b.trimmer.Go(func() { b.trim(trimInterval) })
+	b.retainer.Go(func() { b.retain(retainInterval) })
 	return b, nil
 }
 
@@ -109,9 +116,12 @@ func (b *Broker) start(o Options) error {
 	if err != nil {
 		return err
 	}
+	if b.client, err = kgo.NewClient(kgo.SeedBrokers(b.address)); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), setupTimeout)
 	defer cancel()
-	return ensureTopic(ctx, b.address, o)
+	return ensureTopic(ctx, kadm.NewClient(b.client), o)
 }
 
 // takeFolder makes the data folder and keeps other brokers out of it.
@@ -161,7 +171,7 @@ func (b *Broker) Addr() string { return b.address }
 func (b *Broker) Close() error {
 	b.closeOnce.Do(func() {
 		close(b.stop)
-		b.trimmer.Wait()
+		b.retainer.Wait()
 		b.abandon()
 	})
 	return nil
@@ -169,27 +179,14 @@ func (b *Broker) Close() error {
 
 // abandon lets go of what start took.
 func (b *Broker) abandon() {
+	if b.client != nil {
+		b.client.Close()
+	}
 	if b.cluster != nil {
 		b.cluster.Close()
 	}
 	if b.lock != nil {
 		_ = b.lock.Close()
-	}
-}
-
-// trimInterval is how often retention is applied; kfake's own interval is an hour.
-const trimInterval = time.Minute
-
-func (b *Broker) trim(interval time.Duration) {
-	ticker := time.NewTicker(interval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-b.stop:
-			return
-		case <-ticker.C:
-			b.cluster.ApplyRetention()
-		}
 	}
 }
 

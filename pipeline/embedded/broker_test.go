@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -93,7 +92,7 @@ func TestRestart(t *testing.T) {
 	if err := b.Close(); err != nil {
 		t.Fatal(err)
 	}
-	o.Retention = 48 * time.Hour
+	o.RetentionBytes = 64 << 20
 	b = start(t, o)
 	if b.Addr() != o.Address {
 		t.Errorf("address %s, want %s", b.Addr(), o.Address)
@@ -112,8 +111,8 @@ func TestRestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range configs[0].Configs {
-		if c.Key == "retention.ms" && c.MaybeValue() != "172800000" {
-			t.Errorf("retention.ms %s", c.MaybeValue())
+		if c.Key == "retention.bytes" && c.MaybeValue() != "67108864" {
+			t.Errorf("retention.bytes %s", c.MaybeValue())
 		}
 	}
 }

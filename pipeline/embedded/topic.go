@@ -12,7 +12,6 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 const setupTimeout = 10 * time.Second
@@ -23,15 +22,9 @@ const segmentsKept = 8
 
 // ensureTopic makes the topic, or brings one that an earlier start made to these
 // settings.
-func ensureTopic(ctx context.Context, address string, o Options) error {
-	client, err := kgo.NewClient(kgo.SeedBrokers(address))
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	admin := kadm.NewClient(client)
+func ensureTopic(ctx context.Context, admin *kadm.Client, o Options) error {
 	configs := topicConfigs(o)
-	_, err = admin.CreateTopic(ctx, int32(o.Partitions), 1, configs, o.Topic)
+	_, err := admin.CreateTopic(ctx, int32(o.Partitions), 1, configs, o.Topic)
 	if err == nil || !errors.Is(err, kerr.TopicAlreadyExists) {
 		return err
 	}
@@ -51,15 +44,19 @@ func ensureTopic(ctx context.Context, address string, o Options) error {
 	return nil
 }
 
+// minRetention is more than the largest batch: a partition never becomes empty
+// by its size (see expire).
+const minRetention = 4 << 20
+
 func topicConfigs(o Options) map[string]*string {
-	share := max(o.RetentionBytes/int64(o.Partitions), 1) // Kafka counts by partition
+	share := max(o.RetentionBytes/int64(o.Partitions), minRetention) // Kafka counts by partition
 	text := func(n int64) *string {
 		s := strconv.FormatInt(n, 10)
 		return &s
 	}
 	return map[string]*string{
 		"retention.bytes": text(share),
-		"retention.ms":    text(o.Retention.Milliseconds()),
+		"retention.ms":    text(-1), // see expire
 		"segment.bytes":   text(max(share/segmentsKept, 1<<20)),
 	}
 }

@@ -1,0 +1,246 @@
+package dir
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"sluice/pipeline"
+	"sluice/pipeline/porttest"
+)
+
+// recordingFS writes down every call with names relative to root, and fails
+// those that it was told to fail.
+type recordingFS struct {
+	osFileSystem
+	root string
+
+	mu    sync.Mutex
+	calls []string
+	fail  map[string]error // by the call's first word and the last of its name
+}
+
+// note writes a call down. It is called before the call is made for everything
+// but fsync, which counts only when it is done.
+func (r *recordingFS) note(call, name string) error {
+	rel, err := filepath.Rel(r.root, name)
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.calls = append(r.calls, call+" "+rel)
+	return r.fail[call]
+}
+
+func (r *recordingFS) take() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	calls := r.calls
+	r.calls = nil
+	return calls
+}
+
+func (r *recordingFS) Mkdir(name string) error {
+	if err := r.note("mkdir", name); err != nil {
+		return err
+	}
+	return r.osFileSystem.Mkdir(name)
+}
+
+func (r *recordingFS) Create(name string) (file, error) {
+	if err := r.note("create", name); err != nil {
+		return nil, err
+	}
+	f, err := r.osFileSystem.Create(name)
+	return &recordingFile{f, r, name}, err
+}
+
+func (r *recordingFS) Rename(from, to string) error {
+	if err := r.note("rename", to); err != nil {
+		return err
+	}
+	return r.osFileSystem.Rename(from, to)
+}
+
+func (r *recordingFS) Remove(name string) error {
+	return errors.Join(r.note("remove", name), r.osFileSystem.Remove(name))
+}
+
+func (r *recordingFS) SyncDir(name string) error {
+	return errors.Join(r.osFileSystem.SyncDir(name), r.note("syncdir", name))
+}
+
+type recordingFile struct {
+	file
+	r    *recordingFS
+	name string
+}
+
+func (f *recordingFile) Write(p []byte) (int, error) {
+	if err := f.r.note("write", f.name); err != nil {
+		return len(p) / 2, err
+	}
+	return f.file.Write(p)
+}
+
+func (f *recordingFile) Sync() error {
+	return errors.Join(f.file.Sync(), f.r.note("fsync", f.name))
+}
+
+func (f *recordingFile) Close() error {
+	return errors.Join(f.file.Close(), f.r.note("close", f.name))
+}
+
+func openRecording(t *testing.T) (*Store, *recordingFS) {
+	t.Helper()
+	root := filepath.Join(t.TempDir(), "mail")
+	r := &recordingFS{root: root, fail: map[string]error{}}
+	s, err := open(Options{Path: root, Concurrency: 1}, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s, r
+}
+
+// resultDoor notes the result among the calls, on the writer's own goroutine.
+type resultDoor struct {
+	r    *recordingFS
+	done chan struct{}
+}
+
+func (d resultDoor) Post(*pipeline.Parcel) {
+	_ = d.r.note("result", d.r.root)
+	close(d.done)
+}
+
+func put(s *Store, r *recordingFS, m *pipeline.Message) {
+	door := resultDoor{r, make(chan struct{})}
+	m.Door = door
+	s.Put(m)
+	<-door.done
+}
+
+// TestOrderOfCalls is the proof of durability: the bytes are synced before they
+// get their name, the name before the result, each new folder's name before that.
+func TestOrderOfCalls(t *testing.T) {
+	s, r := openRecording(t)
+	wantOpen := []string{"mkdir .", "syncdir ..", "mkdir tmp", "syncdir ."}
+	if got := r.take(); !slices.Equal(got, wantOpen) {
+		t.Errorf("Open: %q, want %q", got, wantOpen)
+	}
+	m := porttest.NewMessage([]byte("body"))
+	hour := filepath.Dir(m.Key())
+	day, month, year := filepath.Dir(hour), filepath.Dir(filepath.Dir(hour)), filepath.Dir(filepath.Dir(filepath.Dir(hour)))
+	put(s, r, m)
+	want := []string{
+		"create tmp/0-1", "write tmp/0-1", "fsync tmp/0-1", "close tmp/0-1",
+		"mkdir " + year, "syncdir .",
+		"mkdir " + month, "syncdir " + year,
+		"mkdir " + day, "syncdir " + month,
+		"mkdir " + hour, "syncdir " + day,
+		"rename " + m.Key(), "syncdir " + hour,
+		"result .",
+	}
+	if got := r.take(); !slices.Equal(got, want) {
+		t.Errorf("first message:\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+
+	next := porttest.NewMessage([]byte("body"))
+	next.ID = pipeline.NewID(m.ID.Time(), fixed(7))
+	put(s, r, next)
+	want = []string{
+		"create tmp/0-2", "write tmp/0-2", "fsync tmp/0-2", "close tmp/0-2",
+		"rename " + next.Key(), "syncdir " + hour,
+		"result .",
+	}
+	if got := r.take(); !slices.Equal(got, want) {
+		t.Errorf("second message:\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+type fixed uint64
+
+func (f fixed) Uint64() uint64 { return uint64(f) }
+
+// TestFailures lets each step fail: the result is a failure of the right kind,
+// nothing stands under the key or in tmp, and the next message goes through.
+func TestFailures(t *testing.T) {
+	for _, step := range []string{"create", "write", "fsync", "close", "mkdir", "rename", "syncdir"} {
+		for _, test := range []struct {
+			err  error
+			kind pipeline.Kind
+		}{
+			{syscall.EIO, pipeline.KindTemporary},
+			{syscall.ENOSPC, pipeline.KindFull},
+			{syscall.EDQUOT, pipeline.KindFull},
+			{syscall.EACCES, pipeline.KindTemporary},
+		} {
+			t.Run(fmt.Sprint(step, " ", test.err), func(t *testing.T) {
+				s, r := openRecording(t)
+				r.mu.Lock()
+				r.fail[step] = test.err
+				r.mu.Unlock()
+				sent, err := porttest.Store(s, porttest.NewMessage(make([]byte, 100<<10)))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if kind := pipeline.KindOf(sent.Err); kind != test.kind || !errors.Is(sent.Err, test.err) {
+					t.Errorf("kind %s of %v, want %s", kind, sent.Err, test.kind)
+				}
+				if sent.Blob != (pipeline.Blob{}) {
+					t.Errorf("a failure with a blob: %+v", sent.Blob)
+				}
+				r.mu.Lock()
+				clear(r.fail)
+				r.mu.Unlock()
+				checkObjects(t, s, 0)
+				sent, err = porttest.Store(s, porttest.NewMessage([]byte("body")))
+				if err != nil || sent.Err != nil {
+					t.Errorf("the next message: %v %v", err, sent.Err)
+				}
+				checkObjects(t, s, 1)
+			})
+		}
+	}
+}
+
+// checkObjects counts the objects of a store and looks for leftovers in tmp.
+func checkObjects(t *testing.T, s *Store, want int) {
+	t.Helper()
+	objects := 0
+	err := s.List(t.Context(), func(key string, _ int64) error {
+		objects++
+		r, err := s.Open(t.Context(), key, 0, 1<<30)
+		if err != nil {
+			return err
+		}
+		defer r.Close()
+		_, err = io.Copy(io.Discard, r)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if objects != want {
+		t.Errorf("%d objects, want %d", objects, want)
+	}
+	left, err := filepath.Glob(filepath.Join(s.tmp, "*-*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(left) > 0 {
+		t.Errorf("left in tmp: %q", left)
+	}
+}

@@ -1,0 +1,60 @@
+package embedded
+
+import (
+	"context"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+)
+
+// retainInterval is how often retention is applied; kfake's own interval is an hour.
+const retainInterval = time.Minute
+
+func (b *Broker) retain(interval time.Duration) {
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-b.stop:
+			return
+		case now := <-ticker.C:
+			b.cluster.ApplyRetention() // by size
+			if err := b.expire(now); err != nil {
+				b.options.Logger.Warn("embedded kafka: retention", "error", err)
+			}
+		}
+	}
+}
+
+// expire deletes the events that are older than Retention, but for the newest
+// of each partition. kfake's retention.ms would take that too, and knows the end
+// of a partition without segments only from an orderly shutdown: after kill -9 its
+// offsets began at 0 again, below what consumers had committed.
+func (b *Broker) expire(now time.Time) error {
+	ctx, cancel := context.WithTimeout(context.Background(), setupTimeout)
+	defer cancel()
+	admin := kadm.NewClient(b.client)
+	ends, err := admin.ListEndOffsets(ctx, b.options.Topic)
+	if err != nil {
+		return err
+	}
+	kept, err := admin.ListOffsetsAfterMilli(ctx, now.Add(-b.options.Retention).UnixMilli(), b.options.Topic)
+	if err != nil {
+		return err
+	}
+	before := kadm.Offsets{}
+	kept.Each(func(o kadm.ListedOffset) {
+		end, ok := ends.Lookup(o.Topic, o.Partition)
+		if at := min(o.Offset, end.Offset-1); ok && o.Err == nil && at > 0 {
+			before.Add(kadm.Offset{Topic: o.Topic, Partition: o.Partition, At: at})
+		}
+	})
+	if len(before) == 0 {
+		return nil
+	}
+	deleted, err := admin.DeleteRecords(ctx, before)
+	if err != nil {
+		return err
+	}
+	return deleted.Error()
+}
