@@ -1,0 +1,145 @@
+package main
+
+import (
+	"log/slog"
+	"net/netip"
+	"path/filepath"
+	"time"
+)
+
+// Config is everything that can be set. Its keys, as the YAML file and the
+// environment name them, stand in the table of config_keys.go; the reasons
+// for the defaults in config_default.go. A Config is made by DefaultConfig or
+// LoadConfig and is read only once it was validated.
+type Config struct {
+	// Hostname is how the gateway names itself in the greeting, in EHLO and
+	// in the Received line.
+	Hostname string
+	// DataDir holds what the embedded store and event log keep.
+	DataDir string
+	// UnsafeDiscard allows the kind discard, which answers 250 for what it
+	// throws away.
+	UnsafeDiscard bool
+	Listeners     []ListenerConfig
+	Admin         AdminConfig
+	Log           LogConfig
+	// TrustedNetworks are exempt from limits.connections_per_ip.
+	TrustedNetworks []netip.Prefix
+	Accept          AcceptConfig
+	Limits          LimitsConfig
+	Timeouts        TimeoutsConfig
+	Memory          MemoryConfig
+	Socket          SocketConfig
+	Store           StoreConfig
+	Events          EventsConfig
+	Drain           DrainConfig
+
+	machine machine
+	file    string            // "" for none
+	origins map[string]origin // by key; a key without one has its default
+}
+
+// ListenerConfig is one address that takes SMTP connections.
+type ListenerConfig struct {
+	Address string // host:port; no host means all addresses, port 0 a free port
+}
+
+// AdminConfig is the HTTP server for /metrics, /livez and /readyz.
+type AdminConfig struct {
+	Address string
+}
+
+// LogConfig is how the journal writes.
+type LogConfig struct {
+	Level  slog.Level
+	Format string // text or json
+}
+
+// AcceptConfig says whose mail is taken. An edge gateway is no open relay:
+// a recipient in neither is answered 550 5.7.1.
+type AcceptConfig struct {
+	Domains []string // lower case; exact, or *.sub for all below sub
+	Any     bool
+}
+
+// LimitsConfig bounds what one client or message may take.
+type LimitsConfig struct {
+	MessageSize      Size
+	Recipients       int // of one message
+	Connections      int
+	ConnectionsPerIP int // 0 is no limit
+	CommandErrors    int // of one connection
+	JunkCommands     int // NOOP, RSET, VRFY, EHLO between two messages
+	Messages         int // of one connection
+	ReceivedHeaders  int // of one message
+}
+
+// TimeoutsConfig bounds every wait.
+type TimeoutsConfig struct {
+	Greeting  time.Duration // from the greeting to the first command
+	Command   time.Duration // for the next command
+	DataStart time.Duration // from 354 to the first octet of the message
+	DataBlock time.Duration // between two pieces of a message
+	Credit    time.Duration // of a message for body memory, before its 354
+	Store     time.Duration // of one request to the object store
+	Message   time.Duration // from the final dot to the answer
+	Stall     time.Duration // of a client that does not read its replies
+}
+
+// MemoryConfig bounds memory.
+type MemoryConfig struct {
+	Bodies Share // message bodies that are not stored yet, all together
+}
+
+// SocketConfig sets the kernel's buffers of each connection.
+type SocketConfig struct {
+	SendBuffer    Size // SO_SNDBUF
+	ReceiveBuffer Size // SO_RCVBUF
+}
+
+// StoreConfig is where messages are kept.
+type StoreConfig struct {
+	Kind string // dir or discard
+}
+
+// EventsConfig is where events are published.
+type EventsConfig struct {
+	Kind     string // embedded or discard
+	Topic    string
+	Embedded EmbeddedConfig
+}
+
+// EmbeddedConfig is the event log inside the process.
+type EmbeddedConfig struct {
+	Address    string // where it speaks the Kafka protocol
+	Partitions int    // of the topic, when it is created
+	Retention  time.Duration
+}
+
+// DrainConfig is how a running gateway ends after SIGTERM.
+type DrainConfig struct {
+	Grace    time.Duration // not ready, but still greeting
+	Deadline time.Duration // for the open transactions, after the grace
+}
+
+// ObjectsDir is the folder of the store of kind dir.
+func (c *Config) ObjectsDir() string { return filepath.Join(c.DataDir, "objects") }
+
+// EventsDir is the folder of the event log of kind embedded.
+func (c *Config) EventsDir() string { return filepath.Join(c.DataDir, "events") }
+
+// BodyMemory is memory.bodies in octets.
+func (c *Config) BodyMemory() int64 { return c.Memory.Bodies.of(c.machine.memory) }
+
+// addresses are those of the listeners.
+func (c *Config) addresses() []string {
+	var all []string
+	for _, l := range c.Listeners {
+		all = append(all, l.Address)
+	}
+	return all
+}
+
+// discards says whether messages are answered 250 without being kept or
+// announced.
+func (c *Config) discards() bool { return c.Store.Kind == kindDiscard || c.Events.Kind == kindDiscard }

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Validate checks every key by itself and those that depend on each other.
+// Its error is Problems: all that were found.
+func (c *Config) Validate() error { return c.check(keys).err() }
+
+func (c *Config) check(table []key) Problems {
+	var found Problems
+	for i := range table {
+		k := &table[i]
+		if f := k.place(c).check(); f != nil {
+			found = append(found, k.problem(f, c.origins[k.path]))
+		}
+	}
+	for _, check := range []func(*Config) *Problem{
+		checkAccept, checkOpenDefault, checkConnections, checkBodies, checkStoreTimeout,
+		checkDiscardedStore, checkDiscardedEvents, checkAddresses,
+	} {
+		if p := check(c); p != nil && !slices.ContainsFunc(found, func(q Problem) bool { return q.Key == p.Key }) {
+			found = append(found, *p)
+		}
+	}
+	return found
+}
+
+// against is the problem of a key whose value does not go with others.
+func (c *Config) against(path, expected, mend string) *Problem {
+	k, o := findKey(keys, path), c.origins[path]
+	got := k.place(c).String()
+	if o.got != "" {
+		got = o.got
+	}
+	p := o.problem()
+	if o.layer == byDefault && c.file != "" {
+		p.Where = c.file
+	}
+	p.Key, p.Got, p.Expected, p.Mend = path, "got "+got, expected, mend
+	if o.layer == byDefault {
+		p.Got += " (the default)"
+	}
+	return &p
+}
+
+// An edge gateway that accepts nobody's mail is not what anyone wanted.
+func checkAccept(c *Config) *Problem {
+	if c.Accept.Any || len(c.Accept.Domains) > 0 {
+		return nil
+	}
+	return c.against("accept.domains", "the domains whose mail is taken: all recipients would be answered 550",
+		"set e.g. "+c.setting("accept.domains", `["example.net"]`))
+}
+
+// What nobody chose must not take mail for everyone from everywhere.
+func checkOpenDefault(c *Config) *Problem {
+	_, chosen := c.origins["accept.any"]
+	if chosen || !c.Accept.Any || len(c.publicListeners()) == 0 {
+		return nil
+	}
+	return c.against("accept.any", "a listener on loopback, or a choice of whose mail is taken on "+c.publicListeners()[0],
+		"set e.g. "+c.setting("accept.domains", `["example.net"]`))
+}
+
+// The cap must leave descriptors: gnet ends the whole engine when accept finds
+// none.
+func checkConnections(c *Config) *Problem {
+	most := c.machine.connections()
+	if c.machine.files == 0 || c.Limits.Connections <= most {
+		return nil
+	}
+	return c.against("limits.connections",
+		fmt.Sprintf("at most %d: RLIMIT_NOFILE is %d, and %d of them are for files, uploads and brokers",
+			most, c.machine.files, c.machine.files-most),
+		fmt.Sprintf("raise the limit (ulimit -Hn, LimitNOFILE=) or set e.g. limits.connections: %d", most))
+}
+
+// A message that the budget cannot hold would be answered 452 for days.
+func checkBodies(c *Config) *Problem {
+	bodies, message := c.BodyMemory(), int64(c.Limits.MessageSize)
+	switch {
+	case c.machine.memory == 0:
+		return nil
+	case bodies > c.machine.memory:
+		return c.against("memory.bodies",
+			fmt.Sprintf("at most the memory there is, %s", roughly(c.machine.memory)), "set e.g. memory.bodies: 25%")
+	case bodies < message:
+		return c.against("memory.bodies",
+			fmt.Sprintf("at least limits.message_size, %s (the memory is %s, and this is %s of it)",
+				c.Limits.MessageSize, roughly(c.machine.memory), roughly(bodies)),
+			"set e.g. "+c.setting("limits.message_size", (Size(bodies)/MiB*MiB).String())+", or more memory")
+	}
+	return nil
+}
+
+func roughly(octets int64) string {
+	if octets < int64(MiB) {
+		return Size(octets).String()
+	}
+	return (Size(octets) / MiB * MiB).String()
+}
+
+func checkStoreTimeout(c *Config) *Problem {
+	if c.Timeouts.Store <= c.Timeouts.Message {
+		return nil
+	}
+	return c.against("timeouts.store",
+		"at most timeouts.message, "+shortDuration(c.Timeouts.Message)+", which holds the whole way from final dot to answer",
+		"set e.g. "+c.setting("timeouts.store", shortDuration(min(c.Timeouts.Message, time.Minute))))
+}
+
+func checkDiscardedStore(c *Config) *Problem {
+	if c.Store.Kind != kindDiscard || c.UnsafeDiscard {
+		return nil
+	}
+	return c.against("store.kind", "another kind, because this one answers 250 and keeps nothing",
+		"set e.g. "+c.setting("store.kind", kindDir)+", or for a benchmark "+c.setting("unsafe_discard", "true"))
+}
+
+func checkDiscardedEvents(c *Config) *Problem {
+	if c.Events.Kind != kindDiscard || c.UnsafeDiscard {
+		return nil
+	}
+	return c.against("events.kind", "another kind, because this one answers 250 and tells nobody",
+		"set e.g. "+c.setting("events.kind", kindEmbedded)+", or for a benchmark "+c.setting("unsafe_discard", "true"))
+}
+
+// Two servers at one address: the second one's bind would fail later, and say
+// less.
+func checkAddresses(c *Config) *Problem {
+	taken := make(map[string]bool)
+	for _, l := range c.Listeners {
+		taken[l.Address] = true
+	}
+	for _, path := range []string{"admin.address", "events.embedded.address"} {
+		address := c.Admin.Address
+		if path != "admin.address" {
+			if address = c.Events.Embedded.Address; c.Events.Kind != kindEmbedded {
+				continue
+			}
+		}
+		if taken[address] && !strings.HasSuffix(address, ":0") {
+			return c.against(path, "an address that no other server has", "set another port")
+		}
+		taken[address] = true
+	}
+	return nil
+}
+
+// setting is a key with a value as the user would write it: in the file when
+// there is one, else in the environment.
+func (c *Config) setting(path, value string) string {
+	if c.file != "" {
+		return path + ": " + value
+	}
+	return envName(path) + "=" + plain(value)
+}
+
+// publicListeners are those that other machines reach.
+func (c *Config) publicListeners() []string {
+	var public []string
+	for _, l := range c.Listeners {
+		if !isLoopback(l.Address) {
+			public = append(public, l.Address)
+		}
+	}
+	return public
+}

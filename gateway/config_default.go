@@ -1,0 +1,96 @@
+package main
+
+import (
+	"log/slog"
+	"time"
+)
+
+// Names of the kinds of store and of event log.
+const (
+	kindDir      = "dir"
+	kindEmbedded = "embedded"
+	kindDiscard  = "discard"
+)
+
+// maxDefaultConnections is what was measured on one machine with two cores;
+// more is asked for explicitly.
+const maxDefaultConnections = 19000
+
+// DefaultConfig is the embedded default: what runs when nothing is set. It
+// depends on the machine in its host name, its open-file limit and its memory.
+func DefaultConfig() Config { return defaultConfigOn(thisMachine()) }
+
+func defaultConfigOn(m machine) Config {
+	return Config{
+		Hostname: m.hostname, // localhost when the machine's name is no domain
+		DataDir:  "./sluice-data",
+		// Loopback and an unprivileged port: trying it out needs no right and
+		// opens nothing.
+		Listeners: []ListenerConfig{{Address: "127.0.0.1:2525"}},
+		Admin:     AdminConfig{Address: "127.0.0.1:8025"}, // open without a password, so loopback
+		// Refusals are at info, acceptances at debug: the event is their record.
+		Log: LogConfig{Level: slog.LevelInfo, Format: formatText},
+		// True only because the default listener is on loopback: LoadConfig
+		// sets it to false when there is a config file, and Validate refuses
+		// the default on any other address.
+		Accept:   AcceptConfig{Any: true},
+		Limits:   defaultLimits(m),
+		Timeouts: defaultTimeouts(),
+		Memory:   MemoryConfig{Bodies: Share{Percent: 25}}, // leaves room for the heap's growth and for socket buffers
+		Socket: SocketConfig{
+			// The kernel took 4.1 MB of replies for a client that did not
+			// read before anything looked stalled, and 1.3 MB from a paused
+			// sender; both count as the container's memory.
+			SendBuffer:    64 * KiB,
+			ReceiveBuffer: 256 * KiB,
+		},
+		Store: StoreConfig{Kind: kindDir},
+		Events: EventsConfig{
+			Kind:  kindEmbedded,
+			Topic: "mail.received",
+			Embedded: EmbeddedConfig{
+				Address: "127.0.0.1:9094", // beside Kafka's own 9092, so that both can run
+				// More than one, so that a consumer written against it meets
+				// what it will meet at a real broker: order within a
+				// partition only.
+				Partitions: 4,
+				Retention:  7 * 24 * time.Hour, // Kafka's own default
+			},
+		},
+		Drain: DrainConfig{
+			Grace:    0,                // for balancers that need time to see that /readyz fails
+			Deadline: 60 * time.Second, // one store request (timeouts.store)
+		},
+		machine: m,
+	}
+}
+
+func defaultLimits(m machine) LimitsConfig {
+	return LimitsConfig{
+		MessageSize:      50 * MiB, // RFC 5321 §4.5.3.1.7 asks for 64 KiB; large providers take 25 to 50 MB
+		Recipients:       1000,     // RFC 5321 §4.5.3.1.8 asks for 100; 1,000 is what Postfix takes
+		Connections:      min(maxDefaultConnections, m.connections()),
+		ConnectionsPerIP: 1000, // a whole provider may come from one address; one address must not take all
+		CommandErrors:    20,   // Postfix's smtpd_hard_error_limit
+		JunkCommands:     100,  // Postfix's smtpd_junk_command_limit
+		Messages:         1000, // lets the balancer spread long-lived senders anew
+		ReceivedHeaders:  100,  // RFC 5321 §6.3
+	}
+}
+
+func defaultTimeouts() TimeoutsConfig {
+	return TimeoutsConfig{
+		Greeting:  5 * time.Minute, // RFC 5321 §4.5.3.2.7: a server waits at least 5 min for a command
+		Command:   5 * time.Minute, // RFC 5321 §4.5.3.2.7
+		DataStart: 2 * time.Minute, // RFC 5321 §4.5.3.2.4, the sender's own wait for 354
+		DataBlock: 3 * time.Minute, // RFC 5321 §4.5.3.2.5
+		// Below the sender's two minutes for 354 (RFC 5321 §4.5.3.2.4), with
+		// room for the network: a sender that gave up would not read our 452.
+		Credit: 90 * time.Second,
+		Store:  60 * time.Second,
+		// Half of the sender's ten minutes for the final answer (RFC 5321
+		// §4.5.3.2.6): a sender that gives up first makes a duplicate.
+		Message: 5 * time.Minute,
+		Stall:   time.Minute,
+	}
+}
