@@ -1,0 +1,71 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"time"
+)
+
+// admin is the HTTP server for /metrics, /livez and /readyz. It shares nothing
+// with the event loops but what the metrics read.
+type admin struct {
+	listener net.Listener
+	server   *http.Server
+}
+
+// newAdmin listens at once and serves until Close. ready says whether balancers
+// may send connections, and why or why not.
+func newAdmin(address string, metrics http.Handler, ready func() (ready bool, why string)) (*admin, error) {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("admin server (admin.address, SLUICE_ADMIN_ADDRESS, --admin): %w", err)
+	}
+	a := &admin{listener: listener, server: &http.Server{
+		Handler: adminPages(metrics, ready),
+		// A scraper sends a short request and reads one page; whatever takes
+		// longer is not one.
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       5 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       2 * time.Minute, // longer than scrape intervals are, so that they reuse the connection
+		MaxHeaderBytes:    16 << 10,
+	}}
+	go func() { _ = a.server.Serve(listener) }() // ends with Close
+	return a, nil
+}
+
+func adminPages(metrics http.Handler, ready func() (bool, string)) http.Handler {
+	pages := http.NewServeMux()
+	pages.Handle("GET /metrics", metrics)
+	pages.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
+		page(w, http.StatusOK, "alive")
+	})
+	pages.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		is, why := ready()
+		if !is {
+			page(w, http.StatusServiceUnavailable, why)
+			return
+		}
+		page(w, http.StatusOK, why)
+	})
+	pages.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		page(w, http.StatusOK, "Sluice: /metrics /livez /readyz")
+	})
+	return pages
+}
+
+func page(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, text+"\n") // the client may be gone
+}
+
+// Addr is where it listens, which the configuration leaves open with port 0.
+func (a *admin) Addr() string { return a.listener.Addr().String() }
+
+// Close ends the server and its connections.
+func (a *admin) Close() error { return a.server.Close() }

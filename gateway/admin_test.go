@@ -1,0 +1,75 @@
+package main
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"sluice/metrics"
+)
+
+func startAdmin(t *testing.T, ready func() (bool, string)) *admin {
+	t.Helper()
+	a, err := newAdmin("127.0.0.1:0", metrics.New(metrics.Labels{}).Handler(), ready)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := a.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return a
+}
+
+func TestAdminPages(t *testing.T) {
+	var serving atomic.Bool
+	a := startAdmin(t, func() (bool, string) {
+		if serving.Load() {
+			return true, "serving"
+		}
+		return false, "draining"
+	})
+	for _, c := range []struct {
+		method, path string
+		serving      bool
+		status       int
+		body         string
+	}{
+		{"GET", "/readyz", false, 503, "draining\n"},
+		{"GET", "/readyz", true, 200, "serving\n"},
+		{"GET", "/livez", false, 200, "alive\n"}, // a draining process is not to be killed
+		{"GET", "/metrics", true, 200, "sluice_sessions_total 0"},
+		{"GET", "/", true, 200, "/metrics"},
+		{"GET", "/debug/pprof/", true, 404, ""},
+		{"GET", "/elsewhere", true, 404, ""},
+		{"HEAD", "/readyz", true, 200, ""},
+		{"POST", "/readyz", true, 405, ""},
+		{"POST", "/metrics", true, 405, ""},
+	} {
+		serving.Store(c.serving)
+		request, err := http.NewRequest(c.method, "http://"+a.Addr()+c.path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(response.Body)
+		response.Body.Close()
+		if err != nil || response.StatusCode != c.status || !strings.Contains(string(body), c.body) {
+			t.Errorf("%s %s: %d %q %v", c.method, c.path, response.StatusCode, body, err)
+		}
+	}
+}
+
+func TestAdminAddressInUse(t *testing.T) {
+	a := startAdmin(t, func() (bool, string) { return true, "" })
+	_, err := newAdmin(a.Addr(), http.NotFoundHandler(), nil)
+	if err == nil || !strings.Contains(err.Error(), "admin.address") || !strings.Contains(err.Error(), "address already in use") {
+		t.Errorf("got %v", err)
+	}
+}

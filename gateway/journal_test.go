@@ -1,0 +1,250 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+
+	"sluice/gateway/driver"
+	"sluice/metrics"
+	"sluice/pipeline"
+)
+
+var (
+	_ driver.Observer = (*metrics.Metrics)(nil)
+	_ driver.Journal  = (*journal)(nil)
+)
+
+// written down: what the journal wrote, safe to read once it was closed.
+type sheet struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (s *sheet) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.buf.Write(b)
+}
+
+func (s *sheet) lines() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return strings.Split(strings.TrimSuffix(s.buf.String(), "\n"), "\n")
+}
+
+var someRefusal = driver.Refusal{
+	Client: netip.MustParseAddrPort("192.0.2.1:4711"), Helo: "client.example", MailFrom: []byte("a@example.net"),
+	Verb: "RCPT", Message: "0190", Code: 550, Enhanced: "5.7.1", Cause: "relay_denied", Err: errors.New("no such domain"),
+}
+
+func TestJournalLines(t *testing.T) {
+	var s sheet
+	j := newJournal(LogConfig{Level: slog.LevelDebug, Format: formatText}, &s)
+	j.Refused(&someRefusal)
+	j.Refused(&driver.Refusal{Code: 421, Enhanced: "4.3.2", Cause: "connections", Verb: "greeting"})
+	j.Accepted(&driver.Acceptance{Client: someRefusal.Client, Helo: "c", MailFrom: []byte("a@b.c"), Recipients: 2, Message: &pipeline.Message{ID: pipeline.ID{1, 0x91}}, Octets: 10240, Seconds: 0.25})
+	j.Panicked("traffic", "index out of range", []byte("goroutine 1\nmain.go:1"))
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		`level=INFO msg=refused cause=relay_denied code=550 enhanced=5.7.1 client=192.0.2.1:4711 helo=client.example verb=RCPT from=a@example.net id=0190 err="no such domain"`,
+		`level=INFO msg=refused cause=connections code=421 enhanced=4.3.2 client="" helo="" verb=greeting from=""`,
+		`level=DEBUG msg=accepted id=01910000-0000-0000-0000-000000000000 client=192.0.2.1:4711 helo=c from=a@b.c recipients=2 octets=10240 seconds=0.25`,
+		`level=ERROR msg=panicked where=traffic reason="index out of range" stack="goroutine 1\nmain.go:1"`,
+	}
+	got := s.lines()
+	if len(got) != len(want) {
+		t.Fatalf("%d lines: %q", len(got), got)
+	}
+	for i := range want {
+		if _, rest, _ := strings.Cut(got[i], " "); rest != want[i] {
+			t.Errorf("got  %s\nwant %s", rest, want[i])
+		}
+	}
+}
+
+func TestJournalLevels(t *testing.T) {
+	for level, want := range map[slog.Level]int{slog.LevelDebug: 4, slog.LevelInfo: 3, slog.LevelWarn: 2, slog.LevelError: 1} {
+		var s sheet
+		j := newJournal(LogConfig{Level: level, Format: formatJSON}, &s)
+		j.Accepted(&driver.Acceptance{Message: &pipeline.Message{}})
+		j.Refused(&someRefusal)
+		j.Panicked("traffic", errors.New("x"), nil)
+		j.Logger().Warn("w")
+		if err := j.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.lines(); len(got) != want {
+			t.Errorf("%s: %q", level, got)
+		}
+	}
+}
+
+// A client must not be able to write a line of its own, nor to change a
+// terminal that shows one.
+func TestClientsCannotForgeLines(t *testing.T) {
+	for _, hostile := range []string{
+		"x\nlevel=ERROR msg=forged", "x\r\nmsg=forged", `x" msg=forged "`, "x msg=forged", "x\x00\x1b[2Jy",
+		"x\u2028msg=forged", "x\x85\xff\xfe", `{"msg":"forged"}`, "\\", `\"`, "=",
+	} {
+		for _, format := range []string{formatText, formatJSON} {
+			var s sheet
+			j := newJournal(LogConfig{Format: format}, &s)
+			r := someRefusal
+			r.Helo, r.MailFrom, r.Err = hostile, []byte(hostile), errors.New(hostile)
+			j.Refused(&r)
+			if err := j.Close(); err != nil {
+				t.Fatal(err)
+			}
+			got := s.lines()
+			if len(got) != 1 {
+				t.Fatalf("%q made %d lines: %q", hostile, len(got), got)
+			}
+			if strings.ContainsAny(got[0], "\r\x00\x1b\u2028") {
+				t.Errorf("%q is in %q", hostile, got[0])
+			}
+			if format == formatText {
+				if n := len(keyValues(got[0])); n != 12 { // time, level, msg and nine of ours
+					t.Errorf("%q made %d keys: %s", hostile, n, got[0])
+				}
+				continue
+			}
+			var line map[string]any
+			if err := json.Unmarshal([]byte(got[0]), &line); err != nil || line["msg"] != "refused" || len(line) != 12 {
+				t.Errorf("%q: %v %v", hostile, err, line)
+			}
+		}
+	}
+}
+
+// keyValues splits a text line as a reader of logfmt does.
+func keyValues(line string) []string {
+	var all []string
+	for start, i, quoted := 0, 0, false; i <= len(line); i++ {
+		switch {
+		case i == len(line) || line[i] == ' ' && !quoted:
+			all = append(all, line[start:i])
+			start = i + 1
+		case line[i] == '\\' && quoted:
+			i++
+		case line[i] == '"':
+			quoted = !quoted
+		}
+	}
+	return all
+}
+
+// stuck is a writer that takes nothing until it is let go.
+type stuck struct {
+	sheet
+	free    chan struct{}
+	entered chan struct{}
+	once    sync.Once
+}
+
+func (s *stuck) Write(b []byte) (int, error) {
+	s.once.Do(func() { close(s.entered) })
+	<-s.free
+	return s.sheet.Write(b)
+}
+
+func TestLoopsNeverWaitForTheLog(t *testing.T) {
+	s := &stuck{free: make(chan struct{}), entered: make(chan struct{})}
+	j := newJournal(LogConfig{}, s)
+	j.Refused(&someRefusal)
+	<-s.entered // the goroutine hangs in the write; nothing empties the room now
+	const more = 100
+	for range journalRoom + more {
+		j.Refused(&someRefusal)
+	}
+	if got := j.Dropped(); got != more {
+		t.Errorf("%d dropped, want %d", got, more)
+	}
+	close(s.free)
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	lines := s.lines()
+	if len(lines) != 1+journalRoom+1 {
+		t.Errorf("%d lines", len(lines))
+	}
+	if last := lines[len(lines)-1]; !strings.Contains(last, `level=WARN msg="log lines dropped" lines=100 since_start=100`) {
+		t.Error(last)
+	}
+}
+
+// What a Refusal points to is the loop's again when the call returns.
+func TestJournalKeepsNothingOfTheLoops(t *testing.T) {
+	s := &stuck{free: make(chan struct{}), entered: make(chan struct{})}
+	j := newJournal(LogConfig{}, s)
+	j.Refused(&someRefusal)
+	<-s.entered
+	r := someRefusal
+	r.MailFrom = []byte("before@example.net")
+	j.Refused(&r)
+	copy(r.MailFrom, "after!")
+	r.Cause = "other"
+	close(s.free)
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.lines()[1]; !strings.Contains(got, "from=before@example.net") || !strings.Contains(got, "cause=relay_denied") {
+		t.Error(got)
+	}
+}
+
+func TestManyLoopsWriteWholeLines(t *testing.T) {
+	var s sheet
+	j := newJournal(LogConfig{Format: formatJSON}, &s)
+	const loops, each = 4, 200
+	var all sync.WaitGroup
+	for range loops {
+		all.Go(func() {
+			for range each {
+				j.Refused(&someRefusal)
+				j.Logger().Info("direct")
+			}
+		})
+	}
+	all.Wait()
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	lines := s.lines()
+	if len(lines) != 2*loops*each {
+		t.Errorf("%d lines, %d dropped", len(lines), j.Dropped())
+	}
+	for _, line := range lines {
+		if !json.Valid([]byte(line)) {
+			t.Fatalf("broken line %q", line)
+		}
+	}
+}
+
+func TestClosingTwice(t *testing.T) {
+	j := newJournal(LogConfig{}, &sheet{})
+	if err := errors.Join(j.Close(), j.Close()); err != nil {
+		t.Error(err)
+	}
+	j.Refused(&someRefusal) // a late one does no harm
+}
+
+func BenchmarkRefused(b *testing.B) {
+	j := newJournal(LogConfig{}, &discardWriter{})
+	defer j.Close()
+	b.ReportAllocs()
+	for b.Loop() {
+		j.Refused(&someRefusal)
+	}
+}
+
+type discardWriter struct{}
+
+func (discardWriter) Write(b []byte) (int, error) { return len(b), nil }
