@@ -1,0 +1,116 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"strings"
+)
+
+// places are the addresses that the servers really have: the configuration may
+// leave ports open.
+type places struct {
+	SMTP   []string
+	Admin  string
+	Events string // "" when the event log is not in this process
+}
+
+// writeWelcome writes the first lines that serve prints: what runs where, what
+// should be known, and what to type next.
+func writeWelcome(w io.Writer, c *Config, at places) error {
+	var b strings.Builder
+	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	line("%s", version())
+	line("")
+	line("  SMTP      %s   %s", strings.Join(at.SMTP, ", "), takes(c))
+	switch c.Store.Kind {
+	case kindDiscard:
+		line("  messages  are thrown away")
+	default:
+		line("  messages  %s", c.ObjectsDir())
+	}
+	switch c.Events.Kind {
+	case kindDiscard:
+		line("  events    are thrown away")
+	default:
+		line("  events    %s   Kafka protocol, topic %s", at.Events, c.Events.Topic)
+	}
+	line("  admin     http://%s   /metrics /livez /readyz", at.Admin)
+	if c.file != "" {
+		line("  settings  %s   (sluice config print shows all)", c.file)
+	}
+	for i, warning := range c.Warnings() {
+		if i == 0 {
+			line("")
+		}
+		line("WARNING: %s", warning)
+	}
+	line("")
+	next(line, c, at)
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// takes says whose mail is taken.
+func takes(c *Config) string {
+	if c.Accept.Any {
+		return "mail for any recipient"
+	}
+	names := c.Accept.Domains
+	if len(names) > 3 {
+		return fmt.Sprintf("mail for %s and %d more", strings.Join(names[:3], ", "), len(names)-3)
+	}
+	return "mail for " + strings.Join(names, ", ")
+}
+
+// next is what a newcomer types: each line stands alone and can be pasted.
+func next(line func(string, ...any), c *Config, at places) {
+	recipient := "someone@example.net"
+	if !c.Accept.Any {
+		recipient = "someone@" + strings.Replace(c.Accept.Domains[0], "*", "mail", 1)
+	}
+	line("Send a mail:")
+	line(`  printf 'From: you@example.org\r\nTo: %s\r\nSubject: Hello\r\n\r\nHello, Sluice.\r\n' | curl -sS smtp://%s --mail-from you@example.org --mail-rcpt %s -T -`,
+		recipient, reachable(at.SMTP[0]), recipient)
+	if c.Events.Kind != kindDiscard {
+		line("Show the events, each with its headers:")
+		line(`  kcat -b %s -C -t %s -o beginning -e -f '%%h\n%%s\n'`, reachable(at.Events), c.Events.Topic)
+	}
+	if c.Store.Kind != kindDiscard {
+		line("Find the messages:")
+		line("  find %s -name '*.eml'", shellWord(c.ObjectsDir()))
+	}
+	line("Watch it work:")
+	line("  curl -sS http://%s/metrics | grep ^sluice_", reachable(at.Admin))
+	line("Stop it with Ctrl-C; sluice --help shows the rest.")
+}
+
+// reachable is an address to connect to, for one to listen on.
+func reachable(address string) string {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return address
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port)
+}
+
+// shellWord quotes a path for the shell where that is needed.
+func shellWord(path string) string {
+	plain := strings.Trim(path, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-") == ""
+	if plain {
+		return path
+	}
+	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
+}
+
+// welcome prints the first lines of a program that is ready.
+func (p *Program) welcome() error {
+	at := places{SMTP: p.reactor.Addresses(), Admin: p.admin.Addr()}
+	if p.events.broker != nil {
+		at.Events = p.events.broker.Addr()
+	}
+	return writeWelcome(p.out, &p.config, at)
+}

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+func welcomeOf(t *testing.T, c *Config, at places) string {
+	t.Helper()
+	if err := c.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	if err := writeWelcome(&b, c, at); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+var somePlaces = places{SMTP: []string{"127.0.0.1:2525"}, Admin: "127.0.0.1:8025", Events: "127.0.0.1:9094"}
+
+func TestWelcomeOfTheDefault(t *testing.T) {
+	c := defaultConfigOn(testMachine)
+	_, got, _ := strings.Cut(welcomeOf(t, &c, somePlaces), "\n") // the first line is the version
+	want, err := os.ReadFile("testdata/welcome.txt")
+	if *update {
+		err = os.WriteFile("testdata/welcome.txt", []byte(got), 0o644)
+		want = []byte(got)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestWelcomeFollowsTheConfiguration(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		set    func(*Config)
+		at     places
+		has    []string
+		hasNot []string
+	}{
+		{"domains", func(c *Config) {
+			c.Accept = AcceptConfig{Domains: []string{"*.example.com", "b.example", "c.example", "d.example"}}
+		}, somePlaces,
+			[]string{"mail for *.example.com, b.example, c.example and 1 more", "--mail-rcpt someone@mail.example.com"}, []string{"any recipient"}},
+		{"all addresses", func(c *Config) {
+			c.Listeners, c.Accept = []ListenerConfig{{":25"}}, AcceptConfig{Any: true}
+			c.origins = map[string]origin{"accept.any": {layer: byFlag}}
+		}, places{SMTP: []string{"[::]:25"}, Admin: "0.0.0.0:8025", Events: "127.0.0.1:9094"},
+			[]string{"WARNING: accept.any is true on :25", "smtp://127.0.0.1:25 ", "http://127.0.0.1:8025/metrics |"}, nil},
+		{"discard", func(c *Config) { c.UnsafeDiscard, c.Store.Kind, c.Events.Kind = true, kindDiscard, kindDiscard }, somePlaces,
+			[]string{"messages  are thrown away", "events    are thrown away", "WARNING: store.kind and events.kind are discard"}, []string{"kcat", "find "}},
+		{"folder with a space", func(c *Config) { c.DataDir = "/var/lib/it's here" }, somePlaces,
+			[]string{`find '/var/lib/it'\''s here/objects' -name`}, nil},
+		{"file", func(c *Config) { c.file = "/etc/sluice.yaml" }, somePlaces,
+			[]string{"settings  /etc/sluice.yaml"}, nil},
+		{"two listeners", func(*Config) {}, places{SMTP: []string{"127.0.0.1:1", "127.0.0.1:2"}, Admin: "127.0.0.1:8025", Events: "127.0.0.1:9094"},
+			[]string{"SMTP      127.0.0.1:1, 127.0.0.1:2", "smtp://127.0.0.1:1 "}, []string{"WARNING"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			cfg := defaultConfigOn(testMachine)
+			c.set(&cfg)
+			got := welcomeOf(t, &cfg, c.at)
+			for _, part := range c.has {
+				if !strings.Contains(got, part) {
+					t.Errorf("%q is not in\n%s", part, got)
+				}
+			}
+			for _, part := range c.hasNot {
+				if strings.Contains(got, part) {
+					t.Errorf("%q is in\n%s", part, got)
+				}
+			}
+		})
+	}
+}
+
+// What is to be pasted is understood by the shell, as one line each.
+func TestWelcomeCommandsAreShell(t *testing.T) {
+	c := defaultConfigOn(testMachine)
+	c.DataDir = "/tmp/it's; $(here)"
+	commands := regexp.MustCompile(`(?m)^  (printf|kcat|find|curl) .*$`).FindAllString(welcomeOf(t, &c, somePlaces), -1)
+	if len(commands) != 4 {
+		t.Fatalf("%d commands: %q", len(commands), commands)
+	}
+	for _, command := range commands {
+		if out, err := exec.Command("sh", "-n", "-c", command).CombinedOutput(); err != nil {
+			t.Errorf("%s: %v %s", command, err, out)
+		}
+	}
+}
