@@ -252,29 +252,59 @@ func limitsOf(script *smtptest.Script) (session.Limits, bool) {
 	return limits, true
 }
 
-// A reply that ends the session arrives although the client is still sending:
-// closing with unread input would reset the connection, and the client would
-// see a write error in place of its 552.
-func TestLastReplyArrivesWhileClientSends(t *testing.T) {
+// A client that is told the last word while it still sends must be able to read
+// it: closing with input unread would reset the connection, and the client, which
+// sees a write error in place of its 552, would try again for days.
+func TestLastReplyReachesClientThatSends(t *testing.T) {
 	limits := testLimits()
 	limits.MessageSize = 64 << 10
 	s := startWith(t, limits, session.AcceptAny())
-	for range 200 {
+	line := strings.Repeat("x", 78) + "\r\n"
+	for i := range 100 {
 		c, r := s.dial(t)
 		_, _ = io.WriteString(c, "HELO x\r\nMAIL FROM:<a@b.c>\r\nRCPT TO:<d@e.f>\r\nDATA\r\n")
 		for _, want := range []string{"220", "250", "250", "250", "354"} {
 			expect(t, r, want)
 		}
-		// Somewhat more than twice the limit, so that the answer comes while
-		// what is left still leaves the client.
-		if _, err := io.WriteString(c, strings.Repeat(strings.Repeat("x", 78)+"\r\n", 2200)); err != nil {
+		if _, err := io.WriteString(c, strings.Repeat(line, 1700)); err != nil { // over twice the limit
 			t.Fatal(err)
+		}
+		if _, err := r.Peek(1); err != nil { // the server has said its last word
+			t.Fatal(err)
+		}
+		for range 100 {
+			if _, err := io.WriteString(c, line); err != nil {
+				t.Fatalf("client %d: sending on: %v", i, err)
+			}
 		}
 		expect(t, r, "552 5.3.4")
 		if _, err := r.ReadByte(); err != io.EOF {
 			t.Fatalf("behind the last reply: %v", err)
 		}
 		_ = c.Close()
+	}
+}
+
+// A socket that was closed is deaf and dumb: its descriptor may be somebody
+// else's by now.
+func TestClosedSocketTouchesNothing(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &socket{fd: int(w.Fd())} // the descriptor's new owner
+	if n, err := s.Write([]byte("secret")); n != 0 || err == nil {
+		t.Errorf("wrote %d octets, %v", n, err)
+	}
+	s.CloseWrite()
+	s.Discard(1)
+	s.Close()
+	if s.Input() != nil {
+		t.Error("input after the end")
+	}
+	_ = w.Close()
+	if got, _ := io.ReadAll(r); len(got) != 0 {
+		t.Errorf("the new owner of the descriptor got %q", got)
 	}
 }
 

@@ -1,0 +1,227 @@
+package main
+
+import (
+	"context"
+	crand "crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/signal"
+	"runtime"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"sluice/gateway/driver"
+	"sluice/gateway/reactor"
+	"sluice/gateway/session"
+	"sluice/metrics"
+	"sluice/pipeline"
+)
+
+// Program is a gateway that was put together and not yet run. It is the only
+// place where the packages meet.
+type Program struct {
+	config   Config
+	out      io.Writer
+	journal  *journal
+	metrics  *metrics.Metrics
+	events   *events
+	objects  *objects
+	shared   *driver.Shared
+	reactor  *reactor.Reactor
+	admin    *admin
+	ready    atomic.Bool
+	draining atomic.Bool
+}
+
+// NewProgram opens what the gateway stands on: store, event log, admin server.
+// What it opened is closed again when it fails.
+func NewProgram(cfg Config, out io.Writer) (*Program, error) {
+	p := &Program{config: cfg, out: out}
+	if err := p.open(); err != nil {
+		p.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+func (p *Program) open() (err error) {
+	if err := raiseFileLimit(); err != nil {
+		return fmt.Errorf("cannot raise the limit of open files: %w", err)
+	}
+	p.journal = newJournal(p.config.Log, os.Stderr)
+	p.metrics = metrics.New(metricLabels())
+	if p.events, err = openEvents(&p.config, p.journal.Logger()); err != nil {
+		return err
+	}
+	if p.objects, err = openObjects(&p.config); err != nil {
+		return err
+	}
+	p.shared = driver.NewShared(p.driverOptions())
+	p.reactor = reactor.New(p.shared, reactor.Options{
+		Addresses:     p.config.addresses(),
+		Loops:         runtime.GOMAXPROCS(0),
+		SendBuffer:    int(p.config.Socket.SendBuffer),
+		ReceiveBuffer: int(p.config.Socket.ReceiveBuffer),
+		NewRandom:     newRandom,
+	})
+	p.metrics.Watch(p.sources())
+	p.admin, err = newAdmin(p.config.Admin.Address, p.metrics.Handler(), p.readiness)
+	return err
+}
+
+// Run serves until ctx ends, SIGTERM or SIGINT comes, or the listeners fail. It
+// returns nil when all sessions had their end.
+func (p *Program) Run(ctx context.Context) error {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	defer signal.Stop(signals)
+	ended := make(chan error, 1)
+	go func() { ended <- p.reactor.Run() }()
+	select {
+	case err := <-ended:
+		return err
+	case <-p.reactor.Booted():
+	}
+	p.ready.Store(true)
+	if err := p.welcome(); err != nil {
+		return err
+	}
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	case got := <-signals:
+		p.journal.Logger().Info("shutting down", "signal", got.String())
+	}
+	left := p.drain(signals)
+	stop, cancel := context.WithTimeout(context.Background(), stopTime)
+	defer cancel()
+	if err := p.reactor.Stop(stop); err != nil {
+		return fmt.Errorf("stopping the event loops: %w", err)
+	}
+	if err := <-ended; err != nil {
+		return err
+	}
+	if left > 0 {
+		return fmt.Errorf("%d sessions were cut: they did not end in time", left)
+	}
+	return nil
+}
+
+// stopTime bounds the end of the event loops, which have nothing left to do.
+const stopTime = 10 * time.Second
+
+// drain lets the sessions end: first it is no longer ready, so that balancers
+// send no new ones, after the grace it refuses them, and those under way finish
+// their transaction. A second signal or the deadline ends the wait. It gives the
+// number of sessions left.
+func (p *Program) drain(signals <-chan os.Signal) int64 {
+	p.draining.Store(true)
+	impatient := time.After(p.config.Drain.Grace + p.config.Drain.Deadline)
+	grace := time.After(p.config.Drain.Grace)
+	look := time.NewTicker(20 * time.Millisecond)
+	defer look.Stop()
+	refusing := false
+	for {
+		select {
+		case <-signals:
+			return p.shared.SessionsOpen()
+		case <-impatient:
+			return p.shared.SessionsOpen()
+		case <-grace:
+			p.shared.Refuse()
+			refusing = true
+		case <-look.C:
+			if refusing && p.shared.SessionsOpen() == 0 {
+				return 0
+			}
+		}
+	}
+}
+
+// readiness says whether balancers may send connections. It follows neither the
+// store nor the log: one outage there must not take the whole fleet away.
+func (p *Program) readiness() (ready bool, why string) {
+	switch {
+	case p.draining.Load():
+		return false, "draining"
+	case !p.ready.Load():
+		return false, "starting"
+	}
+	return true, "serving"
+}
+
+// Close closes what NewProgram opened, the last first.
+func (p *Program) Close() error {
+	var errs []error
+	if p.admin != nil {
+		errs = append(errs, p.admin.Close())
+	}
+	if p.objects != nil {
+		errs = append(errs, p.objects.Close())
+	}
+	if p.events != nil {
+		errs = append(errs, p.events.Close())
+	}
+	if p.journal != nil {
+		errs = append(errs, p.journal.Close())
+	}
+	return errors.Join(errs...)
+}
+
+func (p *Program) driverOptions() driver.Options {
+	c := &p.config
+	accept := session.AcceptDomains(c.Accept.Domains)
+	if c.Accept.Any {
+		accept = session.AcceptAny()
+	}
+	return driver.Options{
+		Settings: session.NewSettings(c.Hostname, session.Limits{
+			MessageSize:     int64(c.Limits.MessageSize),
+			Recipients:      c.Limits.Recipients,
+			CommandErrors:   c.Limits.CommandErrors,
+			JunkCommands:    c.Limits.JunkCommands,
+			Messages:        c.Limits.Messages,
+			ReceivedHeaders: c.Limits.ReceivedHeaders,
+		}, accept),
+		Admission: driver.AdmissionLimits{
+			Connections:      c.Limits.Connections,
+			ConnectionsPerIP: c.Limits.ConnectionsPerIP,
+			Trusted:          c.TrustedNetworks,
+		},
+		Timeouts: driver.Timeouts(c.Timeouts),
+		Budget:   pipeline.NewBudget(c.BodyMemory()),
+		Committer: &pipeline.Committer{
+			Store: p.objects.store, Log: p.events.log, Observer: p.metrics,
+		},
+		Clock:     systemClock{},
+		Observer:  p.metrics,
+		Journal:   p.journal,
+		SlabsKept: c.BodyMemory() / 16 / int64(runtime.GOMAXPROCS(0)),
+	}
+}
+
+type systemClock struct{}
+
+// Now implements driver.Clock.
+func (systemClock) Now() time.Time { return time.Now() }
+
+// newRandom makes a loop's random source: ids are not to be guessed.
+func newRandom() pipeline.Random {
+	var seed [32]byte
+	_, _ = crand.Read(seed[:]) // it never fails, and ends the process if it must
+	return rand.NewChaCha8(seed)
+}
+
+// serve runs the gateway until it is told to end.
+func serve(ctx context.Context, cfg Config, out io.Writer) error {
+	p, err := NewProgram(cfg, out)
+	if err != nil {
+		return err
+	}
+	return errors.Join(p.Run(ctx), p.Close())
+}

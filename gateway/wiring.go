@@ -1,0 +1,150 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"sluice/codec"
+	"sluice/metrics"
+	"sluice/pipeline"
+	"sluice/pipeline/dir"
+	"sluice/pipeline/discard"
+	"sluice/pipeline/embedded"
+	"sluice/pipeline/kafka"
+)
+
+// objects is the object store that the configuration names.
+type objects struct {
+	store pipeline.ObjectStore
+	depth func() int64
+	close func() error
+}
+
+func openObjects(c *Config) (*objects, error) {
+	if c.Store.Kind == kindDiscard {
+		return &objects{store: discard.Store{}}, nil
+	}
+	s, err := dir.Open(dir.Options{
+		Path: c.ObjectsDir(),
+		// Every session may have one message under way, and no more.
+		Queue:   c.Limits.Connections,
+		Timeout: c.Timeouts.Store,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &objects{store: s, depth: s.Depth, close: s.Close}, nil
+}
+
+func (o *objects) Close() error {
+	if o.close == nil {
+		return nil
+	}
+	return o.close()
+}
+
+// events is the event log that the configuration names, and the broker when it
+// runs in this process.
+type events struct {
+	log    pipeline.EventLog
+	kafka  *kafka.Log
+	broker *embedded.Broker
+}
+
+// openTime bounds the first look at the topic.
+const openTime = 10 * time.Second
+
+func openEvents(c *Config, logger *slog.Logger) (*events, error) {
+	if c.Events.Kind == kindDiscard {
+		return &events{log: discard.Log{}}, nil
+	}
+	e := &events{}
+	broker, err := embedded.Start(embedded.Options{
+		Address:    c.Events.Embedded.Address,
+		DataDir:    c.EventsDir(),
+		Topic:      c.Events.Topic,
+		Partitions: c.Events.Embedded.Partitions,
+		Retention:  c.Events.Embedded.Retention,
+		Logger:     logger,
+	})
+	if err != nil {
+		return nil, err
+	}
+	e.broker = broker
+	ctx, cancel := context.WithTimeout(context.Background(), openTime)
+	defer cancel()
+	e.kafka, err = kafka.Open(ctx, kafka.Options{
+		Brokers: []string{broker.Addr()},
+		Topic:   c.Events.Topic,
+		Queue:   c.Limits.Connections,
+	})
+	if err != nil {
+		return nil, errors.Join(err, e.Close())
+	}
+	e.log = e.kafka
+	return e, nil
+}
+
+func (e *events) Close() error {
+	var errs []error
+	if e.kafka != nil {
+		errs = append(errs, e.kafka.Close())
+	}
+	if e.broker != nil {
+		errs = append(errs, e.broker.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// sources are what /metrics reads when it is asked.
+func (p *Program) sources() metrics.Sources {
+	budget := p.shared.Budget
+	depths := map[string]func() float64{}
+	if p.objects.depth != nil {
+		depths["store"] = func() float64 { return float64(p.objects.depth()) }
+	}
+	if p.events.kafka != nil {
+		depths["publish"] = func() float64 { return float64(p.events.kafka.Depth()) }
+	}
+	return metrics.Sources{
+		SessionsOpen:    func() float64 { return float64(p.shared.SessionsOpen()) },
+		BodyMemory:      func() float64 { return float64(budget.Used()) },
+		BodyMemoryLimit: func() float64 { return float64(budget.Limit()) },
+		CreditWaiters:   func() float64 { return float64(budget.Waiters()) },
+		QueueDepths:     depths,
+		LogLinesDropped: func() float64 { return float64(p.journal.Dropped()) },
+		UnsafeDiscard:   func() float64 { return boolGauge(p.config.discards()) },
+		Build:           build(),
+	}
+}
+
+func boolGauge(is bool) float64 {
+	if is {
+		return 1
+	}
+	return 0
+}
+
+// metricLabels are the bounded labels that the driver and the pipeline use.
+func metricLabels() metrics.Labels {
+	var labels metrics.Labels
+	for _, r := range codec.Replies() {
+		labels.Replies = append(labels.Replies, metrics.Reply{Code: int(r.Code), Cause: r.Cause})
+		if r.Code >= 400 {
+			labels.MessageResults = append(labels.MessageResults, r.Cause)
+		}
+	}
+	labels.MessageResults = append(labels.MessageResults, "client_gone")
+	for _, r := range []*codec.Reply{
+		codec.ReplyDraining, codec.ReplyTooManyConnections, codec.ReplyTooManyFromAddress,
+	} {
+		labels.RefusalCauses = append(labels.RefusalCauses, r.Cause)
+	}
+	for _, k := range pipeline.FailureKinds() {
+		labels.FailureKinds = append(labels.FailureKinds, k.String())
+	}
+	labels.PanicPlaces = []string{"open", "traffic", "closed", "timer", "result", "drain", "run", "tick"}
+	return labels
+}
