@@ -1,0 +1,49 @@
+package dir
+
+import (
+	"fmt"
+	"testing"
+
+	"sluice/pipeline"
+	"sluice/pipeline/porttest"
+)
+
+// BenchmarkPut stores 10 KiB messages with 50 under way.
+func BenchmarkPut(b *testing.B) {
+	for _, concurrency := range []int{4, 8, 16, 32} {
+		b.Run(fmt.Sprintf("writers=%d", concurrency), func(b *testing.B) {
+			s, err := Open(Options{Path: b.TempDir(), Concurrency: concurrency})
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer s.Close()
+			free := make(chan *pipeline.Message, 50)
+			for range cap(free) {
+				free <- porttest.NewMessage(make([]byte, 10<<10))
+			}
+			b.ResetTimer()
+			n := uint64(0)
+			for b.Loop() {
+				m := <-free
+				if m.Err != nil {
+					b.Fatal(m.Err)
+				}
+				n++
+				m.ID = pipeline.NewID(m.ID.Time(), fixed(n<<8))
+				m.Door = returnDoor{m, free}
+				s.Put(m)
+			}
+			for range cap(free) {
+				<-free
+			}
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "messages/s")
+		})
+	}
+}
+
+type returnDoor struct {
+	m    *pipeline.Message
+	free chan *pipeline.Message
+}
+
+func (d returnDoor) Post(*pipeline.Parcel) { d.free <- d.m }
