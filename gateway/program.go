@@ -98,10 +98,8 @@ func (p *Program) Run(ctx context.Context) error {
 		p.journal.Logger().Info("shutting down", "signal", got.String())
 	}
 	left := p.drain(signals)
-	stop, cancel := context.WithTimeout(context.Background(), stopTime)
-	defer cancel()
-	if err := p.reactor.Stop(stop); err != nil {
-		return fmt.Errorf("stopping the event loops: %w", err)
+	if err := p.stop(); err != nil {
+		return err
 	}
 	if err := <-ended; err != nil {
 		return err
@@ -112,8 +110,30 @@ func (p *Program) Run(ctx context.Context) error {
 	return nil
 }
 
-// stopTime bounds the end of the event loops, which have nothing left to do.
+// stopTime bounds the end of the store and the log, which have little left to
+// do, and of the event loops, which have nothing.
 const stopTime = 10 * time.Second
+
+// stop ends what posts to the event loops and then the loops: gnet may write a
+// wake-up for a loop that has ended into a descriptor that is somebody else's.
+func (p *Program) stop() error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
+	defer cancel()
+	closed := make(chan error, 1)
+	go func() { closed <- errors.Join(p.objects.Close(), p.events.Close()) }()
+	select {
+	case err := <-closed:
+		if err != nil {
+			return err
+		}
+	case <-ctx.Done():
+		return errors.New("the store or the event log did not end in time")
+	}
+	if err := p.reactor.Stop(ctx); err != nil {
+		return fmt.Errorf("stopping the event loops: %w", err)
+	}
+	return nil
+}
 
 // drain lets the sessions end: first it is no longer ready, so that balancers
 // send no new ones, after the grace it refuses them, and those under way finish
@@ -192,6 +212,7 @@ func (p *Program) driverOptions() driver.Options {
 			Connections:      c.Limits.Connections,
 			ConnectionsPerIP: c.Limits.ConnectionsPerIP,
 			Trusted:          c.TrustedNetworks,
+			Refused:          min(256, (c.machine.files-c.Limits.Connections)/4),
 		},
 		Timeouts: driver.Timeouts(c.Timeouts),
 		Budget:   pipeline.NewBudget(c.BodyMemory()),

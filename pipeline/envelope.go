@@ -13,9 +13,16 @@ type Envelope struct {
 	ends []uint32 // ends[0]: end of the reverse path; ends[i]: end of recipient i-1
 }
 
-// Reset forgets everything but the buffers.
+// keptText bounds the buffer that a message keeps for the next one: the rare
+// envelope of a thousand recipients must not stay in every pooled message.
+const keptText = 4 << 10
+
+// Reset forgets everything but buffers of common size.
 func (e *Envelope) Reset() {
 	e.Body, e.SizeDeclared = codec.BodyUnspecified, -1
+	if cap(e.text) > keptText {
+		e.text, e.ends = nil, nil
+	}
 	e.text, e.ends = e.text[:0], e.ends[:0]
 }
 

@@ -12,11 +12,11 @@ type AdmissionLimits struct {
 	Connections      int            // sessions open in the process
 	ConnectionsPerIP int            // sessions open from one address, 0 for no limit
 	Trusted          []netip.Prefix // networks that ConnectionsPerIP does not concern
+	// Refused bounds how many refused connections may linger until their 421 was
+	// read. Past it they are closed at once: when connections are short,
+	// descriptors matter more than manners.
+	Refused int
 }
-
-// maxRefused bounds how many refused connections may linger until their 421 was
-// read. Past it they are closed at once: descriptors matter more than manners.
-const maxRefused = 256
 
 // admission counts sessions in the whole process. It is safe for concurrent use
 // and never blocks.

@@ -78,7 +78,7 @@ func (l *Loop) greet(c *Conn) {
 	}
 	l.shared.Observer.SessionRefused(refusal.Cause)
 	c.refused = true
-	crowded := l.shared.admission.refused.Add(1) > maxRefused
+	crowded := l.shared.admission.refused.Add(1) > int64(l.shared.Admission.Refused)
 	c.session.Abandon()
 	l.reply(c, refusal, nil, "greeting")
 	l.flush(c)

@@ -195,7 +195,8 @@ func TestConnectionLimits(t *testing.T) {
 // descriptors are what runs out when connections do.
 func TestRefusedConnectionsAreBounded(t *testing.T) {
 	o := testOptions()
-	o.Admission.Connections = 0
+	const maxRefused = 7
+	o.Admission.Connections, o.Admission.Refused = 0, maxRefused
 	w := newWorld(t, o)
 	for range maxRefused + 10 {
 		w.connect()

@@ -147,7 +147,7 @@ func testTimeouts() Timeouts {
 func testOptions() Options {
 	return Options{
 		Settings:  session.NewSettings("mx1.example.net", testLimits(), session.AcceptDomains([]string{"example.net"})),
-		Admission: AdmissionLimits{Connections: 100},
+		Admission: AdmissionLimits{Connections: 100, Refused: 50},
 		Timeouts:  testTimeouts(),
 		Budget:    pipeline.NewBudget(64 << 20),
 		SlabsKept: 1 << 20,

@@ -44,13 +44,19 @@ type Reactor struct {
 
 // loop ties a driver loop to the gnet loop that runs it.
 type loop struct {
-	gnet   gnet.EventLoop
-	driver *driver.Loop
-	wake   gnet.Runnable
+	reactor *Reactor
+	gnet    gnet.EventLoop
+	driver  *driver.Loop
+	wake    gnet.Runnable
 }
 
-// Wake implements driver.Waker.
-func (l *loop) Wake() { _ = l.gnet.Execute(context.Background(), l.wake) }
+// Wake implements driver.Waker. After Stop gnet would write the wake-up into a
+// descriptor that it has closed.
+func (l *loop) Wake() {
+	if !l.reactor.asked.Load() {
+		_ = l.gnet.Execute(context.Background(), l.wake)
+	}
+}
 
 // New makes a reactor.
 func New(shared *driver.Shared, o Options) *Reactor {
@@ -178,7 +184,7 @@ func (r *Reactor) loopOf(e gnet.EventLoop) *loop {
 			return l
 		}
 	}
-	l := &loop{gnet: e}
+	l := &loop{reactor: r, gnet: e}
 	return r.learn(l)
 }
 
