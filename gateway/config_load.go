@@ -1,10 +1,6 @@
 package main
 
-import (
-	"maps"
-	"slices"
-	"strings"
-)
+import "strings"
 
 // Sources says where a configuration comes from. Each overrides the one
 // before: the defaults, the file, the environment, the flags.
@@ -121,14 +117,4 @@ func (l *loader) secretOf(path string) *key {
 func isSecret(k *key) bool {
 	_, secret := k.place(new(Config)).(hidden)
 	return secret
-}
-
-// Set lists the keys that are not at their default, in the table's order.
-func (c *Config) Set() []string {
-	set := slices.Collect(maps.Keys(c.origins))
-	slices.SortFunc(set, func(a, b string) int {
-		return slices.IndexFunc(keys, func(k key) bool { return k.path == a }) -
-			slices.IndexFunc(keys, func(k key) bool { return k.path == b })
-	})
-	return set
 }

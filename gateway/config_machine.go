@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"io/fs"
 	"os"
@@ -118,14 +117,12 @@ func groupLimit(root fs.FS, mount, group, file string) int64 {
 
 // totalMemory reads MemTotal.
 func totalMemory(root fs.FS) (int64, bool) {
-	file, err := root.Open("proc/meminfo")
+	content, err := fs.ReadFile(root, "proc/meminfo")
 	if err != nil {
 		return 0, false
 	}
-	defer file.Close()
-	lines := bufio.NewScanner(file)
-	for lines.Scan() {
-		if rest, found := strings.CutPrefix(lines.Text(), "MemTotal:"); found {
+	for line := range strings.Lines(string(content)) {
+		if rest, found := strings.CutPrefix(line, "MemTotal:"); found {
 			kib, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 53)
 			return kib << 10, err == nil && kib > 0
 		}

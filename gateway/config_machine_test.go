@@ -55,3 +55,20 @@ func TestThisMachine(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestMachineBoundsConnections(t *testing.T) {
+	for _, c := range []struct{ files, most, byDefault int }{
+		{20000, 19000, 19000}, {1 << 20, 1<<20 - 1000, 19000}, {4096, 3096, 3096}, {1024, 768, 768}, {256, 128, 128}, {100, 0, 0},
+	} {
+		m := testMachine
+		m.files = c.files
+		cfg := defaultConfigOn(m)
+		if cfg.Limits.Connections != c.byDefault {
+			t.Errorf("%d files: default %d, want %d", c.files, cfg.Limits.Connections, c.byDefault)
+		}
+		cfg.Limits.Connections = c.most + 1
+		if err := cfg.Validate(); err == nil {
+			t.Errorf("%d files: %d connections were taken", c.files, c.most+1)
+		}
+	}
+}

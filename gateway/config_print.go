@@ -31,11 +31,14 @@ func (c *Config) Print(w io.Writer) error {
 	return out.Flush()
 }
 
-// LogValue implements slog.LogValuer: all keys, redacted.
+// LogValue implements slog.LogValuer: the keys that are not left at their
+// default, redacted.
 func (c *Config) LogValue() slog.Value {
-	var all []slog.Attr
+	var set []slog.Attr
 	for i := range keys {
-		all = append(all, slog.String(keys[i].path, keys[i].place(c).String()))
+		if k := &keys[i]; c.origins[k.path].layer != byDefault {
+			set = append(set, slog.String(k.path, k.place(c).String()))
+		}
 	}
-	return slog.GroupValue(all...)
+	return slog.GroupValue(set...)
 }

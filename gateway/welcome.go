@@ -112,5 +112,8 @@ func (p *Program) welcome() error {
 	if p.events.broker != nil {
 		at.Events = p.events.broker.Addr()
 	}
+	if len(p.config.origins) > 0 {
+		p.journal.Logger().Info("configuration", "set", &p.config)
+	}
 	return writeWelcome(p.out, &p.config, at)
 }
