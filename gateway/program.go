@@ -42,8 +42,7 @@ type Program struct {
 func NewProgram(cfg Config, out io.Writer) (*Program, error) {
 	p := &Program{config: cfg, out: out}
 	if err := p.open(); err != nil {
-		p.Close()
-		return nil, err
+		return nil, errors.Join(err, p.Close())
 	}
 	return p, nil
 }

@@ -115,7 +115,7 @@ func (m *Metrics) addSessions(labels Labels) {
 		"cause", labels.RefusalCauses)
 	m.sessionsClosed = m.counters("sluice_sessions_closed_total",
 		"SMTP sessions that ended, by how they ended.",
-		"end", []string{"quit", "client", "timeout", "refused", "drained", "error"})
+		"end", []string{"quit", "client", "refused", "stalled", "error"})
 	m.sessionDuration = m.histogram("sluice_session_duration_seconds",
 		"Time from the greeting to the end of the session.", sessionBuckets)
 	m.replies = newReplies(m.counterVec("sluice_replies_total",
