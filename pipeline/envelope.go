@@ -17,6 +17,9 @@ type Envelope struct {
 // envelope of a thousand recipients must not stay in every pooled message.
 const keptText = 4 << 10
 
+// Text gives the octets of all addresses.
+func (e *Envelope) Text() int { return len(e.text) }
+
 // Reset forgets everything but buffers of common size.
 func (e *Envelope) Reset() {
 	e.Body, e.SizeDeclared = codec.BodyUnspecified, -1

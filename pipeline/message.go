@@ -48,6 +48,8 @@ type Message struct {
 
 	Credit int64 // octets of budget held
 	Wanted int64 // octets of budget asked for
+	// EnvelopeCredit is what a long envelope holds of the budget.
+	EnvelopeCredit int64
 
 	Decoder codec.BodyDecoder
 	Body    Body

@@ -42,7 +42,30 @@ func (l *Loop) letGo(m *pipeline.Message) {
 		return
 	}
 	l.freeBody(m)
+	if m.EnvelopeCredit > 0 {
+		l.shared.Budget.Give(m.EnvelopeCredit)
+		m.EnvelopeCredit = 0
+	}
 	l.messages.give(m)
+}
+
+const (
+	envelopeFree  = 4 << 10  // what every transaction may have without asking
+	envelopeChunk = 16 << 10 // what a longer one asks for at a time
+)
+
+// envelopeRoom takes body memory for an envelope that grows long: a thousand
+// recipients of full length in each of 19,000 sessions would be 5 GB. A buffer
+// that grows may be twice as large as what it holds.
+func (l *Loop) envelopeRoom(m *pipeline.Message, more int) bool {
+	need := 2*int64(m.Envelope.Text()+more) - envelopeFree
+	for m.EnvelopeCredit < need {
+		if !l.shared.Budget.TryTake(envelopeChunk) {
+			return false
+		}
+		m.EnvelopeCredit += envelopeChunk
+	}
+	return true
 }
 
 // freeBody gives a message's slabs and credit back.

@@ -79,7 +79,11 @@ func (l *Loop) command(c *Conn, in []byte) int {
 		return n
 	}
 	more := n < len(in)
-	l.step(c, session.Event{Kind: session.Commanded, Command: cmd})
+	ev := session.Event{Kind: session.Commanded, Command: cmd}
+	if cmd.Verb == codec.VerbRCPT && c.session.Message() != nil {
+		ev.NoMemory = !l.envelopeRoom(c.session.Message(), len(cmd.Arg))
+	}
+	l.step(c, ev)
 	if more && cmd.Verb == codec.VerbDATA && c.session.Phase() == session.PhaseCommand {
 		l.step(c, session.Event{Kind: session.InputBehindData})
 	}

@@ -348,6 +348,35 @@ func TestMemoryRunsOutWhileReceiving(t *testing.T) {
 	w.clean()
 }
 
+// Long envelopes are paid from the same budget as bodies.
+func TestLongEnvelopesAreBudgeted(t *testing.T) {
+	o := testOptions()
+	o.Budget = pipeline.NewBudget(200 << 10)
+	limits := testLimits()
+	limits.Recipients = 1000
+	o.Settings = session.NewSettings("mx1.example.net", limits, session.AcceptAny())
+	w := newWorld(t, o)
+	rcpt := "RCPT TO:<" + strings.Repeat("u", 60) + "@" + strings.Repeat("d.", 90) + "example.net>\r\n"
+	s := w.connect()
+	s.send(ehlo + "MAIL FROM:<a@example.com>\r\n")
+	s.hear()
+	s.send(strings.Repeat(rcpt, 1000))
+	got := s.hear()
+	taken := strings.Count(got, "250 2.1.5")
+	if refused := strings.Count(got, "452 4.3.1"); taken == 0 || refused == 0 || taken+refused != 1000 {
+		t.Fatalf("%d taken, %d refused of 1000", taken, refused)
+	}
+	if text := int64(taken * 250); w.shared.Budget.Used() < text {
+		t.Errorf("%d octets of addresses, %d paid", text, w.shared.Budget.Used())
+	}
+	s.send("RSET\r\n")
+	if n := w.shared.Budget.Used(); n != 0 {
+		t.Errorf("%d octets still held after RSET", n)
+	}
+	s.gone()
+	w.clean()
+}
+
 func TestWriteErrorEndsSession(t *testing.T) {
 	w := newWorld(t, testOptions())
 	s := w.connect()
@@ -450,4 +479,3 @@ func BenchmarkMessage(b *testing.B) {
 		s.out = s.out[:0]
 	}
 }
-

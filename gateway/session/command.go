@@ -5,7 +5,8 @@ import (
 )
 
 // command answers one command line.
-func (s *Session) command(cmd codec.Command, pool Pool) Actions {
+func (s *Session) command(ev Event, pool Pool) Actions {
+	cmd := ev.Command
 	switch cmd.Fault {
 	case codec.FaultNone:
 	case codec.FaultLineTooLong:
@@ -24,6 +25,9 @@ func (s *Session) command(cmd codec.Command, pool Pool) Actions {
 	case codec.VerbMAIL:
 		return s.mail(cmd.Arg, pool)
 	case codec.VerbRCPT:
+		if ev.NoMemory {
+			return Actions{Reply: codec.ReplyNoBodyMemory}
+		}
 		return s.rcpt(cmd.Arg)
 	case codec.VerbDATA:
 		return s.data(cmd.Arg)

@@ -36,8 +36,8 @@ const (
 type Event struct {
 	Kind    EventKind
 	Command codec.Command // of Commanded
-	// MoreInput says that input stands unread behind the command.
-	MoreInput bool
+	// NoMemory says that there is none for a longer envelope.
+	NoMemory bool
 }
 
 // Do is what the driver does for a session besides sending its reply.

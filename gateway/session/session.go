@@ -73,7 +73,7 @@ func (s *Session) step(ev Event, pool Pool) Actions {
 	case Opened:
 		return Actions{Reply: s.settings.greeting}
 	case Commanded:
-		return s.charge(s.command(ev.Command, pool))
+		return s.charge(s.command(ev, pool))
 	case InputBehindData:
 		return Actions{Reply: codec.ReplyInputBehindData}
 	case InputAhead:
