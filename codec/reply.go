@@ -1,3 +1,6 @@
+// Package codec turns SMTP octets into values and values into octets (RFC 5321).
+// It does no I/O, knows no clock and keeps no octets: whoever calls it owns the
+// buffers.
 package codec
 
 // Reply is one SMTP reply as a value (RFC 5321 §4.2). The texts of all replies

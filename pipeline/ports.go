@@ -1,3 +1,7 @@
+// Package pipeline takes a message from its envelope to the moment when it is
+// durable: the message, the memory that it may hold, the ports to the object store
+// and the event log, and the order in which they are used. It is deterministic;
+// adapters, which are not, stand in its folders and never meet.
 package pipeline
 
 // ObjectStore keeps message bytes. Adapters: pipeline/dir, pipeline/discard.

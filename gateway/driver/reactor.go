@@ -4,7 +4,11 @@
 // its sockets are ports, so that a simulator can drive the same code.
 package driver
 
-import "time"
+import (
+	"time"
+
+	"sluice/pipeline"
+)
 
 // Socket is one connection of the reactor. Its methods are called on the loop
 // that owns it. After Close it does nothing: the reactor guards against a
@@ -23,6 +27,9 @@ type Socket interface {
 	// Close ends the connection. Closed is not called for it.
 	Close()
 }
+
+// Random is the port for randomness, one for each loop.
+type Random = pipeline.Random
 
 // Clock is the port for time. Times carry a monotonic reading.
 type Clock interface {

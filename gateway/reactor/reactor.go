@@ -14,7 +14,6 @@ import (
 	"github.com/panjf2000/gnet/v2/pkg/logging"
 
 	"sluice/gateway/driver"
-	"sluice/pipeline"
 )
 
 // Options say how to listen.
@@ -24,7 +23,7 @@ type Options struct {
 	SendBuffer    int // SO_SNDBUF of each connection in octets
 	ReceiveBuffer int // SO_RCVBUF
 	// NewRandom makes the random source of a loop.
-	NewRandom func() pipeline.Random
+	NewRandom func() driver.Random
 }
 
 // tickEvery is how often loops turn their timer wheels.

@@ -118,7 +118,7 @@ func newServer(limits session.Limits, accept *session.AcceptList) *server {
 	s.reactor = New(s.shared, Options{
 		Addresses: []string{"127.0.0.1:0"}, Loops: 2,
 		SendBuffer: 64 << 10, ReceiveBuffer: 256 << 10,
-		NewRandom: func() pipeline.Random { return rand.New(rand.NewPCG(rand.Uint64(), 1)) },
+		NewRandom: func() driver.Random { return rand.New(rand.NewPCG(rand.Uint64(), 1)) },
 	})
 	return s
 }
