@@ -39,9 +39,10 @@ const (
 	bodyLineStart bodyState = iota // behind CRLF, or at the very start
 	bodyInLine                     // anywhere else
 	bodyCR                         // behind a CR, which was written
-	bodyDot                        // behind a dot at the start of a line, not written
-	bodyDotCR                      // behind that dot and a CR, neither written
-	bodyDone                       // behind the end
+	// The states before hold nothing back, the following do.
+	bodyDot   // behind a dot at the start of a line, not written
+	bodyDotCR // behind that dot and a CR, neither written
+	bodyDone  // behind the end
 )
 
 // minBodyRoom is the room in dst without which nothing is decoded: one step
@@ -57,14 +58,19 @@ func (d *BodyDecoder) Report() BodyReport { return d.report }
 // stands in src[ns:] is the next command. Once done, it consumes nothing more.
 func (d *BodyDecoder) Decode(dst, src []byte) (nd, ns int, done bool) {
 	for ns < len(src) && len(dst)-nd >= minBodyRoom && d.state != bodyDone {
-		if d.state == bodyInLine {
-			n := d.run(dst[nd:], src[ns:])
-			nd += n
-			ns += n
-			continue
+		n := 0
+		switch {
+		case canScan && ns > 0 && d.state <= bodyCR:
+			n = d.scan(dst[nd:], src[ns-1:])
+		case d.state == bodyInLine:
+			n = d.run(dst[nd:], src[ns:])
 		}
-		nd += d.step(dst[nd:], src[ns])
-		ns++
+		nd += n
+		ns += n
+		if n == 0 {
+			nd += d.step(dst[nd:], src[ns])
+			ns++
+		}
 	}
 	return nd, ns, d.state == bodyDone
 }
@@ -123,11 +129,43 @@ func (d *BodyDecoder) write(dst []byte, c byte) int {
 	return 1
 }
 
-// bodyRun is how much of src one run looks at. It reads the octets up to five
-// times, so they should still be in the first-level cache.
+// bodyRun is how much one run looks at. It reads the octets up to five times, so
+// they should still be in the first-level cache.
 const bodyRun = 8 << 10
 
 var crOctet = []byte{'\r'}
+
+// scan decodes plain text of lines from src[1:]; src[0] is the octet before it,
+// and the state holds none back. It gives the number of octets, read and written
+// alike: 0 when something else comes first.
+func (d *BodyDecoder) scan(dst, src []byte) int {
+	n := min(len(src)-1, len(dst), scanMost) / scanBlock * scanBlock
+	if n == 0 {
+		// Fewer than a block: the portable way.
+		if d.state == bodyInLine {
+			return d.run(dst, src[1:])
+		}
+		return 0
+	}
+	s := lineScan{line: d.line, longest: d.report.LongestLine}
+	n = scanLines(&dst[0], &src[1], n, &s)
+	if n == 0 {
+		return 0
+	}
+	d.line, d.report.LongestLine = s.line, s.longest
+	if s.odd {
+		d.noteOctets(dst[:n])
+	}
+	switch src[n] {
+	case '\n':
+		d.state = bodyLineStart
+	case '\r':
+		d.state = bodyCR
+	default:
+		d.state = bodyInLine
+	}
+	return n
+}
 
 // run decodes from a place inside a line, behind neither CR nor LF: everything
 // up to a dot that follows CRLF is copied as it is. It gives the number of

@@ -2,6 +2,7 @@ package codec
 
 import (
 	"bytes"
+	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -101,9 +102,23 @@ func everyString(alphabet string, n int, f func(s string)) {
 	extend(0)
 }
 
+// bothWays runs a test with scanLines, where the processor can, and without it.
+func bothWays(t *testing.T, test func(t *testing.T)) {
+	scan := canScan
+	t.Cleanup(func() { canScan = scan })
+	for _, canScan = range []bool{scan, false} {
+		t.Run(fmt.Sprintf("scan=%t", canScan), test)
+		if !scan {
+			break
+		}
+	}
+}
+
 // TestBodyEveryString compares the decoder with the naive one on all strings up
 // to length 9 over the octets that matter.
-func TestBodyEveryString(t *testing.T) {
+func TestBodyEveryString(t *testing.T) { bothWays(t, bodyEveryString) }
+
+func bodyEveryString(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	count := 0
 	everyString("\r\n.x", 9, func(src string) {
@@ -129,7 +144,9 @@ func TestBodyEveryString(t *testing.T) {
 // TestBodyEveryStringInside sets all strings up to length 4 between runs of
 // other octets, so that they lie at, before and across the boundaries of the
 // blocks in which long input is read.
-func TestBodyEveryStringInside(t *testing.T) {
+func TestBodyEveryStringInside(t *testing.T) { bothWays(t, bodyEveryStringInside) }
+
+func bodyEveryStringInside(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 6))
 	fillings := []string{strings.Repeat("y", 300), strings.Repeat("y\r\n", 100)}
 	everyString("\r\n.x\x00\x80", 4, func(s string) {
@@ -151,7 +168,9 @@ func TestBodyEveryStringInside(t *testing.T) {
 
 // TestBodyLong decodes random text that is longer than one run, with all octets
 // in it.
-func TestBodyLong(t *testing.T) {
+func TestBodyLong(t *testing.T) { bothWays(t, bodyLong) }
+
+func bodyLong(t *testing.T) {
 	rng := rand.New(rand.NewPCG(7, 8))
 	pieces := []string{"\r\n", "\r\n", "\r\n.", "\r\n..", "\n", "\r", ".", "x", "\x00", "\xff", "\r\n.\r", "\r\r\n", strings.Repeat("z", 76), strings.Repeat("z", 1000)}
 	for round := range 300 {
@@ -191,7 +210,9 @@ func TestBodyDoneStaysDone(t *testing.T) {
 	}
 }
 
-func TestBodyAllocs(t *testing.T) {
+func TestBodyAllocs(t *testing.T) { bothWays(t, bodyAllocs) }
+
+func bodyAllocs(t *testing.T) {
 	src := []byte(strings.Repeat(strings.Repeat("x", 76)+"\r\n..dot\r\n", 500) + ".\r\n")
 	dst := make([]byte, len(src))
 	if n := testing.AllocsPerRun(100, func() {

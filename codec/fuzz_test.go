@@ -123,7 +123,12 @@ func FuzzBody(f *testing.F) {
 	f.Fuzz(func(t *testing.T, src []byte, seed uint64) {
 		rng := rand.New(rand.NewPCG(seed, 0))
 		want := naiveBody(string(src))
+		scan := canScan
+		canScan = false
+		portable := decodeBody(t, string(src), len(src)+4, whole)
+		canScan = scan
 		for _, got := range []decoded{
+			portable,
 			decodeBody(t, string(src), len(src)+4, whole),
 			decodeBody(t, string(src), 4+rng.IntN(100), single),
 			decodeBody(t, string(src), 4+rng.IntN(200), randomly(rng, 100)),

@@ -113,15 +113,18 @@ func hasNULOr8Bit(b []byte) bool {
 	return acc&swarHigh != 0
 }
 
-// has8Bit tells whether b holds an octet above 127.
+// has8Bit tells whether b holds an octet above 127, and is quick to say yes.
 func has8Bit(b []byte) bool {
-	var acc uint64
 	for len(b) >= 8 {
-		acc |= binary.LittleEndian.Uint64(b)
+		if binary.LittleEndian.Uint64(b)&swarHigh != 0 {
+			return true
+		}
 		b = b[8:]
 	}
 	for _, c := range b {
-		acc |= uint64(c)
+		if c >= 0x80 {
+			return true
+		}
 	}
-	return acc&swarHigh != 0
+	return false
 }
