@@ -13,27 +13,32 @@ const (
 type HeaderSummary struct {
 	Received  int    // number of Received fields (RFC 5321 §6.3: loop detection)
 	MessageID []byte // the body of the first Message-ID field, white space trimmed
+
+	folded bool // a Message-ID has begun and its body is on the next line
 }
 
-func (s *HeaderSummary) reset() { s.Received, s.MessageID = 0, s.MessageID[:0] }
+func (s *HeaderSummary) reset() {
+	s.Received, s.MessageID, s.folded = 0, s.MessageID[:0], false
+}
 
 // ScanHeader reads the header block of a body: up to the first empty line, at
-// most 256 KiB. It allocates only when the buffer of an earlier message is too
-// small for the Message-ID.
+// most 256 KiB, and of each line the first 998 octets. It allocates only when the
+// buffer of an earlier message is too small for the Message-ID.
 func (s *HeaderSummary) ScanHeader(b *Body) {
 	s.reset()
 	var carried [maxField]byte // the start of a line that goes on in the next slab
 	kept, seen := 0, 0
 	for _, slab := range b.slabs {
-		for len(slab) > 0 && seen < maxHeader {
+		slab = slab[:min(len(slab), maxHeader-seen)]
+		seen += len(slab)
+		for len(slab) > 0 {
 			end := bytes.IndexByte(slab, '\n')
 			piece := slab
 			if end >= 0 {
 				piece = slab[:end+1]
 			}
 			slab = slab[len(piece):]
-			seen += len(piece)
-			line := piece
+			line := piece[:min(len(piece), maxField)]
 			if kept > 0 || end < 0 {
 				kept += copy(carried[kept:], piece)
 				line = carried[:kept]
@@ -49,18 +54,32 @@ func (s *HeaderSummary) ScanHeader(b *Body) {
 	}
 }
 
-// field reads one unfolded line; false at the end of the header block.
+// field reads one line; false at the end of the header block.
 func (s *HeaderSummary) field(line []byte) bool {
 	if len(line) == 0 {
 		return false
 	}
+	if line[0] == ' ' || line[0] == '\t' { // RFC 5322 §2.2.3
+		if s.folded {
+			s.messageID(line)
+		}
+		return true
+	}
+	s.folded = false
 	if hasFieldName(line, "received:") {
 		s.Received++
 	}
 	if len(s.MessageID) == 0 && hasFieldName(line, "message-id:") {
-		s.MessageID = append(s.MessageID, bytes.TrimSpace(line[len("message-id:"):])...)
+		s.messageID(line[len("message-id:"):])
 	}
 	return true
+}
+
+// messageID takes the body of the field. Many mailers fold before the id, as the
+// line with it is long.
+func (s *HeaderSummary) messageID(body []byte) {
+	s.MessageID = append(s.MessageID, bytes.TrimSpace(body)...)
+	s.folded = len(s.MessageID) == 0
 }
 
 // hasFieldName compares the start of a line with a field name in lower case.
