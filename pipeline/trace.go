@@ -6,7 +6,7 @@ package pipeline
 // each other), and when. m.ReceivedAt is the time of the final dot.
 func AppendTrace(dst []byte, m *Message) []byte {
 	dst = append(dst, "Received: from "...)
-	dst = append(dst, m.Client.Helo...)
+	dst = appendHelo(dst, m.Client.Helo)
 	dst = append(dst, " (["...)
 	address := m.Client.Address.Addr().Unmap()
 	if address.Is6() {
@@ -27,4 +27,19 @@ func AppendTrace(dst []byte, m *Message) []byte {
 	dst = append(dst, ";\r\n\t"...)
 	dst = m.ReceivedAt.UTC().AppendFormat(dst, "Mon, 02 Jan 2006 15:04:05 -0700") // RFC 5322 §3.3
 	return append(dst, "\r\n"...)
+}
+
+// appendHelo writes the name that a client gave itself. HELO takes more than a
+// domain (see codec.ValidHelo); what could be read as a comment, a delimiter or an
+// address in a trace field becomes a question mark.
+func appendHelo(dst []byte, helo string) []byte {
+	for i := range len(helo) {
+		switch c := helo[i]; c {
+		case '(', ')', '<', '>', ',', ';', '"', '\\':
+			dst = append(dst, '?')
+		default:
+			dst = append(dst, c)
+		}
+	}
+	return dst
 }
