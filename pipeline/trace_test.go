@@ -71,7 +71,7 @@ func TestTraceOfStrangeHelo(t *testing.T) {
 	m := traced(t, "192.0.2.1:4711", "a@example.net")
 	m.Client.Helo = `x(c)";<a>,\by`
 	got := string(pipeline.AppendTrace(nil, m))
-	if want := "Received: from x?c????a????by ([192.0.2.1])\r\n"; !strings.HasPrefix(got, want) {
+	if want := "Received: from x?c????a???by ([192.0.2.1])\r\n"; !strings.HasPrefix(got, want) {
 		t.Errorf("got %q, want %q first", got, want)
 	}
 }
