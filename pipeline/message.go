@@ -53,6 +53,8 @@ type Message struct {
 
 	Decoder codec.BodyDecoder
 	Body    Body
+	// Upload is the PartStore's state of a message that leaves in parts, nil else.
+	Upload  any
 	Octets  int64 // decoded so far, those that were discarded too
 	Report  codec.BodyReport
 	Header  []byte // what Sluice writes on top: the trace fields
@@ -84,6 +86,7 @@ func (m *Message) Reset() {
 	m.Summary.reset()
 	m.ReceivedAt, m.StepAt = time.Time{}, time.Time{}
 	m.Blob, m.Digest, m.Err = Blob{}, Digest{}, nil
+	m.Upload = nil
 	m.forsaken.Store(false)
 	m.gone = false
 }
