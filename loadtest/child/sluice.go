@@ -61,7 +61,7 @@ func NewSluice(binary, dir string, kind Kind) (*Sluice, error) {
 func (s *Sluice) DataDir() string { return filepath.Join(s.Dir, "data") }
 
 // StoreDir is the root of the stored objects.
-func (s *Sluice) StoreDir() string { return filepath.Join(s.DataDir(), "store") }
+func (s *Sluice) StoreDir() string { return filepath.Join(s.DataDir(), "objects") }
 
 // Args are the arguments of the command that serves; its configuration is
 // written first.

@@ -59,17 +59,26 @@ func (c *Conn) Send(m *Mail) (Receipt, error) {
 	return c.Finish(m.Content)
 }
 
-// Finish sends content after a 354, and the final dot, and waits for the 250.
-func (c *Conn) Finish(content []byte) (Receipt, error) {
+// Content sends content after a 354, and the final dot. Its reply is still to be
+// read.
+func (c *Conn) Content(content []byte) error {
 	if len(content) > 0 && !bytes.HasSuffix(content, []byte("\r\n")) {
-		return Receipt{}, ErrNotCanonical
+		return ErrNotCanonical
 	}
 	if _, err := c.out.Write(stuff(content)); err != nil {
-		return Receipt{}, err
+		return err
 	}
 	// Whatever goes wrong from here, the dot may have arrived.
 	if err := c.Write(".\r\n"); err != nil {
-		return Receipt{}, fmt.Errorf("%w: %w", ErrUnanswered, err)
+		return fmt.Errorf("%w: %w", ErrUnanswered, err)
+	}
+	return nil
+}
+
+// Finish sends content as Content does and waits for the 250.
+func (c *Conn) Finish(content []byte) (Receipt, error) {
+	if err := c.Content(content); err != nil {
+		return Receipt{}, err
 	}
 	reply, err := c.ReadReply()
 	if err != nil {

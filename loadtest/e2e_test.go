@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"sluice/loadtest/child"
+)
+
+// gatewayBinary is the gateway that the end-to-end tests start.
+var gatewayBinary string
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	// Postfix's tools live there, and an ordinary user's PATH may lack it.
+	os.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin:/sbin")
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "sluice-e2e-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	gatewayBinary = filepath.Join(dir, "sluice")
+	if !testing.Short() {
+		if err := child.Build(context.Background(), gatewayBinary, buildFlags...); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+	}
+	return m.Run()
+}
+
+// needs skips a test whose tools are not there; make test, which installs them,
+// says SLUICE_TOOLS=required.
+func needs(t *testing.T, tools ...string) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("end to end")
+	}
+	for _, tool := range tools {
+		if _, err := exec.LookPath(tool); err == nil {
+			continue
+		}
+		if os.Getenv("SLUICE_TOOLS") == "required" {
+			t.Fatalf("%s is not installed", tool)
+		}
+		t.Skipf("%s is not installed (make tools installs it)", tool)
+	}
+}
+
+// newGateway prepares a gateway with the embedded default in a folder of the test.
+func newGateway(t *testing.T) *child.Sluice {
+	t.Helper()
+	gateway, err := child.NewSluice(gatewayBinary, t.TempDir(), child.Embedded)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return gateway
+}
+
+// startGateway starts it; at the test's end it must still live, go when it is
+// told to, and have seen no data race.
+func startGateway(t *testing.T, gateway *child.Sluice, wrapper ...string) *child.Process {
+	t.Helper()
+	starting, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	p, err := gateway.Start(starting, wrapper...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { endGateway(t, p) })
+	return p
+}
+
+func endGateway(t *testing.T, p *child.Process) {
+	select {
+	case <-p.Ended(): // the test has ended it
+	default:
+		ending, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if err := p.Stop(ending); err != nil {
+			t.Errorf("SIGTERM: %v", err)
+		}
+	}
+	if t.Failed() || strings.Contains(p.Output(), "DATA RACE") {
+		t.Errorf("the gateway printed:\n%s", p.Output())
+	}
+}
+
+// command runs a client to its end and gives what it printed.
+func command(t *testing.T, name string, args ...string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, name, args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
+// eventually waits until a condition holds.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	again := time.NewTicker(10 * time.Millisecond)
+	defer again.Stop()
+	late := time.After(time.Minute)
+	for !holds() {
+		select {
+		case <-again.C:
+		case <-late:
+			t.Fatalf("not within a minute: %s", what)
+		}
+	}
+}
+
+// exitCode is the status that a process ended with.
+func exitCode(err error) int {
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &exit):
+		return exit.ExitCode()
+	default:
+		return -1
+	}
+}

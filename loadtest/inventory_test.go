@@ -1,0 +1,145 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"hash/crc32"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"sluice/loadtest/child"
+)
+
+// event is what a consumer reads of an envelope event.
+type event struct {
+	ID     string `json:"id"`
+	Client struct {
+		Address  string `json:"address"`
+		Helo     string `json:"helo"`
+		Protocol string `json:"protocol"`
+	} `json:"client"`
+	Envelope struct {
+		MailFrom string `json:"mail_from"`
+		RcptTo   []struct {
+			Address string `json:"address"`
+		} `json:"rcpt_to"`
+	} `json:"envelope"`
+	Message struct {
+		Size        int64  `json:"size"`
+		SHA256      string `json:"sha256"`
+		MessageID   string `json:"message_id"`
+		EightBit    bool   `json:"eight_bit"`
+		LongestLine int64  `json:"longest_line"`
+	} `json:"message"`
+	Blob struct {
+		Key    string `json:"key"`
+		Offset int64  `json:"offset"`
+		Length int64  `json:"length"`
+		Added  int64  `json:"added"`
+		CRC32C string `json:"crc32c"`
+	} `json:"blob"`
+}
+
+// inventory reads the whole topic and the whole store of a running gateway, by
+// means that are not Sluice's, and checks that they agree: one object for each
+// event, one event for each object, sizes and digests as announced. It gives each
+// stored message below what Sluice added, by id, and its event.
+func inventory(t *testing.T, gateway *child.Sluice) (messages map[string][]byte, events map[string]event) {
+	t.Helper()
+	messages, events = map[string][]byte{}, map[string]event{}
+	for _, record := range topic(t, gateway) {
+		var e event
+		if err := json.Unmarshal(record.Value, &e); err != nil {
+			t.Fatalf("event %q: %v", record.Value, err)
+		}
+		if string(record.Key) != e.ID {
+			t.Errorf("key %q of the event of %s", record.Key, e.ID)
+		}
+		if _, twice := events[e.ID]; twice {
+			t.Errorf("%s was announced twice", e.ID)
+		}
+		events[e.ID] = e
+		messages[e.ID] = object(t, gateway, &e)
+	}
+	objects := 0
+	err := filepath.WalkDir(gateway.StoreDir(), func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() && strings.HasSuffix(path, ".eml") {
+			objects++
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if objects != len(events) {
+		t.Errorf("%d objects, %d events", objects, len(events))
+	}
+	return messages, events
+}
+
+// object reads and checks the object of one event and gives the part below the
+// added headers.
+func object(t *testing.T, gateway *child.Sluice, e *event) []byte {
+	t.Helper()
+	whole, err := os.ReadFile(filepath.Join(gateway.StoreDir(), filepath.FromSlash(e.Blob.Key)))
+	if err != nil {
+		t.Fatalf("the object of %s: %v", e.ID, err)
+	}
+	if e.Blob.Offset != 0 || e.Blob.Length != int64(len(whole)) || e.Blob.Added <= 0 || e.Blob.Added > e.Blob.Length {
+		t.Fatalf("%s: blob %+v, but the object has %d octets", e.ID, e.Blob, len(whole))
+	}
+	crc := binary.BigEndian.AppendUint32(nil, crc32.Checksum(whole, crc32.MakeTable(crc32.Castagnoli)))
+	if base64.StdEncoding.EncodeToString(crc) != e.Blob.CRC32C {
+		t.Errorf("%s: crc32c %s is not the object's", e.ID, e.Blob.CRC32C)
+	}
+	added, message := whole[:e.Blob.Added], whole[e.Blob.Added:]
+	if !bytes.HasPrefix(added, []byte("Received: ")) || !bytes.HasSuffix(added, []byte("\r\n")) ||
+		bytes.Contains(added, []byte("\r\n\r\n")) || !bytes.Contains(added, []byte(e.ID)) {
+		t.Errorf("%s: added %q", e.ID, added)
+	}
+	digest := sha256.Sum256(message)
+	if hex.EncodeToString(digest[:]) != e.Message.SHA256 || int64(len(message)) != e.Message.Size {
+		t.Errorf("%s: the message has %d octets and digest %x; announced were %+v", e.ID, len(message), digest, e.Message)
+	}
+	return message
+}
+
+// topic reads all records of the topic with a client of its own.
+func topic(t *testing.T, gateway *child.Sluice) []*kgo.Record {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	client, err := kgo.NewClient(kgo.SeedBrokers(gateway.Events), kgo.ConsumeTopics(child.Topic),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	ends, err := kadm.NewClient(client).ListEndOffsets(ctx, child.Topic)
+	if err != nil || ends.Error() != nil {
+		t.Fatal(err, ends.Error())
+	}
+	left := int64(0)
+	ends.Each(func(end kadm.ListedOffset) { left += end.Offset })
+	var records []*kgo.Record
+	for int64(len(records)) < left {
+		fetches := client.PollFetches(ctx)
+		if err := fetches.Err(); err != nil {
+			t.Fatalf("%d of %d events: %v", len(records), left, err)
+		}
+		records = append(records, fetches.Records()...)
+	}
+	return records
+}
