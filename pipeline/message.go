@@ -17,6 +17,8 @@ const (
 	StageCredit
 	// StageReceiving takes DATA.
 	StageReceiving
+	// StageParts has all of its text and waits for parts that are being uploaded.
+	StageParts
 	// StageStoring waits for the object store.
 	StageStoring
 	// StagePublishing waits for the event log.
@@ -25,7 +27,7 @@ const (
 	StageDone
 )
 
-var stageNames = [...]string{"envelope", "credit", "receiving", "store", "publish", "done"}
+var stageNames = [...]string{"envelope", "credit", "receiving", "parts", "store", "publish", "done"}
 
 // String gives the stage as a bounded label.
 func (s Stage) String() string { return stageNames[s] }
@@ -54,11 +56,14 @@ type Message struct {
 	Decoder codec.BodyDecoder
 	Body    Body
 	// Upload is the PartStore's state of a message that leaves in parts, nil else.
-	Upload  any
-	Octets  int64 // decoded so far, those that were discarded too
-	Report  codec.BodyReport
-	Header  []byte // what Sluice writes on top: the trace fields
-	Summary HeaderSummary
+	Upload   any
+	Part     *Part // the part that is being filled, nil while it is the first
+	Parts    int   // parts begun, the first not counted
+	PartsOut int   // parts that were handed to the store and have no result yet
+	Octets   int64 // decoded so far, those that were discarded too
+	Report   codec.BodyReport
+	Header   []byte // what Sluice writes on top: the trace fields
+	Summary  HeaderSummary
 
 	ReceivedAt time.Time // the final dot
 	StepAt     time.Time // when the step under way began
@@ -86,7 +91,7 @@ func (m *Message) Reset() {
 	m.Summary.reset()
 	m.ReceivedAt, m.StepAt = time.Time{}, time.Time{}
 	m.Blob, m.Digest, m.Err = Blob{}, Digest{}, nil
-	m.Upload = nil
+	m.Upload, m.Part, m.Parts, m.PartsOut = nil, nil, 0, 0
 	m.forsaken.Store(false)
 	m.gone = false
 }
@@ -102,10 +107,10 @@ func (m *Message) Forsake() {
 // Forsaken says whether nobody waits for the outcome.
 func (m *Message) Forsaken() bool { return m.gone }
 
-// UnderWay says whether somebody other than the loop holds the message, which
-// will therefore come home by its door.
+// UnderWay says whether somebody other than the loop holds the message or parts
+// of it, so that it, or the last of these, will come home by its door.
 func (m *Message) UnderWay() bool {
-	return m.Stage == StageCredit || m.Stage == StageStoring || m.Stage == StagePublishing
+	return m.Stage == StageCredit || m.Stage == StageStoring || m.Stage == StagePublishing || m.PartsOut > 0
 }
 
 // Stored takes the object store's one result.

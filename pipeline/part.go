@@ -42,3 +42,19 @@ func (p *Part) Uploaded(err error) {
 	p.Err = err
 	p.Message.Door.Post(&p.Parcel)
 }
+
+// NextPart begins the message's next part.
+func (m *Message) NextPart(home func(*Part)) {
+	m.Parts++
+	p := &Part{Message: m, Number: m.Parts + 1}
+	p.Open = func() { home(p) }
+	m.Part = p
+}
+
+// Tail gives the body that is being filled: the first part's, or the newest's.
+func (m *Message) Tail() (body *Body, credit *int64) {
+	if m.Part != nil {
+		return &m.Part.Body, &m.Part.Credit
+	}
+	return &m.Body, &m.Credit
+}

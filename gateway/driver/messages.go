@@ -37,10 +37,12 @@ func (p *messagePool) give(m *pipeline.Message) {
 // somebody else holds it, when it comes home.
 func (l *Loop) letGo(m *pipeline.Message) {
 	m.Owner = nil
+	l.dropPart(m)
 	if m.UnderWay() {
 		m.Forsake()
 		return
 	}
+	l.abortUpload(m)
 	l.freeBody(m)
 	if m.EnvelopeCredit > 0 {
 		l.shared.Budget.Give(m.EnvelopeCredit)

@@ -1,141 +1,231 @@
 package driver
 
 import (
-	"net/netip"
-	"sync"
-	"sync/atomic"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
-
-	"pgregory.net/rapid"
 
 	"sluice/pipeline"
 )
 
-func prefixes(list ...string) []netip.Prefix {
-	var out []netip.Prefix
-	for _, s := range list {
-		out = append(out, netip.MustParsePrefix(s))
-	}
-	return out
+const testPartSize = 100 << 10
+
+// partStore is a scriptedStore that takes messages in parts.
+type partStore struct {
+	scriptedStore
+	holdParts bool
+	failPart  int // the number of the part that fails
+	parts     []*pipeline.Part
+	uploads   map[*upload]bool // open ones
+	stored    map[string]string
 }
 
-// However deadlines are moved, a connection is due at its last deadline, never
-// before, and no later than the tick that turns past it.
-func TestWheel(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		var w wheel
-		w.tick = rapid.Int64Range(1, 1<<40).Draw(t, "start")
-		conns := make([]Conn, 8)
-		want := map[*Conn]int64{}
-		for range rapid.IntRange(1, 60).Draw(t, "steps") {
-			c := &conns[rapid.IntRange(0, len(conns)-1).Draw(t, "conn")]
-			switch rapid.IntRange(0, 3).Draw(t, "step") {
-			case 0, 1:
-				deadline := w.tick + rapid.Int64Range(0, 5000).Draw(t, "deadline")
-				w.set(c, deadline)
-				want[c] = max(deadline, w.tick+1)
-			case 2:
-				w.remove(c)
-				delete(want, c)
-			case 3:
-				to := w.tick + rapid.Int64Range(0, 3000).Draw(t, "turn")
-				due := map[*Conn]bool{}
-				w.turn(to, func(c *Conn) { due[c] = true })
-				for c, deadline := range want {
-					if due[c] != (deadline <= to) {
-						t.Fatalf("due %v at %d, deadline %d", due[c], to, deadline)
-					}
-					if due[c] {
-						delete(want, c)
-					}
-				}
-			}
-			if w.size != len(want) || len(w.all()) != len(want) {
-				t.Fatalf("wheel holds %d, %d listed, want %d", w.size, len(w.all()), len(want))
-			}
+type upload struct{ pieces map[int]string }
+
+func newPartStore() *partStore {
+	return &partStore{uploads: map[*upload]bool{}, stored: map[string]string{}}
+}
+
+func (s *partStore) PartSize() int64 { return testPartSize }
+
+func text(b *pipeline.Body) string {
+	var out strings.Builder
+	_, _ = b.WriteTo(&out)
+	return out.String()
+}
+
+func (s *partStore) PutPart(p *pipeline.Part) {
+	if p.Message.Upload == nil {
+		u := &upload{pieces: map[int]string{}}
+		s.uploads[u] = true
+		p.Message.Upload = u
+	}
+	u := p.Message.Upload.(*upload)
+	if u.pieces[p.Number] != "" || len(u.pieces) != p.Number-2 {
+		panic(fmt.Sprintf("part %d behind %d", p.Number, len(u.pieces)))
+	}
+	if p.Message.Body.Size() < testPartSize {
+		panic("the first part is not full")
+	}
+	u.pieces[p.Number] = text(&p.Body)
+	if s.holdParts {
+		s.parts = append(s.parts, p)
+		return
+	}
+	s.answer(p)
+}
+
+func (s *partStore) answer(p *pipeline.Part) {
+	if p.Number == s.failPart {
+		p.Uploaded(errScripted)
+		return
+	}
+	p.Uploaded(nil)
+}
+
+// release answers the parts that are held, the newest first.
+func (s *partStore) release() {
+	held := s.parts
+	s.parts = nil
+	for i := range held {
+		s.answer(held[len(held)-1-i])
+	}
+}
+
+func (s *partStore) Put(m *pipeline.Message) {
+	whole := text(&m.Body)
+	if m.Upload != nil {
+		u := m.Upload.(*upload)
+		for n := 2; n < 2+len(u.pieces); n++ {
+			whole += u.pieces[n]
 		}
-	})
+		delete(s.uploads, u)
+	}
+	s.stored[m.ID.String()] = whole
+	s.scriptedStore.Put(m)
 }
 
-func TestAddressCounts(t *testing.T) {
-	counts := newAddressCounts()
-	var wg sync.WaitGroup
-	address := func(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}) }
-	for g := range 4 {
-		wg.Go(func() {
-			for i := range 5000 {
-				counts.add(address(i))
-				if i%2 == g%2 {
-					counts.drop(address(i))
-				}
-			}
-		})
+func (s *partStore) Abort(u any) {
+	if !s.uploads[u.(*upload)] {
+		panic("aborted twice, or after its end")
 	}
-	wg.Wait()
-	wrong := 0
-	for i := range 5000 {
-		if n := counts.add(address(i)); n < 3 {
-			t.Fatalf("address %d counted %d, has 3", i, n)
-		} else if n > 3 {
-			wrong++
-		}
-		counts.drop(address(i))
-	}
-	if wrong > 5 { // 5,000 addresses in 65,536 cells: (1/13)^4 of them at most
-		t.Errorf("%d of 5,000 addresses are counted too high", wrong)
-	}
+	delete(s.uploads, u.(*upload))
 }
 
-// Parcels that are posted while the loop works, rests or falls asleep are all
-// opened, and nothing but a wake-up makes the loop look.
-func TestDoorLosesNothing(t *testing.T) {
-	o := testOptions()
+func partWorld(t *testing.T, o Options) (*world, *partStore) {
 	w := newWorld(t, o)
-	wake := make(chan struct{}, 1)
-	o = w.shared.Options
-	o.Clock = fixedClock{w.now} // the world's clock is for one goroutine
-	shared := NewShared(o)
-	loop := shared.NewLoop(wakeFunc(func() {
-		select {
-		case wake <- struct{}{}:
-		default:
-		}
-	}), new(worldRandom))
-	const senders, each = 8, 20000
-	var opened atomic.Int64
-	var wg sync.WaitGroup
-	for range senders {
-		wg.Go(func() {
-			back := make(chan struct{}, 1)
-			p := &pipeline.Parcel{Open: func() { opened.Add(1); back <- struct{}{} }}
-			for range each {
-				loop.Post(p)
-				<-back
-			}
-		})
+	s := newPartStore()
+	w.shared.Committer.Store = s
+	w.shared.parts, w.shared.firstCredit = s, pipeline.SlabBytes(testPartSize+partSlack)
+	return w, s
+}
+
+func (w *world) cleanParts(s *partStore) {
+	w.t.Helper()
+	w.clean()
+	if len(s.uploads) != 0 {
+		w.t.Errorf("%d uploads are pending", len(s.uploads))
 	}
-	done := make(chan struct{})
-	go func() { wg.Wait(); close(done) }()
-	for {
-		select {
-		case <-wake:
-			loop.Run()
-		case <-done:
-			if n := opened.Load(); n != senders*each {
-				t.Errorf("%d opened, want %d", n, senders*each)
+}
+
+func largeText(octets int) string {
+	var b strings.Builder
+	for i := 0; b.Len() < octets; i++ {
+		fmt.Fprintf(&b, "line %d of some mail text that is long enough\r\n", i)
+	}
+	return b.String()[:octets-2] + "\r\n"
+}
+
+func TestMessageLeavesInParts(t *testing.T) {
+	for _, size := range []int{10, testPartSize - 1, testPartSize, testPartSize + 20, 2 * testPartSize, 5*testPartSize + 12345} {
+		for _, chunk := range []int{1 << 30, 65536, 1000, 7} {
+			w, store := partWorld(t, testOptions())
+			s := w.connect()
+			s.send(ehlo + envelope)
+			body := largeText(size)
+			for rest := body + ".\r\n"; rest != ""; {
+				n := min(chunk, len(rest))
+				s.send(rest[:n])
+				rest = rest[n:]
 			}
-			return
-		case <-time.After(10 * time.Second):
-			t.Fatalf("a parcel was lost: %d of %d opened", opened.Load(), senders*each)
+			if got := s.hear(); !strings.Contains(got, "250 2.0.0 Ok 0") {
+				t.Fatalf("%d octets in chunks of %d: %q", size, chunk, got)
+			}
+			for _, stored := range store.stored {
+				if stored != body {
+					t.Fatalf("%d octets in chunks of %d: stored %d octets differ", size, chunk, len(stored))
+				}
+			}
+			s.gone()
+			w.cleanParts(store)
 		}
 	}
 }
 
-type fixedClock struct{ now time.Time }
+// While parts are uploaded as fast as they come, a message holds little more than
+// its first part and the one that is being filled.
+func TestPartsFreeMemory(t *testing.T) {
+	o := testOptions()
+	o.Budget = pipeline.NewBudget(6 * testPartSize)
+	w, store := partWorld(t, o)
+	s := w.connect()
+	s.send(ehlo + envelope)
+	line := strings.Repeat("x", 98) + "\r\n"
+	for range 9 {
+		s.send(strings.Repeat(line, 1000))
+	}
+	s.hear()
+	s.send(".\r\n")
+	if got := s.hear(); !strings.HasPrefix(got, "250 2.0.0 Ok") {
+		t.Fatalf("900 KB through a budget of 600 KiB: %q", got)
+	}
+	s.gone()
+	w.cleanParts(store)
+}
 
-func (c fixedClock) Now() time.Time { return c.now }
+func TestPartsFail(t *testing.T) {
+	for name, test := range map[string]struct {
+		hold, fail, gone, silent, storeFails bool
+		size                                 int
+		want                                 string
+	}{
+		"a part fails at once":              {fail: true, size: 5, want: "451 4.3.0"},
+		"a part fails behind the final dot": {fail: true, hold: true, size: 5, want: "451 4.3.0"},
+		"the last step fails":               {storeFails: true, size: 5, want: "451 4.3.0"},
+		"the client goes":                   {gone: true, hold: true, size: 5},
+		"the store is silent":               {silent: true, hold: true, size: 5, want: "451 4.3.0"},
+		"too large on the way":              {hold: true, size: 11, want: "552 5.3.4"},
+		"too large with nothing under way":  {size: 11, want: "552 5.3.4"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, store := partWorld(t, testOptions())
+			store.holdParts = test.hold
+			if test.fail {
+				store.failPart = 3
+			}
+			if test.storeFails {
+				store.err = errScripted
+			}
+			s := w.connect()
+			s.send(ehlo + envelope)
+			s.hear()
+			s.send(largeText(test.size * testPartSize))
+			if test.gone {
+				s.gone()
+			}
+			s.send(".\r\n")
+			if test.silent {
+				w.advance(testTimeouts().Message + time.Second)
+			}
+			store.release()
+			w.settle()
+			if got := s.hear(); !strings.HasPrefix(got, test.want) || test.want == "" && got != "" {
+				t.Errorf("got %q, want %s", got, test.want)
+			}
+			if len(w.log.events) != 0 {
+				t.Errorf("announced: %v", w.log.events)
+			}
+			s.gone()
+			w.cleanParts(store)
+		})
+	}
+}
 
-type wakeFunc func()
-
-func (f wakeFunc) Wake() { f() }
+// A client that goes at any moment leaves no upload, slab or credit.
+func TestClientGoneAmongParts(t *testing.T) {
+	body := largeText(4*testPartSize) + ".\r\n"
+	for cut := 0; cut < len(body); cut += 9973 {
+		for _, hold := range []bool{false, true} {
+			w, store := partWorld(t, testOptions())
+			store.holdParts = hold
+			s := w.connect()
+			s.send(ehlo + envelope)
+			s.send(body[:cut])
+			s.gone()
+			store.release()
+			w.settle()
+			w.cleanParts(store)
+		}
+	}
+}

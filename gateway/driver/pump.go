@@ -101,10 +101,10 @@ func (l *Loop) receive(c *Conn, in []byte) (used int) {
 		used += ns
 		m.Octets += int64(nd)
 		if m.Err == nil {
-			m.Body.Wrote(nd)
+			body, _ := m.Tail()
+			body.Wrote(nd)
 			if m.Octets > limit {
-				m.Err = &pipeline.Failure{Kind: pipeline.KindTooLarge, Op: "receive"}
-				l.freeBody(m)
+				l.giveUp(m, &pipeline.Failure{Kind: pipeline.KindTooLarge, Op: "receive"})
 			}
 		}
 		if ended {
@@ -125,20 +125,32 @@ func (l *Loop) room(m *pipeline.Message) []byte {
 	if m.Err != nil {
 		return l.scratch
 	}
-	if room := m.Body.Room(); len(room) >= minRoom {
-		return room
-	}
-	need := m.Body.Held() + m.Body.Need() - m.Credit
-	if need > 0 {
-		if !l.shared.Budget.TryTake(need) {
-			m.Err = &pipeline.Failure{Kind: pipeline.KindMemory, Op: "receive"}
-			l.freeBody(m)
-			return l.scratch
+	most := l.cutPart(m)
+	body, credit := m.Tail()
+	if len(body.Room()) < minRoom {
+		need := body.Held() + body.Need() - *credit
+		if need > 0 {
+			if !l.shared.Budget.TryTake(need) {
+				l.giveUp(m, &pipeline.Failure{Kind: pipeline.KindMemory, Op: "receive"})
+				return l.scratch
+			}
+			*credit += need
 		}
-		m.Credit += need
+		body.Grow(l.slabs)
 	}
-	m.Body.Grow(l.slabs)
-	return m.Body.Room()
+	room := body.Room()
+	return room[:min(int64(len(room)), most)]
+}
+
+// giveUp ends the keeping of a message whose text still arrives: what it holds is
+// freed, as soon as the store reads it no more, and the rest is dropped.
+func (l *Loop) giveUp(m *pipeline.Message, err error) {
+	m.Err = err
+	l.dropPart(m)
+	if m.PartsOut == 0 {
+		l.abortUpload(m)
+		l.freeBody(m)
+	}
 }
 
 // bodyEnded takes the final dot: credit that the body did not need goes back,

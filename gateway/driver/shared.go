@@ -1,6 +1,7 @@
 package driver
 
 import (
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -40,7 +41,12 @@ type Shared struct {
 	Options
 	admission admission
 	epoch     time.Time
-	credit    *pipeline.CreditQueue
+	// parts is the object store if it takes messages in parts, nil else.
+	parts pipeline.PartStore
+	// firstCredit is the most body memory that is asked for before 354: what a
+	// message needs that goes away part by part, or all.
+	firstCredit int64
+	credit      *pipeline.CreditQueue
 	// creditHome is the loop that owns the CreditQueue: the first one there is.
 	creditHome   *Loop
 	creditNudge  pipeline.Parcel
@@ -51,6 +57,10 @@ type Shared struct {
 func NewShared(o Options) *Shared {
 	s := &Shared{Options: o, epoch: o.Clock.Now().Add(-tickLength)}
 	s.admission.limits = o.Admission
+	s.firstCredit = math.MaxInt64
+	if parts, ok := o.Committer.Store.(pipeline.PartStore); ok {
+		s.parts, s.firstCredit = parts, pipeline.SlabBytes(parts.PartSize()+partSlack)
+	}
 	s.admission.addresses = newAddressCounts()
 	return s
 }

@@ -39,6 +39,7 @@ func (l *Loop) step(c *Conn, ev session.Event) {
 func (l *Loop) askCredit(c *Conn) {
 	m := c.session.Message()
 	m.Owner = c
+	m.Wanted = min(m.Wanted, l.shared.firstCredit)
 	if l.shared.Budget.Claim(m.Wanted) {
 		m.Credit = m.Wanted
 		l.granted(c, m)
@@ -57,18 +58,32 @@ func (l *Loop) granted(c *Conn, m *pipeline.Message) {
 	l.step(c, session.Event{Kind: session.CreditGranted})
 }
 
-// commit hands a complete message to the pipeline.
+// commit hands a complete message to the pipeline, once its parts are there.
 func (l *Loop) commit(c *Conn) {
 	m := c.session.Message()
 	m.Header = pipeline.AppendTrace(m.Header[:0], m)
-	l.await(c, min(l.shared.Timeouts.Store, l.shared.Timeouts.Message))
+	l.sendPart(m)
+	if m.PartsOut > 0 {
+		m.Stage = pipeline.StageParts
+		l.await(c, l.shared.Timeouts.Message)
+		return
+	}
+	l.store(c, m)
+}
+
+// store begins the last step before the event.
+func (l *Loop) store(c *Conn, m *pipeline.Message) {
+	left := l.shared.Timeouts.Message - l.now.Sub(m.ReceivedAt)
+	l.await(c, min(l.shared.Timeouts.Store, left))
 	l.shared.Committer.Commit(m, l.now)
 }
 
 // arrived takes a message that came home by the door.
 func (l *Loop) arrived(m *pipeline.Message) {
+	defer l.survive("result")
 	c, _ := m.Owner.(*Conn)
 	if c == nil { // forsaken: no session is concerned
+		m.Upload = nil // a Put has ended it, one way or the other
 		if m.Stage != pipeline.StageCredit {
 			l.shared.Committer.Advance(m, l.now)
 		}
@@ -83,6 +98,13 @@ func (l *Loop) arrived(m *pipeline.Message) {
 	})
 }
 
+// outcome answers the final dot and goes on with what has come behind it.
+func (l *Loop) outcome(c *Conn) {
+	l.step(c, session.Event{Kind: session.Outcome})
+	l.pump(c)
+	l.flush(c)
+}
+
 func (l *Loop) result(c *Conn, m *pipeline.Message) {
 	if m.Stage == pipeline.StageCredit {
 		l.shared.Observer.CreditWaited("granted", l.now.Sub(m.StepAt).Seconds())
@@ -90,6 +112,7 @@ func (l *Loop) result(c *Conn, m *pipeline.Message) {
 		return
 	}
 	l.freeBody(m) // whatever comes next needs the blob only
+	m.Upload = nil
 	if l.shared.Committer.Advance(m, l.now) {
 		l.step(c, session.Event{Kind: session.Outcome})
 		return
