@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"strconv"
@@ -19,11 +20,15 @@ import (
 
 // childFolder makes this test binary a broker with producers on that folder. It
 // prints a line for each acknowledged event until it is killed.
-const childFolder = "SLUICE_TEST_EMBEDDED_FOLDER"
+const (
+	childFolder = "SLUICE_TEST_EMBEDDED_FOLDER"
+	childRound  = "SLUICE_TEST_EMBEDDED_ROUND"
+	childEvents = "SLUICE_TEST_EMBEDDED_EVENTS" // end after so many, not only by a kill
+)
 
 func TestMain(m *testing.M) {
 	if folder := os.Getenv(childFolder); folder != "" {
-		if err := runChild(folder, os.Getenv("SLUICE_TEST_EMBEDDED_ROUND")); err != nil {
+		if err := runChild(folder, os.Getenv(childRound)); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -42,8 +47,12 @@ func runChild(folder, round string) error {
 		return err
 	}
 	fmt.Println("ready")
+	limit, err := strconv.Atoi(os.Getenv(childEvents))
+	if err != nil {
+		limit = math.MaxInt
+	}
 	var lock sync.Mutex
-	for i := 0; ; i++ {
+	for i := range limit {
 		value := round + "-" + strconv.Itoa(i)
 		client.Produce(context.Background(), kgo.KeyStringRecord(value, value), func(_ *kgo.Record, err error) {
 			if err != nil {
@@ -54,6 +63,7 @@ func runChild(folder, round string) error {
 			fmt.Println(value) // one write call: the line is out before the next event
 		})
 	}
+	return client.Flush(context.Background())
 }
 
 // TestKill kills a broker under load and starts it again, some rounds long:
@@ -101,7 +111,7 @@ func readAll(t *testing.T, b *embedded.Broker) map[string]int {
 func killChild(t *testing.T, folder string, round, events int, acknowledged map[string]bool) {
 	t.Helper()
 	child := exec.CommandContext(t.Context(), os.Args[0])
-	child.Env = append(os.Environ(), childFolder+"="+folder, "SLUICE_TEST_EMBEDDED_ROUND="+strconv.Itoa(round))
+	child.Env = append(os.Environ(), childFolder+"="+folder, childRound+"="+strconv.Itoa(round))
 	child.Stderr = os.Stderr
 	out, err := child.StdoutPipe()
 	if err != nil {

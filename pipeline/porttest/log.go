@@ -142,7 +142,8 @@ func logStalled(t *testing.T, l LogUnderTest) {
 	if l.Stall == nil {
 		t.Skip("nothing is behind this log")
 	}
-	resume := l.Stall()
+	resume := sync.OnceFunc(l.Stall())
+	defer resume() // a failed test must not hang in its cleanup
 	all := make([]*Sent, flood)
 	for i := range all {
 		all[i] = newSent(Stored())

@@ -218,7 +218,8 @@ func storeStalled(t *testing.T, s StoreUnderTest) {
 	if s.Stall == nil {
 		t.Skip("nothing is behind this store")
 	}
-	resume := s.Stall()
+	resume := sync.OnceFunc(s.Stall())
+	defer resume() // a failed test must not hang in its cleanup
 	all := make([]*Sent, flood)
 	for i := range all {
 		all[i] = newSent(NewMessage(fmt.Appendf(nil, "Subject: %d\r\n\r\n", i)))
