@@ -24,6 +24,9 @@ var (
 
 	ReplyDraining = &Reply{Code: 421, Enhanced: EnhancedCode{4, 3, 2}, Close: true, Cause: "draining",
 		Lines: []string{"Service is shutting down, try again"}}
+	// ReplyPressure: whoever takes the mail behind us has fallen behind.
+	ReplyPressure = &Reply{Code: 421, Enhanced: EnhancedCode{4, 3, 2}, Close: true, Cause: "pressure",
+		Lines: []string{"Busy, try again later"}}
 	ReplyTooManyConnections = &Reply{Code: 421, Enhanced: EnhancedCode{4, 3, 2}, Close: true, Cause: "connections",
 		Lines: []string{"Too many connections, try again later"}}
 	ReplyTooManyFromAddress = &Reply{Code: 421, Enhanced: EnhancedCode{4, 7, 0}, Close: true, Cause: "connections_per_ip",
@@ -118,7 +121,7 @@ func Replies() []*Reply {
 		GreetingReply("host"), HeloReply("host"), EhloReply("host"),
 		ReplyBye, ReplyHelp, ReplyOk, ReplySenderOk, ReplyRecipientOk, ReplyAccepted,
 		ReplyCannotVerify, ReplyStartData,
-		ReplyDraining, ReplyTooManyConnections, ReplyTooManyFromAddress, ReplyTimeout,
+		ReplyDraining, ReplyPressure, ReplyTooManyConnections, ReplyTooManyFromAddress, ReplyTimeout,
 		ReplyTooManyErrors, ReplyTooManyJunk, ReplyTooManyMessages, ReplyInputBehindData,
 		ReplyTooMuchPipelined, ReplyInternalError,
 		ReplyTemporary, ReplyOverdue, ReplyStoreFull, ReplyNoBodyMemory, ReplyTooManyRecipients,

@@ -138,7 +138,7 @@ func metricLabels() metrics.Labels {
 	}
 	labels.MessageResults = append(labels.MessageResults, "client_gone")
 	for _, r := range []*codec.Reply{
-		codec.ReplyDraining, codec.ReplyTooManyConnections, codec.ReplyTooManyFromAddress,
+		codec.ReplyDraining, codec.ReplyPressure, codec.ReplyTooManyConnections, codec.ReplyTooManyFromAddress,
 	} {
 		labels.RefusalCauses = append(labels.RefusalCauses, r.Cause)
 	}

@@ -26,11 +26,13 @@ type Conn struct {
 
 	openedAt   int64 // tick
 	lingerLeft int32 // octets to read and drop before the close
-	counted    bool  // in the counts of admission
-	refused    bool  // answered 421 in place of the greeting
-	lingering  bool  // has said its last word and half-closed
-	finished   bool  // ended; the socket is closed
-	quit       bool  // ended by QUIT
+	draw       uint16
+	class      uint8
+	counted    bool // in the counts of admission
+	refused    bool // answered 421 in place of the greeting
+	lingering  bool // has said its last word and half-closed
+	finished   bool // ended; the socket is closed
+	quit       bool // ended by QUIT
 }
 
 // Reset prepares c for a new client.

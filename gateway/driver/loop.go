@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"sluice/codec"
 	"sluice/gateway/session"
 	"sluice/pipeline"
 )
@@ -70,6 +71,12 @@ func (l *Loop) Open(c *Conn, socket Socket, client netip.AddrPort) {
 func (l *Loop) greet(c *Conn) {
 	client := c.session.Client()
 	refusal := l.shared.admission.admit(c, client.Addr())
+	if refusal == nil {
+		if l.draw(c); l.shed(c) {
+			l.shared.admission.leave(c)
+			refusal = codec.ReplyPressure
+		}
+	}
 	if refusal == nil {
 		l.shared.Observer.SessionOpened()
 		l.step(c, session.Event{Kind: session.Opened})

@@ -80,6 +80,9 @@ func (l *Loop) command(c *Conn, in []byte) int {
 	}
 	more := n < len(in)
 	ev := session.Event{Kind: session.Commanded, Command: cmd}
+	if cmd.Verb == codec.VerbMAIL {
+		ev.Shed = l.shed(c)
+	}
 	if cmd.Verb == codec.VerbRCPT && c.session.Message() != nil {
 		ev.NoMemory = !l.envelopeRoom(c.session.Message(), len(cmd.Arg))
 	}

@@ -31,6 +31,8 @@ type Options struct {
 	Clock     Clock
 	Observer  Observer
 	Journal   Journal
+	// Gate sheds sessions under pressure; nil sheds none.
+	Gate Gate
 	// SlabsKept bounds the octets of free slabs that each loop keeps.
 	SlabsKept int64
 }

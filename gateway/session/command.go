@@ -23,6 +23,9 @@ func (s *Session) command(ev Event, pool Pool) Actions {
 	case codec.VerbHELO, codec.VerbEHLO:
 		return s.hello(cmd)
 	case codec.VerbMAIL:
+		if ev.Shed {
+			return Actions{Reply: codec.ReplyPressure}
+		}
 		return s.mail(cmd.Arg, pool)
 	case codec.VerbRCPT:
 		if ev.NoMemory {

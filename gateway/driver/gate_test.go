@@ -1,0 +1,114 @@
+package driver
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+
+	"sluice/gateway/session"
+)
+
+// testGate sheds sessions of class 0 whose draw is below a bound.
+type testGate struct {
+	below uint32
+	draws []uint16
+}
+
+func (g *testGate) ClassOf(client netip.Addr) uint8 {
+	if client == netip.MustParseAddr("198.51.100.1") {
+		return 1
+	}
+	return 0
+}
+
+func (g *testGate) Shed(class uint8, draw uint16) (string, bool) {
+	g.draws = append(g.draws, draw)
+	return "lag", class == 0 && uint32(draw) < g.below
+}
+
+func TestPressureShedsAtGreeting(t *testing.T) {
+	gate := &testGate{below: 1 << 15}
+	o := testOptions()
+	o.Gate = gate
+	o.Admission.Connections, o.Admission.Refused = 1<<20, 1<<20
+	w := newWorld(t, o)
+	const sessions = 4000
+	shed := 0
+	for range sessions {
+		s := w.connect()
+		if got := s.hear(); strings.HasPrefix(got, "421 4.3.2 Busy") {
+			shed++
+		} else if !strings.HasPrefix(got, "220 ") {
+			t.Fatalf("got %q", got)
+		}
+	}
+	if shed < sessions*45/100 || shed > sessions*55/100 {
+		t.Errorf("%d of %d sessions shed at a fraction of a half", shed, sessions)
+	}
+	if w.seen.refused["pressure"] != shed || w.seen.opened != sessions-shed {
+		t.Errorf("counted %v refused, %d opened", w.seen.refused, w.seen.opened)
+	}
+	gate.below = 1 << 16
+	if got := w.connectFrom("198.51.100.1:1").hear(); !strings.HasPrefix(got, "220 ") {
+		t.Errorf("another class is shed too: %q", got)
+	}
+	for _, s := range w.sockets {
+		s.gone()
+	}
+	w.clean()
+}
+
+// An open session is shed at MAIL, by the number that it drew at its opening, and
+// a transaction that was granted its 354 always finishes.
+func TestPressureShedsAtMail(t *testing.T) {
+	gate := &testGate{}
+	o := testOptions()
+	o.Gate = gate
+	w := newWorld(t, o)
+	busy, idle := w.connect(), w.connect()
+	busy.send(ehlo + envelope)
+	idle.send(ehlo)
+	busy.hear()
+	idle.hear()
+	gate.below = 1 << 16
+	idle.send("NOOP\r\nMAIL FROM:<a@example.com>\r\n")
+	if got := idle.hear(); got != "250 2.0.0 Ok\r\n421 4.3.2 Busy, try again later\r\n" {
+		t.Errorf("at MAIL: %q", got)
+	}
+	busy.send(mailText + envelope)
+	if got := busy.hear(); !strings.HasPrefix(got, "250 2.0.0 Ok 0") || !strings.HasSuffix(got, "421 4.3.2 Busy, try again later\r\n") {
+		t.Errorf("in a transaction: %q", got)
+	}
+	busy.gone()
+	idle.gone()
+	w.clean()
+}
+
+// Pressure that stays below a session's number never sheds it, however often it
+// begins a transaction: there is no second draw.
+func TestNoSecondDraw(t *testing.T) {
+	gate := &testGate{}
+	o := testOptions()
+	o.Gate = gate
+	limits := testLimits()
+	limits.JunkCommands = 1 << 14
+	o.Settings = session.NewSettings("mx1.example.net", limits, session.AcceptAny())
+	w := newWorld(t, o)
+	s := w.connect()
+	s.send(ehlo)
+	s.hear()
+	gate.below = uint32(gate.draws[0])
+	for range 10000 {
+		s.send("MAIL FROM:<a@example.com>\r\nRSET\r\n")
+	}
+	if got := s.hear(); strings.Contains(got, "421") || strings.Count(got, "250 2.1.0") != 10000 {
+		t.Error("shed by a second draw")
+	}
+	gate.below++
+	s.send("MAIL FROM:<a@example.com>\r\n")
+	if got := s.hear(); !strings.HasPrefix(got, "421 4.3.2 Busy") {
+		t.Errorf("at its own number: %q", got)
+	}
+	s.gone()
+	w.clean()
+}
