@@ -21,7 +21,7 @@ import (
 // deterministic names the packages that a simulator must be able to replay:
 // whatever they do follows from what they are handed. Their sub-folders
 // (adapters, transcripts) are not among them.
-var deterministic = []string{"codec", "pipeline", "gateway/session", "gateway/driver"}
+var deterministic = []string{"codec", "pipeline", "gateway/session", "gateway/driver", "gateway/pressure"}
 
 // TestDeterministicPackages refuses, outside of tests, in the packages above:
 //

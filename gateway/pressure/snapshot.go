@@ -1,0 +1,62 @@
+package pressure
+
+import (
+	"math"
+	"net/netip"
+)
+
+// snapshot is a decision as the event loops read it. It never changes.
+type snapshot []threshold
+
+type threshold struct {
+	below uint32 // draws below it are shed: 0 none, 65536 all
+	cause string
+}
+
+func (g *Gate) publish(d Decision) {
+	s := make(snapshot, len(d.Verdicts))
+	for i, v := range d.Verdicts {
+		s[i] = threshold{below: uint32(math.Ceil(v.Fraction * (1 << 16))), cause: v.Cause}
+	}
+	g.now.Store(&s)
+}
+
+// Shed says whether a session of a class is turned away now, and by which
+// cause. draw is the session's own number, evenly distributed and drawn once
+// when it opens: with a new one at each MAIL every long session would die.
+// It neither locks nor allocates.
+func (g *Gate) Shed(class uint8, draw uint16) (cause string, shed bool) {
+	s := *g.now.Load()
+	if int(class) >= len(s) {
+		class = 0
+	}
+	if t := &s[class]; uint32(draw) < t.below {
+		return t.cause, true
+	}
+	return CauseOpen, false
+}
+
+// ClassOf gives the class of a client that has not authenticated. It neither
+// locks nor allocates.
+func (g *Gate) ClassOf(client netip.Addr) uint8 {
+	client = client.Unmap().WithZone("")
+	for i := range g.settings.Classes {
+		for _, network := range g.settings.Classes[i].Networks {
+			if network.Contains(client) {
+				return uint8(i + 1)
+			}
+		}
+	}
+	return 0
+}
+
+// Authenticated gives the class that a client of some class has once it has
+// authenticated: the first of the two in the order of Settings.Classes.
+func (g *Gate) Authenticated(class uint8) uint8 {
+	for i := range g.settings.Classes {
+		if n := uint8(i + 1); n == class || g.settings.Classes[i].Authenticated {
+			return n
+		}
+	}
+	return class
+}
