@@ -43,7 +43,7 @@ func run(m *testing.M) int {
 }
 
 // needs skips a test whose tools are not there; make test, which installs them,
-// says SLUICE_TOOLS=required.
+// says TEST_TOOLS=required.
 func needs(t *testing.T, tools ...string) {
 	t.Helper()
 	if testing.Short() {
@@ -53,7 +53,7 @@ func needs(t *testing.T, tools ...string) {
 		if _, err := exec.LookPath(tool); err == nil {
 			continue
 		}
-		if os.Getenv("SLUICE_TOOLS") == "required" {
+		if os.Getenv("TEST_TOOLS") == "required" {
 			t.Fatalf("%s is not installed", tool)
 		}
 		t.Skipf("%s is not installed (make tools installs it)", tool)

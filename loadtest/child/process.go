@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -24,10 +26,13 @@ type Process struct {
 	once   sync.Once
 }
 
-// Start runs a program. What it prints is kept (its last part) for Output.
+// Start runs a program. What it prints is kept (its last part) for Output. It does
+// not see SLUICE_ variables of this environment, which would overrule the
+// configuration that it is given.
 func Start(name string, args ...string) (*Process, error) {
 	p := &Process{cmd: exec.Command(name, args...), output: &tail{}, ended: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = p.output, p.output
+	p.cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "SLUICE_") })
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := p.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
