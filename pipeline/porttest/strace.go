@@ -1,0 +1,73 @@
+package porttest
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// SystemCalls runs this test binary again under strace with these environment
+// variables, and gives what it printed and the named system calls that it made,
+// each as strace writes it and in the order in which they ended; descriptors have
+// their paths. Without strace the test is skipped, where CI=true it fails.
+func SystemCalls(t *testing.T, names string, environment ...string) (calls []string, printed string) {
+	t.Helper()
+	strace, err := exec.LookPath("strace")
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+	trace := filepath.Join(t.TempDir(), "trace")
+	command := exec.CommandContext(t.Context(), strace, "-f", "-y", "-s", "200", "-o", trace, "-e", "trace="+names, os.Args[0])
+	command.Env = append(os.Environ(), environment...)
+	out, err := command.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	raw, err := os.ReadFile(trace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return finished(string(raw)), string(out)
+}
+
+// CheckOrder fails the test when calls do not have matches of all steps in their
+// order.
+func CheckOrder(t *testing.T, calls []string, steps ...string) {
+	t.Helper()
+	for _, call := range calls {
+		if len(steps) > 0 && regexp.MustCompile(steps[0]).MatchString(call) {
+			steps = steps[1:]
+		}
+	}
+	if len(steps) > 0 {
+		t.Errorf("missing in its place: %s\n%s", steps[0], strings.Join(calls, "\n"))
+	}
+}
+
+var resumed = regexp.MustCompile(`^<\.\.\. \w+ resumed>`)
+
+// finished joins the two halves of system calls that another thread interrupted,
+// at the place where they ended.
+func finished(trace string) []string {
+	begun := map[string]string{}
+	var calls []string
+	for line := range strings.Lines(trace) {
+		thread, call, _ := strings.Cut(strings.TrimSpace(line), " ")
+		call = strings.TrimSpace(call)
+		if half, ok := strings.CutSuffix(call, " <unfinished ...>"); ok {
+			begun[thread] = half
+			continue
+		}
+		if rest := resumed.ReplaceAllString(call, ""); rest != call {
+			call = begun[thread] + rest
+		}
+		calls = append(calls, call)
+	}
+	return calls
+}
