@@ -10,7 +10,7 @@ import (
 
 // BenchmarkPut stores 10 KiB messages with 50 under way.
 func BenchmarkPut(b *testing.B) {
-	for _, concurrency := range []int{4, 8, 16, 32} {
+	for _, concurrency := range []int{4, 16, 32} {
 		b.Run(fmt.Sprintf("writers=%d", concurrency), func(b *testing.B) {
 			s, err := Open(Options{Path: b.TempDir(), Concurrency: concurrency})
 			if err != nil {
