@@ -1,11 +1,13 @@
 package pipeline
 
-// Slab sizes. A small message takes one small slab, a large one mostly large
-// slabs: at most 64 KiB, less than a third of any message over 20 KiB, stand empty.
+// Slab sizes. A message of 4 KiB or less takes one small slab; up to 68 KiB at
+// most 16 KiB stand empty, beyond that at most 64 KiB.
 const (
 	slabSmall  = 4 << 10
 	slabMedium = 16 << 10
 	slabLarge  = 64 << 10
+	// slabsLarge is what is held when large slabs begin.
+	slabsLarge = slabSmall + 4*slabMedium
 )
 
 // nextSlab gives the size of the slab that follows held octets of slabs.
@@ -13,7 +15,7 @@ func nextSlab(held int64) int64 {
 	switch {
 	case held == 0:
 		return slabSmall
-	case held < slabSmall+slabMedium:
+	case held < slabsLarge:
 		return slabMedium
 	default:
 		return slabLarge
@@ -22,13 +24,12 @@ func nextSlab(held int64) int64 {
 
 // SlabBytes gives the octets of slabs that a body of size octets takes.
 func SlabBytes(size int64) int64 {
-	var held int64
-	for held < size || held == 0 {
-		if held >= slabSmall+slabMedium {
-			rest := size - held
-			return held + (rest+slabLarge-1)/slabLarge*slabLarge
-		}
-		held += nextSlab(held)
+	held := int64(slabSmall)
+	for held < size && held < slabsLarge {
+		held += slabMedium
+	}
+	if held < size {
+		held += (size - held + slabLarge - 1) / slabLarge * slabLarge
 	}
 	return held
 }
