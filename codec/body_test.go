@@ -217,8 +217,8 @@ func bodyAllocs(t *testing.T) {
 	dst := make([]byte, len(src))
 	if n := testing.AllocsPerRun(100, func() {
 		var d BodyDecoder
-		_, ns, done := d.Decode(dst, src[:len(src)/2])
-		_, _, done = d.Decode(dst, src[ns:])
+		_, ns, _ := d.Decode(dst, src[:len(src)/2])
+		_, _, done := d.Decode(dst, src[ns:])
 		if r := d.Report(); !done || r.LongestLine != 76 {
 			t.Fatalf("done %t, %+v", done, r)
 		}
