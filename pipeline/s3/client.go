@@ -1,0 +1,117 @@
+package s3
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/credentials"
+)
+
+const (
+	dialTimeout = 10 * time.Second
+	idleTimeout = 60 * time.Second
+	// spareConnections are for the cleaner and the readers.
+	spareConnections = 4
+	wireBuffer       = 64 << 10
+)
+
+// newTransport keeps as many connections as there are requests at the same time:
+// minio-go's own keeps 16, and every one above would be dialled anew for each
+// request. HTTP/1.1 alone: one HTTP/2 connection would share its window among all.
+func newTransport(o *Options) (*http.Transport, error) {
+	dial := o.dial
+	if dial == nil {
+		dial = (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext
+	}
+	t := &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           dial,
+		MaxIdleConns:          o.Concurrency + spareConnections,
+		MaxIdleConnsPerHost:   o.Concurrency + spareConnections,
+		IdleConnTimeout:       idleTimeout,
+		TLSHandshakeTimeout:   dialTimeout,
+		ResponseHeaderTimeout: o.Timeout,
+		ExpectContinueTimeout: time.Second,
+		WriteBufferSize:       wireBuffer,
+		DisableCompression:    true, // octets come back as they were stored
+	}
+	if !o.Secure {
+		return t, nil
+	}
+	t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+	if o.CAFile == "" {
+		return t, nil
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	pem, err := os.ReadFile(o.CAFile)
+	if err != nil {
+		return nil, fmt.Errorf("ca_file: %w", err)
+	}
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("ca_file %s: no certificate in PEM in it", o.CAFile)
+	}
+	t.TLSClientConfig.RootCAs = pool
+	return t, nil
+}
+
+func newCredentials(o *Options) (*credentials.Credentials, error) {
+	switch o.Credentials {
+	case CredentialsStatic:
+		return credentials.NewStaticV4(o.AccessKey, o.SecretKey, ""), nil
+	case CredentialsEnv:
+		c := credentials.NewChainCredentials([]credentials.Provider{&credentials.EnvAWS{}, &credentials.EnvMinio{}})
+		// The chain makes anonymous requests of missing variables.
+		if v, err := c.GetWithContext(nil); err != nil || v.AccessKeyID == "" {
+			return nil, errors.New("credentials: env, and neither AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY nor MINIO_ROOT_USER and MINIO_ROOT_PASSWORD are set")
+		}
+		return c, nil
+	case CredentialsIAM:
+		return credentials.NewIAM(""), nil
+	default:
+		return nil, fmt.Errorf("credentials %q: static, env or iam", o.Credentials)
+	}
+}
+
+// client is minio-go's, with what it hides.
+type client struct {
+	*minio.Core
+	transport   *http.Transport
+	credentials *credentials.Credentials
+}
+
+// newClient makes a client that leaves retries to us (its own ten would multiply
+// with ours) and never signs, hashes or frames a body: the CRC32C that we send as
+// a header protects it. Its trailing checksum is not reset on a retry.
+func newClient(o *Options) (*client, error) {
+	transport, err := newTransport(o)
+	if err != nil {
+		return nil, err
+	}
+	creds, err := newCredentials(o)
+	if err != nil {
+		return nil, err
+	}
+	core, err := minio.NewCore(o.Endpoint, &minio.Options{
+		Creds:           creds,
+		Secure:          o.Secure,
+		Transport:       transport,
+		Region:          o.Region,
+		MaxRetries:      1,
+		TrailingHeaders: false,
+	})
+	if err != nil {
+		return nil, err
+	}
+	core.SetAppInfo("sluice", "1")
+	return &client{Core: core, transport: transport, credentials: creds}, nil
+}

@@ -1,0 +1,80 @@
+package s3
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"strconv"
+	"time"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	"sluice/pipeline"
+)
+
+const (
+	// The names of user metadata, behind x-amz-meta-.
+	metaOrigin   = "sluice-origin"      // pipeline.AppendOrigin, JSON in ASCII
+	metaAdded    = "sluice-added"       // blob.added, octets
+	metaReceived = "sluice-received-at" // RFC 3339
+
+	// maxMetadata bounds names and values together: S3 takes 2 KB, MinIO refused
+	// 4,000 octets. An envelope that does not fit is left out.
+	maxMetadata = 1500
+
+	headerChecksum          = "x-amz-checksum-crc32c"
+	headerChecksumAlgorithm = "x-amz-checksum-algorithm"
+	headerChecksumType      = "x-amz-checksum-type"
+	fullObject              = "FULL_OBJECT"
+)
+
+// checksum is a CRC32C as S3 writes it.
+func checksum(crc uint32) string {
+	return base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, crc))
+}
+
+// metadata is what goes beside a message's octets so that its event can be made
+// again. When an upload in parts begins neither the trace fields nor the final dot
+// are there yet: then it is the origin alone, and the trace field at the top, which
+// names the id, says the rest.
+func metadata(m *pipeline.Message) map[string]string {
+	all := make(map[string]string, 6)
+	size := 0
+	if !m.ReceivedAt.IsZero() {
+		all[metaAdded] = strconv.Itoa(len(m.Header))
+		all[metaReceived] = m.ReceivedAt.UTC().Format(time.RFC3339Nano)
+		size = len(metaAdded) + len(all[metaAdded]) + len(metaReceived) + len(all[metaReceived])
+	}
+	if m.Envelope.Text() > maxMetadata { // not worth encoding
+		return all
+	}
+	origin := asciiJSON(pipeline.AppendOrigin(nil, m))
+	if size+len(metaOrigin)+len(origin) <= maxMetadata {
+		all[metaOrigin] = origin
+	}
+	return all
+}
+
+// asciiJSON writes a JSON text in ASCII alone, as header fields want it: what is
+// not becomes \u escapes (RFC 8259 §7), which only strings can have.
+func asciiJSON(text []byte) string {
+	dst := make([]byte, 0, len(text)+16)
+	for len(text) > 0 {
+		if c := text[0]; c < utf8.RuneSelf && c != 0x7f {
+			dst, text = append(dst, c), text[1:]
+			continue
+		}
+		r, n := utf8.DecodeRune(text)
+		text = text[n:]
+		if high, low := utf16.EncodeRune(r); high != utf8.RuneError {
+			dst = appendEscape(appendEscape(dst, high), low)
+			continue
+		}
+		dst = appendEscape(dst, r)
+	}
+	return string(dst)
+}
+
+func appendEscape(dst []byte, r rune) []byte {
+	const hexDigits = "0123456789abcdef"
+	return append(dst, '\\', 'u', hexDigits[r>>12&15], hexDigits[r>>8&15], hexDigits[r>>4&15], hexDigits[r&15])
+}

@@ -1,0 +1,195 @@
+// Package s3 is the object store on a bucket of MinIO or any S3: an object for
+// each message under its key, in one request or, when it is large, in parts that
+// leave while the message still arrives.
+package s3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"sluice/pipeline"
+)
+
+const storeName = "s3"
+
+// Store is an ObjectStore and a PartStore on a bucket.
+type Store struct {
+	Reader
+	options Options
+
+	queue   chan task
+	depth   atomic.Int64 // from Put or PutPart until the result
+	closed  atomic.Bool
+	idle    chan struct{} // a hint to Close that depth may be 0
+	workers sync.WaitGroup
+
+	cleaner    *cleaner
+	background sync.WaitGroup
+	ctx        context.Context // of every request
+	cancel     context.CancelFunc
+}
+
+// task is a message to put, or a part of one.
+type task struct {
+	message *pipeline.Message // nil for a part
+	part    *pipeline.Part
+	upload  *upload // of the part
+	turn    int     // of the part in the digest
+	since   time.Time
+}
+
+var _ pipeline.PartStore = (*Store)(nil)
+
+// Open looks at the bucket and starts the workers. A bucket that is not there and
+// refused credentials are errors that say how to mend it; a store that cannot be
+// reached is none: until it can, every Put fails.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	reader, err := NewReader(o)
+	if err != nil {
+		return nil, err
+	}
+	o.defaults()
+	s := &Store{
+		Reader:  *reader,
+		options: o,
+		queue:   make(chan task, o.Queue),
+		idle:    make(chan struct{}, 1),
+	}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	if err := s.look(ctx); err != nil {
+		s.cancel()
+		s.client.transport.CloseIdleConnections()
+		return nil, err
+	}
+	s.cleaner = newCleaner(s)
+	s.background.Go(s.cleaner.run)
+	for range o.Concurrency {
+		w := newWorker(s)
+		s.workers.Go(func() {
+			for next := range s.queue {
+				w.handle(next)
+			}
+		})
+	}
+	return s, nil
+}
+
+var (
+	errQueueFull = errors.New("queue full")
+	errClosed    = errors.New("store closed")
+	errWaited    = errors.New("waited too long for a worker")
+)
+
+// Put hands a message to the workers.
+func (s *Store) Put(m *pipeline.Message) {
+	if err := s.submit(task{message: m, since: time.Now()}); err != nil {
+		if u, ok := m.Upload.(*upload); ok {
+			s.discard(u) // a Put that fails leaves nothing pending
+		}
+		s.stored(m, stored{}, err)
+	}
+}
+
+// PutPart hands a part to the workers.
+func (s *Store) PutPart(p *pipeline.Part) {
+	u, ok := p.Message.Upload.(*upload)
+	if !ok {
+		u = newUpload(p.Message.Key())
+		p.Message.Upload = u
+	}
+	turn := u.turns
+	u.turns++
+	if err := s.submit(task{part: p, upload: u, turn: turn, since: time.Now()}); err != nil {
+		u.fail(err)
+		s.uploaded(p, err)
+	}
+}
+
+// PartSize gives the octets of each part but the last.
+func (s *Store) PartSize() int64 { return s.options.PartSize }
+
+// Abort removes an upload in the background.
+func (s *Store) Abort(state any) {
+	if u, ok := state.(*upload); ok {
+		s.discard(u)
+	}
+}
+
+// submit queues a task without blocking; its error is the task's result.
+func (s *Store) submit(t task) error {
+	s.depth.Add(1) // before closed is read: Close waits for what it counts
+	if s.closed.Load() {
+		return fail("queue", errClosed)
+	}
+	select {
+	case s.queue <- t:
+		return nil
+	default:
+		return fail("queue", errQueueFull)
+	}
+}
+
+// stored is the good result of a message.
+type stored struct {
+	blob   pipeline.Blob
+	digest pipeline.Digest
+}
+
+func (s *Store) stored(m *pipeline.Message, result stored, err error) {
+	m.Stored(result.blob, result.digest, err)
+	s.done()
+}
+
+func (s *Store) uploaded(p *pipeline.Part, err error) {
+	p.Uploaded(err)
+	s.done()
+}
+
+func (s *Store) done() {
+	if s.depth.Add(-1) == 0 {
+		select {
+		case s.idle <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// Depth gives the messages and parts that wait for a worker or are on their way.
+func (s *Store) Depth() int64 { return s.depth.Load() }
+
+// LeftBehind gives the number of failed or aborted messages of which something
+// stayed in the bucket.
+func (s *Store) LeftBehind() int64 { return s.cleaner.failed.Load() }
+
+// Close waits, at most CloseTimeout, for what is under way, fails the rest, and
+// tries once more to remove what is to be removed. A later Put fails. All results
+// have come when it returns.
+func (s *Store) Close() error {
+	if s.closed.Swap(true) {
+		return nil
+	}
+	expired := time.NewTimer(s.options.CloseTimeout)
+	defer expired.Stop()
+	var err error
+	for err == nil && s.depth.Load() > 0 {
+		select {
+		case <-s.idle:
+		case <-expired.C:
+			err = fmt.Errorf("s3: closed with %d requests unanswered", s.depth.Load())
+		}
+	}
+	s.cancel() // fails the rest
+	for s.depth.Load() > 0 {
+		<-s.idle
+	}
+	close(s.queue)
+	s.workers.Wait()
+	s.cleaner.close()
+	s.background.Wait()
+	s.client.transport.CloseIdleConnections()
+	return err
+}
