@@ -1,0 +1,210 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// running is a Program on free ports with the embedded default behind it.
+type running struct {
+	*Program
+	cancel context.CancelFunc
+	ended  chan error
+}
+
+func launch(t *testing.T, change func(*Config)) *running {
+	t.Helper()
+	c := DefaultConfig()
+	c.Hostname = "mx1.example.net"
+	c.DataDir = t.TempDir()
+	c.Listeners = []ListenerConfig{{Address: "127.0.0.1:0"}}
+	c.Admin.Address = "127.0.0.1:0"
+	c.Events.Embedded.Address = "127.0.0.1:0"
+	c.Drain.Deadline = 20 * time.Second
+	if change != nil {
+		change(&c)
+	}
+	p, err := NewProgram(c, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	r := &running{Program: p, cancel: cancel, ended: make(chan error, 1)}
+	go func() { r.ended <- errors.Join(p.Run(ctx), p.Close()) }()
+	eventually(t, "the program is ready", func() bool { ready, _ := p.readiness(); return ready })
+	t.Cleanup(cancel)
+	return r
+}
+
+func eventually(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !is(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+// client is a session with a program.
+type client struct {
+	t    *testing.T
+	conn net.Conn
+	in   *bufio.Reader
+}
+
+func (r *running) dial(t *testing.T) *client {
+	t.Helper()
+	conn, err := net.Dial("tcp", r.reactor.Addresses()[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
+	return &client{t, conn, bufio.NewReader(conn)}
+}
+
+func (c *client) expect(prefix string) {
+	c.t.Helper()
+	line, err := c.in.ReadString('\n')
+	if err != nil || !strings.HasPrefix(line, prefix) {
+		c.t.Fatalf("got %q, %v, want %s", line, err, prefix)
+	}
+}
+
+// begin goes as far as the 354 of a transaction.
+func (c *client) begin() {
+	c.t.Helper()
+	_, _ = io.WriteString(c.conn, "HELO x\r\nMAIL FROM:<a@example.com>\r\nRCPT TO:<b@example.net>\r\nDATA\r\n")
+	for _, want := range []string{"220", "250", "250", "250", "354"} {
+		c.expect(want)
+	}
+}
+
+func terminate(t *testing.T) {
+	t.Helper()
+	if err := syscall.Kill(os.Getpid(), syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (r *running) status(t *testing.T, page string) int {
+	t.Helper()
+	answer, err := http.Get("http://" + r.admin.Addr() + page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = answer.Body.Close()
+	return answer.StatusCode
+}
+
+// After SIGTERM the transaction under way finishes, new sessions are refused,
+// readiness is gone, and the end is without an error.
+func TestDrainFinishesTransactions(t *testing.T) {
+	r := launch(t, nil)
+	busy, idle := r.dial(t), r.dial(t)
+	busy.begin()
+	idle.expect("220")
+	if got := r.status(t, "/readyz"); got != http.StatusOK {
+		t.Errorf("/readyz before: %d", got)
+	}
+	terminate(t)
+	idle.expect("421 4.3.2")
+	if got := r.status(t, "/readyz"); got != http.StatusServiceUnavailable {
+		t.Errorf("/readyz while draining: %d", got)
+	}
+	if got := r.status(t, "/livez"); got != http.StatusOK {
+		t.Errorf("/livez while draining: %d", got)
+	}
+	r.dial(t).expect("421 4.3.2")
+	_, _ = io.WriteString(busy.conn, "text\r\n.\r\n")
+	busy.expect("250 2.0.0 Ok ")
+	busy.expect("421 4.3.2")
+	if err := <-r.ended; err != nil {
+		t.Errorf("ended with %v", err)
+	}
+}
+
+// During the grace it is not ready, so that balancers go away, and still greets.
+func TestDrainGrace(t *testing.T) {
+	r := launch(t, func(c *Config) { c.Drain.Grace = 10 * time.Second })
+	idle := r.dial(t)
+	idle.expect("220")
+	terminate(t)
+	eventually(t, "it drains", func() bool { ready, _ := r.readiness(); return !ready })
+	late := r.dial(t)
+	late.begin()
+	_, _ = io.WriteString(late.conn, "text\r\n.\r\nQUIT\r\n")
+	late.expect("250 2.0.0 Ok ")
+	late.expect("221")
+	terminate(t) // no patience for the idle one
+	if err := <-r.ended; err == nil || !strings.Contains(err.Error(), "1 sessions were cut") {
+		t.Errorf("ended with %v", err)
+	}
+}
+
+func TestDrainDeadline(t *testing.T) {
+	r := launch(t, func(c *Config) { c.Drain.Deadline = 300 * time.Millisecond })
+	r.dial(t).begin()
+	terminate(t)
+	if err := <-r.ended; err == nil || !strings.Contains(err.Error(), "1 sessions were cut") {
+		t.Errorf("ended with %v", err)
+	}
+}
+
+// A program that cannot have what it needs says what and leaves nothing open.
+func TestStartFails(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = taken.Close() }()
+	address := taken.Addr().String()
+	for what, change := range map[string]func(*Config){
+		"admin":    func(c *Config) { c.Admin.Address = address },
+		"events":   func(c *Config) { c.Events.Embedded.Address = address },
+		"data dir": func(c *Config) { c.DataDir = "/proc/sluice" },
+	} {
+		c := DefaultConfig()
+		c.DataDir = t.TempDir()
+		c.Listeners = []ListenerConfig{{Address: "127.0.0.1:0"}}
+		c.Admin.Address, c.Events.Embedded.Address = "127.0.0.1:0", "127.0.0.1:0"
+		change(&c)
+		for range 2 { // the second time nothing of the first is in the way
+			p, err := NewProgram(c, io.Discard)
+			if err == nil {
+				t.Errorf("%s: started", what)
+				_ = p.Close()
+				break
+			}
+			if want := address; what != "data dir" && !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: %v does not name %s", what, err, want)
+			}
+		}
+	}
+}
+
+// The listener's address in use ends Run.
+func TestListenerInUse(t *testing.T) {
+	r := launch(t, nil)
+	c := DefaultConfig()
+	c.DataDir = t.TempDir()
+	c.Listeners = []ListenerConfig{{Address: r.reactor.Addresses()[0]}}
+	c.Admin.Address, c.Events.Embedded.Address = "127.0.0.1:0", "127.0.0.1:0"
+	err := serve(context.Background(), c, io.Discard)
+	if err == nil || !errors.Is(err, syscall.EADDRINUSE) || !strings.Contains(err.Error(), c.Listeners[0].Address) {
+		t.Errorf("got %v", err)
+	}
+	r.cancel()
+	if err := <-r.ended; err != nil {
+		t.Errorf("the first one ended with %v", err)
+	}
+}
