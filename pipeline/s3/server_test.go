@@ -192,3 +192,14 @@ func (r *Reader) pending(ctx context.Context, key string) (n int, err error) {
 	})
 	return n, err
 }
+
+// openWithoutLook opens a store on a server that knows only PUT.
+func openWithoutLook(t testing.TB, o Options) *Store {
+	t.Helper()
+	mended := newValve()
+	mend := mended.cut() // cannot be reached at the start, which is no error
+	o.dial = mended.dial
+	s := mustOpen(t, o)
+	mend()
+	return s
+}
