@@ -33,6 +33,7 @@ type Config struct {
 	Store           StoreConfig
 	Events          EventsConfig
 	Drain           DrainConfig
+	Pressure        PressureConfig
 
 	machine machine
 	file    string            // "" for none

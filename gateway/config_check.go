@@ -27,6 +27,11 @@ func (c *Config) check(table []key) Problems {
 			found = append(found, *p)
 		}
 	}
+	for _, p := range c.checkPressure() {
+		if !slices.ContainsFunc(found, func(q Problem) bool { return q.Key == p.Key }) {
+			found = append(found, *p)
+		}
+	}
 	return found
 }
 

@@ -61,7 +61,8 @@ func defaultConfigOn(m machine) Config {
 			Grace:    0,                // for balancers that need time to see that /readyz fails
 			Deadline: 60 * time.Second, // one store request (timeouts.store)
 		},
-		machine: m,
+		Pressure: defaultPressure(),
+		machine:  m,
 	}
 }
 

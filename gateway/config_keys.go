@@ -20,7 +20,9 @@ func (k *key) env() string { return envName(k.path) }
 
 // keys is every key, in the order in which they are printed. A section's keys
 // stand together.
-var keys = []key{
+var keys = slices.Concat(mainKeys, pressureKeys)
+
+var mainKeys = []key{
 	{"hostname", func(c *Config) value { return word{&c.Hostname, isHostname} },
 		"a domain of letters, digits and hyphens (RFC 5321 §4.1.2)", "mx1.example.net"},
 	{"data_dir", func(c *Config) value { return word{&c.DataDir, isPath} },

@@ -142,6 +142,9 @@ func (k *key) setting(o origin) string {
 
 // plain is one of the table's examples as the environment writes it.
 func plain(example string) string {
+	if strings.HasPrefix(example, "[{name: ") { // classes, which are YAML everywhere
+		return example
+	}
 	if list, found := strings.CutPrefix(example, "["); found {
 		example = strings.TrimSuffix(list, "]")
 	}

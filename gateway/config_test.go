@@ -96,6 +96,15 @@ func unlikeDefault() Config {
 	c.Store.Kind = kindDiscard
 	c.Events = EventsConfig{Kind: kindDiscard, Topic: "a.b_c-d", Embedded: EmbeddedConfig{"127.0.0.1:0", 7, 90 * time.Second}}
 	c.Drain = DrainConfig{time.Second, 2 * time.Second}
+	c.Pressure = PressureConfig{
+		Lag: LagConfig{[]string{"indexer", "a:b"}, 1, 2, time.Second, time.Hour, 200 * time.Millisecond, time.Second, staleShed, uncommittedIgnore},
+		Classes: []ClassConfig{
+			{"own", []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::1/128")}, false, 0, 7, 0, 0},
+			{"customers", nil, true, 5, 6, time.Minute, time.Hour},
+		},
+		Memory: PercentBand{1, 2}, UploadAge: TimeBand{3, 4 * time.Second}, ProducerBuffer: PercentBand{5, 6},
+		StoreErrors: PercentBand{7, 8}, OpenFiles: PercentBand{0, 9},
+	}
 	return c
 }
 

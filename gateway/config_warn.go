@@ -20,6 +20,9 @@ func (c *Config) Warnings() []string {
 	case c.Events.Kind == kindDiscard:
 		warn("events.kind is discard: messages are stored, and nobody is told")
 	}
+	if c.Events.Kind == kindDiscard && len(c.Pressure.Lag.Groups) > 0 {
+		warn("pressure.lag.groups has no effect: events.kind is discard, so nobody can fall behind")
+	}
 	if c.Accept.Any && len(public) > 0 {
 		warn("accept.any is true on %s: whoever reaches it can fill the store with mail for any recipient", strings.Join(public, ", "))
 	}
