@@ -1,0 +1,64 @@
+package stack
+
+import (
+	"testing"
+
+	"sluice/loadtest/child"
+)
+
+// MinIO starts an empty object store that ends with the test. What it printed is
+// shown when the test fails.
+func MinIO(t testing.TB, settings ...MinIOSettings) *MinIOServer {
+	t.Helper()
+	var chosen MinIOSettings
+	if len(settings) > 0 {
+		chosen = settings[0]
+	}
+	m, err := newMinIO(t.TempDir(), freeAddress(t), chosen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	endsWith(t, m.Server)
+	return m
+}
+
+// Kafka starts an empty broker that ends with the test. What it printed is shown
+// when the test fails.
+func Kafka(t testing.TB, settings ...KafkaSettings) *KafkaServer {
+	t.Helper()
+	var chosen KafkaSettings
+	if len(settings) > 0 {
+		chosen = settings[0]
+	}
+	k, err := newKafka(t.TempDir(), freeAddress(t), freeAddress(t), chosen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	endsWith(t, k.Server)
+	return k
+}
+
+func endsWith(t testing.TB, s *Server) {
+	t.Helper()
+	// Killed, not asked: its folder is thrown away, and a test may have paused it.
+	t.Cleanup(func() {
+		if err := s.Kill(); err != nil {
+			t.Error(err)
+		}
+		if t.Failed() {
+			t.Logf("%s printed:\n%s", s.Name, s.LogTail())
+		}
+	})
+	if err := s.start(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func freeAddress(t testing.TB) string {
+	t.Helper()
+	address, err := child.FreeAddress()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return address
+}

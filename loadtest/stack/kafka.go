@@ -1,0 +1,198 @@
+package stack
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"sluice/loadtest/child"
+)
+
+// KafkaServer is a broker that is its own controller (KRaft).
+type KafkaServer struct {
+	*Server
+	Bootstrap string // host:port, PLAINTEXT
+
+	// What a secured broker has besides.
+	SASLBootstrap    string // SASL_PLAINTEXT: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512
+	TLSBootstrap     string // SSL
+	SASLTLSBootstrap string // SASL_SSL
+	Username         string
+	Password         string
+	CAFile           string
+}
+
+// KafkaSettings of a broker; the zero value is one PLAINTEXT listener.
+type KafkaSettings struct {
+	// Secured adds the listeners with SASL and TLS.
+	Secured bool
+	// Properties are further lines of server.properties, such as
+	// message.max.bytes=1000.
+	Properties []string
+}
+
+// kafkaProperties are the settings that docker-compose.yml has too. A topic is
+// made by whoever says how many partitions and copies it has, never by the first
+// producer that misspells its name.
+var kafkaProperties = []string{
+	"auto.create.topics.enable=false",
+	"offsets.topic.replication.factor=1",
+	"transaction.state.log.replication.factor=1",
+	"transaction.state.log.min.isr=1",
+	"share.coordinator.state.topic.replication.factor=1",
+	"share.coordinator.state.topic.min.isr=1",
+	"group.initial.rebalance.delay.ms=0",
+}
+
+// KafkaProperties gives the settings of every broker of the stack.
+func KafkaProperties() []string { return append([]string(nil), kafkaProperties...) }
+
+// kafkaLogging prints what is worth reading after a failure.
+const kafkaLogging = `<Configuration status="WARN"><Appenders><Console name="out"><PatternLayout pattern="%d{HH:mm:ss.SSS} %p %c{1} %m%n"/></Console></Appenders>
+<Loggers><Root level="WARN"><AppenderRef ref="out"/></Root></Loggers></Configuration>
+`
+
+// The user of a secured broker.
+const (
+	kafkaUser     = "sluice"
+	kafkaPassword = "sluice-secret"
+)
+
+func newKafka(dir, address, controller string, settings KafkaSettings) (*KafkaServer, error) {
+	java, classPath, err := kafkaInstall()
+	if err != nil {
+		return nil, err
+	}
+	k := &KafkaServer{Bootstrap: address}
+	properties := append([]string{
+		"process.roles=broker,controller", "node.id=1",
+		"controller.quorum.voters=1@" + controller,
+		"controller.listener.names=CONTROLLER",
+		"inter.broker.listener.name=PLAINTEXT",
+		"log.dirs=" + filepath.Join(dir, "data"),
+	}, kafkaProperties...)
+	listeners := []string{"PLAINTEXT://" + address}
+	if settings.Secured {
+		more, lines, err := k.secure(dir)
+		if err != nil {
+			return nil, err
+		}
+		listeners, properties = append(listeners, more...), append(properties, lines...)
+	}
+	properties = append(properties,
+		"advertised.listeners="+strings.Join(listeners, ","),
+		"listeners="+strings.Join(append(listeners, "CONTROLLER://"+controller), ","))
+	properties = append(properties, settings.Properties...)
+
+	file, logging := filepath.Join(dir, "server.properties"), filepath.Join(dir, "log4j2.xml")
+	if err := os.WriteFile(file, []byte(strings.Join(properties, "\n")+"\n"), 0o600); err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(logging, []byte(kafkaLogging), 0o600); err != nil {
+		return nil, err
+	}
+	// The first compiler and the serial collector start in half the time, and
+	// leave the cores to what is tested.
+	jvm := []string{java, "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData",
+		"-Dlog4j2.configurationFile=" + logging, "-cp", classPath}
+	k.Server = &Server{
+		Name: "kafka", Dir: dir,
+		command: append(jvm, "kafka.Kafka", file),
+		probe:   k.answersMetadata,
+	}
+	return k, format(jvm, dir, file)
+}
+
+// format prepares the data folder, once.
+func format(jvm []string, dir, properties string) error {
+	if _, err := os.Stat(filepath.Join(dir, "data", "meta.properties")); err == nil {
+		return nil
+	}
+	var cluster [16]byte
+	_, _ = rand.Read(cluster[:]) // never fails
+	args := append(append([]string(nil), jvm[1:]...), "kafka.tools.StorageTool", "format",
+		"--cluster-id", base64.RawURLEncoding.EncodeToString(cluster[:]), "--config", properties)
+	for _, mechanism := range []string{"SCRAM-SHA-256", "SCRAM-SHA-512"} {
+		args = append(args, "--add-scram", fmt.Sprintf("%s=[name=%s,password=%s]", mechanism, kafkaUser, kafkaPassword))
+	}
+	if out, err := exec.Command(jvm[0], args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("kafka: format: %w\n%s", err, out)
+	}
+	return nil
+}
+
+// secure gives the listeners with SASL and TLS and their settings.
+func (k *KafkaServer) secure(dir string) (listeners, properties []string, err error) {
+	for _, l := range []struct {
+		protocol string
+		address  *string
+	}{{"SASL_PLAINTEXT", &k.SASLBootstrap}, {"SSL", &k.TLSBootstrap}, {"SASL_SSL", &k.SASLTLSBootstrap}} {
+		if *l.address, err = child.FreeAddress(); err != nil {
+			return nil, nil, err
+		}
+		listeners = append(listeners, l.protocol+"://"+*l.address)
+	}
+	k.Username, k.Password = kafkaUser, kafkaPassword
+
+	a, err := newAuthority(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	k.CAFile = a.File
+	keyStore := filepath.Join(dir, "broker.pem")
+	if err := a.issueTogether(keyStore); err != nil {
+		return nil, nil, err
+	}
+	const modules = "org.apache.kafka.common.security."
+	properties = []string{
+		"ssl.keystore.type=PEM", "ssl.keystore.location=" + keyStore,
+		"sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512",
+	}
+	for _, protocol := range []string{"sasl_plaintext", "sasl_ssl"} {
+		properties = append(properties,
+			fmt.Sprintf(`listener.name.%s.plain.sasl.jaas.config=%splain.PlainLoginModule required user_%s="%s";`,
+				protocol, modules, kafkaUser, kafkaPassword),
+			fmt.Sprintf("listener.name.%s.scram-sha-256.sasl.jaas.config=%sscram.ScramLoginModule required;", protocol, modules),
+			fmt.Sprintf("listener.name.%s.scram-sha-512.sasl.jaas.config=%sscram.ScramLoginModule required;", protocol, modules))
+	}
+	return listeners, properties, nil
+}
+
+// answersMetadata asks for what a producer needs first: the brokers, with this
+// one among them.
+func (k *KafkaServer) answersMetadata(ctx context.Context) error {
+	client, err := kgo.NewClient(kgo.SeedBrokers(k.Bootstrap))
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	brokers, err := kadm.NewClient(client).ListBrokers(ctx)
+	if err == nil && len(brokers) == 0 {
+		err = fmt.Errorf("%s knows no broker", k.Bootstrap)
+	}
+	return err
+}
+
+// CreateTopic makes a topic of one copy; configs are its settings, such as
+// min.insync.replicas. One that is there already is an error.
+func (k *KafkaServer) CreateTopic(ctx context.Context, name string, partitions int32, configs map[string]string) error {
+	client, err := kgo.NewClient(kgo.SeedBrokers(k.Bootstrap))
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	values := make(map[string]*string, len(configs))
+	for key, value := range configs {
+		values[key] = &value
+	}
+	_, err = kadm.NewClient(client).CreateTopic(ctx, partitions, 1, values, name)
+	return err
+}

@@ -1,0 +1,114 @@
+package stack
+
+import (
+	"context"
+	"net"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// checkLives ends, pauses and restarts a server and asks it each time.
+func checkLives(t *testing.T, s *Server) {
+	t.Helper()
+	if err := s.Pause(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if err := s.Healthy(ctx); err == nil {
+		t.Error("it answers while it is paused")
+	}
+	if err := s.Resume(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Healthy(t.Context()); err != nil {
+		t.Errorf("after the pause: %v", err)
+	}
+	for name, end := range map[string]func() error{"kill": s.Kill, "stop": s.Stop} {
+		before := s.PID()
+		if err := end(); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if err := s.Healthy(t.Context()); err == nil {
+			t.Errorf("%s: it still answers", name)
+		}
+		if err := s.Restart(); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if s.PID() == before {
+			t.Errorf("%s: the same process", name)
+		}
+	}
+}
+
+func TestMinIO(t *testing.T) {
+	checkLives(t, MinIO(t).Server)
+}
+
+func TestMinIOOverTLS(t *testing.T) {
+	m := MinIO(t, MinIOSettings{TLS: true})
+	conn, err := net.Dial("tcp", m.Endpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.Close()
+	if _, err := os.Stat(m.CAFile); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestKafka(t *testing.T) {
+	k := Kafka(t)
+	if err := k.CreateTopic(t.Context(), "kept", 3, map[string]string{"min.insync.replicas": "1"}); err != nil {
+		t.Fatal(err)
+	}
+	checkLives(t, k.Server)
+	if err := k.CreateTopic(t.Context(), "kept", 3, nil); err == nil {
+		t.Error("the topic was lost with the broker")
+	}
+}
+
+// TestDiesWithUs kills a program that started a server and looks for the server.
+func TestDiesWithUs(t *testing.T) {
+	if os.Getenv("STACK_CHILD") != "" {
+		m := MinIO(t)
+		if err := os.WriteFile(os.Getenv("STACK_CHILD"), []byte(strconv.Itoa(m.PID())), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		select {}
+	}
+	file := t.TempDir() + "/pid"
+	program := exec.Command(os.Args[0], "-test.run=^TestDiesWithUs$")
+	program.Env = append(os.Environ(), "STACK_CHILD="+file, "TMPDIR="+t.TempDir())
+	if err := program.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = program.Process.Kill() }()
+	var pid int
+	eventually(t, "the server runs", func() bool {
+		text, _ := os.ReadFile(file)
+		pid, _ = strconv.Atoi(strings.TrimSpace(string(text)))
+		return pid > 0
+	})
+	if err := program.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = program.Wait()
+	eventually(t, "the server is gone", func() bool { return syscall.Kill(pid, 0) != nil })
+}
+
+// eventually waits for a condition; only one that never comes meets the limit.
+func eventually(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	for began := time.Now(); !condition(); {
+		if time.Since(began) > time.Minute {
+			t.Fatalf("never: %s", what)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
