@@ -42,6 +42,12 @@ type Labels struct {
 	FailureKinds []string
 	// PanicPlaces are the handlers that recover from panics.
 	PanicPlaces []string
+	// PressureClasses are the classes of clients that the gate tells apart.
+	PressureClasses []string
+	// PressureCauses are the causes for which sessions are shed.
+	PressureCauses []string
+	// LagGroups are the consumer groups whose lag is read.
+	LagGroups []string
 }
 
 // Reply is one pair of labels of sluice_replies_total.
@@ -71,6 +77,8 @@ type Metrics struct {
 	creditWait byLabel[prometheus.Observer]
 	loopDelay  prometheus.Histogram
 	panics     byLabel[prometheus.Counter]
+
+	pressure pressure
 }
 
 // step has the collectors of one step behind the final dot.
@@ -91,6 +99,7 @@ func New(labels Labels) *Metrics {
 	m.addMessages(labels)
 	m.addSteps(labels)
 	m.addLoops(labels)
+	m.addPressure(labels)
 	return m
 }
 

@@ -27,6 +27,10 @@ func testLabels() Labels {
 		MessageResults: []string{"too_large", "temporary"},
 		FailureKinds:   []string{"temporary", "permanent"},
 		PanicPlaces:    []string{"traffic"},
+
+		PressureClasses: []string{"default", "own"},
+		PressureCauses:  []string{"lag_records", "lag_age"},
+		LagGroups:       []string{"indexer"},
 	}
 }
 
