@@ -30,6 +30,8 @@ type Program struct {
 	metrics  *metrics.Metrics
 	events   *events
 	objects  *objects
+	storing  storePressure
+	watch    *watch
 	shared   *driver.Shared
 	reactor  *reactor.Reactor
 	admin    *admin
@@ -52,11 +54,14 @@ func (p *Program) open() (err error) {
 		return fmt.Errorf("cannot raise the limit of open files: %w", err)
 	}
 	p.journal = newJournal(p.config.Log, os.Stderr)
-	p.metrics = metrics.New(metricLabels())
+	p.metrics = metrics.New(metricLabels(&p.config))
 	if p.events, err = openEvents(&p.config, p.journal.Logger()); err != nil {
 		return err
 	}
 	if p.objects, err = openObjects(&p.config); err != nil {
+		return err
+	}
+	if err = p.openWatch(); err != nil {
 		return err
 	}
 	p.shared = driver.NewShared(p.driverOptions())
@@ -78,6 +83,7 @@ func (p *Program) Run(ctx context.Context) error {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(signals)
+	p.watch.Start()
 	ended := make(chan error, 1)
 	go func() { ended <- p.reactor.Run() }()
 	select {
@@ -118,6 +124,7 @@ const stopTime = 10 * time.Second
 func (p *Program) stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
 	defer cancel()
+	p.watch.Close() // what it asks ends now
 	closed := make(chan error, 1)
 	go func() { closed <- errors.Join(p.objects.Close(), p.events.Close()) }()
 	select {
@@ -180,6 +187,9 @@ func (p *Program) Close() error {
 	if p.admin != nil {
 		errs = append(errs, p.admin.Close())
 	}
+	if p.watch != nil {
+		p.watch.Close()
+	}
 	if p.objects != nil {
 		errs = append(errs, p.objects.Close())
 	}
@@ -215,8 +225,9 @@ func (p *Program) driverOptions() driver.Options {
 		},
 		Timeouts: driver.Timeouts(c.Timeouts),
 		Budget:   pipeline.NewBudget(c.BodyMemory()),
+		Gate:     p.watch.Gate(),
 		Committer: &pipeline.Committer{
-			Store: p.objects.store, Log: p.events.log, Observer: p.metrics,
+			Store: p.objects.store, Log: p.events.log, Observer: p.storing.meter,
 		},
 		Clock:     systemClock{},
 		Observer:  p.metrics,

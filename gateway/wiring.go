@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sluice/codec"
+	"sluice/gateway/pressure"
 	"sluice/metrics"
 	"sluice/pipeline"
 	"sluice/pipeline/dir"
@@ -48,9 +49,10 @@ func (o *objects) Close() error {
 // events is the event log that the configuration names, and the broker when it
 // runs in this process.
 type events struct {
-	log    pipeline.EventLog
-	kafka  *kafka.Log
-	broker *embedded.Broker
+	log     pipeline.EventLog
+	options kafka.Options // of whoever talks to the same brokers
+	kafka   *kafka.Log
+	broker  *embedded.Broker
 }
 
 // openTime bounds the first look at the topic.
@@ -75,11 +77,12 @@ func openEvents(c *Config, logger *slog.Logger) (*events, error) {
 	e.broker = broker
 	ctx, cancel := context.WithTimeout(context.Background(), openTime)
 	defer cancel()
-	e.kafka, err = kafka.Open(ctx, kafka.Options{
+	e.options = kafka.Options{
 		Brokers: []string{broker.Addr()},
 		Topic:   c.Events.Topic,
 		Queue:   c.Limits.Connections,
-	})
+	}
+	e.kafka, err = kafka.Open(ctx, e.options)
 	if err != nil {
 		return nil, errors.Join(err, e.Close())
 	}
@@ -128,8 +131,12 @@ func boolGauge(is bool) float64 {
 }
 
 // metricLabels are the bounded labels that the driver and the pipeline use.
-func metricLabels() metrics.Labels {
-	var labels metrics.Labels
+func metricLabels(c *Config) metrics.Labels {
+	labels := metrics.Labels{
+		PressureClasses: pressureClasses(c),
+		PressureCauses:  pressure.Causes(),
+		LagGroups:       c.Pressure.Lag.Groups,
+	}
 	for _, r := range codec.Replies() {
 		labels.Replies = append(labels.Replies, metrics.Reply{Code: int(r.Code), Cause: r.Cause})
 		if r.Code >= 400 {
