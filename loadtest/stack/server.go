@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -148,8 +149,35 @@ func (s *Server) signal(sig syscall.Signal) error {
 }
 
 // Pause stops the process without its knowing (SIGSTOP): its connections stand
-// and nothing answers.
-func (s *Server) Pause() error { return s.signal(syscall.SIGSTOP) }
+// and nothing answers. The signal is delivered to one thread after the other, so
+// it waits until the last of them stands.
+func (s *Server) Pause() error {
+	if err := s.signal(syscall.SIGSTOP); err != nil {
+		return err
+	}
+	for deadline := time.Now().Add(stopTimeout); !stopped(s.PID()); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			return fmt.Errorf("process %d does not stop", s.PID())
+		}
+	}
+	return nil
+}
+
+// stopped says whether all threads of a process are stopped (proc(5): state T).
+func stopped(pid int) bool {
+	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid)) // the pattern is right
+	for _, task := range tasks {
+		stat, err := os.ReadFile(task)
+		if err != nil {
+			continue // a thread that has ended
+		}
+		// The name in parentheses may hold anything; the state follows it.
+		if i := bytes.LastIndexByte(stat, ')'); i < 0 || i+2 >= len(stat) || stat[i+2] != 'T' {
+			return false
+		}
+	}
+	return len(tasks) > 0
+}
 
 // Resume ends a Pause (SIGCONT).
 func (s *Server) Resume() error { return s.signal(syscall.SIGCONT) }
