@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"os"
 	"testing"
 
 	"sluice/loadtest/child"
@@ -61,4 +62,22 @@ func freeAddress(t testing.TB) string {
 		t.Fatal(err)
 	}
 	return address
+}
+
+// Postgres starts an empty database server that ends with the test.
+func Postgres(t testing.TB) *PostgresServer {
+	t.Helper()
+	// A folder of its own: when we are root the server is not, and may not
+	// enter t.TempDir().
+	dir, err := os.MkdirTemp("", "sluice-postgres-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	p, err := newPostgres(dir, freeAddress(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	endsWith(t, p.Server)
+	return p
 }

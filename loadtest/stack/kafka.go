@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -11,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"sluice/loadtest/child"
@@ -194,5 +196,14 @@ func (k *KafkaServer) CreateTopic(ctx context.Context, name string, partitions i
 		values[key] = &value
 	}
 	_, err = kadm.NewClient(client).CreateTopic(ctx, partitions, 1, values, name)
+	return err
+}
+
+// ensureTopic makes the topic of a standing stack, once.
+func (k *KafkaServer) ensureTopic(ctx context.Context) error {
+	err := k.CreateTopic(ctx, Topic, TopicPartitions, nil)
+	if errors.Is(err, kerr.TopicAlreadyExists) {
+		return nil
+	}
 	return err
 }

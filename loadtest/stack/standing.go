@@ -1,0 +1,184 @@
+package stack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Part is one server of a standing stack.
+type Part struct {
+	Name    string
+	Address string // host:port
+	Setting string // how Sluice is told of it; "" for one that it does not use
+}
+
+// Parts are what a standing stack may have, on the ports that docker-compose.yml
+// publishes.
+func Parts() []Part {
+	return []Part{
+		{"minio", "127.0.0.1:9000", "store.s3.endpoint"},
+		{"kafka", "127.0.0.1:9092", "events.kafka.brokers"},
+		{"postgres", "127.0.0.1:5432", ""},
+		{"prometheus", "127.0.0.1:9090", ""},
+	}
+}
+
+const (
+	kafkaController = "127.0.0.1:9093"
+	sluiceAdmin     = "127.0.0.1:8025" // admin.address by default
+)
+
+// Topic and Bucket are made by Up: the defaults of events.topic and what
+// deploy/sluice.yaml names.
+const (
+	Topic           = "mail.received"
+	TopicPartitions = 6
+	Bucket          = "mail"
+)
+
+// Up starts the named part with its folder below dir and leaves it running when
+// this program ends. One that runs already is left alone.
+func Up(ctx context.Context, dir, name string) error {
+	i := slices.IndexFunc(Parts(), func(p Part) bool { return p.Name == name })
+	if i < 0 {
+		return fmt.Errorf("no part is named %s", name)
+	}
+	part := Parts()[i]
+	folder, err := filepath.Abs(filepath.Join(dir, name))
+	if err != nil {
+		return err
+	}
+	if pid, err := running(folder, name); err != nil || pid != 0 {
+		return err
+	}
+	if conn, err := net.DialTimeout("tcp", part.Address, time.Second); err == nil {
+		conn.Close()
+		return fmt.Errorf("%s: another program listens on %s", name, part.Address)
+	}
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return err
+	}
+	server, after, err := part.server(folder)
+	if err != nil {
+		return err
+	}
+	server.life = onItsOwn
+	if err := server.start(); err != nil {
+		return err
+	}
+	return after(ctx)
+}
+
+// server makes the part, and says what is to be done once it serves.
+func (p Part) server(folder string) (*Server, func(context.Context) error, error) {
+	nothing := func(context.Context) error { return nil }
+	switch p.Name {
+	case "minio":
+		m, err := newMinIO(folder, p.Address, MinIOSettings{})
+		if err != nil {
+			return nil, nil, err
+		}
+		// A folder of a server with one drive is a bucket.
+		return m.Server, nothing, os.MkdirAll(filepath.Join(m.DataDir, Bucket), 0o755)
+	case "kafka":
+		k, err := newKafka(folder, p.Address, kafkaController, KafkaSettings{})
+		if err != nil {
+			return nil, nil, err
+		}
+		return k.Server, k.ensureTopic, nil
+	case "postgres":
+		s, err := newPostgres(folder, p.Address)
+		if err != nil {
+			return nil, nil, err
+		}
+		return s.Server, nothing, nil
+	default:
+		s, err := newPrometheus(folder, p.Address, sluiceAdmin)
+		if err != nil {
+			return nil, nil, err
+		}
+		return s.Server, nothing, nil
+	}
+}
+
+// Absent says that an error of Up is a program that is not installed.
+func Absent(err error) bool {
+	return errors.Is(err, exec.ErrNotFound) || errors.Is(err, os.ErrNotExist)
+}
+
+// Status gives the process number of a part that runs, else 0, and whether it
+// serves.
+func Status(ctx context.Context, dir, name string) (pid int, err error) {
+	folder, err := filepath.Abs(filepath.Join(dir, name))
+	if err != nil {
+		return 0, err
+	}
+	if pid, err = running(folder, name); err != nil || pid == 0 {
+		return pid, err
+	}
+	i := slices.IndexFunc(Parts(), func(p Part) bool { return p.Name == name })
+	server, _, err := Parts()[i].server(folder)
+	if err != nil {
+		return pid, err
+	}
+	return pid, server.Healthy(ctx)
+}
+
+// Down asks a part to end (SIGTERM) and returns when it has. Its data stay.
+func Down(ctx context.Context, dir, name string) error {
+	folder, err := filepath.Abs(filepath.Join(dir, name))
+	if err != nil {
+		return err
+	}
+	pid, err := running(folder, name)
+	if err != nil || pid == 0 {
+		return err
+	}
+	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	again := time.NewTicker(probeEvery)
+	defer again.Stop()
+	for {
+		if still, err := running(folder, name); err != nil || still == 0 {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s has not ended: %w", name, ctx.Err())
+		case <-again.C:
+		}
+	}
+}
+
+// running gives the process of a folder's pid file, 0 when it has ended. Its
+// number may belong to another program by now: ours names its folder in its
+// arguments.
+func running(folder, name string) (int, error) {
+	text, err := os.ReadFile(filepath.Join(folder, name+".pid"))
+	if errors.Is(err, os.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		return 0, fmt.Errorf("%s: pid file: %w", name, err)
+	}
+	arguments, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	if err != nil || !strings.Contains(string(arguments), folder) {
+		return 0, nil
+	}
+	return pid, nil
+}
