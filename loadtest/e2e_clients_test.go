@@ -14,7 +14,9 @@ import (
 
 // Our own client puts every octet on the wire as it is, so it can send what
 // others would mend.
-func TestOddMails(t *testing.T) {
+func TestOddMails(t *testing.T) { takesOddMails(t, newGateway) }
+
+func takesOddMails(t *testing.T, newGateway gatewayMaker) {
 	needs(t)
 	gateway := newGateway(t)
 	startGateway(t, gateway)
@@ -43,7 +45,9 @@ func TestOddMails(t *testing.T) {
 	}
 }
 
-func TestSmtpSource(t *testing.T) {
+func TestSmtpSource(t *testing.T) { takesSmtpSource(t, newGateway) }
+
+func takesSmtpSource(t *testing.T, newGateway gatewayMaker) {
 	for _, mode := range []struct {
 		name  string
 		flags []string
@@ -87,7 +91,9 @@ func sourceBody(size int) []byte {
 	return b.Bytes()
 }
 
-func TestCurl(t *testing.T) {
+func TestCurl(t *testing.T) { takesCurl(t, newGateway) }
+
+func takesCurl(t *testing.T, newGateway gatewayMaker) {
 	needs(t, "curl")
 	gateway := newGateway(t)
 	startGateway(t, gateway)
@@ -117,7 +123,9 @@ with smtplib.SMTP(host, int(port)) as server:
         assert not refused, refused
 `
 
-func TestPythonSmtplib(t *testing.T) {
+func TestPythonSmtplib(t *testing.T) { takesPython(t, newGateway) }
+
+func takesPython(t *testing.T, newGateway gatewayMaker) {
 	needs(t, "python3")
 	gateway := newGateway(t)
 	startGateway(t, gateway)
@@ -132,7 +140,9 @@ func TestPythonSmtplib(t *testing.T) {
 }
 
 // swaks composes the mail itself; kcat, a client in C, reads its event.
-func TestSwaksAndKcat(t *testing.T) {
+func TestSwaksAndKcat(t *testing.T) { takesSwaks(t, newGateway) }
+
+func takesSwaks(t *testing.T, newGateway gatewayMaker) {
 	needs(t, "swaks", "kcat")
 	gateway := newGateway(t)
 	startGateway(t, gateway)
@@ -160,7 +170,7 @@ func TestSwaksAndKcat(t *testing.T) {
 // seenByKcat checks the one record of the topic as kcat prints it.
 func seenByKcat(t *testing.T, gateway *child.Sluice, id string) {
 	t.Helper()
-	out := command(t, "kcat", "-C", "-b", gateway.Events, "-t", child.Topic, "-e", "-q", "-J")
+	out := command(t, "kcat", "-C", "-b", gateway.Events, "-t", gateway.Topic, "-e", "-q", "-J")
 	var record struct {
 		Key     string   `json:"key"`
 		Headers []string `json:"headers"` // key, value, key, value, …

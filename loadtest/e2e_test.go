@@ -60,6 +60,9 @@ func needs(t *testing.T, tools ...string) {
 	}
 }
 
+// gatewayMaker prepares a gateway for one test.
+type gatewayMaker func(*testing.T) *child.Sluice
+
 // newGateway prepares a gateway with the embedded default in a folder of the test.
 func newGateway(t *testing.T) *child.Sluice {
 	t.Helper()

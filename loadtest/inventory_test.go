@@ -9,10 +9,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"hash/crc32"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -73,16 +69,7 @@ func inventory(t *testing.T, gateway *child.Sluice) (messages map[string][]byte,
 		events[e.ID] = e
 		messages[e.ID] = object(t, gateway, &e)
 	}
-	objects := 0
-	err := filepath.WalkDir(gateway.StoreDir(), func(path string, d fs.DirEntry, err error) error {
-		if err == nil && !d.IsDir() && strings.HasSuffix(path, ".eml") {
-			objects++
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	objects := countObjects(t, gateway)
 	if objects != len(events) {
 		t.Errorf("%d objects, %d events", objects, len(events))
 	}
@@ -93,10 +80,7 @@ func inventory(t *testing.T, gateway *child.Sluice) (messages map[string][]byte,
 // added headers.
 func object(t *testing.T, gateway *child.Sluice, e *event) []byte {
 	t.Helper()
-	whole, err := os.ReadFile(filepath.Join(gateway.StoreDir(), filepath.FromSlash(e.Blob.Key)))
-	if err != nil {
-		t.Fatalf("the object of %s: %v", e.ID, err)
-	}
+	whole := readObject(t, gateway, e.Blob.Key)
 	if e.Blob.Offset != 0 || e.Blob.Length != int64(len(whole)) || e.Blob.Added <= 0 || e.Blob.Added > e.Blob.Length {
 		t.Fatalf("%s: blob %+v, but the object has %d octets", e.ID, e.Blob, len(whole))
 	}
@@ -121,13 +105,13 @@ func topic(t *testing.T, gateway *child.Sluice) []*kgo.Record {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	client, err := kgo.NewClient(kgo.SeedBrokers(gateway.Events), kgo.ConsumeTopics(child.Topic),
+	client, err := kgo.NewClient(kgo.SeedBrokers(gateway.Events), kgo.ConsumeTopics(gateway.Topic),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	ends, err := kadm.NewClient(client).ListEndOffsets(ctx, child.Topic)
+	ends, err := kadm.NewClient(client).ListEndOffsets(ctx, gateway.Topic)
 	if err != nil || ends.Error() != nil {
 		t.Fatal(err, ends.Error())
 	}

@@ -17,7 +17,9 @@ import (
 )
 
 // A real Postfix takes mail, queues it, and relays it to Sluice.
-func TestPostfixRelays(t *testing.T) {
+func TestPostfixRelays(t *testing.T) { takesPostfix(t, newGateway) }
+
+func takesPostfix(t *testing.T, newGateway gatewayMaker) {
 	needs(t, "postfix", "postconf")
 	if os.Getuid() != 0 {
 		t.Skip("Postfix starts only as root")

@@ -26,12 +26,18 @@ func Build(ctx context.Context, path string, flags ...string) error {
 // Kind says where a Sluice under test puts its mail.
 type Kind string
 
-// Embedded is the default of a bare machine: files and a log in a folder.
-// Discard keeps nothing.
+// Embedded is the default of a bare machine: files and a log in a folder. Fleet
+// is an S3 store and a Kafka. Discard keeps nothing.
 const (
 	Embedded Kind = "embedded"
+	Fleet    Kind = "fleet"
 	Discard  Kind = "discard"
 )
+
+// S3 says where the objects of a Fleet are.
+type S3 struct {
+	Endpoint, Bucket, AccessKey, SecretKey string
+}
 
 // Sluice is a gateway on free ports of loopback with a folder of its own. It can
 // be started, ended and started again.
@@ -41,13 +47,15 @@ type Sluice struct {
 	SMTP   string // host:port
 	Admin  string // host:port
 	Events string // host:port, Kafka protocol
+	Topic  string
 	Kind   Kind
+	S3     S3     // of a Fleet
 	Config string // further lines of YAML
 }
 
 // NewSluice chooses the ports.
 func NewSluice(binary, dir string, kind Kind) (*Sluice, error) {
-	s := &Sluice{Binary: binary, Dir: dir, Kind: kind}
+	s := &Sluice{Binary: binary, Dir: dir, Kind: kind, Topic: Topic}
 	for _, address := range []*string{&s.SMTP, &s.Admin, &s.Events} {
 		var err error
 		if *address, err = FreeAddress(); err != nil {
@@ -73,8 +81,12 @@ func (s *Sluice) Args() ([]string, error) {
 	switch s.Kind {
 	case Discard:
 		yaml.WriteString("unsafe_discard: true\nstore: {kind: discard}\nevents: {kind: discard}\n")
+	case Fleet:
+		fmt.Fprintf(&yaml, "store: {kind: s3, s3: {endpoint: %q, bucket: %s, create_bucket: true, secure: false, credentials: static, access_key: %s, secret_key: %s}}\n",
+			s.S3.Endpoint, s.S3.Bucket, s.S3.AccessKey, s.S3.SecretKey)
+		fmt.Fprintf(&yaml, "events: {kind: kafka, topic: %s, kafka: {brokers: [%q], create_topic: {partitions: 3, replication: 1}}}\n", s.Topic, s.Events)
 	default:
-		fmt.Fprintf(&yaml, "events: {kind: embedded, topic: %s, embedded: {address: %q}}\n", Topic, s.Events)
+		fmt.Fprintf(&yaml, "events: {kind: embedded, topic: %s, embedded: {address: %q}}\n", s.Topic, s.Events)
 	}
 	yaml.WriteString(s.Config)
 	if err := os.MkdirAll(s.Dir, 0o755); err != nil {
