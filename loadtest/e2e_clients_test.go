@@ -45,9 +45,9 @@ func takesOddMails(t *testing.T, newGateway gatewayMaker) {
 	}
 }
 
-func TestSmtpSource(t *testing.T) { takesSmtpSource(t, newGateway) }
+func TestSmtpSource(t *testing.T) { takesSMTPSource(t, newGateway) }
 
-func takesSmtpSource(t *testing.T, newGateway gatewayMaker) {
+func takesSMTPSource(t *testing.T, newGateway gatewayMaker) {
 	for _, mode := range []struct {
 		name  string
 		flags []string
