@@ -2,14 +2,14 @@ package s3
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -17,99 +17,124 @@ import (
 	"testing"
 	"time"
 
+	"sluice/loadtest/child"
+	"sluice/loadtest/stack"
 	"sluice/pipeline/porttest"
 )
 
 const (
-	testAccess = "sluice-test"
-	testSecret = "sluice-test-secret"
+	testAccess = stack.MinIOAccessKey
+	testSecret = stack.MinIOSecretKey
 )
 
-// server is an S3 server of its own, one for all tests of the package.
+// server is an S3 server, one for all tests of the package.
 type server struct {
 	name    string
-	args    func(address, folder string) []string
-	env     []string
-	ready   string // path that answers when it is
+	run     func(t testing.TB) (address string)
 	once    sync.Once
-	err     error
 	address string
-	process *os.Process
-	folder  string
 }
 
 var (
-	minioServer = &server{
-		name: "minio",
-		args: func(address, folder string) []string {
-			return []string{"server", "--address", address, "--quiet", folder}
-		},
-		env:   []string{"MINIO_ROOT_USER=" + testAccess, "MINIO_ROOT_PASSWORD=" + testSecret, "MINIO_BROWSER=off"},
-		ready: "/minio/health/ready",
-	}
-	versityServer = &server{
-		name: "versitygw",
-		args: func(address, folder string) []string {
-			return []string{"--access", testAccess, "--secret", testSecret, "--port", address, "--quiet", "--health", "/health", "posix", folder}
-		},
-		ready: "/health",
-	}
-	servers = []*server{minioServer, versityServer}
+	minioServer   = &server{name: "minio", run: func(t testing.TB) string { return stack.MinIO(t).Endpoint }}
+	versityServer = &server{name: "versitygw", run: runVersity}
+	servers       = []*server{minioServer, versityServer}
 )
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	for _, s := range servers {
-		if s.process != nil {
-			_ = s.process.Kill()
-			_, _ = s.process.Wait()
-		}
-		_ = os.RemoveAll(s.folder)
-	}
-	os.Exit(code)
-}
 
 // start runs the server unless it runs already.
 func (s *server) start(t testing.TB) {
 	t.Helper()
-	s.once.Do(func() { s.err = s.run() })
-	if s.err != nil {
-		t.Fatalf("%s: %v (make tools installs it)", s.name, s.err)
+	s.once.Do(func() {
+		ended := make(chan struct{})
+		go func() { // of its own, for Fatal
+			defer close(ended)
+			s.address = s.run(&shared)
+		}()
+		<-ended
+	})
+	if s.address == "" {
+		t.Fatalf("%s did not start: %s (make tools installs it)", s.name, shared.failure)
 	}
 }
 
-func (s *server) run() error {
+// runVersity starts the S3 gateway of Versity on a folder: an S3 server by other
+// people than MinIO's.
+func runVersity(t testing.TB) string {
 	cache, err := os.UserCacheDir()
 	if err != nil {
-		return err
+		t.Fatal(err)
 	}
-	if s.folder, err = os.MkdirTemp("", "sluice-"+s.name); err != nil {
-		return err
-	}
-	free, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := child.FreeAddress()
 	if err != nil {
-		return err
+		t.Fatal(err)
 	}
-	s.address = free.Addr().String()
-	_ = free.Close()
-	cmd := exec.Command(filepath.Join(cache, "sluice", "bin", s.name), s.args(s.address, s.folder)...)
-	cmd.Env = append(os.Environ(), s.env...)
+	cmd := exec.Command(filepath.Join(cache, "sluice", "bin", "versitygw"),
+		"--access", testAccess, "--secret", testSecret, "--port", address, "--quiet", "--health", "/health", "posix", t.TempDir())
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // also when a test panics
 	if err := cmd.Start(); err != nil {
-		return err
+		t.Fatal(err)
 	}
-	s.process = cmd.Process
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
 	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		answer, err := http.Get("http://" + s.address + s.ready)
+		answer, err := http.Get("http://" + address + "/health")
 		if err != nil {
 			continue
 		}
 		_ = answer.Body.Close()
 		if answer.StatusCode == http.StatusOK {
-			return nil
+			return address
 		}
 	}
-	return errors.New("not ready in 30 s")
+	t.Fatal("not ready in 30 s")
+	return ""
+}
+
+// shared is the test that the servers belong to: it ends with the package.
+var shared packageTest
+
+// packageTest is what a fixture needs of a test.
+type packageTest struct {
+	testing.TB
+	mu       sync.Mutex
+	cleanups []func()
+	failure  string
+}
+
+func (p *packageTest) Helper()      {}
+func (p *packageTest) Failed() bool { return p.failure != "" }
+func (p *packageTest) Cleanup(f func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.cleanups = append(p.cleanups, f)
+}
+
+func (p *packageTest) TempDir() string {
+	dir, err := os.MkdirTemp("", "sluice-s3-")
+	if err != nil {
+		p.Fatal(err)
+	}
+	p.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
+func (p *packageTest) Logf(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
+func (p *packageTest) Error(args ...any)               { p.failure = fmt.Sprint(args...) }
+
+// Fatal ends the attempt to start, as runtime.Goexit ends a test.
+func (p *packageTest) Fatal(args ...any) {
+	p.failure = fmt.Sprint(args...)
+	runtime.Goexit()
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	for _, f := range slices.Backward(shared.cleanups) {
+		f()
+	}
+	os.Exit(code)
 }
 
 var buckets atomic.Int64
@@ -191,15 +216,4 @@ func (r *Reader) pending(ctx context.Context, key string) (n int, err error) {
 		return nil
 	})
 	return n, err
-}
-
-// openWithoutLook opens a store on a server that knows only PUT.
-func openWithoutLook(t testing.TB, o Options) *Store {
-	t.Helper()
-	mended := newValve()
-	mend := mended.cut() // cannot be reached at the start, which is no error
-	o.dial = mended.dial
-	s := mustOpen(t, o)
-	mend()
-	return s
 }
