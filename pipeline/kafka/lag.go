@@ -55,19 +55,16 @@ func NewLagReader(o LagOptions) (*LagReader, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	opts := []kgo.Opt{
-		kgo.SeedBrokers(o.Brokers...),
-		kgo.ClientID(o.ClientID),
+	opts, _, err := o.connecting(o.ReadTimeout)
+	if err != nil {
+		return nil, fmt.Errorf("kafka: %w", err)
+	}
+	opts = append(opts,
 		kgo.RetryTimeout(o.ReadTimeout),
 		kgo.RequestTimeoutOverhead(o.ReadTimeout),
 		// A leader that has moved must be found within a reading or two.
 		kgo.MetadataMinAge(min(o.ReadTimeout, 2500*time.Millisecond)),
-	}
-	if o.Dial != nil {
-		opts = append(opts, kgo.Dialer(o.Dial))
-	} else {
-		opts = append(opts, kgo.DialTimeout(o.ReadTimeout))
-	}
+	)
 	client, err := kgo.NewClient(opts...)
 	if err != nil {
 		return nil, fmt.Errorf("kafka: %w", err)

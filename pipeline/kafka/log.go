@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,45 +14,11 @@ import (
 	"sluice/pipeline"
 )
 
-// Options of a log. The zero value of a number takes the default.
-type Options struct {
-	// Brokers are the addresses, host:port, that the client begins with.
-	Brokers []string
-	// Topic that events go to. It must be there.
-	Topic string
-	// ClientID names this producer to the brokers, default "sluice".
-	ClientID string
-	// Queue is the number of events that may be under way, default 8192. One
-	// more is a temporary failure.
-	Queue int
-	// Timeout bounds how long the client tries to deliver an event, default 30 s.
-	// A broker that swallows requests may take it some seconds longer.
-	Timeout time.Duration
-	// CloseTimeout bounds how long Close waits for events under way, default 10 s.
-	CloseTimeout time.Duration
-	// Dial makes connections to brokers; nil for TCP.
-	Dial func(ctx context.Context, network, host string) (net.Conn, error)
-}
-
-func (o *Options) defaults() {
-	if o.ClientID == "" {
-		o.ClientID = "sluice"
-	}
-	if o.Queue <= 0 {
-		o.Queue = 8192
-	}
-	if o.Timeout <= 0 {
-		o.Timeout = 30 * time.Second
-	}
-	if o.CloseTimeout <= 0 {
-		o.CloseTimeout = 10 * time.Second
-	}
-}
-
 // Log is an EventLog on a topic.
 type Log struct {
 	options Options
 	client  *kgo.Client
+	dialer  *dialer
 
 	queue  chan *pipeline.Message
 	depth  atomic.Int64 // from Publish until the result
@@ -68,55 +33,27 @@ type Log struct {
 
 var _ pipeline.EventLog = (*Log)(nil)
 
-// producing says how: acknowledged by all in-sync replicas and idempotent, the
-// client's default. Nothing lingers: while one request is under way events
-// gather for the next, so that load alone makes batches.
-func producing(o Options) []kgo.Opt {
-	opts := []kgo.Opt{
-		kgo.SeedBrokers(o.Brokers...),
-		kgo.ClientID(o.ClientID),
-		kgo.DefaultProduceTopicAlways(),
-		kgo.DefaultProduceTopic(o.Topic),
-		kgo.RequiredAcks(kgo.AllISRAcks()),
-		kgo.ProducerLinger(0),
-		kgo.MaxBufferedRecords(o.Queue),
-		kgo.RecordDeliveryTimeout(o.Timeout),
-		kgo.ProduceRequestTimeout(o.Timeout / 3),
-		kgo.RequestTimeoutOverhead(o.Timeout / 3),
-		kgo.RetryTimeout(o.Timeout),
-		// Without this an event that was sent and never answered has no time limit
-		// at all. Its price is that an event reported as failed may yet be in the
-		// log: then its sender had 451 and sends again, under another id.
-		kgo.AllowIdempotentProduceCancellation(),
-	}
-	if o.Dial != nil {
-		return append(opts, kgo.Dialer(o.Dial))
-	}
-	return append(opts, kgo.DialTimeout(o.Timeout/3))
-}
-
-// Open connects to a topic. A topic that is not there, or that we may not
-// write, is an error; brokers that cannot be reached are not: until they are,
-// every Publish fails.
+// Open connects to a topic. A topic that is not there, or that we may not write,
+// credentials that are refused and certificates that are not to be believed are
+// errors; brokers that cannot be reached are not: until they are, every Publish
+// fails.
 func Open(ctx context.Context, o Options) (*Log, error) {
 	o.defaults()
 	if len(o.Brokers) == 0 || o.Topic == "" {
 		return nil, errors.New("kafka: brokers and topic are needed")
 	}
-	client, err := kgo.NewClient(producing(o)...)
-	if err != nil {
-		return nil, fmt.Errorf("kafka: %w", err)
-	}
 	l := &Log{
 		options: o,
-		client:  client,
 		queue:   make(chan *pipeline.Message, o.Queue),
 		idle:    make(chan struct{}, 1),
+	}
+	if err := l.connect(); err != nil {
+		return nil, fmt.Errorf("kafka: %w", err)
 	}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	if err := l.look(ctx); err != nil {
 		l.cancel()
-		client.Close()
+		l.client.Close()
 		return nil, fmt.Errorf("kafka: topic %s: %w", o.Topic, err)
 	}
 	l.background.Go(l.encode)
@@ -124,6 +61,21 @@ func Open(ctx context.Context, o Options) (*Log, error) {
 		l.background.Go(l.lookAgain)
 	}
 	return l, nil
+}
+
+// connect makes the client; it dials when it is first asked something.
+func (l *Log) connect() error {
+	connecting, dialer, err := l.options.connecting(l.options.Timeout / 3)
+	if err != nil {
+		return err
+	}
+	producing, err := l.options.producing()
+	if err != nil {
+		return err
+	}
+	l.dialer = dialer
+	l.client, err = kgo.NewClient(append(connecting, producing...)...)
+	return err
 }
 
 var (

@@ -11,18 +11,25 @@ import (
 
 // Reader reads a whole topic, for an audit. It joins no group and commits nothing.
 type Reader struct {
-	brokers []string
+	options Options
 	topic   string
 }
 
 // NewReader reads the topic of these options.
-func NewReader(o Options) *Reader { return &Reader{brokers: o.Brokers, topic: o.Topic} }
+func NewReader(o Options) *Reader {
+	o.defaults()
+	return &Reader{options: o, topic: o.Topic}
+}
 
 // Read calls each with the key and value of every record that is in the topic
 // now, per partition in their order, until it returns an error. What comes
 // meanwhile may be missing. key and value may be kept.
 func (r *Reader) Read(ctx context.Context, each func(key, value []byte) error) error {
-	client, err := kgo.NewClient(kgo.SeedBrokers(r.brokers...))
+	opts, _, err := r.options.connecting(r.options.Timeout / 3)
+	if err != nil {
+		return fmt.Errorf("kafka: %w", err)
+	}
+	client, err := kgo.NewClient(opts...)
 	if err != nil {
 		return fmt.Errorf("kafka: %w", err)
 	}

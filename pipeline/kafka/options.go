@@ -1,0 +1,134 @@
+package kafka
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"slices"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// Options of a log. The zero value of a number takes the default.
+type Options struct {
+	// Brokers are the addresses, host:port, that the client begins with.
+	Brokers []string
+	// Topic that events go to. It must be there, unless CreateTopic is set.
+	Topic string
+	// TLS is how brokers are spoken to; nil for plain TCP.
+	TLS *TLS
+	// SASL is who we are to the brokers; nil for nobody.
+	SASL *SASL
+	// CreateTopic makes a topic that is not there; nil leaves that to an operator.
+	CreateTopic *CreateTopic
+	// Compression of batches is one of Compressions, default snappy.
+	Compression string
+	// Linger is how long an event waits for others to share its batch, default
+	// 0. Events gather anyway while earlier requests are under way.
+	Linger time.Duration
+	// ClientID names this producer to the brokers, default "sluice".
+	ClientID string
+	// Queue is the number of events that may be under way, default 8192. One
+	// more is a temporary failure.
+	Queue int
+	// Timeout bounds how long the client tries to deliver an event, default 30 s.
+	// A broker that swallows requests may take it some seconds longer.
+	Timeout time.Duration
+	// CloseTimeout bounds how long Close waits for events under way, default 10 s.
+	CloseTimeout time.Duration
+	// Dial makes connections to brokers; nil for TCP.
+	Dial func(ctx context.Context, network, host string) (net.Conn, error)
+	// Found is told of the topic once, as soon as its settings are known: by
+	// Open, or from another goroutine when no broker could be reached then. Nil
+	// when nobody asks.
+	Found func(TopicInfo)
+}
+
+// CreateTopic says what a topic that is made shall be.
+type CreateTopic struct {
+	Partitions  int
+	Replication int // copies of each partition, each on another broker
+}
+
+// minInsync is how many copies must have an event before it is acknowledged:
+// one broker may be missing, and never is an event on one alone when there could
+// be two.
+func (c CreateTopic) minInsync() int { return max(1, c.Replication-1) }
+
+// Compressions are the names that Options take.
+func Compressions() []string { return []string{"none", "gzip", "snappy", "lz4", "zstd"} }
+
+var codecs = []func() kgo.CompressionCodec{
+	kgo.NoCompression, kgo.GzipCompression, kgo.SnappyCompression, kgo.Lz4Compression, kgo.ZstdCompression,
+}
+
+func (o *Options) defaults() {
+	if o.Compression == "" {
+		o.Compression = "snappy"
+	}
+	if o.ClientID == "" {
+		o.ClientID = "sluice"
+	}
+	if o.Queue <= 0 {
+		o.Queue = 8192
+	}
+	if o.Timeout <= 0 {
+		o.Timeout = 30 * time.Second
+	}
+	if o.CloseTimeout <= 0 {
+		o.CloseTimeout = 10 * time.Second
+	}
+}
+
+// connecting is what every client of these brokers has in common. timeout
+// bounds the making of one connection.
+func (o Options) connecting(timeout time.Duration) ([]kgo.Opt, *dialer, error) {
+	d := &dialer{plain: o.Dial, timeout: timeout}
+	if d.plain == nil {
+		d.plain = (&net.Dialer{}).DialContext
+	}
+	var err error
+	if d.tls, err = o.TLS.config(); err != nil {
+		return nil, nil, err
+	}
+	opts := []kgo.Opt{kgo.SeedBrokers(o.Brokers...), kgo.ClientID(o.ClientID), kgo.Dialer(d.dial)}
+	mechanism, err := o.SASL.mechanism()
+	if err != nil {
+		return nil, nil, err
+	}
+	if mechanism != nil {
+		opts = append(opts, kgo.SASL(mechanism))
+	}
+	return opts, d, nil
+}
+
+// maxBatch is the broker's own default limit of a batch (message.max.bytes:
+// 1 MiB and 12 octets), less what the client's accounting may be off.
+const maxBatch = 1_000_012
+
+// producing says how: acknowledged by all in-sync replicas and idempotent, the
+// client's default.
+func (o Options) producing() ([]kgo.Opt, error) {
+	i := slices.Index(Compressions(), o.Compression)
+	if i < 0 {
+		return nil, fmt.Errorf("unknown compression %q", o.Compression)
+	}
+	return []kgo.Opt{
+		kgo.DefaultProduceTopicAlways(),
+		kgo.DefaultProduceTopic(o.Topic),
+		kgo.RequiredAcks(kgo.AllISRAcks()),
+		kgo.ProducerBatchCompression(codecs[i]()),
+		kgo.ProducerLinger(o.Linger),
+		kgo.ProducerBatchMaxBytes(maxBatch),
+		kgo.MaxBufferedRecords(o.Queue),
+		kgo.RecordDeliveryTimeout(o.Timeout),
+		kgo.ProduceRequestTimeout(o.Timeout / 3),
+		kgo.RequestTimeoutOverhead(o.Timeout / 3),
+		kgo.RetryTimeout(o.Timeout),
+		// Without this an event that was sent and never answered has no time limit
+		// at all. Its price is that an event reported as failed may yet be in the
+		// log: then its sender had 451 and sends again, under another id.
+		kgo.AllowIdempotentProduceCancellation(),
+	}, nil
+}
