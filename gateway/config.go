@@ -100,7 +100,8 @@ type SocketConfig struct {
 
 // StoreConfig is where messages are kept.
 type StoreConfig struct {
-	Kind string // dir or discard
+	Kind string // dir, s3 or discard
+	S3   S3Config
 }
 
 // EventsConfig is where events are published.

@@ -8,6 +8,7 @@ import (
 // Names of the kinds of store and of event log.
 const (
 	kindDir      = "dir"
+	kindS3       = "s3"
 	kindEmbedded = "embedded"
 	kindDiscard  = "discard"
 )
@@ -44,7 +45,7 @@ func defaultConfigOn(m machine) Config {
 			SendBuffer:    64 * KiB,
 			ReceiveBuffer: 256 * KiB,
 		},
-		Store: StoreConfig{Kind: kindDir},
+		Store: StoreConfig{Kind: kindDir, S3: defaultS3()},
 		Events: EventsConfig{
 			Kind:  kindEmbedded,
 			Topic: "mail.received",

@@ -20,7 +20,7 @@ func (k *key) env() string { return envName(k.path) }
 
 // keys is every key, in the order in which they are printed. A section's keys
 // stand together.
-var keys = slices.Concat(mainKeys, pressureKeys)
+var keys = slices.Concat(mainKeys, s3Keys, eventKeys, pressureKeys)
 
 var mainKeys = []key{
 	{"hostname", func(c *Config) value { return word{&c.Hostname, isHostname} },
@@ -88,8 +88,12 @@ var mainKeys = []key{
 	{"socket.receive_buffer", func(c *Config) value { return octets{&c.Socket.ReceiveBuffer, 4 * KiB, 16 * MiB} },
 		aBuffer, "256KiB"},
 
-	{"store.kind", func(c *Config) value { return choice{&c.Store.Kind, []string{kindDir, kindDiscard}, []string{"s3"}} },
-		"dir, or discard for benchmarks", "dir"},
+	{"store.kind", func(c *Config) value { return choice{&c.Store.Kind, []string{kindDir, kindS3, kindDiscard}, nil} },
+		"dir or s3, or discard for benchmarks", "dir"},
+}
+
+// eventKeys stand behind s3Keys.
+var eventKeys = []key{
 	{"events.kind", func(c *Config) value {
 		return choice{&c.Events.Kind, []string{kindEmbedded, kindDiscard}, []string{"kafka"}}
 	},

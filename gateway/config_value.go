@@ -220,14 +220,22 @@ func (v level) String() string { return strings.ToLower(v.at.String()) }
 type hidden struct{ at *Secret }
 
 func (v hidden) read(w written) *fault {
-	if !w.scalar(asText) || w.text == "" {
+	// In the file "" is what a configuration without the secret is printed as; an
+	// empty variable is a mistake.
+	if !w.scalar(asText) || w.kind == asPlain && w.text == "" {
 		return &fault{got: "a value that is not shown", line: w.line, why: w.note}
 	}
 	*v.at = Secret{plain: w.text}
 	return nil
 }
 
-func (v hidden) check() *fault  { return nil }
+func (v hidden) check() *fault {
+	if !isPrintable(v.at.plain) {
+		return bad("a value that is not shown")
+	}
+	return nil
+}
+
 func (v hidden) String() string { return strconv.Quote(v.at.String()) }
 
 // readFile reads the secret from the file that was named.

@@ -23,6 +23,9 @@ func (c *Config) Warnings() []string {
 	if c.Events.Kind == kindDiscard && len(c.Pressure.Lag.Groups) > 0 {
 		warn("pressure.lag.groups has no effect: events.kind is discard, so nobody can fall behind")
 	}
+	if c.Store.Kind == kindS3 && !c.Store.S3.Secure && !isLoopbackEndpoint(c.Store.S3.Endpoint) {
+		warn("store.s3.secure is false: mail goes to %s without TLS", c.Store.S3.Endpoint)
+	}
 	if c.Accept.Any && len(public) > 0 {
 		warn("accept.any is true on %s: whoever reaches it can fill the store with mail for any recipient", strings.Join(public, ", "))
 	}

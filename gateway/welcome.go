@@ -26,6 +26,8 @@ func writeWelcome(w io.Writer, c *Config, at places) error {
 	switch c.Store.Kind {
 	case kindDiscard:
 		line("  messages  are thrown away")
+	case kindS3:
+		line("  messages  bucket %s at %s", c.Store.S3.Bucket, c.Store.S3.Endpoint)
 	default:
 		line("  messages  %s", c.ObjectsDir())
 	}
@@ -76,7 +78,7 @@ func next(line func(string, ...any), c *Config, at places) {
 		line("Show the events, each with its headers:")
 		line(`  kcat -b %s -C -t %s -o beginning -e -f '%%h\n%%s\n'`, reachable(at.Events), c.Events.Topic)
 	}
-	if c.Store.Kind != kindDiscard {
+	if c.Store.Kind == kindDir {
 		line("Find the messages:")
 		line("  find %s -name '*.eml'", shellWord(c.ObjectsDir()))
 	}

@@ -57,6 +57,12 @@ func TestWelcomeFollowsTheConfiguration(t *testing.T) {
 			[]string{"WARNING: accept.any is true on :25", "smtp://127.0.0.1:25 ", "http://127.0.0.1:8025/metrics |"}, nil},
 		{"discard", func(c *Config) { c.UnsafeDiscard, c.Store.Kind, c.Events.Kind = true, kindDiscard, kindDiscard }, somePlaces,
 			[]string{"messages  are thrown away", "events    are thrown away", "WARNING: store.kind and events.kind are discard"}, []string{"kcat", "find "}},
+		{"bucket", func(c *Config) { c.Store.Kind, c.Store.S3.Credentials = kindS3, "iam" }, somePlaces,
+			[]string{"messages  bucket mail at 127.0.0.1:9000"}, []string{"find ", "secure"}},
+		{"bucket elsewhere", func(c *Config) {
+			c.Store.Kind, c.Store.S3.Credentials, c.Store.S3.Endpoint = kindS3, "iam", "s3.example.net"
+		}, somePlaces,
+			[]string{"WARNING: store.s3.secure is false: mail goes to s3.example.net without TLS"}, nil},
 		{"folder with a space", func(c *Config) { c.DataDir = "/var/lib/it's here" }, somePlaces,
 			[]string{`find '/var/lib/it'\''s here/objects' -name`}, nil},
 		{"file", func(c *Config) { c.file = "/etc/sluice.yaml" }, somePlaces,

@@ -14,6 +14,7 @@ import (
 	"sluice/pipeline/discard"
 	"sluice/pipeline/embedded"
 	"sluice/pipeline/kafka"
+	"sluice/pipeline/s3"
 )
 
 // objects is the object store that the configuration names.
@@ -23,15 +24,46 @@ type objects struct {
 	close func() error
 }
 
-func openObjects(c *Config) (*objects, error) {
-	if c.Store.Kind == kindDiscard {
+func openObjects(c *Config, logger *slog.Logger) (*objects, error) {
+	switch c.Store.Kind {
+	case kindDiscard:
 		return &objects{store: discard.Store{}}, nil
+	case kindS3:
+		return openBucket(c, logger)
 	}
 	s, err := dir.Open(dir.Options{
 		Path: c.ObjectsDir(),
 		// Every session may have one message under way, and no more.
 		Queue:   c.Limits.Connections,
 		Timeout: c.Timeouts.Store,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &objects{store: s, depth: s.Depth, close: s.Close}, nil
+}
+
+func openBucket(c *Config, logger *slog.Logger) (*objects, error) {
+	at := &c.Store.S3
+	s, err := s3.Open(context.Background(), s3.Options{
+		Endpoint:     at.Endpoint,
+		Bucket:       at.Bucket,
+		Region:       at.Region,
+		Secure:       at.Secure,
+		CAFile:       at.CAFile,
+		Credentials:  at.Credentials,
+		AccessKey:    at.AccessKey,
+		SecretKey:    at.SecretKey.Reveal(),
+		PartSize:     int64(at.PartSize),
+		Concurrency:  at.Concurrency,
+		CreateBucket: at.CreateBucket,
+		SSE:          at.SSE,
+		// One message for every session, or its parts.
+		Queue:   c.Limits.Connections + at.Concurrency,
+		Timeout: c.Timeouts.Store,
+		LeftBehind: func(key string, err error) {
+			logger.Warn("something of a failed message stays in the bucket", "key", key, "error", err)
+		},
 	})
 	if err != nil {
 		return nil, err
