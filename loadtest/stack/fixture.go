@@ -31,6 +31,9 @@ func Kafka(t testing.TB, settings ...KafkaSettings) *KafkaServer {
 	if len(settings) > 0 {
 		chosen = settings[0]
 	}
+	// A broker that was killed may come back when the session of the dead one has
+	// ended, 9 s by default.
+	chosen.Properties = append([]string{"broker.session.timeout.ms=3000", "broker.heartbeat.interval.ms=500"}, chosen.Properties...)
 	k, err := newKafka(t.TempDir(), freeAddress(t), freeAddress(t), chosen)
 	if err != nil {
 		t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -78,6 +79,7 @@ func newKafka(dir, address, controller string, settings KafkaSettings) (*KafkaSe
 		"process.roles=broker,controller", "node.id=1",
 		"controller.quorum.voters=1@" + controller,
 		"controller.listener.names=CONTROLLER",
+		"listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SSL:SSL,SASL_SSL:SASL_SSL",
 		"inter.broker.listener.name=PLAINTEXT",
 		"log.dirs=" + filepath.Join(dir, "data"),
 	}, kafkaProperties...)
@@ -183,20 +185,40 @@ func (k *KafkaServer) answersMetadata(ctx context.Context) error {
 	return err
 }
 
-// CreateTopic makes a topic of one copy; configs are its settings, such as
-// min.insync.replicas. One that is there already is an error.
+// CreateTopic makes a topic of one copy and returns when the broker serves it;
+// configs are its settings, such as min.insync.replicas. One that is there
+// already is an error.
 func (k *KafkaServer) CreateTopic(ctx context.Context, name string, partitions int32, configs map[string]string) error {
-	client, err := kgo.NewClient(kgo.SeedBrokers(k.Bootstrap))
+	client, err := kgo.NewClient(kgo.SeedBrokers(k.Bootstrap), kgo.MetadataMinAge(probeEvery))
 	if err != nil {
 		return err
 	}
 	defer client.Close()
+	admin := kadm.NewClient(client)
 	values := make(map[string]*string, len(configs))
 	for key, value := range configs {
 		values[key] = &value
 	}
-	_, err = kadm.NewClient(client).CreateTopic(ctx, partitions, 1, values, name)
-	return err
+	if _, err = admin.CreateTopic(ctx, partitions, 1, values, name); err != nil {
+		return err
+	}
+	// The broker hears of it a little after the controller has answered.
+	again := time.NewTicker(probeEvery)
+	defer again.Stop()
+	for {
+		topics, err := admin.ListTopics(ctx, name)
+		if err != nil {
+			return err
+		}
+		if topics[name].Err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("topic %s was created and is not served: %w", name, ctx.Err())
+		case <-again.C:
+		}
+	}
 }
 
 // ensureTopic makes the topic of a standing stack, once.
