@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"slices"
 	"time"
@@ -126,9 +127,20 @@ func (o Options) producing() ([]kgo.Opt, error) {
 		kgo.ProduceRequestTimeout(o.Timeout / 3),
 		kgo.RequestTimeoutOverhead(o.Timeout / 3),
 		kgo.RetryTimeout(o.Timeout),
+		kgo.RetryBackoffFn(backoff),
+		// A topic that was just made, or a leader that has moved, must be found
+		// sooner than by the client's own 2.5 s.
+		kgo.MetadataMinAge(min(o.Timeout/4, 500*time.Millisecond)),
 		// Without this an event that was sent and never answered has no time limit
 		// at all. Its price is that an event reported as failed may yet be in the
 		// log: then its sender had 451 and sends again, under another id.
 		kgo.AllowIdempotentProduceCancellation(),
 	}, nil
+}
+
+// backoff is how long the client waits before it tries again: at most a second,
+// where its own 5 s would leave a log silent long after its brokers are back.
+func backoff(tries int) time.Duration {
+	wait := min(time.Second, 100*time.Millisecond<<min(tries, 8))
+	return wait/2 + rand.N(wait/2+1) // a fleet must not come back in step
 }

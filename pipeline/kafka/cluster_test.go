@@ -1,0 +1,204 @@
+package kafka_test
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"sluice/loadtest/stack"
+	"sluice/pipeline/kafka"
+	"sluice/pipeline/porttest"
+)
+
+// TestCluster runs on Apache Kafka itself. Its parts share one broker; those that
+// end or stop it come last.
+func TestCluster(t *testing.T) {
+	k := stack.Kafka(t, stack.KafkaSettings{Secured: true})
+	c := &cluster{KafkaServer: k}
+	t.Run("conformance", c.conformance)
+	t.Run("security", c.security)
+	t.Run("refused", c.refused)
+	t.Run("missing topic", c.missingTopic)
+	t.Run("creates its topic", c.createsTopic)
+	t.Run("compression", c.compression)
+	t.Run("faults", c.faults)
+	t.Run("paused", c.paused)
+	t.Run("killed", c.killed)
+}
+
+type cluster struct {
+	*stack.KafkaServer
+	topics atomic.Int64
+}
+
+// newTopic makes an empty topic.
+func (c *cluster) newTopic(t *testing.T) string {
+	t.Helper()
+	name := topic + "." + string(rune('a'+c.topics.Add(1)))
+	if err := c.CreateTopic(t.Context(), name, 3, nil); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// open is a log on the plain listener.
+func (c *cluster) open(t *testing.T, o kafka.Options) *kafka.Log {
+	t.Helper()
+	if o.Brokers == nil {
+		o.Brokers = []string{c.Bootstrap}
+	}
+	if o.Topic == "" {
+		o.Topic = c.newTopic(t)
+	}
+	l, err := kafka.Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	return l
+}
+
+func (c *cluster) conformance(t *testing.T) {
+	porttest.EventLog(t, func(t *testing.T) porttest.LogUnderTest {
+		o := kafka.Options{Brokers: []string{c.Bootstrap}, Topic: c.newTopic(t), Queue: 1000, Timeout: 15 * time.Second}
+		l := c.open(t, o)
+		return porttest.LogUnderTest{
+			Log:   l,
+			Read:  kafka.NewReader(o).Read,
+			Close: l.Close,
+			Stall: func() (resume func()) {
+				if err := c.Pause(); err != nil {
+					t.Fatal(err)
+				}
+				return func() {
+					if err := c.Resume(); err != nil {
+						t.Error(err)
+					}
+				}
+			},
+		}
+	})
+}
+
+// sasl is how the broker knows us by this mechanism.
+func (c *cluster) sasl(mechanism string) *kafka.SASL {
+	return &kafka.SASL{Mechanism: mechanism, Username: c.Username, Password: c.Password}
+}
+
+// security publishes by every way in.
+func (c *cluster) security(t *testing.T) {
+	trusted := &kafka.TLS{CAFile: c.CAFile}
+	ways := map[string]kafka.Options{
+		"TLS":       {Brokers: []string{c.TLSBootstrap}, TLS: trusted},
+		"TLS, name": {Brokers: []string{c.TLSBootstrap}, TLS: &kafka.TLS{CAFile: c.CAFile, ServerName: stack.ServerName}},
+	}
+	for _, mechanism := range kafka.Mechanisms() {
+		ways[mechanism] = kafka.Options{Brokers: []string{c.SASLBootstrap}, SASL: c.sasl(mechanism)}
+		ways[mechanism+" in TLS"] = kafka.Options{
+			Brokers: []string{c.SASLTLSBootstrap}, SASL: c.sasl(mechanism), TLS: trusted,
+		}
+	}
+	for name, o := range ways {
+		t.Run(name, func(t *testing.T) {
+			o.Topic = c.newTopic(t)
+			l := c.open(t, o)
+			id, _ := mustAnnounce(t, l)
+			var keys []string
+			err := kafka.NewReader(o).Read(t.Context(), func(key, _ []byte) error {
+				keys = append(keys, string(key))
+				return nil
+			})
+			if err != nil || !slices.Equal(keys, []string{id}) {
+				t.Errorf("read %v %v, want %s", keys, err, id)
+			}
+		})
+	}
+}
+
+// refused opens logs that no time will mend: Open says so at once.
+func (c *cluster) refused(t *testing.T) {
+	wrong := c.sasl("SCRAM-SHA-512")
+	wrong.Password = "guessed"
+	wrongPlain := c.sasl("PLAIN")
+	wrongPlain.Password = "guessed"
+	trusted := &kafka.TLS{CAFile: c.CAFile}
+	for name, ways := range map[string]struct {
+		o    kafka.Options
+		want string // part of the error
+	}{
+		"password":        {kafka.Options{Brokers: []string{c.SASLBootstrap}, SASL: wrong}, "SASL_AUTHENTICATION_FAILED"},
+		"password, PLAIN": {kafka.Options{Brokers: []string{c.SASLTLSBootstrap}, SASL: wrongPlain, TLS: trusted}, "SASL_AUTHENTICATION_FAILED"},
+		"authority":       {kafka.Options{Brokers: []string{c.TLSBootstrap}, TLS: &kafka.TLS{}}, "certificate signed by unknown authority"},
+		"name": {kafka.Options{Brokers: []string{c.TLSBootstrap}, TLS: &kafka.TLS{CAFile: c.CAFile, ServerName: "mx.example.net"}},
+			"not mx.example.net"},
+		"mechanism":   {kafka.Options{Brokers: []string{c.SASLBootstrap}, SASL: &kafka.SASL{Mechanism: "GUESS"}}, "GUESS"},
+		"compression": {kafka.Options{Brokers: []string{c.Bootstrap}, Compression: "rar"}, "rar"},
+		"CA file":     {kafka.Options{Brokers: []string{c.TLSBootstrap}, TLS: &kafka.TLS{CAFile: "/dev/null"}}, "no certificate"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ways.o.Topic = topic
+			began := time.Now()
+			l, err := kafka.Open(t.Context(), ways.o)
+			if err == nil {
+				l.Close()
+				t.Fatal("no error")
+			}
+			if !strings.Contains(err.Error(), ways.want) {
+				t.Errorf("error %v, want %s in it", err, ways.want)
+			}
+			if strings.Contains(err.Error(), "guessed") {
+				t.Errorf("the error shows the password: %v", err)
+			}
+			if took := time.Since(began); took > 10*time.Second {
+				t.Errorf("it took %s", took)
+			}
+		})
+	}
+}
+
+func (c *cluster) missingTopic(t *testing.T) {
+	_, err := kafka.Open(t.Context(), kafka.Options{Brokers: []string{c.Bootstrap}, Topic: "nobody.made.it"})
+	var missing *kafka.MissingTopicError
+	if !errors.As(err, &missing) || !errors.Is(err, kerr.UnknownTopicOrPartition) {
+		t.Fatalf("error %v", err)
+	}
+	for _, want := range []string{"kafka-topics.sh", "--bootstrap-server " + c.Bootstrap, "--topic nobody.made.it"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("error %q does not say %s", err, want)
+		}
+	}
+}
+
+func (c *cluster) createsTopic(t *testing.T) {
+	found := make(chan kafka.TopicInfo, 2)
+	o := kafka.Options{
+		Topic:       "made.by.us",
+		CreateTopic: &kafka.CreateTopic{Partitions: 5, Replication: 1},
+		Found:       func(i kafka.TopicInfo) { found <- i },
+	}
+	l := c.open(t, o)
+	want := kafka.TopicInfo{Name: "made.by.us", Partitions: 5, ReplicationFactor: 1, MinInsyncReplicas: 1}
+	if got := l.Topic(); got != want || <-found != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	mustAnnounce(t, l)
+	mustAnnounce(t, c.open(t, o)) // the second gateway finds it there
+
+	o.Topic, o.CreateTopic = "more.copies.than.brokers", &kafka.CreateTopic{Partitions: 1, Replication: 3}
+	o.Brokers = []string{c.Bootstrap}
+	if _, err := kafka.Open(t.Context(), o); !errors.Is(err, kerr.InvalidReplicationFactor) {
+		t.Errorf("error %v", err)
+	}
+}
+
+func (c *cluster) compression(t *testing.T) {
+	for _, name := range kafka.Compressions() {
+		mustAnnounce(t, c.open(t, kafka.Options{Compression: name}))
+	}
+}
