@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"sluice/loadtest/child"
 	"sluice/loadtest/stack"
 	"sluice/pipeline/porttest"
@@ -130,6 +132,7 @@ func (p *packageTest) Fatal(args ...any) {
 }
 
 func TestMain(m *testing.M) {
+	zerolog.SetGlobalLevel(zerolog.Disabled) // toxiproxy's
 	code := m.Run()
 	for _, f := range slices.Backward(shared.cleanups) {
 		f()
@@ -169,7 +172,17 @@ func mustOpen(t testing.TB, o Options) *Store {
 			t.Errorf("depth %d after Close", depth)
 		}
 	})
-	return s
+	if !o.CreateBucket {
+		return s
+	}
+	// A server that has just come up may be too busy to make the bucket at Open.
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if err = s.Probe(t.Context()); err == nil {
+			return s
+		}
+	}
+	t.Fatal(err)
+	return nil
 }
 
 // mustStore stores a message whose result must be good.
