@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"sluice/gateway/pressure"
@@ -37,8 +38,8 @@ type watchOptions struct {
 type watch struct {
 	options watchOptions
 	gate    *pressure.Gate
-	told    []pressure.Verdict // by class, as last logged
-	groups  []string           // by group, why the lag is not known, as last logged
+	told    []pressure.Verdict // by class, of the last update
+	groups  []atomic.Value     // by group, why the lag is not known (a string)
 	reading chan []kafka.Lag
 	cancel  context.CancelFunc
 	ended   chan struct{} // nil until Run
@@ -48,7 +49,7 @@ type watch struct {
 func newWatch(o watchOptions) *watch {
 	w := &watch{options: o, gate: pressure.NewGate(o.Settings), reading: make(chan []kafka.Lag, 1)}
 	w.told = make([]pressure.Verdict, len(o.Settings.Classes)+1)
-	w.groups = make([]string, len(o.Settings.Lag.Groups))
+	w.groups = make([]atomic.Value, len(o.Settings.Lag.Groups))
 	return w
 }
 
@@ -149,21 +150,28 @@ func (w *watch) update(readings []pressure.Reading) {
 		w.tell(i, v)
 	}
 	for i, cause := range d.Groups {
-		if cause != w.groups[i] {
-			w.groups[i] = cause
+		was := w.stale(i)
+		w.groups[i].Store(cause)
+		if cause != was {
 			w.tellGroup(w.options.Settings.Lag.Groups[i], cause)
 		}
 	}
 }
 
-// tell logs when a class begins to be shed, is shed for another cause or
-// wholly, and is not shed any more.
+// stale gives why the lag of a group is not known, "" when it is.
+func (w *watch) stale(group int) string {
+	cause, _ := w.groups[group].Load().(string)
+	return cause
+}
+
+// tell logs when a class begins to be shed, is shed for another cause, comes
+// to be shed wholly, and is not shed any more.
 func (w *watch) tell(class int, v pressure.Verdict) {
-	last := &w.told[class]
-	if v.Cause == last.Cause && (v.Fraction == 1) == (last.Fraction == 1) {
+	last := w.told[class]
+	w.told[class] = v
+	if v.Cause == last.Cause && (v.Fraction < 1 || last.Fraction == 1) {
 		return
 	}
-	*last = v
 	log := w.options.Logger.With("class", v.Class, "fraction", v.Fraction)
 	if v.Cause == pressure.CauseOpen {
 		log.Info("pressure is over")
