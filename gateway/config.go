@@ -106,9 +106,10 @@ type StoreConfig struct {
 
 // EventsConfig is where events are published.
 type EventsConfig struct {
-	Kind     string // embedded or discard
+	Kind     string // embedded, kafka or discard
 	Topic    string
 	Embedded EmbeddedConfig
+	Kafka    KafkaConfig
 }
 
 // EmbeddedConfig is the event log inside the process.

@@ -21,7 +21,8 @@ func (c *Config) check(table []key) Problems {
 	}
 	for _, check := range []func(*Config) *Problem{
 		checkAccept, checkOpenDefault, checkConnections, checkBodies, checkStoreTimeout,
-		checkDiscardedStore, checkDiscardedEvents, checkAddresses, checkS3,
+		checkDiscardedStore, checkDiscardedEvents, checkAddresses,
+		checkSASL, checkKafkaTLS, checkS3,
 	} {
 		if p := check(c); p != nil && !slices.ContainsFunc(found, func(q Problem) bool { return q.Key == p.Key }) {
 			found = append(found, *p)

@@ -10,6 +10,7 @@ const (
 	kindDir      = "dir"
 	kindS3       = "s3"
 	kindEmbedded = "embedded"
+	kindKafka    = "kafka"
 	kindDiscard  = "discard"
 )
 
@@ -57,6 +58,7 @@ func defaultConfigOn(m machine) Config {
 				Partitions: 1,
 				Retention:  7 * 24 * time.Hour, // Kafka's own default
 			},
+			Kafka: defaultKafka(),
 		},
 		Drain: DrainConfig{
 			Grace:    0,                // for balancers that need time to see that /readyz fails

@@ -20,7 +20,7 @@ func (k *key) env() string { return envName(k.path) }
 
 // keys is every key, in the order in which they are printed. A section's keys
 // stand together.
-var keys = slices.Concat(mainKeys, s3Keys, eventKeys, pressureKeys)
+var keys = slices.Concat(mainKeys, s3Keys, eventKeys, kafkaKeys, drainKeys, pressureKeys)
 
 var mainKeys = []key{
 	{"hostname", func(c *Config) value { return word{&c.Hostname, isHostname} },
@@ -95,9 +95,9 @@ var mainKeys = []key{
 // eventKeys stand behind s3Keys.
 var eventKeys = []key{
 	{"events.kind", func(c *Config) value {
-		return choice{&c.Events.Kind, []string{kindEmbedded, kindDiscard}, []string{"kafka"}}
+		return choice{&c.Events.Kind, []string{kindEmbedded, kindKafka, kindDiscard}, nil}
 	},
-		"embedded, or discard for benchmarks", "embedded"},
+		"embedded or kafka, or discard for benchmarks", "embedded"},
 	{"events.topic", func(c *Config) value { return word{&c.Events.Topic, isTopic} },
 		"a topic name: at most 249 letters, digits, dots, hyphens and underscores", "mail.received"},
 	{"events.embedded.address", func(c *Config) value { return word{&c.Events.Embedded.Address, isAddress} },
@@ -108,7 +108,10 @@ var eventKeys = []key{
 		return duration{&c.Events.Embedded.Retention, time.Minute, math.MaxInt64}
 	},
 		"a time of at least 1m, with units up to hours", "168h"},
+}
 
+// drainKeys stand behind kafkaKeys.
+var drainKeys = []key{
 	{"drain.grace", func(c *Config) value { return duration{&c.Drain.Grace, 0, maxTimeout} },
 		"a time from 0s to 1h", "0s"},
 	{"drain.deadline", func(c *Config) value { return duration{&c.Drain.Deadline, minTimeout, maxTimeout} },

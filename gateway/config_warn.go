@@ -38,6 +38,9 @@ func (c *Config) Warnings() []string {
 	if c.Events.Kind == kindEmbedded && !isLoopback(c.Events.Embedded.Address) {
 		warn("events.embedded.address %s is not on loopback: whoever reaches it reads and writes events without a password", c.Events.Embedded.Address)
 	}
+	if c.Events.Kind == kindKafka {
+		all = append(all, c.Events.Kafka.warnings()...)
+	}
 	if len(public) > 0 && !strings.Contains(c.Hostname, ".") {
 		warn("hostname %s is not fully qualified, as the greeting should be (RFC 5321 §4.1.1.1, §4.2)", c.Hostname)
 	}

@@ -34,6 +34,8 @@ func writeWelcome(w io.Writer, c *Config, at places) error {
 	switch c.Events.Kind {
 	case kindDiscard:
 		line("  events    are thrown away")
+	case kindKafka:
+		line("  events    topic %s at %s", c.Events.Topic, strings.Join(c.Events.Kafka.Brokers, ", "))
 	default:
 		line("  events    %s   Kafka protocol, topic %s", at.Events, c.Events.Topic)
 	}
@@ -74,7 +76,7 @@ func next(line func(string, ...any), c *Config, at places) {
 	line("Send a mail:")
 	line(`  printf 'From: you@example.org\r\nTo: %s\r\nSubject: Hello\r\n\r\nHello, Sluice.\r\n' | curl -sS smtp://%s --mail-from you@example.org --mail-rcpt %s -T -`,
 		recipient, reachable(at.SMTP[0]), recipient)
-	if c.Events.Kind != kindDiscard {
+	if c.Events.Kind == kindEmbedded {
 		line("Show the events, each with its headers:")
 		line(`  kcat -b %s -C -t %s -o beginning -e -f '%%h\n%%s\n'`, reachable(at.Events), c.Events.Topic)
 	}

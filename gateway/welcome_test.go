@@ -63,6 +63,16 @@ func TestWelcomeFollowsTheConfiguration(t *testing.T) {
 			c.Store.Kind, c.Store.S3.Credentials, c.Store.S3.Endpoint = kindS3, "iam", "s3.example.net"
 		}, somePlaces,
 			[]string{"WARNING: store.s3.secure is false: mail goes to s3.example.net without TLS"}, nil},
+		{"cluster", func(c *Config) {
+			c.Events.Kind, c.Events.Kafka.Brokers = kindKafka, []string{"127.0.0.1:9092", "[::1]:9092"}
+		},
+			places{SMTP: []string{"127.0.0.1:2525"}, Admin: "127.0.0.1:8025"},
+			[]string{"events    topic mail.received at 127.0.0.1:9092, [::1]:9092"}, []string{"kcat", "without TLS"}},
+		{"cluster elsewhere", func(c *Config) {
+			c.Events.Kind, c.Events.Kafka.Brokers = kindKafka, []string{"k.example.net:9092"}
+			c.Events.Kafka.SASL = SASLConfig{"PLAIN", "sluice", Secret{plain: "secret"}}
+		}, places{SMTP: []string{"127.0.0.1:2525"}, Admin: "127.0.0.1:8025"},
+			[]string{"WARNING: events.kafka.tls is false: envelopes and the password go to k.example.net:9092 without TLS"}, nil},
 		{"folder with a space", func(c *Config) { c.DataDir = "/var/lib/it's here" }, somePlaces,
 			[]string{`find '/var/lib/it'\''s here/objects' -name`}, nil},
 		{"file", func(c *Config) { c.file = "/etc/sluice.yaml" }, somePlaces,

@@ -95,6 +95,17 @@ func openEvents(c *Config, logger *slog.Logger) (*events, error) {
 		return &events{log: discard.Log{}}, nil
 	}
 	e := &events{}
+	ctx, cancel := context.WithTimeout(context.Background(), openTime)
+	defer cancel()
+	if c.Events.Kind == kindKafka {
+		e.options = kafkaOptions(c, logger)
+		log, err := openLog(ctx, c, e.options)
+		if err != nil {
+			return nil, err
+		}
+		e.kafka, e.log = log, log
+		return e, nil
+	}
 	broker, err := embedded.Start(embedded.Options{
 		Address:    c.Events.Embedded.Address,
 		DataDir:    c.EventsDir(),
@@ -107,8 +118,6 @@ func openEvents(c *Config, logger *slog.Logger) (*events, error) {
 		return nil, err
 	}
 	e.broker = broker
-	ctx, cancel := context.WithTimeout(context.Background(), openTime)
-	defer cancel()
 	e.options = kafka.Options{
 		Brokers: []string{broker.Addr()},
 		Topic:   c.Events.Topic,
@@ -143,7 +152,7 @@ func (p *Program) sources() metrics.Sources {
 	if p.events.kafka != nil {
 		depths["publish"] = func() float64 { return float64(p.events.kafka.Depth()) }
 	}
-	return metrics.Sources{
+	sources := metrics.Sources{
 		SessionsOpen:    func() float64 { return float64(p.shared.SessionsOpen()) },
 		BodyMemory:      func() float64 { return float64(budget.Used()) },
 		BodyMemoryLimit: func() float64 { return float64(budget.Limit()) },
@@ -153,6 +162,11 @@ func (p *Program) sources() metrics.Sources {
 		UnsafeDiscard:   func() float64 { return boolGauge(p.config.discards()) },
 		Build:           build(),
 	}
+	if p.events.kafka != nil {
+		sources.TopicReplication = func() float64 { return float64(p.events.kafka.Topic().ReplicationFactor) }
+		sources.TopicMinInsync = func() float64 { return float64(p.events.kafka.Topic().MinInsyncReplicas) }
+	}
+	return sources
 }
 
 func boolGauge(is bool) float64 {

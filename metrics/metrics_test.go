@@ -39,14 +39,16 @@ func constant(v float64) func() float64 { return func() float64 { return v } }
 func testMetrics() *Metrics {
 	m := New(testLabels())
 	m.Watch(Sources{
-		SessionsOpen:    constant(3),
-		BodyMemory:      constant(4096),
-		BodyMemoryLimit: constant(1 << 20),
-		CreditWaiters:   constant(1),
-		QueueDepths:     map[string]func() float64{"store": constant(7), "log": constant(8)},
-		LogLinesDropped: constant(9),
-		UnsafeDiscard:   constant(0),
-		Build:           Build{Version: "v1.2.3", Revision: "abc", GoVersion: "go1.26"},
+		SessionsOpen:     constant(3),
+		BodyMemory:       constant(4096),
+		BodyMemoryLimit:  constant(1 << 20),
+		CreditWaiters:    constant(1),
+		QueueDepths:      map[string]func() float64{"store": constant(7), "log": constant(8)},
+		LogLinesDropped:  constant(9),
+		UnsafeDiscard:    constant(0),
+		TopicReplication: constant(3),
+		TopicMinInsync:   constant(2),
+		Build:            Build{Version: "v1.2.3", Revision: "abc", GoVersion: "go1.26"},
 	})
 	return m
 }

@@ -24,7 +24,11 @@ type Sources struct {
 	LogLinesDropped func() float64
 	// UnsafeDiscard is 1 while messages are answered 250 without being kept.
 	UnsafeDiscard func() float64
-	Build         Build
+	// TopicReplication and TopicMinInsync are what the topic of the events is
+	// set to, 0 while that is not known.
+	TopicReplication func() float64
+	TopicMinInsync   func() float64
+	Build            Build
 }
 
 // Build says what is running.
@@ -41,6 +45,8 @@ func (m *Metrics) Watch(s Sources) {
 	m.gauge("sluice_body_memory_limit_bytes", "Memory that message bodies may hold (memory.bodies).", s.BodyMemoryLimit)
 	m.gauge("sluice_credit_waiters", "Messages that wait for body memory now.", s.CreditWaiters)
 	m.gauge("sluice_unsafe_discard", "1 while messages are answered 250 without being kept (unsafe_discard).", s.UnsafeDiscard)
+	m.gauge("sluice_topic_replication_factor", "Copies of each partition of the events' topic, 0 while not known.", s.TopicReplication)
+	m.gauge("sluice_topic_min_insync_replicas", "Copies that an acknowledged event has at least (min.insync.replicas), 0 while not known.", s.TopicMinInsync)
 	m.queues(s.QueueDepths)
 	if s.LogLinesDropped != nil {
 		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{

@@ -23,10 +23,13 @@ type Options struct {
 	SASL *SASL
 	// CreateTopic makes a topic that is not there; nil leaves that to an operator.
 	CreateTopic *CreateTopic
-	// Compression of batches is one of Compressions, default snappy.
+	// Compression of batches is one of Compressions, default lz4: with 500 events
+	// in flight to one broker it gave 136,000 events/s, snappy 91,000, zstd 82,000
+	// and none 49,000 (BenchmarkPublish).
 	Compression string
 	// Linger is how long an event waits for others to share its batch, default
-	// 0. Events gather anyway while earlier requests are under way.
+	// 0. Events gather anyway while earlier requests are under way: the same
+	// benchmark lost a fifth at 1 ms and more than half at 5 ms.
 	Linger time.Duration
 	// ClientID names this producer to the brokers, default "sluice".
 	ClientID string
@@ -66,7 +69,7 @@ var codecs = []func() kgo.CompressionCodec{
 
 func (o *Options) defaults() {
 	if o.Compression == "" {
-		o.Compression = "snappy"
+		o.Compression = "lz4"
 	}
 	if o.ClientID == "" {
 		o.ClientID = "sluice"

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"sluice/pipeline/kafka"
+)
+
+// kafkaOptions are how a cluster is spoken to.
+func kafkaOptions(c *Config, logger *slog.Logger) kafka.Options {
+	k := &c.Events.Kafka
+	o := kafka.Options{
+		Brokers:     k.Brokers,
+		Topic:       c.Events.Topic,
+		Compression: k.Compression,
+		Linger:      k.Linger,
+		// Every session may have one message under way, and no more.
+		Queue: c.Limits.Connections,
+		Found: func(info kafka.TopicInfo) { reportTopic(logger, info) },
+	}
+	if k.TLS {
+		o.TLS = &kafka.TLS{CAFile: k.CAFile, ServerName: k.ServerName}
+	}
+	if k.SASL.Mechanism != saslNone {
+		o.SASL = &kafka.SASL{Mechanism: k.SASL.Mechanism, Username: k.SASL.Username, Password: k.SASL.Password.Reveal()}
+	}
+	if k.CreateTopic.Partitions > 0 {
+		o.CreateTopic = &kafka.CreateTopic{Partitions: k.CreateTopic.Partitions, Replication: k.CreateTopic.Replication}
+	}
+	return o
+}
+
+// reportTopic says what an acknowledgement of this topic is worth: with
+// min.insync.replicas 1, acks=all is one broker's word.
+func reportTopic(logger *slog.Logger, info kafka.TopicInfo) {
+	log := logger.Info
+	if info.ReplicationFactor == 1 || info.MinInsyncReplicas == 1 {
+		log = logger.Warn
+	}
+	text := "topic"
+	switch {
+	case info.ReplicationFactor == 1:
+		text = "the topic has one copy: what is answered 250 is lost with one broker's disk"
+	case info.MinInsyncReplicas == 1:
+		text = "min.insync.replicas is 1: 250 may rest on one broker alone; set it to 2 or more"
+	case info.MinInsyncReplicas == 0:
+		text = "topic; its min.insync.replicas is not known, because describing configs is not allowed"
+	}
+	log(text, "topic", info.Name, "partitions", info.Partitions,
+		"replication_factor", info.ReplicationFactor, "min_insync_replicas", info.MinInsyncReplicas)
+}
+
+// openLog opens the topic. A missing one names the keys that would have it made.
+func openLog(ctx context.Context, c *Config, o kafka.Options) (*kafka.Log, error) {
+	log, err := kafka.Open(ctx, o)
+	var missing *kafka.MissingTopicError
+	if errors.As(err, &missing) {
+		return nil, fmt.Errorf("%w; or let Sluice create it: %s", err, c.setting("events.kafka.create_topic.partitions", "6"))
+	}
+	return log, err
+}
