@@ -50,8 +50,8 @@ func (s *Store) explain(err error) error {
 		return fmt.Errorf("s3: %w: bucket %q at %s: %s (%w): check credentials (%s), the clock, and that they may s3:ListBucket, s3:PutObject, s3:DeleteObject, s3:AbortMultipartUpload and s3:ListBucketMultipartUploads there",
 			errRefused, s.bucket, s.options.Endpoint, r.Code, err, s.options.Credentials)
 	}
-	return fmt.Errorf("s3: %w: bucket %q at %s: %s (%w): check endpoint, secure, region and bucket",
-		errRefused, s.bucket, s.options.Endpoint, r.Code, err)
+	return fmt.Errorf("s3: %w: bucket %q at %s: %s (%w): check endpoint, secure, region, bucket and credentials (%s)",
+		errRefused, s.bucket, s.options.Endpoint, r.Code, err, s.options.Credentials)
 }
 
 func (s *Store) createBucket(ctx context.Context) error {

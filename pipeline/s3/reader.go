@@ -72,7 +72,7 @@ func (r *Reader) Open(ctx context.Context, key string, offset, length int64) (io
 
 // Uploads calls each with the key and id of every upload in parts of keys that
 // begin with prefix that was neither completed nor aborted, until it returns an
-// error. MinIO lists those of one whole key alone.
+// error. MinIO takes no prefix but "" and a whole key.
 func (r *Reader) Uploads(ctx context.Context, prefix string, each func(key, id string) error) error {
 	keyMarker, idMarker := "", ""
 	for {

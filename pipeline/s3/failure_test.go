@@ -1,0 +1,60 @@
+package s3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"testing"
+
+	"github.com/minio/minio-go/v7"
+
+	"sluice/pipeline"
+)
+
+func TestFailures(t *testing.T) {
+	answer := func(status int, code string) error { return minio.ErrorResponse{StatusCode: status, Code: code} }
+	network := func(err error) error { return &url.Error{Op: "Put", URL: "http://store", Err: err} }
+	for _, test := range []struct {
+		err                error
+		kind               pipeline.Kind
+		op                 string
+		passing, uncertain bool
+	}{
+		{answer(503, "SlowDown"), pipeline.KindTemporary, "s3: put: slow down", true, false},
+		{answer(429, "TooManyRequests"), pipeline.KindTemporary, "s3: put: TooManyRequests", true, false},
+		{answer(500, "InternalError"), pipeline.KindTemporary, "s3: put: InternalError", true, true},
+		{answer(502, "502 Bad Gateway"), pipeline.KindTemporary, "s3: put: 502 Bad Gateway", true, true},
+		{answer(200, "InternalError"), pipeline.KindTemporary, "s3: put: InternalError", true, true},
+		{answer(404, "NoSuchBucket"), pipeline.KindTemporary, "s3: put: no such bucket", false, false},
+		{answer(403, "AccessDenied"), pipeline.KindTemporary, "s3: put: access denied", false, false},
+		{answer(403, "SignatureDoesNotMatch"), pipeline.KindTemporary, "s3: put: credentials refused", false, false},
+		{answer(400, "ExpiredToken"), pipeline.KindTemporary, "s3: put: credentials expired", false, false},
+		{answer(400, "BadDigest"), pipeline.KindTemporary, "s3: put: checksum refused", false, false},
+		{answer(507, "XMinioStorageFull"), pipeline.KindFull, "s3: put: store full", false, false},
+		{answer(507, "507 Insufficient Storage"), pipeline.KindFull, "s3: put: store full", false, false},
+		{answer(400, "EntityTooLarge"), pipeline.KindTooLarge, "s3: put: too large", false, false},
+		{answer(413, "413 Request Entity Too Large"), pipeline.KindTooLarge, "s3: put: too large", false, false},
+		{network(context.DeadlineExceeded), pipeline.KindTimeout, "s3: put", false, true},
+		{network(context.Canceled), pipeline.KindTemporary, "s3: put", false, true},
+		{network(errors.New("connection reset")), pipeline.KindTemporary, "s3: put", true, true},
+		{network(&net.OpError{Op: "dial", Err: errors.New("refused")}), pipeline.KindTemporary, "s3: put", true, false},
+		{network(http.ErrSchemeMismatch), pipeline.KindTemporary, "s3: put", false, false},
+		{errEarly, pipeline.KindTemporary, "s3: put", true, true},
+	} {
+		t.Run(fmt.Sprint(test.err), func(t *testing.T) {
+			var f *pipeline.Failure
+			if err := fail("put", test.err); !errors.As(err, &f) || f.Kind != test.kind || f.Op != test.op || !errors.Is(err, test.err) {
+				t.Errorf("%+v, want %s of kind %s", f, test.op, test.kind)
+			}
+			if again := fail("again", f); again != error(f) {
+				t.Errorf("a failure was wrapped twice: %v", again)
+			}
+			if passing(test.err) != test.passing || uncertain(test.err) != test.uncertain {
+				t.Errorf("passing %v, uncertain %v", passing(test.err), uncertain(test.err))
+			}
+		})
+	}
+}
