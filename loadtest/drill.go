@@ -12,23 +12,32 @@ import (
 
 	"sluice/loadtest/child"
 	"sluice/loadtest/drill"
+	"sluice/loadtest/stack"
 )
 
 // drillCommand is `loadtest drill`.
 type drillCommand struct {
-	Rounds   int    `default:"20" help:"How often the gateway is killed."`
-	Sessions int    `default:"50" help:"Sessions at the same time."`
-	Seed     uint64 `help:"Draws mails and moments of death; 0 for another one each time."`
-	Binary   string `type:"existingfile" placeholder:"FILE" help:"A sluice binary; without it one is built."`
-	Results  string `default:"bench-results" type:"path" help:"Folder for the report."`
-	Keep     bool   `help:"Keep the gateway's folder, with the receipts in it."`
+	On       string        `enum:"embedded,fleet" default:"embedded" help:"What the gateway uses: its embedded parts, or MinIO and Kafka, which are killed in turn with it."`
+	Rounds   int           `default:"20" help:"How often something is killed."`
+	Pause    time.Duration `help:"Kill nothing; stop the store and then the broker of a fleet for so long (SIGSTOP), such as 60s."`
+	Sessions int           `default:"50" help:"Sessions at the same time."`
+	Seed     uint64        `help:"Draws mails and moments of death; 0 for another one each time."`
+	Binary   string        `type:"existingfile" placeholder:"FILE" help:"A sluice binary; without it one is built."`
+	Results  string        `default:"bench-results" type:"path" help:"Folder for the report."`
+	Keep     bool          `help:"Keep the gateway's folder, with the receipts in it."`
 }
 
 // errBroken makes the exit status say what the report says.
-var errBroken = errors.New("a promise was broken: see lost, altered and dangling above")
+var errBroken = errors.New("a promise was broken: see lost, altered and dangling, pending uploads, and what came late, above")
+
+// errPauseNeeds says why --pause cannot be done.
+var errPauseNeeds = errors.New("--pause needs --on fleet: an embedded store and log cannot be stopped alone")
 
 // Run does the drill, prints the report and writes it to the folder of results.
 func (c *drillCommand) Run(ctx context.Context) error {
+	if c.Pause > 0 && child.Kind(c.On) != child.Fleet {
+		return errPauseNeeds
+	}
 	scratch, err := os.MkdirTemp("", "sluice-drill-")
 	if err != nil {
 		return err
@@ -48,7 +57,7 @@ func (c *drillCommand) Run(ctx context.Context) error {
 			return err
 		}
 	}
-	gateway, err := child.NewSluice(binary, filepath.Join(scratch, "gateway"), child.Embedded)
+	gateway, err := child.NewSluice(binary, filepath.Join(scratch, "gateway"), child.Kind(c.On))
 	if err != nil {
 		return err
 	}
@@ -58,19 +67,80 @@ func (c *drillCommand) Run(ctx context.Context) error {
 	}
 	defer file.Close()
 	receipts := bufio.NewWriter(file)
-	report, err := drill.Run(ctx, drill.Plan{
+	plan := drill.Plan{
 		Gateway: gateway, Rounds: c.Rounds, Sessions: c.Sessions, Seed: c.Seed,
 		Receipts: receipts, Progress: os.Stderr,
-	})
+	}
+	if gateway.Kind == child.Fleet {
+		end, err := startFleet(scratch, &plan)
+		defer end()
+		if err != nil {
+			return err
+		}
+	}
+	report, err := c.do(ctx, plan)
 	if err = errors.Join(err, receipts.Flush()); err != nil {
 		return err
 	}
 	fmt.Print(report)
-	if err := report.Write(c.Results, "drill-"+time.Now().UTC().Format("20060102-150405")); err != nil {
+	if err := report.Write(c.Results, c.name(report.At)); err != nil {
 		return err
 	}
 	if !report.OK() {
 		return errBroken
 	}
 	return nil
+}
+
+// pauseDeadline is the time from final dot to answer in a pause: shorter than the
+// pause, so that the gateway must answer while the server still stands.
+const pauseDeadline = 30 * time.Second
+
+// do does what the flags say.
+func (c *drillCommand) do(ctx context.Context, plan drill.Plan) (*drill.Report, error) {
+	if c.Pause == 0 {
+		return drill.Run(ctx, plan)
+	}
+	plan.Gateway.Config += fmt.Sprintf("timeouts: {store: %v, message: %v, credit: %v}\n", pauseDeadline/2, pauseDeadline, pauseDeadline)
+	// The answer itself comes by the next turn of the timer wheel.
+	return drill.Pause(ctx, plan, drill.PauseTimes{Length: c.Pause, Steady: 5 * time.Second, Deadline: pauseDeadline + 2*time.Second})
+}
+
+// name is that of the report's files.
+func (c *drillCommand) name(at time.Time) string {
+	what := "drill-"
+	if child.Kind(c.On) == child.Fleet {
+		what += "fleet-"
+	}
+	if c.Pause > 0 {
+		what += "pause-"
+	}
+	return what + at.Format("20060102-150405")
+}
+
+// startFleet starts the servers of a plan's gateway; end kills those that run.
+func startFleet(scratch string, plan *drill.Plan) (end func(), err error) {
+	plan.Fleet = &drill.Fleet{}
+	end = func() {
+		if plan.Fleet.Store != nil {
+			_ = plan.Fleet.Store.Kill() // it ends with us in any case
+		}
+		if plan.Fleet.Log != nil {
+			_ = plan.Fleet.Log.Kill()
+		}
+	}
+	folders := [2]string{filepath.Join(scratch, "minio"), filepath.Join(scratch, "kafka")}
+	for _, folder := range folders {
+		if err := os.MkdirAll(folder, 0o755); err != nil {
+			return end, err
+		}
+	}
+	if plan.Fleet.Store, err = stack.StartMinIO(folders[0]); err != nil {
+		return end, err
+	}
+	if plan.Fleet.Log, err = stack.StartKafka(folders[1]); err != nil {
+		return end, err
+	}
+	plan.Fleet.Use(plan.Gateway)
+	return end, nil
 }

@@ -1,160 +1,90 @@
-// Package drill ends Sluice as kill -9 does, under load, again and again, and
-// then looks for every message that was answered 250.
+// Package drill ends Sluice and the servers behind it as kill -9 does, or stops
+// those servers for a time, under load, again and again, and then looks for every
+// message that was answered 250.
 package drill
 
 import (
 	"context"
 	"fmt"
-	"io"
-	"math/rand/v2"
 	"syscall"
 	"time"
-
-	"sluice/loadtest/child"
-	"sluice/loadtest/client"
 )
 
-// Plan is one drill.
-type Plan struct {
-	Gateway  *child.Sluice
-	Rounds   int
-	Sessions int
-	Seed     uint64
-	Receipts io.Writer // gets a line for each 250; may be nil
-	Progress io.Writer
-}
-
-// Round is one life of the gateway.
+// Round is one death under load and the return from it.
 type Round struct {
-	Ready        float64 `json:"ready_seconds"` // from its start until it was ready
-	Acknowledged int     `json:"acknowledged"`
+	Victim       string  `json:"victim"`
+	Acknowledged int     `json:"acknowledged"` // until it was ready again
 	Lived        float64 `json:"under_load_seconds"`
+	Ready        float64 `json:"ready_seconds"`    // from its start until it was ready
+	Answered     float64 `json:"answered_seconds"` // from then until the next 250
 }
 
-const (
-	// readyPatience bounds a start: the log's recovery is part of it.
-	readyPatience = 60 * time.Second
-	// loadPatience bounds the wait for the first 250 of a life.
-	loadPatience = 30 * time.Second
-	// longestLife is how long a gateway lives under load at most; the moment of its
-	// death is drawn evenly from here.
-	longestLife = 2 * time.Second
-	// lastWords bounds the orderly end after the last round.
-	lastWords = 60 * time.Second
-)
+// longestLife is how long a victim lives under load at most; the moment of its
+// death is drawn evenly from here.
+const longestLife = 2 * time.Second
 
-// Run does it. An error says that the drill could not be done; what was lost
-// stands in the report.
+// Run kills the gateway, or with a fleet the gateway, the store and the log in
+// turn. An error says that the drill could not be done; what was lost stands in
+// the report.
 func Run(ctx context.Context, plan Plan) (*Report, error) {
-	ledger := client.NewLedger(plan.Receipts)
-	senders := &client.Senders{
-		Address: plan.Gateway.SMTP, Sessions: plan.Sessions, Seed: plan.Seed,
-		Compose: client.Composer{Seed: plan.Seed}.Compose, Ledger: ledger,
+	victims := []string{VictimSluice}
+	if plan.Fleet != nil {
+		victims = append(victims, VictimStore, VictimLog)
 	}
-	sending, giveUp := context.WithCancel(ctx)
-	closing, finish := context.WithCancel(ctx)
-	ended := make(chan struct{})
-	go func() {
-		senders.Run(sending, closing)
-		close(ended)
-	}()
-	defer func() { giveUp(); finish(); <-ended }()
-
-	d := &drill{plan: plan, ledger: ledger, random: rand.New(rand.NewPCG(plan.Seed, 0))}
-	report := &Report{At: time.Now().UTC(), Seed: plan.Seed, Sessions: plan.Sessions}
+	d, err := begin(ctx, plan)
+	if err != nil {
+		return nil, err
+	}
+	defer d.abandon()
+	if err := d.awaitMore(ctx, 0); err != nil {
+		return nil, err
+	}
 	for number := range plan.Rounds {
-		round, err := d.round(ctx)
+		round, err := d.round(ctx, victims[number%len(victims)])
 		if err != nil {
 			return nil, fmt.Errorf("round %d: %w", number+1, err)
 		}
-		report.Rounds = append(report.Rounds, round)
-		fmt.Fprintf(plan.Progress, "round %d of %d: ready after %.2f s, %d answered 250 in %.2f s, killed\n",
-			number+1, plan.Rounds, round.Ready, round.Acknowledged, round.Lived)
+		d.report.Rounds = append(d.report.Rounds, round)
+		fmt.Fprintf(plan.Progress, "round %d of %d: %d answered 250, %s killed after %.2f s, ready after %.2f s, the next 250 %.2f s later\n",
+			number+1, plan.Rounds, round.Acknowledged, round.Victim, round.Lived, round.Ready, round.Answered)
 	}
-	last, err := d.start(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("after the last round: %w", err)
-	}
-	defer last.Kill()
-	finish()
-	select {
-	case <-ended:
-	case <-last.Ended():
-		return nil, fmt.Errorf("the gateway ended by itself:\n%s", last.Output())
-	case <-time.After(lastWords):
-		return nil, fmt.Errorf("the senders got no answer within %v:\n%s", lastWords, last.Output())
-	}
-	report.Tally = senders.Tally()
-	if err := report.audit(ctx, plan.Gateway, ledger); err != nil {
-		return nil, err
-	}
-	ending, cancel := context.WithTimeout(ctx, lastWords)
-	defer cancel()
-	if err := last.Stop(ending); err != nil {
-		return nil, fmt.Errorf("SIGTERM: %w\n%s", err, last.Output())
-	}
-	return report, nil
+	return d.end(ctx)
 }
 
-type drill struct {
-	plan   Plan
-	ledger *client.Ledger
-	random *rand.Rand
-}
-
-func (d *drill) start(ctx context.Context) (*child.Process, error) {
-	starting, cancel := context.WithTimeout(ctx, readyPatience)
-	defer cancel()
-	return d.plan.Gateway.Start(starting)
-}
-
-// round starts the gateway, waits until it has answered 250, lets it live for a
-// random time and kills it.
-func (d *drill) round(ctx context.Context) (Round, error) {
+// round lets the victim live for a random time, kills it, starts it again and
+// waits until a message was answered 250.
+func (d *drill) round(ctx context.Context, victim string) (Round, error) {
 	before, _ := d.ledger.Len()
-	began := time.Now()
-	p, err := d.start(ctx)
+	loaded := time.Now()
+	if err := d.live(ctx, time.Duration(d.random.Int64N(int64(longestLife)))); err != nil {
+		return Round{}, err
+	}
+	round := Round{Victim: victim, Lived: time.Since(loaded).Seconds()}
+	restart, err := d.kill(ctx, victim)
 	if err != nil {
 		return Round{}, err
 	}
-	defer p.Kill()
-	ready := time.Since(began)
-	if err := d.awaitMore(ctx, p, before); err != nil {
+	began := time.Now()
+	if err := restart(); err != nil {
 		return Round{}, err
 	}
-	loaded := time.Now()
-	death := time.NewTimer(time.Duration(d.random.Int64N(int64(longestLife))))
-	defer death.Stop()
-	select {
-	case <-death.C:
-	case <-p.Ended():
-		return Round{}, fmt.Errorf("the gateway ended by itself:\n%s", p.Output())
-	case <-ctx.Done():
-		return Round{}, ctx.Err()
-	}
-	_ = p.Signal(syscall.SIGKILL) // the moment itself; Kill also waits
-	p.Kill()
+	ready := time.Now()
 	after, _ := d.ledger.Len()
-	return Round{Ready: ready.Seconds(), Acknowledged: after - before, Lived: time.Since(loaded).Seconds()}, nil
+	if err := d.awaitMore(ctx, after); err != nil {
+		return Round{}, fmt.Errorf("%s is back: %w", victim, err)
+	}
+	round.Acknowledged, round.Ready, round.Answered = after-before, ready.Sub(began).Seconds(), time.Since(ready).Seconds()
+	return round, nil
 }
 
-// awaitMore waits until the ledger holds more than so many receipts.
-func (d *drill) awaitMore(ctx context.Context, p *child.Process, than int) error {
-	late := time.NewTimer(loadPatience)
-	defer late.Stop()
-	for {
-		n, grown := d.ledger.Len()
-		if n > than {
-			return nil
-		}
-		select {
-		case <-grown:
-		case <-p.Ended():
-			return fmt.Errorf("the gateway ended by itself:\n%s", p.Output())
-		case <-late.C:
-			return fmt.Errorf("no 250 within %v:\n%s", loadPatience, p.Output())
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+// kill ends the victim and gives what starts it again, on the same ports and data.
+func (d *drill) kill(ctx context.Context, victim string) (restart func() error, err error) {
+	if victim == VictimSluice {
+		err := d.gateway.Signal(syscall.SIGKILL) // the moment itself; Kill also waits
+		d.gateway.Kill()
+		d.killed = time.Now()
+		return func() error { return d.start(ctx) }, err
 	}
+	server := d.plan.Fleet.server(victim)
+	return server.Restart, server.Kill()
 }

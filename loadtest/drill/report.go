@@ -15,23 +15,44 @@ import (
 	"sluice/pipeline/audit"
 	"sluice/pipeline/dir"
 	"sluice/pipeline/kafka"
+	"sluice/pipeline/s3"
 )
 
 // Report is what a drill saw.
 type Report struct {
 	At       time.Time     `json:"at"`
+	Kind     child.Kind    `json:"kind"`
 	Seed     uint64        `json:"seed"`
 	Sessions int           `json:"sessions"`
-	Rounds   []Round       `json:"rounds"`
+	Rounds   []Round       `json:"rounds,omitempty"`
+	Outages  []Outage      `json:"outages,omitempty"`
 	Tally    client.Tally  `json:"sent_again"`
 	Audit    *audit.Report `json:"audit"`
+
+	// Abandoned are uploads in parts that a gateway which was killed left: there is
+	// no one who could abort them but the bucket's lifecycle rule. Pending are those
+	// of a gateway that lived on and ended in order: there must be none.
+	Abandoned int `json:"abandoned_uploads"`
+	Pending   int `json:"pending_uploads"`
+
+	// Of a pause: how long the slowest of so many answers took, and might take.
+	Slowest  float64 `json:"slowest_answer_seconds,omitempty"`
+	Deadline float64 `json:"deadline_seconds,omitempty"`
+	Answers  int64   `json:"answers_timed,omitempty"`
 
 	// Receipts are all that was promised.
 	Receipts []client.Receipt `json:"-"`
 }
 
 // OK says that every promise was kept.
-func (r *Report) OK() bool { return r.Audit.OK() }
+func (r *Report) OK() bool {
+	for _, o := range r.Outages {
+		if o.Back > backWithin.Seconds() {
+			return false
+		}
+	}
+	return r.Audit.OK() && r.Pending == 0 && r.Slowest <= r.Deadline
+}
 
 func (r *Report) audit(ctx context.Context, gateway *child.Sluice, ledger *client.Ledger) error {
 	var err error
@@ -42,13 +63,14 @@ func (r *Report) audit(ctx context.Context, gateway *child.Sluice, ledger *clien
 	return err
 }
 
-// Audit compares receipts with what a running gateway has in its store and topic.
+// Audit compares receipts with what a gateway has in its store and topic. An
+// embedded one must be running.
 func Audit(ctx context.Context, gateway *child.Sluice, receipts []client.Receipt) (*audit.Report, error) {
-	store, err := dir.NewReader(gateway.StoreDir())
+	store, err := storeOf(gateway)
 	if err != nil {
 		return nil, err
 	}
-	log := kafka.NewReader(kafka.Options{Brokers: []string{gateway.Events}, Topic: child.Topic})
+	log := kafka.NewReader(kafka.Options{Brokers: []string{gateway.Events}, Topic: gateway.Topic})
 	acknowledged := make([]audit.Acknowledged, len(receipts))
 	for i, r := range receipts {
 		acknowledged[i] = audit.Acknowledged{ID: r.ID, SHA256: hex.EncodeToString(r.SHA256[:]), Size: r.Size}
@@ -56,17 +78,39 @@ func Audit(ctx context.Context, gateway *child.Sluice, receipts []client.Receipt
 	return audit.Run(ctx, acknowledged, store, log)
 }
 
+func storeOf(gateway *child.Sluice) (audit.StoreReader, error) {
+	if gateway.Kind != child.Fleet {
+		return dir.NewReader(gateway.StoreDir())
+	}
+	at := gateway.S3
+	return s3.NewReader(s3.Options{Endpoint: at.Endpoint, Bucket: at.Bucket, AccessKey: at.AccessKey, SecretKey: at.SecretKey})
+}
+
 // String is the report for people.
 func (r *Report) String() string {
 	var b strings.Builder
-	slowest := 0.0
-	for _, round := range r.Rounds {
-		slowest = max(slowest, round.Ready)
+	if len(r.Rounds) > 0 {
+		slowest := 0.0
+		killed := map[string]int{}
+		for _, round := range r.Rounds {
+			slowest = max(slowest, round.Ready)
+			killed[round.Victim]++
+		}
+		fmt.Fprintf(&b, "%d times kill -9 under load from %d sessions (seed %d): sluice %d, minio %d, kafka %d; slowest start %.2f s\n",
+			len(r.Rounds), r.Sessions, r.Seed, killed[VictimSluice], killed[VictimStore], killed[VictimLog], slowest)
 	}
-	fmt.Fprintf(&b, "%d times kill -9 under load from %d sessions (seed %d); slowest start %.2f s\n",
-		len(r.Rounds), r.Sessions, r.Seed, slowest)
+	for _, o := range r.Outages {
+		fmt.Fprintf(&b, "%s stopped for %.1f s under load from %d sessions: %.0f/s before, %d answered 250 during, back %.2f s after its return, %.0f/s after\n",
+			o.Victim, o.Paused, r.Sessions, o.Before, o.During, o.Back, o.After)
+	}
+	if r.Answers > 0 {
+		fmt.Fprintf(&b, "slowest of %d answers %.2f s, allowed %.2f s\n", r.Answers, r.Slowest, r.Deadline)
+	}
 	fmt.Fprintf(&b, "sent again: %d unanswered after the final dot, %d refused, %d broken off before it\n",
 		r.Tally.Unanswered, r.Tally.Refused, r.Tally.Broken)
+	if r.Kind == child.Fleet {
+		fmt.Fprintf(&b, "uploads in parts: %d pending, %d abandoned by a killed gateway\n", r.Pending, r.Abandoned)
+	}
 	b.WriteString(r.Audit.String())
 	return b.String()
 }

@@ -1,0 +1,90 @@
+package drill
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"sluice/loadtest/child"
+	"sluice/loadtest/client"
+	"sluice/loadtest/stack"
+)
+
+// Fleet are the servers that a gateway of kind child.Fleet uses.
+type Fleet struct {
+	Store *stack.MinIOServer
+	Log   *stack.KafkaServer
+}
+
+// Victims of a drill.
+const (
+	VictimSluice = "sluice"
+	VictimStore  = "minio"
+	VictimLog    = "kafka"
+)
+
+// Use points a gateway at the servers.
+func (f *Fleet) Use(gateway *child.Sluice) {
+	gateway.Events = f.Log.Bootstrap
+	gateway.S3 = child.S3{
+		Endpoint: f.Store.Endpoint, Bucket: "mail", AccessKey: f.Store.AccessKey, SecretKey: f.Store.SecretKey,
+	}
+}
+
+// server is the victim that is no gateway.
+func (f *Fleet) server(victim string) *stack.Server {
+	if victim == VictimStore {
+		return f.Store.Server
+	}
+	return f.Log.Server
+}
+
+// pending gives the moments at which the uploads in parts began that the bucket
+// still holds, neither completed nor aborted. MinIO lists uploads of one whole key
+// alone, so they are looked for where it keeps them: a folder for each key, and in
+// it one for each upload, whose name ends in x and the nanoseconds of its start.
+func (f *Fleet) pending() ([]time.Time, error) {
+	uploads, err := filepath.Glob(filepath.Join(f.Store.DataDir, ".minio.sys", "multipart", "*", "*"))
+	if err != nil {
+		return nil, err
+	}
+	var began []time.Time
+	for _, upload := range uploads {
+		if _, err := os.Stat(filepath.Join(upload, "xl.meta")); err != nil {
+			if os.IsNotExist(err) {
+				continue // what an upload that has ended left
+			}
+			return nil, err
+		}
+		_, text, _ := strings.Cut(filepath.Base(upload), "x")
+		nanoseconds, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("%w: upload folder %s", fs.ErrInvalid, upload)
+		}
+		began = append(began, time.Unix(0, nanoseconds))
+	}
+	return began, nil
+}
+
+const (
+	// bulkyEvery is how often a mail of the load is one of several parts.
+	bulkyEvery = 150
+	// bulkySize is more than one part of 5 MiB, and less than two.
+	bulkySize = 6 << 20
+)
+
+// bulky makes some of a composer's mails so large that they go in parts.
+func bulky(compose func(int64) *client.Mail) func(int64) *client.Mail {
+	filler := strings.Repeat("filler filler filler filler filler filler filler\r\n", bulkySize/50)
+	return func(number int64) *client.Mail {
+		mail := compose(number)
+		if number%bulkyEvery == 1 {
+			mail.Content = append(mail.Content, filler...)
+		}
+		return mail
+	}
+}

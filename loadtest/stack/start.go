@@ -1,0 +1,35 @@
+package stack
+
+import "sluice/loadtest/child"
+
+// StartMinIO starts an empty object store in a folder, on a free port, for a
+// program that is no test. It ends with the program, or when it is killed.
+func StartMinIO(dir string) (*MinIOServer, error) {
+	address, err := child.FreeAddress()
+	if err != nil {
+		return nil, err
+	}
+	m, err := newMinIO(dir, address, MinIOSettings{})
+	if err != nil {
+		return nil, err
+	}
+	return m, m.start()
+}
+
+// StartKafka starts an empty broker as StartMinIO starts an object store. The
+// folder must be there.
+func StartKafka(dir string) (*KafkaServer, error) {
+	address, err := child.FreeAddress()
+	if err != nil {
+		return nil, err
+	}
+	controller, err := child.FreeAddress()
+	if err != nil {
+		return nil, err
+	}
+	k, err := newKafka(dir, address, controller, KafkaSettings{})
+	if err != nil {
+		return nil, err
+	}
+	return k, k.start()
+}
