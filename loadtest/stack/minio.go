@@ -36,6 +36,14 @@ const (
 	MinIORegion    = "us-east-1"
 )
 
+// MinIOEnv are the settings of every object store of the stack.
+func MinIOEnv() []string {
+	return []string{
+		"MINIO_ROOT_USER=" + MinIOAccessKey, "MINIO_ROOT_PASSWORD=" + MinIOSecretKey,
+		"MINIO_REGION=" + MinIORegion, "MINIO_BROWSER=off", "MINIO_UPDATE=off",
+	}
+}
+
 func newMinIO(dir, address string, settings MinIOSettings) (*MinIOServer, error) {
 	binary, err := minioBinary()
 	if err != nil {
@@ -68,10 +76,7 @@ func newMinIO(dir, address string, settings MinIOSettings) (*MinIOServer, error)
 	m.Server = &Server{
 		Name: "minio", Dir: dir,
 		command: []string{binary, "server", "--quiet", "--address", address, "--certs-dir", certs, m.DataDir},
-		env: append([]string{
-			"MINIO_ROOT_USER=" + m.AccessKey, "MINIO_ROOT_PASSWORD=" + m.SecretKey,
-			"MINIO_REGION=" + m.Region, "MINIO_BROWSER=off", "MINIO_UPDATE=off",
-		}, settings.Env...),
+		env:     append(MinIOEnv(), settings.Env...),
 		probe: func(ctx context.Context) error {
 			return answersOK(ctx, client, scheme+"://"+address+"/minio/health/ready")
 		},
