@@ -52,7 +52,6 @@ func benchStore(b *testing.B, size int) {
 		free <- porttest.NewMessage(make([]byte, size))
 	}
 	b.SetBytes(int64(size))
-	b.ResetTimer()
 	n := uint64(0)
 	for b.Loop() {
 		m := <-free

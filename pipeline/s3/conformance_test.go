@@ -28,6 +28,7 @@ func (s *server) open(t *testing.T) porttest.PartStoreUnderTest {
 func TestConformance(t *testing.T) {
 	for _, s := range servers {
 		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
 			porttest.ObjectStore(t, func(t *testing.T) porttest.StoreUnderTest { return s.open(t).StoreUnderTest })
 			porttest.PartStore(t, s.open)
 		})

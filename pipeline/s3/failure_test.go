@@ -49,7 +49,7 @@ func TestFailures(t *testing.T) {
 			if err := fail("put", test.err); !errors.As(err, &f) || f.Kind != test.kind || f.Op != test.op || !errors.Is(err, test.err) {
 				t.Errorf("%+v, want %s of kind %s", f, test.op, test.kind)
 			}
-			if again := fail("again", f); again != error(f) {
+			if again := fail("again", f); again.Error() != f.Error() {
 				t.Errorf("a failure was wrapped twice: %v", again)
 			}
 			if passing(test.err) != test.passing || uncertain(test.err) != test.uncertain {

@@ -148,9 +148,10 @@ func TestAnswers(t *testing.T) {
 		{http.StatusBadRequest, "EntityTooLarge", pipeline.KindTooLarge, "too large"},
 	} {
 		t.Run(test.code, func(t *testing.T) {
+			t.Parallel()
 			f := minioServer.front(t)
 			o := minioServer.options(t)
-			o.Endpoint, o.Timeout = f.address(), faultTimeout
+			o.Endpoint = f.address()
 			s := mustOpen(t, o)
 			f.set(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 				_, _ = io.Copy(io.Discard, r.Body)
@@ -207,6 +208,7 @@ func TestLostAnswers(t *testing.T) {
 	for _, kind := range []string{"put", "begin", "part 2", "part 1", "complete"} {
 		for _, lost := range []int64{1, 100} {
 			t.Run(fmt.Sprint(kind, " ", lost), func(t *testing.T) {
+				t.Parallel()
 				f := minioServer.front(t)
 				o := minioServer.options(t)
 				o.Endpoint = f.address()

@@ -30,7 +30,7 @@ func TestPayloadReads(t *testing.T) {
 				b := make([]byte, rapid.IntRange(1, 30).Draw(t, "read"))
 				n, err := p.Read(b)
 				got = append(got, b[:n]...)
-				if err == io.EOF {
+				if errors.Is(err, io.EOF) {
 					break
 				}
 				if err != nil || n == 0 {

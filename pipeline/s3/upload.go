@@ -37,12 +37,14 @@ type upload struct {
 	handled bool      // given to the cleaner
 }
 
-// piece is an uploaded part.
+// piece is a part at the store, or on its way there.
 type piece struct {
 	number int
 	etag   string
 	crc    uint32
 	size   int64
+	head   []byte // what is sent, until it was
+	chunks [][]byte
 }
 
 func newUpload(key string) *upload {
@@ -121,7 +123,7 @@ func (w *worker) part(ctx context.Context, t task) error {
 	if err := w.begin(ctx, u, p.Message); err != nil {
 		return err
 	}
-	return w.send(ctx, u, nil, &p.Body, piece{number: p.Number, crc: crc, size: p.Body.Size()})
+	return w.send(ctx, u, piece{number: p.Number, crc: crc, size: p.Body.Size(), chunks: p.Body.Chunks()})
 }
 
 // begin begins the upload at the store unless that was done.
@@ -154,13 +156,13 @@ func (w *worker) begin(ctx context.Context, u *upload, m *pipeline.Message) erro
 }
 
 // send uploads one part and notes it.
-func (w *worker) send(ctx context.Context, u *upload, head []byte, body *pipeline.Body, p piece) error {
+func (w *worker) send(ctx context.Context, u *upload, p piece) error {
 	sum := checksum(p.crc)
 	o := minio.PutObjectPartOptions{
 		CustomHeader:         http.Header{http.CanonicalHeaderKey(headerChecksum): {sum}},
 		DisableContentSha256: true,
 	}
-	_, err := w.try(ctx, head, body.Chunks(), func(octets *payload) error {
+	_, err := w.try(ctx, p.head, p.chunks, func(octets *payload) error {
 		part, err := w.client.PutObjectPart(ctx, w.bucket, u.key, u.id, p.number, octets, p.size, o)
 		p.etag = part.ETag
 		return confirm(part.ChecksumCRC32C, sum, err)
@@ -170,6 +172,7 @@ func (w *worker) send(ctx context.Context, u *upload, head []byte, body *pipelin
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	p.head, p.chunks = nil, nil // not ours any more after the result
 	u.parts = append(u.parts, p)
 	return nil
 }
@@ -186,8 +189,10 @@ func (w *worker) finish(ctx context.Context, m *pipeline.Message, u *upload) (st
 		number: 1,
 		crc:    pipeline.CombineCRC32C(crc32.Checksum(m.Header, castagnoli), u.first, m.Body.Size()),
 		size:   m.Length(),
+		head:   m.Header,
+		chunks: m.Body.Chunks(),
 	}
-	if err := w.send(ctx, u, m.Header, &m.Body, first); err != nil {
+	if err := w.send(ctx, u, first); err != nil {
 		return stored{}, err
 	}
 	result := stored{blob: pipeline.Blob{
