@@ -1,0 +1,172 @@
+// Package pressure lets the consumer behind a fleet of gateways stop and catch
+// up under load, and writes down what the senders saw.
+package pressure
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"sluice/loadtest/child"
+	"sluice/loadtest/client"
+	"sluice/pipeline/kafka"
+)
+
+// Scenario is a fleet under an even load whose consumer keeps up, stands still,
+// and catches up.
+type Scenario struct {
+	Gateways []*child.Sluice // running; Config puts the gate into their configuration
+	Broker   string
+	Topic    string
+	Group    string
+
+	Low, High int           // thresholds in records
+	Interval  time.Duration // of the gateways' readings
+	Sessions  int           // offered a second, all gateways together
+	Consume   int           // records a second that the consumer takes at most
+
+	KeepUp, Halt, CatchUp time.Duration
+	Every                 time.Duration // between two samples
+}
+
+// Config are the gateways' lines of YAML.
+func (s *Scenario) Config() string {
+	return fmt.Sprintf("pressure: {lag: {groups: [%s], low_records: %d, high_records: %d, high_age: 0s, interval: %s, stale_after: %s}}\n",
+		s.Group, s.Low, s.High, s.Interval, 10*s.Interval)
+}
+
+// Phase is what the consumer does.
+type Phase int
+
+// Phases in their order.
+const (
+	KeepUp Phase = iota
+	Halt
+	CatchUp
+)
+
+// Sample is what was seen between the sample before and At.
+type Sample struct {
+	At       time.Duration // since the start
+	Phase    Phase
+	Counts   []Counts  // by gateway
+	Fraction []float64 // by gateway, now
+	Lag      int64     // now
+}
+
+// Run runs the scenario and gives its samples.
+func (s *Scenario) Run(ctx context.Context) ([]Sample, error) {
+	lag, err := kafka.NewLagReader(kafka.LagOptions{
+		Options: kafka.Options{Brokers: []string{s.Broker}, Topic: s.Topic}, Groups: []string{s.Group},
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer lag.Close()
+	eater, err := newConsumer(s)
+	if err != nil {
+		return nil, err
+	}
+	defer eater.client.Close()
+	ctx, cancel := context.WithCancel(ctx)
+	var workers sync.WaitGroup
+	defer workers.Wait()
+	defer cancel()
+	eating := make(chan error, 1)
+	workers.Go(func() { eating <- eater.run(ctx) })
+	w := &world{Scenario: s, lag: lag}
+	if err := w.awaitOpen(ctx); err != nil {
+		return nil, err
+	}
+	for _, g := range s.Gateways {
+		l := &load{gateway: g, every: time.Second * time.Duration(len(s.Gateways)) / time.Duration(s.Sessions), mail: mail()}
+		w.loads, w.before = append(w.loads, l), append(w.before, Counts{})
+		workers.Go(func() { l.run(ctx) })
+	}
+	w.began = time.Now()
+	for _, phase := range []struct {
+		is   Phase
+		long time.Duration
+	}{{KeepUp, s.KeepUp}, {Halt, s.Halt}, {CatchUp, s.CatchUp}} {
+		eater.halted.Store(phase.is == Halt)
+		if err := w.watch(ctx, phase.is, phase.long); err != nil {
+			return w.samples, err
+		}
+	}
+	select {
+	case err := <-eating:
+		return w.samples, err
+	default:
+		return w.samples, nil
+	}
+}
+
+func mail() *client.Mail {
+	return &client.Mail{
+		From: "sender@example.com", To: []string{"someone@example.net"},
+		Content: []byte("Subject: pressure\r\n\r\nHello.\r\n"),
+	}
+}
+
+// world is a scenario that runs.
+type world struct {
+	*Scenario
+	lag     *kafka.LagReader
+	loads   []*load
+	before  []Counts
+	began   time.Time
+	samples []Sample
+}
+
+// awaitOpen waits until all gateways know the group and are open.
+func (w *world) awaitOpen(ctx context.Context) error {
+	deadline := time.Now().Add(time.Minute)
+	for time.Now().Before(deadline) && ctx.Err() == nil {
+		open := true
+		for _, g := range w.Gateways {
+			seen, err := scrape(ctx, g)
+			if err != nil {
+				return err
+			}
+			open = open && seen.fraction == 0 && seen.readings > 0
+		}
+		if open {
+			return nil
+		}
+		time.Sleep(w.Interval / 4)
+	}
+	return errors.Join(ctx.Err(), errors.New("the gateways did not open in a minute"))
+}
+
+func (w *world) watch(ctx context.Context, phase Phase, long time.Duration) error {
+	end := time.Now().Add(long)
+	tick := time.NewTicker(w.Every)
+	defer tick.Stop()
+	for time.Now().Before(end) {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+		sample := Sample{At: time.Since(w.began), Phase: phase}
+		for i, l := range w.loads {
+			counts := l.counts()
+			sample.Counts = append(sample.Counts, counts.minus(w.before[i]))
+			w.before[i] = counts
+			seen, err := scrape(ctx, w.Gateways[i])
+			if err != nil {
+				return err
+			}
+			sample.Fraction = append(sample.Fraction, seen.fraction)
+		}
+		read := w.lag.Read(ctx)[0]
+		if read.Err != nil {
+			return read.Err
+		}
+		sample.Lag = read.Records
+		w.samples = append(w.samples, sample)
+	}
+	return nil
+}
