@@ -1,0 +1,45 @@
+package main
+
+import (
+	"strconv"
+	"testing"
+
+	"sluice/loadtest/child"
+	"sluice/loadtest/stack"
+)
+
+// TestFleet does the end-to-end tests again on MinIO and Kafka, each with a
+// bucket and a topic of its own.
+func TestFleet(t *testing.T) {
+	needs(t, "java")
+	store, log := stack.MinIO(t), stack.Kafka(t)
+	made := 0
+	newFleet := func(t *testing.T) *child.Sluice {
+		t.Helper()
+		gateway, err := child.NewSluice(gatewayBinary, t.TempDir(), child.Fleet)
+		if err != nil {
+			t.Fatal(err)
+		}
+		made++
+		gateway.Topic = "mail.received." + strconv.Itoa(made)
+		gateway.Events = log.Bootstrap
+		gateway.S3 = child.S3{
+			Endpoint: store.Endpoint, Bucket: "mail-" + strconv.Itoa(made),
+			AccessKey: store.AccessKey, SecretKey: store.SecretKey,
+		}
+		return gateway
+	}
+	for _, test := range []struct {
+		name string
+		run  func(*testing.T, gatewayMaker)
+	}{
+		{"odd mails", takesOddMails},
+		{"smtp-source", takesSMTPSource},
+		{"curl", takesCurl},
+		{"Python smtplib", takesPython},
+		{"swaks and kcat", takesSwaks},
+		{"Postfix", takesPostfix},
+	} {
+		t.Run(test.name, func(t *testing.T) { test.run(t, newFleet) })
+	}
+}
