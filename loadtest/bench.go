@@ -14,13 +14,16 @@ import (
 
 // benchCommand is `loadtest bench`.
 type benchCommand struct {
-	Messages int      `default:"10000" help:"Messages in one measurement."`
-	Rounds   int      `default:"5" help:"Measurements of each server in each mode; the servers take turns."`
-	Sessions int      `default:"50" help:"Sessions at the same time."`
-	Size     int      `default:"10240" help:"Octets in a message's body."`
-	Only     []string `placeholder:"SERVER" help:"Measure these alone: smtp-sink, go-smtp, discard, embedded."`
-	Binary   string   `type:"existingfile" placeholder:"FILE" help:"A sluice binary to measure; without it one is built."`
-	Results  string   `default:"bench-results" type:"path" help:"Folder for the tables."`
+	Messages      int      `default:"10000" help:"Messages in one measurement."`
+	Rounds        int      `default:"5" help:"Measurements of each server in each mode; the servers take turns."`
+	Sessions      int      `default:"50" help:"Sessions at the same time."`
+	Size          int      `default:"10240" help:"Octets in a message's body."`
+	Only          []string `placeholder:"SERVER" help:"Measure these alone: smtp-sink, go-smtp, discard, embedded, fleet."`
+	LargeSize     int      `default:"67108864" help:"Octets in a large message, sent to the fleet."`
+	LargeMessages int      `default:"8" help:"Large messages in one measurement."`
+	LargeSessions int      `default:"4" help:"Large messages at the same time."`
+	Binary        string   `type:"existingfile" placeholder:"FILE" help:"A sluice binary to measure; without it one is built."`
+	Results       string   `default:"bench-results" type:"path" help:"Folder for the tables."`
 }
 
 // Run measures, prints the table and writes it to the folder of results.
@@ -51,10 +54,23 @@ func (c *benchCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if c.wants(bench.Fleet) {
+		large := bench.LargeLoad{Messages: c.LargeMessages, Sessions: c.LargeSessions, Size: c.LargeSize}
+		report.Fleet, err = bench.RunFleet(ctx, bench.FleetPlan{
+			Load: load, Large: large, Rounds: c.Rounds, Sluice: binary, Scratch: scratch, Progress: os.Stderr,
+		})
+		if err != nil {
+			return fmt.Errorf("fleet: %w", err)
+		}
+	}
 	fmt.Print(report.Markdown())
 	return report.Write(c.Results, "bench-"+time.Now().UTC().Format("20060102-150405"))
 }
 
 func (c *benchCommand) wantsSluice() bool {
-	return len(c.Only) == 0 || slices.Contains(c.Only, bench.Discard) || slices.Contains(c.Only, bench.Embedded)
+	return c.wants(bench.Discard) || c.wants(bench.Embedded) || c.wants(bench.Fleet)
+}
+
+func (c *benchCommand) wants(server string) bool {
+	return len(c.Only) == 0 || slices.Contains(c.Only, server)
 }

@@ -68,11 +68,15 @@ func (l Load) measure(ctx context.Context, mode Mode, p *child.Process, address 
 	if err != nil {
 		return Sample{}, err
 	}
-	used := (after - before).Seconds()
+	return newSample(l.Messages, took, after-before), nil
+}
+
+// newSample is of so many messages that took so long and so much processor time.
+func newSample(messages int, took, used time.Duration) Sample {
 	return Sample{
 		Seconds: took.Seconds(),
-		CPU:     used,
-		Rate:    float64(l.Messages) / took.Seconds(),
-		CPU10k:  used / float64(l.Messages) * 10000,
-	}, nil
+		CPU:     used.Seconds(),
+		Rate:    float64(messages) / took.Seconds(),
+		CPU10k:  used.Seconds() / float64(messages) * 10000,
+	}
 }

@@ -16,7 +16,9 @@ type Report struct {
 	Machine Machine   `json:"machine"`
 	Load    Load      `json:"load"`
 	Rounds  int       `json:"rounds"`
-	Rows    []*Row    `json:"rows"`
+	Rows    []*Row    `json:"rows,omitempty"`
+	// Fleet is nil when it was not measured.
+	Fleet *FleetReport `json:"fleet,omitempty"`
 }
 
 // Row is one server in one mode. The ratios are medians of the rounds' ratios to
@@ -66,6 +68,9 @@ func (r *Report) add(server string, mode Mode, sample Sample) {
 
 // conclude computes medians, ratios and targets.
 func (r *Report) conclude() {
+	if r.Fleet != nil {
+		r.Fleet.conclude()
+	}
 	for _, row := range r.Rows {
 		row.Rate = row.median(func(s Sample) float64 { return s.Rate })
 		row.CPU10k = row.median(func(s Sample) float64 { return s.CPU10k })
@@ -91,18 +96,24 @@ func (row *Row) judge() {
 	}
 }
 
-func (row *Row) median(of func(Sample) float64) float64 {
+func (row *Row) median(of func(Sample) float64) float64 { return medianOf(row.Samples, of) }
+
+func medianOf(samples []Sample, of func(Sample) float64) float64 {
 	var values []float64
-	for _, s := range row.Samples {
+	for _, s := range samples {
 		values = append(values, of(s))
 	}
 	return median(values)
 }
 
 func ratio(row, to *Row, of func(Sample) float64) float64 {
+	return ratioOf(row.Samples, to.Samples, of)
+}
+
+func ratioOf(samples, to []Sample, of func(Sample) float64) float64 {
 	var values []float64
-	for i := range min(len(row.Samples), len(to.Samples)) {
-		values = append(values, of(row.Samples[i])/of(to.Samples[i]))
+	for i := range min(len(samples), len(to)) {
+		values = append(values, of(samples[i])/of(to[i]))
 	}
 	return median(values)
 }
@@ -125,11 +136,19 @@ func (r *Report) Markdown() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d cores %s, Linux %s, %s. smtp-source on the same cores: %d messages of %d octets, %d sessions; medians of %d rounds, the servers taking turns.\n\n",
 		r.Machine.Cores, r.Machine.CPU, r.Machine.Kernel, r.Machine.Go, r.Load.Messages, r.Load.Size, r.Load.Sessions, r.Rounds)
+	if len(r.Rows) == 0 && r.Fleet != nil {
+		r.Fleet.markdown(&b)
+		return b.String()
+	}
 	b.WriteString("| Connections | Server | messages/s | to smtp-sink | CPU-s per 10,000 | to smtp-sink | targets |\n")
 	b.WriteString("|---|---|---:|---:|---:|---:|---|\n")
 	for _, row := range r.Rows {
 		fmt.Fprintf(&b, "| %s | %s | %.0f | %s | %.3f | %s | %s |\n", row.Mode, row.Title,
 			row.Rate, times(row.RateRatio), row.CPU10k, times(row.CPURatio), row.verdict())
+	}
+	if r.Fleet != nil {
+		b.WriteString("\n")
+		r.Fleet.markdown(&b)
 	}
 	return b.String()
 }
@@ -141,9 +160,11 @@ func times(ratio float64) string {
 	return fmt.Sprintf("%.2fx", ratio)
 }
 
-func (row *Row) verdict() string {
+func (row *Row) verdict() string { return verdict(row.Targets) }
+
+func verdict(targets []Target) string {
 	var said []string
-	for _, t := range row.Targets {
+	for _, t := range targets {
 		word := "not met"
 		if t.Met {
 			word = "met"

@@ -1,0 +1,260 @@
+package bench
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"sluice/loadtest/child"
+	"sluice/loadtest/client"
+)
+
+// Fleet is Sluice on a real object store and a real broker, beside the client
+// libraries of both without Sluice.
+const Fleet = "fleet"
+
+// What is measured of a fleet.
+const (
+	rawPut     = "raw-put"
+	rawProduce = "raw-produce"
+	rawLarge   = "raw-multipart"
+	fleetLarge = "fleet-large"
+)
+
+const (
+	fleetBucket = "mail"
+	// putsAtOnce is store.s3.concurrency by default.
+	putsAtOnce = 32
+)
+
+// LargeLoad is large messages, a few of them at the same time.
+type LargeLoad struct {
+	Messages int `json:"messages"`
+	Sessions int `json:"sessions"`
+	Size     int `json:"size"` // octets
+}
+
+// FleetPlan is one run of the fleet's benchmark.
+type FleetPlan struct {
+	Load     Load
+	Large    LargeLoad
+	Rounds   int
+	Sluice   string // the gateway's binary
+	Scratch  string
+	Progress io.Writer // a line for each measurement
+}
+
+// fleetRun is a plan being carried out.
+type fleetRun struct {
+	*FleetPlan
+	servers *servers
+	report  *FleetReport
+	store   *rawStore
+	log     *rawLog
+	content string // of a large message
+}
+
+// RunFleet starts a store and a broker, and measures against them in turn: the
+// store's client alone, the producer alone, Sluice; each round starts with another.
+func RunFleet(ctx context.Context, plan FleetPlan) (*FleetReport, error) {
+	s, err := startServers(plan.Scratch)
+	if err != nil {
+		return nil, err
+	}
+	defer s.close()
+	run := &fleetRun{FleetPlan: &plan, servers: s, report: newFleetReport(plan), content: string(largeContent(plan.Large.Size))}
+	if err := run.prepare(ctx); err != nil {
+		return nil, err
+	}
+	defer run.log.client.Close()
+	turns := []func(context.Context) error{run.rawTurn, run.sluiceTurn}
+	for round := range plan.Rounds {
+		for i := range turns {
+			if err := turns[(round+i)%len(turns)](ctx); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return run.report, nil
+}
+
+// prepare lets Sluice take a message, so that the raw side does the same.
+func (run *fleetRun) prepare(ctx context.Context) error {
+	p, gateway, err := run.start(ctx)
+	if err != nil {
+		return err
+	}
+	defer p.Kill()
+	one := Load{Messages: 1, Sessions: 1, Size: run.Load.Size}
+	if err := one.send(ctx, Reused, gateway.SMTP); err != nil {
+		return fmt.Errorf("%w\nthe server said:\n%s", err, p.Output())
+	}
+	record, object, err := seen(ctx, run.servers, gateway.Topic)
+	if err != nil {
+		return err
+	}
+	if run.store, err = newRawStore(run.servers.store, putsAtOnce); err != nil {
+		return err
+	}
+	run.store.object = largeContent(int(object.Size))
+	run.store.metadata = object.UserMetadata
+	const topic = "raw"
+	if err := run.servers.broker.CreateTopic(ctx, topic, 3, nil); err != nil {
+		return err
+	}
+	if run.log, err = newRawLog(run.servers.broker, topic); err != nil {
+		return err
+	}
+	run.log.record = record
+	run.report.Object, run.report.Record = object.Size, len(record.Key)+len(record.Value)
+	return nil
+}
+
+// start starts a fresh Sluice on the servers.
+func (run *fleetRun) start(ctx context.Context) (*child.Process, *child.Sluice, error) {
+	dir := filepath.Join(run.Scratch, Fleet)
+	if err := os.RemoveAll(dir); err != nil {
+		return nil, nil, err
+	}
+	gateway, err := child.NewSluice(run.Sluice, dir, child.Fleet)
+	if err != nil {
+		return nil, nil, err
+	}
+	gateway.Events = run.servers.broker.Bootstrap
+	gateway.S3 = child.S3{
+		Endpoint: run.servers.store.Endpoint, Bucket: fleetBucket,
+		AccessKey: run.servers.store.AccessKey, SecretKey: run.servers.store.SecretKey,
+	}
+	// Content of the large size, and what Sluice writes above it.
+	gateway.Config = fmt.Sprintf("limits: {message_size: %dMiB, messages: 1000000}\n", run.Large.Size>>20+16)
+	starting, cancel := context.WithTimeout(ctx, startPatience)
+	defer cancel()
+	p, err := gateway.Start(starting)
+	return p, gateway, err
+}
+
+// rawTurn measures the libraries without Sluice.
+func (run *fleetRun) rawTurn(ctx context.Context) error {
+	small := crew{messages: run.Load.Messages, atOnce: min(putsAtOnce, run.Load.Sessions)}
+	large := crew{messages: run.Large.Messages, atOnce: run.Large.Sessions}
+	for _, m := range []struct {
+		what string
+		crew crew
+		do   func(context.Context) error
+	}{
+		{rawPut, small, run.store.put},
+		{rawProduce, crew{run.Load.Messages, run.Load.Sessions}, run.log.produce},
+		{rawLarge, large, func(ctx context.Context) error { return run.store.putLarge(ctx, run.content) }},
+	} {
+		warm := m.crew
+		warm.messages = max(m.crew.messages/10, m.crew.atOnce)
+		if err := warm.work(ctx, m.do); err != nil {
+			return fmt.Errorf("%s: %w", m.what, err)
+		}
+		sample, err := m.crew.measure(ctx, ownCPU, m.do)
+		if err != nil {
+			return fmt.Errorf("%s: %w", m.what, err)
+		}
+		run.add(m.what, sample)
+	}
+	return nil
+}
+
+// sluiceTurn measures a fresh Sluice, small messages and then large ones.
+func (run *fleetRun) sluiceTurn(ctx context.Context) error {
+	p, gateway, err := run.start(ctx)
+	if err != nil {
+		return err
+	}
+	defer p.Kill()
+	warm := run.Load
+	warm.Messages = max(run.Load.Messages/10, run.Load.Sessions)
+	if err := warm.send(ctx, Reused, gateway.SMTP); err != nil {
+		return fmt.Errorf("%w\nthe server said:\n%s", err, p.Output())
+	}
+	sample, err := run.Load.measure(ctx, Reused, p, gateway.SMTP)
+	if err != nil {
+		return err
+	}
+	run.add(Fleet, sample)
+	large := crew{messages: run.Large.Messages, atOnce: run.Large.Sessions}
+	send := func(ctx context.Context) error { return sendLarge(ctx, gateway.SMTP, run.content) }
+	if err := (crew{large.atOnce, large.atOnce}).work(ctx, send); err != nil {
+		return fmt.Errorf("large messages: %w\nthe server said:\n%s", err, p.Output())
+	}
+	if sample, err = large.measure(ctx, p.CPU, send); err != nil {
+		return fmt.Errorf("large messages: %w\nthe server said:\n%s", err, p.Output())
+	}
+	run.add(fleetLarge, sample)
+	return run.profileOnce(ctx, p, gateway.SMTP)
+}
+
+// profileOnce takes a profile in the last round, after everything was measured:
+// taking it costs something itself.
+func (run *fleetRun) profileOnce(ctx context.Context, p *child.Process, address string) error {
+	if len(run.report.row(Fleet).Samples) < run.Rounds {
+		return nil
+	}
+	shares, err := profile(ctx, p, filepath.Join(run.Scratch, "perf.data"), func() error {
+		return run.Load.send(ctx, Reused, address)
+	})
+	if err != nil {
+		fmt.Fprintf(run.Progress, "no profile: %v\n", err)
+		return nil
+	}
+	run.report.Profile = shares
+	return nil
+}
+
+func (run *fleetRun) add(what string, sample Sample) {
+	row := run.report.row(what)
+	row.Samples = append(row.Samples, sample)
+	fmt.Fprintf(run.Progress, "round %d  %-14s %9.1f messages/s  %8.3f CPU-s per 10,000\n",
+		len(row.Samples), what, sample.Rate, sample.CPU10k)
+}
+
+// sendLarge sends one message in a session of its own. Content has no line that
+// begins with a dot.
+func sendLarge(ctx context.Context, address, content string) error {
+	conn, err := client.Dial(ctx, address)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	mail := &client.Mail{From: "sender@example.org", To: []string{"recipient@example.net"}}
+	if err := conn.Begin(mail); err != nil {
+		return err
+	}
+	if err := conn.Write(content); err != nil {
+		return err
+	}
+	if err := conn.Command(250, "."); err != nil {
+		return err
+	}
+	return conn.Quit()
+}
+
+// largeContent is a message of so many octets, without dots to stuff.
+func largeContent(size int) []byte {
+	const header = "From: <sender@example.org>\r\nTo: <recipient@example.net>\r\nSubject: large\r\n\r\n"
+	content := append(make([]byte, 0, size+80), header...)
+	for line := 0; len(content) < size-2; line++ {
+		content = fmt.Appendf(content, "%076s\r\n", strconv.Itoa(line*7919))
+	}
+	return append(content[:max(size-2, 0)], "\r\n"...)
+}
+
+// blob is where an event says that the message is.
+type blob struct{ Bucket, Key string }
+
+func blobOf(event []byte) (blob, error) {
+	var e struct{ Blob blob }
+	if err := json.Unmarshal(event, &e); err != nil {
+		return blob{}, fmt.Errorf("event: %w", err)
+	}
+	return e.Blob, nil
+}

@@ -1,0 +1,116 @@
+package bench
+
+import (
+	"fmt"
+	"strings"
+)
+
+// FleetReport is what a run against a store and a broker measured.
+type FleetReport struct {
+	Large  LargeLoad   `json:"large"`
+	Puts   int         `json:"puts_at_once"`
+	Object int64       `json:"object_octets"` // a small message as it is stored
+	Record int         `json:"record_octets"` // key and value of its event
+	Rows   []*FleetRow `json:"rows"`
+	// Profile splits the processor time of Sluice on small messages.
+	Profile []Share `json:"profile,omitempty"`
+}
+
+// FleetRow is one thing measured. Ratio is the median of the rounds' ratios to the
+// slower of what is measured beside it in the same round, 0 for that itself.
+type FleetRow struct {
+	What    string   `json:"what"`
+	Title   string   `json:"title"`
+	Rate    float64  `json:"messages_per_second"`             // median
+	MBytes  float64  `json:"megabytes_per_second,omitempty"`  // median, of large messages
+	CPU10k  float64  `json:"cpu_seconds_per_10000,omitempty"` // median, of small messages
+	CPUGB   float64  `json:"cpu_seconds_per_gigabyte,omitempty"`
+	Ratio   float64  `json:"rate_to_slower_raw"`
+	Targets []Target `json:"targets,omitempty"`
+	Samples []Sample `json:"samples"`
+}
+
+// least is how much of the slower library's rate Sluice must reach.
+const least = 0.8
+
+func newFleetReport(plan FleetPlan) *FleetReport {
+	return &FleetReport{
+		Large: plan.Large, Puts: min(putsAtOnce, plan.Load.Sessions),
+		Rows: []*FleetRow{
+			{What: rawPut, Title: "minio-go, PUT"},
+			{What: rawProduce, Title: "franz-go, acks=all"},
+			{What: Fleet, Title: "Sluice on MinIO and Kafka"},
+			{What: rawLarge, Title: "minio-go, multipart"},
+			{What: fleetLarge, Title: "Sluice on MinIO and Kafka, large"},
+		},
+	}
+}
+
+func (r *FleetReport) row(what string) *FleetRow {
+	for _, row := range r.Rows {
+		if row.What == what {
+			return row
+		}
+	}
+	return nil
+}
+
+func rateOf(s Sample) float64 { return s.Rate }
+
+// conclude computes medians, ratios and targets.
+func (r *FleetReport) conclude() {
+	gigabytes := float64(r.Large.Size) * 10000 / 1e9 // in 10,000 large messages
+	for _, row := range r.Rows {
+		row.Rate = medianOf(row.Samples, rateOf)
+		row.CPU10k = medianOf(row.Samples, func(s Sample) float64 { return s.CPU10k })
+		if row.What == rawLarge || row.What == fleetLarge {
+			row.MBytes = row.Rate * float64(r.Large.Size) / 1e6
+			row.CPU10k, row.CPUGB = 0, row.CPU10k/gigabytes
+		}
+	}
+	r.row(Fleet).judge("messages/s", slower(r.row(rawPut).Samples, r.row(rawProduce).Samples))
+	r.row(fleetLarge).judge("MB/s", r.row(rawLarge).Samples)
+}
+
+func (row *FleetRow) judge(unit string, raw []Sample) {
+	row.Ratio = ratioOf(row.Samples, raw, rateOf)
+	row.Targets = []Target{{fmt.Sprintf("%s ≥ %.2fx", unit, least), row.Ratio, row.Ratio >= least}}
+}
+
+// slower gives of each round the sample with the lower rate.
+func slower(a, b []Sample) []Sample {
+	var all []Sample
+	for i := range min(len(a), len(b)) {
+		if a[i].Rate < b[i].Rate {
+			all = append(all, a[i])
+		} else {
+			all = append(all, b[i])
+		}
+	}
+	return all
+}
+
+func (r *FleetReport) markdown(b *strings.Builder) {
+	fmt.Fprintf(b, "On MinIO and Kafka, on the same cores: objects of %d octets, %d PUTs at once; events of %d octets; large messages of %d octets, %d of %d at once. The raw rates are those of the client libraries without Sluice, with the same objects and events, taking turns with it; CPU is that of the client's or of Sluice's process alone.\n\n",
+		r.Object, r.Puts, r.Record, r.Large.Size, r.Large.Sessions, r.Large.Messages)
+	b.WriteString("| What | messages/s | MB/s | to the slower raw rate | CPU-s per 10,000 | CPU-s per GB | targets |\n")
+	b.WriteString("|---|---:|---:|---:|---:|---:|---|\n")
+	for _, row := range r.Rows {
+		fmt.Fprintf(b, "| %s | %.1f | %s | %s | %s | %s | %s |\n", row.Title, row.Rate,
+			number(row.MBytes), times(row.Ratio), number(row.CPU10k), number(row.CPUGB), verdict(row.Targets))
+	}
+	if len(r.Profile) == 0 {
+		return
+	}
+	b.WriteString("\n| Sluice's processor time, small messages | share | of it in the kernel |\n|---|---:|---:|\n")
+	for _, s := range r.Profile {
+		fmt.Fprintf(b, "| %s | %.0f %% | %.0f %% |\n", s.Of, s.All*100, s.Kernel*100)
+	}
+}
+
+func number(value float64) string {
+	if value == 0 {
+		return "–"
+	}
+	return fmt.Sprintf("%.2f", value)
+}
