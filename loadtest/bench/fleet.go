@@ -224,7 +224,7 @@ func sendLarge(ctx context.Context, address, content string) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }() // Quit has closed it when all went well
 	mail := &client.Mail{From: "sender@example.org", To: []string{"recipient@example.net"}}
 	if err := conn.Begin(mail); err != nil {
 		return err
