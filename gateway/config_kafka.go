@@ -44,11 +44,12 @@ func defaultKafka() KafkaConfig {
 		// How many partitions and copies is an operator's decision: a topic that a
 		// misspelt name creates is mail that nobody reads.
 		CreateTopic: CreateTopicConfig{Partitions: 0, Replication: 3},
-		// 500 events in flight to one broker: 136,000 events/s with lz4, 91,000
-		// with snappy, 82,000 with zstd, 49,000 with none.
+		// The fastest and the cheapest with 500 events in flight to one broker:
+		// 126,000 events/s where zstd gave 102,000, snappy 98,000, none 71,000.
 		Compression: "lz4",
-		// Events gather while earlier requests are under way; waiting for more
-		// cost a fifth of the rate at 1 ms and more than half at 5 ms.
+		// Events gather while earlier requests are under way. 1 ms more gave a
+		// sixth more at that load, 5 ms a third less, and a quiet gateway would
+		// answer later by all of it.
 		Linger: 0,
 	}
 }
