@@ -43,6 +43,9 @@ func (c *stackUp) Run(ctx context.Context) error {
 			return err
 		}
 	}
+	if len(c.Parts) > 0 {
+		return nil
+	}
 	fmt.Printf(`
 bucket %s and topic %s are there; to use them:
 
