@@ -77,7 +77,7 @@ func (l *load) send() error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }() // after QUIT it has ended anyway
 	if _, err := conn.Send(l.mail); err != nil {
 		return err
 	}
