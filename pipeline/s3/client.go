@@ -104,7 +104,7 @@ func newClient(o *Options) (*client, error) {
 	core, err := minio.NewCore(o.Endpoint, &minio.Options{
 		Creds:           creds,
 		Secure:          o.Secure,
-		Transport:       transport,
+		Transport:       gather{transport},
 		Region:          o.Region,
 		MaxRetries:      1,
 		TrailingHeaders: false,
