@@ -65,6 +65,7 @@ type entry struct {
 	message    string
 	enhanced   string
 	cause      string
+	pressure   string
 	err        error
 	code       int
 	recipients int
@@ -116,7 +117,8 @@ func (j *journal) Refused(r *driver.Refusal) {
 	}
 	j.put(entry{
 		kind: refused, client: address(r.Client), helo: strings.Clone(r.Helo), mailFrom: string(r.MailFrom),
-		verb: r.Verb, message: strings.Clone(r.Message), enhanced: r.Enhanced, cause: r.Cause, code: r.Code, err: r.Err,
+		verb: r.Verb, message: strings.Clone(r.Message), enhanced: r.Enhanced, cause: r.Cause, pressure: r.Pressure,
+		code: r.Code, err: r.Err,
 	})
 }
 
@@ -202,6 +204,9 @@ func (j *journal) write(to slog.Handler, e entry) {
 			slog.String("cause", e.cause), slog.Int("code", e.code), slog.String("enhanced", e.enhanced),
 			slog.String("client", e.client), slog.String("helo", e.helo), slog.String("verb", e.verb),
 			slog.String("from", e.mailFrom))
+		if e.pressure != "" {
+			record.AddAttrs(slog.String("pressure", e.pressure))
+		}
 		if e.message != "" {
 			record.AddAttrs(slog.String("id", e.message))
 		}

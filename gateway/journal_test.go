@@ -48,6 +48,7 @@ func TestJournalLines(t *testing.T) {
 	j := newJournal(LogConfig{Level: slog.LevelDebug, Format: formatText}, &s)
 	j.Refused(&someRefusal)
 	j.Refused(&driver.Refusal{Code: 421, Enhanced: "4.3.2", Cause: "connections", Verb: "greeting"})
+	j.Refused(&driver.Refusal{Code: 421, Enhanced: "4.3.2", Cause: "pressure", Pressure: "store_errors", Verb: "MAIL"})
 	j.Accepted(&driver.Acceptance{Client: someRefusal.Client, Helo: "c", MailFrom: []byte("a@b.c"), Recipients: 2, Message: &pipeline.Message{ID: pipeline.ID{1, 0x91}}, Octets: 10240, Seconds: 0.25})
 	j.Panicked("traffic", "index out of range", []byte("goroutine 1\nmain.go:1"))
 	if err := j.Close(); err != nil {
@@ -56,6 +57,7 @@ func TestJournalLines(t *testing.T) {
 	want := []string{
 		`level=INFO msg=refused cause=relay_denied code=550 enhanced=5.7.1 client=192.0.2.1:4711 helo=client.example verb=RCPT from=a@example.net id=0190 err="no such domain"`,
 		`level=INFO msg=refused cause=connections code=421 enhanced=4.3.2 client="" helo="" verb=greeting from=""`,
+		`level=INFO msg=refused cause=pressure code=421 enhanced=4.3.2 client="" helo="" verb=MAIL from="" pressure=store_errors`,
 		`level=DEBUG msg=accepted id=01910000-0000-0000-0000-000000000000 client=192.0.2.1:4711 helo=c from=a@b.c recipients=2 octets=10240 seconds=0.25`,
 		`level=ERROR msg=panicked where=traffic reason="index out of range" stack="goroutine 1\nmain.go:1"`,
 	}

@@ -106,6 +106,20 @@ func (r *running) status(t *testing.T, page string) int {
 	return answer.StatusCode
 }
 
+// expectSample looks for a line of /metrics.
+func (r *running) expectSample(t *testing.T, sample string) {
+	t.Helper()
+	answer, err := http.Get("http://" + r.admin.Addr() + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	page, err := io.ReadAll(answer.Body)
+	if err != nil || !strings.Contains(string(page), "\n"+sample+"\n") {
+		t.Errorf("no %s (%v)", sample, err)
+	}
+}
+
 // After SIGTERM the transaction under way finishes, new sessions are refused,
 // readiness is gone, and the end is without an error.
 func TestDrainFinishesTransactions(t *testing.T) {

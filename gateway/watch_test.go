@@ -322,6 +322,7 @@ func TestShedAtTheGreetingAndAtMail(t *testing.T) {
 	_, _ = long.conn.Write([]byte("HELO x\r\nMAIL FROM:<a@example.com>\r\n"))
 	long.expect("250 ")
 	long.expect("421 4.3.2 ")
+	r.expectSample(t, `sluice_sessions_shed_total{cause="lag_records"} 2`)
 	if r.status(t, "/readyz") != 200 {
 		t.Error("a gateway under pressure is taken out of the balancer")
 	}

@@ -63,6 +63,7 @@ type Metrics struct {
 
 	sessionsOpened  prometheus.Counter
 	sessionsRefused byLabel[prometheus.Counter]
+	sessionsShed    byLabel[prometheus.Counter]
 	sessionsClosed  byLabel[prometheus.Counter]
 	sessionDuration prometheus.Histogram
 
@@ -122,6 +123,9 @@ func (m *Metrics) addSessions(labels Labels) {
 	m.sessionsRefused = m.counters("sluice_sessions_refused_total",
 		"Connections answered 421 in place of the greeting, by cause.",
 		"cause", labels.RefusalCauses)
+	m.sessionsShed = m.counters("sluice_sessions_shed_total",
+		"Sessions answered 421 by the pressure gate, in place of the greeting or at MAIL, by what pressed.",
+		"cause", labels.PressureCauses)
 	m.sessionsClosed = m.counters("sluice_sessions_closed_total",
 		"SMTP sessions that ended, by how they ended.",
 		"end", []string{"quit", "client", "refused", "stalled", "error"})

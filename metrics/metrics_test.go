@@ -177,6 +177,8 @@ func TestObservationsArriveUnderTheirLabels(t *testing.T) {
 	}{
 		{"opened", (*Metrics).SessionOpened, "sluice_sessions_total", nil, 1},
 		{"refused", func(m *Metrics) { m.SessionRefused("connections") }, "sluice_sessions_refused_total", labels{"cause": "connections"}, 1},
+		{"shed", func(m *Metrics) { m.SessionShed("lag_age") }, "sluice_sessions_shed_total", labels{"cause": "lag_age"}, 1},
+		{"shed, unknown cause", func(m *Metrics) { m.SessionShed("x") }, "sluice_sessions_shed_total", labels{"cause": "other"}, 1},
 		{"closed", func(m *Metrics) { m.SessionClosed(2, "quit") }, "sluice_sessions_closed_total", labels{"end": "quit"}, 1},
 		{"session duration", func(m *Metrics) { m.SessionClosed(2, "quit") }, "sluice_session_duration_seconds", nil, 1},
 		{"reply", func(m *Metrics) { m.Reply(452, "no_memory") }, "sluice_replies_total", labels{"code": "452", "cause": "no_memory"}, 1},
@@ -231,6 +233,7 @@ func TestUnknownLabelsMakeNoSeries(t *testing.T) {
 func observeAll(m *Metrics, code int, label string) {
 	m.SessionOpened()
 	m.SessionRefused(label)
+	m.SessionShed(label)
 	m.SessionClosed(1, label)
 	m.Reply(code, label)
 	m.MessageDone(label, 10240, 0.01)

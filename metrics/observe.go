@@ -9,6 +9,9 @@ func (m *Metrics) SessionOpened() { m.sessionsOpened.Inc() }
 // SessionRefused counts a connection answered 421 in place of the greeting.
 func (m *Metrics) SessionRefused(cause string) { m.sessionsRefused.at(cause).Inc() }
 
+// SessionShed counts a session that the pressure gate had answered 421.
+func (m *Metrics) SessionShed(cause string) { m.sessionsShed.at(cause).Inc() }
+
 // SessionClosed counts the end of an opened session after so many seconds.
 func (m *Metrics) SessionClosed(seconds float64, end string) {
 	m.sessionsClosed.at(end).Inc()

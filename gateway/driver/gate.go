@@ -7,20 +7,23 @@ import "net/netip"
 type Gate interface {
 	// ClassOf gives the class of a client by its address.
 	ClassOf(client netip.Addr) uint8
-	// Shed says whether a session of a class is shed now, and by which bounded
-	// cause. draw is the session's own number: it is drawn once, when the session
+	// Shed says whether a session of a class is shed now, and by which cause, which
+	// is bounded and never empty then. draw is the session's own number: it is drawn once, when the session
 	// opens, so that pressure that holds sheds the same share of sessions and does
 	// not kill every long one in the end.
 	Shed(class uint8, draw uint16) (cause string, shed bool)
 }
 
-// shed asks the gate about a session.
-func (l *Loop) shed(c *Conn) bool {
+// shed asks the gate about a session and gives the cause for which it is to go,
+// empty when it may stay.
+func (l *Loop) shed(c *Conn) string {
 	if l.shared.Gate == nil {
-		return false
+		return ""
 	}
-	_, shed := l.shared.Gate.Shed(c.class, c.draw)
-	return shed
+	if cause, shed := l.shared.Gate.Shed(c.class, c.draw); shed {
+		return cause
+	}
+	return ""
 }
 
 // draw gives a new session its number and its class.

@@ -48,6 +48,7 @@ func TestPressureShedsAtGreeting(t *testing.T) {
 	if w.seen.refused["pressure"] != shed || w.seen.opened != sessions-shed {
 		t.Errorf("counted %v refused, %d opened", w.seen.refused, w.seen.opened)
 	}
+	w.shedFor("lag", "greeting", shed)
 	gate.below = 1 << 16
 	if got := w.connectFrom("198.51.100.1:1").hear(); !strings.HasPrefix(got, "220 ") {
 		t.Errorf("another class is shed too: %q", got)
@@ -79,8 +80,56 @@ func TestPressureShedsAtMail(t *testing.T) {
 	if got := busy.hear(); !strings.HasPrefix(got, "250 2.0.0 Ok 0") || !strings.HasSuffix(got, "421 4.3.2 Busy, try again later\r\n") {
 		t.Errorf("in a transaction: %q", got)
 	}
+	w.shedFor("lag", "MAIL", 2)
 	busy.gone()
 	idle.gone()
+	w.clean()
+}
+
+// shedFor asserts that so many sessions were shed, all at the same verb, and that
+// their log lines and their counter name the gate's cause.
+func (w *world) shedFor(cause, verb string, sessions int) {
+	w.t.Helper()
+	if n := w.seen.shed[cause]; n != sessions || len(w.seen.shed) > 1 {
+		w.t.Errorf("counted %v shed, want %d for %s", w.seen.shed, sessions, cause)
+	}
+	for _, r := range w.seen.refusals {
+		if r.Cause != "pressure" || r.Pressure != cause || r.Verb != verb {
+			w.t.Fatalf("logged %+v", r)
+		}
+	}
+	if n := len(w.seen.refusals); n != sessions {
+		w.t.Errorf("%d log lines for %d sessions", n, sessions)
+	}
+}
+
+// What is refused for a reason of its own while the gate sheds is not the gate's.
+func TestPressureIsNotBlamed(t *testing.T) {
+	gate := &testGate{}
+	o := testOptions()
+	o.Gate = gate
+	o.Admission.Connections = 1
+	w := newWorld(t, o)
+	s := w.connect()
+	gate.below = 1 << 16
+	s.send("MAIL FROM:<a@example.com>\r\n")
+	if got := s.hear(); !strings.Contains(got, "\r\n503 5.5.1 ") {
+		t.Errorf("before HELO: %q", got)
+	}
+	if got := w.connect().hear(); !strings.HasPrefix(got, "421 4.3.2 Too many") {
+		t.Errorf("over the limit: %q", got)
+	}
+	if len(w.seen.refusals) != 2 || len(w.seen.shed) != 0 {
+		t.Errorf("logged %+v, counted %v", w.seen.refusals, w.seen.shed)
+	}
+	for _, r := range w.seen.refusals {
+		if r.Pressure != "" {
+			t.Errorf("logged %+v", r)
+		}
+	}
+	for _, s := range w.sockets {
+		s.gone()
+	}
 	w.clean()
 }
 

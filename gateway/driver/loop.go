@@ -71,8 +71,10 @@ func (l *Loop) Open(c *Conn, socket Socket, client netip.AddrPort) {
 func (l *Loop) greet(c *Conn) {
 	client := c.session.Client()
 	refusal := l.shared.admission.admit(c, client.Addr())
+	pressure := ""
 	if refusal == nil {
-		if l.draw(c); l.shed(c) {
+		l.draw(c)
+		if pressure = l.shed(c); pressure != "" {
 			l.shared.admission.leave(c)
 			refusal = codec.ReplyPressure
 		}
@@ -87,6 +89,7 @@ func (l *Loop) greet(c *Conn) {
 	c.refused = true
 	crowded := l.shared.admission.refused.Add(1) > int64(l.shared.Admission.Refused)
 	c.session.Abandon()
+	l.refusal.Pressure = pressure
 	l.reply(c, refusal, nil, "greeting")
 	l.flush(c)
 	if crowded && !c.finished {

@@ -8,13 +8,16 @@ import (
 
 // Observer counts what happens to sessions and messages. Its methods are
 // called on event loops: they must not block, lock or allocate. All labels
-// are bounded: they come from the reply catalogue or from constants.
+// are bounded: they come from the reply catalogue, the gate or constants.
 type Observer interface {
 	// SessionOpened is called once for each session that got a 220 greeting.
 	SessionOpened()
 	// SessionRefused is called once for each connection answered 421 in place
 	// of the greeting.
 	SessionRefused(cause string)
+	// SessionShed is called once for each session that the gate had answered 421,
+	// in place of the greeting or at MAIL, with the gate's cause.
+	SessionShed(cause string)
 	// SessionClosed is called once for each opened session. end is one of
 	// quit, client, refused, stalled, error.
 	SessionClosed(seconds float64, end string)
@@ -61,7 +64,8 @@ type Refusal struct {
 	Code     int
 	Enhanced string
 	Cause    string
-	Err      error // what lies behind it; never shown to the client
+	Pressure string // the gate's cause when it was the gate that refused, else empty
+	Err      error  // what lies behind it; never shown to the client
 }
 
 // Acceptance is one message answered 250.

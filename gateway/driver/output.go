@@ -20,6 +20,9 @@ func (l *Loop) replyTo(c *Conn, ev session.Event, a session.Actions) {
 			m = a.Message
 		}
 		l.refusal = Refusal{Err: a.Err}
+		if a.Reply == codec.ReplyPressure {
+			l.refusal.Pressure = ev.Shed
+		}
 		if m != nil {
 			l.refusal.MailFrom = m.Envelope.ReversePath()
 			if !m.ID.IsZero() {
@@ -41,6 +44,9 @@ func (l *Loop) reply(c *Conn, r *codec.Reply, arg []byte, what string) {
 	f := &l.refusal
 	f.Client, f.Helo, f.Verb = c.session.Client(), c.session.Helo(), what
 	f.Code, f.Enhanced, f.Cause = int(r.Code), r.Enhanced.String(), r.Cause
+	if f.Pressure != "" {
+		l.shared.Observer.SessionShed(f.Pressure)
+	}
 	l.shared.Journal.Refused(f)
 	*f = Refusal{}
 }

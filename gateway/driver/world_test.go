@@ -85,7 +85,7 @@ func (l *scriptedLog) release() {
 // counts is an Observer and a Journal that remember.
 type counts struct {
 	opened, panics int
-	refused        map[string]int
+	refused, shed  map[string]int
 	closed         map[string]int
 	replies        map[string]int
 	messages       map[string]int
@@ -96,13 +96,14 @@ type counts struct {
 
 func newCounts() counts {
 	return counts{
-		refused: map[string]int{}, closed: map[string]int{}, replies: map[string]int{},
+		refused: map[string]int{}, shed: map[string]int{}, closed: map[string]int{}, replies: map[string]int{},
 		messages: map[string]int{}, late: map[string]int{}, credit: map[string]int{},
 	}
 }
 
 func (c *counts) SessionOpened()                                { c.opened++ }
 func (c *counts) SessionRefused(cause string)                   { c.refused[cause]++ }
+func (c *counts) SessionShed(cause string)                      { c.shed[cause]++ }
 func (c *counts) SessionClosed(_ float64, end string)           { c.closed[end]++ }
 func (c *counts) Reply(_ int, cause string)                     { c.replies[cause]++ }
 func (c *counts) MessageDone(result string, _ int64, _ float64) { c.messages[result]++ }

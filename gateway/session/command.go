@@ -23,7 +23,7 @@ func (s *Session) command(ev Event, pool Pool) Actions {
 	case codec.VerbHELO, codec.VerbEHLO:
 		return s.hello(cmd)
 	case codec.VerbMAIL:
-		if ev.Shed {
+		if ev.Shed != "" {
 			return Actions{Reply: codec.ReplyPressure}
 		}
 		return s.mail(cmd.Arg, pool)

@@ -38,9 +38,9 @@ type Event struct {
 	Command codec.Command // of Commanded
 	// NoMemory says that there is none for a longer envelope.
 	NoMemory bool
-	// Shed says that the pipeline is under pressure and this session is among
-	// those that are to go: no transaction begins.
-	Shed bool
+	// Shed is the pressure on the pipeline for which this session is to go, so that
+	// no transaction begins; empty when it may stay.
+	Shed string
 }
 
 // Do is what the driver does for a session besides sending its reply.
