@@ -122,6 +122,7 @@ func format(jvm []string, dir, properties string) error {
 	}
 	var cluster [16]byte
 	_, _ = rand.Read(cluster[:]) // never fails
+	cluster[0] &= 0x7f           // else the id may begin with "-" and be read as an option
 	args := append(append([]string(nil), jvm[1:]...), "kafka.tools.StorageTool", "format",
 		"--cluster-id", base64.RawURLEncoding.EncodeToString(cluster[:]), "--config", properties)
 	for _, mechanism := range []string{"SCRAM-SHA-256", "SCRAM-SHA-512"} {
