@@ -44,6 +44,7 @@ type journal struct {
 	entries    chan entry
 	acceptance bool // the level is debug
 	refusal    bool // the level is info or debug
+	warning    bool // the level is not error
 	dropped    atomic.Int64
 	lines      *lineWriter
 	logger     *slog.Logger
@@ -78,6 +79,7 @@ type entryKind uint8
 const (
 	refused entryKind = iota
 	accepted
+	leftBehind
 	panicked
 )
 
@@ -87,6 +89,7 @@ func newJournal(c LogConfig, w io.Writer) *journal {
 		entries:    make(chan entry, journalRoom),
 		refusal:    c.Level <= slog.LevelInfo,
 		acceptance: c.Level <= slog.LevelDebug,
+		warning:    c.Level <= slog.LevelWarn,
 		lines:      &lineWriter{to: w},
 		stop:       make(chan struct{}),
 		stopped:    make(chan struct{}),
@@ -131,6 +134,13 @@ func (j *journal) Accepted(a *driver.Acceptance) {
 		kind: accepted, client: address(a.Client), helo: strings.Clone(a.Helo), mailFrom: string(a.MailFrom),
 		message: a.Message.ID.String(), recipients: a.Recipients, octets: a.Octets, seconds: a.Seconds,
 	})
+}
+
+// LeftBehind is for s3.Options.LeftBehind, which is called on event loops too.
+func (j *journal) LeftBehind(key string, err error) {
+	if j.warning {
+		j.put(entry{kind: leftBehind, message: key, err: err})
+	}
 }
 
 // Panicked implements driver.Journal.
@@ -219,6 +229,9 @@ func (j *journal) write(to slog.Handler, e entry) {
 			slog.String("id", e.message), slog.String("client", e.client), slog.String("helo", e.helo),
 			slog.String("from", e.mailFrom), slog.Int("recipients", e.recipients),
 			slog.Int64("octets", e.octets), slog.Float64("seconds", e.seconds))
+	case leftBehind:
+		record = slog.NewRecord(e.at, slog.LevelWarn, "something of a failed message stays in the bucket", 0)
+		record.AddAttrs(slog.String("key", e.message), slog.String("err", e.err.Error()))
 	default:
 		record = slog.NewRecord(e.at, slog.LevelError, "panicked", 0)
 		record.AddAttrs(slog.String("where", e.verb), slog.String("reason", e.cause), slog.String("stack", e.message))

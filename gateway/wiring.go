@@ -22,14 +22,17 @@ type objects struct {
 	store pipeline.ObjectStore
 	depth func() int64
 	close func() error
+	// leftBehind is the number of failed messages of which something stayed; nil
+	// where a failed message leaves nothing.
+	leftBehind func() int64
 }
 
-func openObjects(c *Config, logger *slog.Logger) (*objects, error) {
+func openObjects(c *Config, j *journal) (*objects, error) {
 	switch c.Store.Kind {
 	case kindDiscard:
 		return &objects{store: discard.Store{}}, nil
 	case kindS3:
-		return openBucket(c, logger)
+		return openBucket(c, j)
 	}
 	s, err := dir.Open(dir.Options{
 		Path: c.ObjectsDir(),
@@ -43,7 +46,7 @@ func openObjects(c *Config, logger *slog.Logger) (*objects, error) {
 	return &objects{store: s, depth: s.Depth, close: s.Close}, nil
 }
 
-func openBucket(c *Config, logger *slog.Logger) (*objects, error) {
+func openBucket(c *Config, j *journal) (*objects, error) {
 	at := &c.Store.S3
 	s, err := s3.Open(context.Background(), s3.Options{
 		Endpoint:     at.Endpoint,
@@ -59,16 +62,14 @@ func openBucket(c *Config, logger *slog.Logger) (*objects, error) {
 		CreateBucket: at.CreateBucket,
 		SSE:          at.SSE,
 		// One message for every session, or its parts.
-		Queue:   c.Limits.Connections + at.Concurrency,
-		Timeout: c.Timeouts.Store,
-		LeftBehind: func(key string, err error) {
-			logger.Warn("something of a failed message stays in the bucket", "key", key, "error", err)
-		},
+		Queue:      c.Limits.Connections + at.Concurrency,
+		Timeout:    c.Timeouts.Store,
+		LeftBehind: j.LeftBehind,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &objects{store: s, depth: s.Depth, close: s.Close}, nil
+	return &objects{store: s, depth: s.Depth, close: s.Close, leftBehind: s.LeftBehind}, nil
 }
 
 func (o *objects) Close() error {
@@ -161,6 +162,9 @@ func (p *Program) sources() metrics.Sources {
 		LogLinesDropped: func() float64 { return float64(p.journal.Dropped()) },
 		UnsafeDiscard:   func() float64 { return boolGauge(p.config.discards()) },
 		Build:           build(),
+	}
+	if p.objects.leftBehind != nil {
+		sources.StoreLeftBehind = func() float64 { return float64(p.objects.leftBehind()) }
 	}
 	if p.events.kafka != nil {
 		sources.TopicReplication = func() float64 { return float64(p.events.kafka.Topic().ReplicationFactor) }

@@ -45,6 +45,7 @@ func testMetrics() *Metrics {
 		CreditWaiters:    constant(1),
 		QueueDepths:      map[string]func() float64{"store": constant(7), "log": constant(8)},
 		LogLinesDropped:  constant(9),
+		StoreLeftBehind:  constant(5),
 		UnsafeDiscard:    constant(0),
 		TopicReplication: constant(3),
 		TopicMinInsync:   constant(2),
@@ -200,6 +201,7 @@ func TestObservationsArriveUnderTheirLabels(t *testing.T) {
 		{"source", func(*Metrics) {}, "sluice_sessions_open", nil, 3},
 		{"queue", func(*Metrics) {}, "sluice_queue_depth", labels{"queue": "store"}, 7},
 		{"dropped", func(*Metrics) {}, "sluice_log_lines_dropped_total", nil, 9},
+		{"left behind", func(*Metrics) {}, "sluice_store_left_behind_total", nil, 5},
 		{"build", func(*Metrics) {}, "sluice_build_info", labels{"version": "v1.2.3", "revision": "abc", "goversion": "go1.26"}, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -22,6 +22,8 @@ type Sources struct {
 	QueueDepths map[string]func() float64
 	// LogLinesDropped only grows.
 	LogLinesDropped func() float64
+	// StoreLeftBehind only grows.
+	StoreLeftBehind func() float64
 	// UnsafeDiscard is 1 while messages are answered 250 without being kept.
 	UnsafeDiscard func() float64
 	// TopicReplication and TopicMinInsync are what the topic of the events is
@@ -48,12 +50,10 @@ func (m *Metrics) Watch(s Sources) {
 	m.gauge("sluice_topic_replication_factor", "Copies of each partition of the events' topic, 0 while not known.", s.TopicReplication)
 	m.gauge("sluice_topic_min_insync_replicas", "Copies that an acknowledged event has at least (min.insync.replicas), 0 while not known.", s.TopicMinInsync)
 	m.queues(s.QueueDepths)
-	if s.LogLinesDropped != nil {
-		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
-			Name: "sluice_log_lines_dropped_total",
-			Help: "Log lines dropped because they came faster than they could be written.",
-		}, s.LogLinesDropped))
-	}
+	m.total("sluice_log_lines_dropped_total", "Log lines dropped because they came faster than they could be written.", s.LogLinesDropped)
+	m.total("sluice_store_left_behind_total",
+		"Failed or aborted messages of which an object or an upload stayed in the bucket because it could not be removed; a lifecycle rule or the sweep has to.",
+		s.StoreLeftBehind)
 	m.build(s.Build)
 }
 
@@ -62,6 +62,14 @@ func (m *Metrics) gauge(name, help string, read func() float64) {
 		return
 	}
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, read))
+}
+
+// total adds a counter that is kept elsewhere.
+func (m *Metrics) total(name, help string, read func() float64) {
+	if read == nil {
+		return
+	}
+	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, read))
 }
 
 func (m *Metrics) queues(depths map[string]func() float64) {
