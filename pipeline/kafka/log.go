@@ -17,7 +17,7 @@ import (
 // Log is an EventLog on a topic.
 type Log struct {
 	options Options
-	client  *kgo.Client
+	events  *producer
 	dialer  *dialer
 
 	queue  chan *pipeline.Message
@@ -25,7 +25,7 @@ type Log struct {
 	closed atomic.Bool
 	idle   chan struct{} // a hint to Close that depth may be 0
 
-	background sync.WaitGroup // the encoder and the look at the topic
+	background sync.WaitGroup // the encoder, the change of clients and the look at the topic
 	ctx        context.Context
 	cancel     context.CancelFunc
 	topic      atomic.Pointer[TopicInfo]
@@ -53,10 +53,14 @@ func Open(ctx context.Context, o Options) (*Log, error) {
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	if err := l.look(ctx); err != nil {
 		l.cancel()
-		l.client.Close()
+		l.events.close()
 		return nil, fmt.Errorf("kafka: topic %s: %w", o.Topic, err)
 	}
+	l.events.drain = func() (context.Context, context.CancelFunc) {
+		return context.WithTimeout(l.ctx, 2*o.Timeout)
+	}
 	l.background.Go(l.encode)
+	l.background.Go(func() { l.events.renew(l.ctx) })
 	if l.topic.Load() == nil {
 		l.background.Go(l.lookAgain)
 	}
@@ -74,7 +78,7 @@ func (l *Log) connect() error {
 		return err
 	}
 	l.dialer = dialer
-	l.client, err = kgo.NewClient(append(connecting, producing...)...)
+	l.events, err = newProducer(append(connecting, producing...))
 	return err
 }
 
@@ -102,9 +106,7 @@ func (l *Log) encode() {
 	var headers []pipeline.EventHeader
 	for m := range l.queue {
 		headers = pipeline.AppendEventHeaders(headers[:0], m)
-		l.client.TryProduce(l.ctx, record(m, headers), func(_ *kgo.Record, err error) {
-			l.answer(m, delivery(err))
-		})
+		l.events.produce(l.ctx, record(m, headers), func(err error) { l.answer(m, delivery(err)) })
 	}
 }
 
@@ -173,7 +175,7 @@ func (l *Log) Close() error {
 		}
 	}
 	l.cancel()       // fails what is in the encoder's queue or the client's buffer
-	l.client.Close() // fails the rest
+	l.events.close() // fails the rest
 	for l.depth.Load() > 0 {
 		<-l.idle
 	}

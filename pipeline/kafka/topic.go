@@ -39,7 +39,7 @@ const lookTimeout = 5 * time.Second
 func (l *Log) look(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	admin := kadm.NewClient(l.client)
+	admin := kadm.NewClient(l.events.client.Load())
 	detail, err := l.detail(ctx, admin)
 	if errors.Is(err, kerr.UnknownTopicOrPartition) && l.options.CreateTopic != nil {
 		if err = l.create(ctx, admin); err == nil {
