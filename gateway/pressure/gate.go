@@ -71,15 +71,15 @@ type Verdict struct {
 
 // Update decides anew. now does not go back.
 func (g *Gate) Update(now time.Time, in Inputs) Decision {
-	step := g.step(now)
-	g.follow(&in, step)
+	share := g.share(now)
+	g.follow(&in, share*fallLocal)
 	for i := range g.groups {
 		var r Reading
 		if i < len(in.Groups) {
 			r = in.Groups[i]
 		}
 		g.groups[i].take(r, now)
-		g.weigh(i, now, step)
+		g.weigh(i, now, share*fallLag)
 	}
 	g.last = now
 	d := g.decide(now)
@@ -87,14 +87,13 @@ func (g *Gate) Update(now time.Time, in Inputs) Decision {
 	return d
 }
 
-// step is how far fractions may fall in this update: less when it comes early,
-// and no more when it comes late.
-func (g *Gate) step(now time.Time) float64 {
+// share is the part of an interval's fall that this update may bring: less when it
+// comes early, and no more than all when it comes late.
+func (g *Gate) share(now time.Time) float64 {
 	if g.last.IsZero() {
-		return fall
+		return 1
 	}
-	share := float64(now.Sub(g.last)) / float64(g.settings.Interval)
-	return fall * min(1, max(0, share))
+	return min(1, max(0, float64(now.Sub(g.last))/float64(g.settings.Interval)))
 }
 
 // weigh brings the lag of one group to the tracks of all classes.

@@ -150,6 +150,31 @@ func TestEarlyUpdate(t *testing.T) {
 	}
 }
 
+// TestLocalFall: what presses in the process is over in two intervals, also when it
+// was shut, and what lags keeps its own pace meanwhile.
+func TestLocalFall(t *testing.T) {
+	s := lagSettings()
+	s.StoreErrors = Band{0.2, 0.6}
+	w := newWorld(s)
+	in := func(errors float64, n int64) Inputs {
+		i := records(n)
+		i.StoreErrors = errors
+		return i
+	}
+	for i, step := range []struct {
+		in    Inputs
+		want  float64
+		cause string
+	}{
+		{in(1, 2000), 1, CauseStoreErrors}, {in(0.3, 2000), 1, CauseStoreErrors}, {in(0, 2000), 0.5, CauseStoreErrors},
+		{in(0, 0), 0.15, CauseLagRecords}, {in(0, 0), 0.05, CauseLagRecords}, {in(0, 0), 0, ""},
+	} {
+		if v := w.after(interval, step.in).Verdicts[0]; !near(v.Fraction, step.want) || v.Cause != step.cause {
+			t.Errorf("step %d: %v %q, want %v %q", i, v.Fraction, v.Cause, step.want, step.cause)
+		}
+	}
+}
+
 func TestMaximumOfAll(t *testing.T) {
 	s := lagSettings()
 	s.Lag.Groups = []string{"indexer", "archive"}
@@ -241,7 +266,10 @@ func TestInvariants(t *testing.T) {
 				if before.Verdicts == nil {
 					continue
 				}
-				most := fall * min(1, float64(gap)/float64(interval))
+				most := fallLocal * min(1, float64(gap)/float64(interval))
+				if before.Verdicts[i].Cause != CauseBodyMemory {
+					most = fallLag * min(1, float64(gap)/float64(interval))
+				}
 				if fell := before.Verdicts[i].Fraction - v.Fraction; fell > most+2*rounding {
 					t.Fatalf("fell by %v in %s", fell, gap)
 				}

@@ -7,8 +7,8 @@ import (
 
 // Settings of a gate. They do not change once it was made.
 type Settings struct {
-	// Interval is the time between two updates. A fraction falls by at most
-	// 10 points in it.
+	// Interval is the time between two updates. In it a fraction falls by at most
+	// 10 points where lag asks for it, 50 where this process does.
 	Interval time.Duration
 	Lag      LagSettings
 	// Classes are the clients with thresholds of their own, the first that

@@ -1,8 +1,13 @@
 package pressure
 
-// fall is how much of the fraction may go in one interval: 10 points. All
-// senders that were turned away come back when the gate opens.
-const fall = 0.10
+// How much of a fraction may go in one interval. All senders that were turned
+// away come back when the gate opens, and what lags behind Kafka needs long to show
+// that it is too much: 10 points. What presses in this process shows it at once,
+// and a store that is back should be used: two intervals.
+const (
+	fallLag   = 0.10
+	fallLocal = 0.50
+)
 
 // track is the fraction that one input asks for, with its memory.
 type track struct {
