@@ -105,18 +105,11 @@ func (c *pressureCommand) start(ctx context.Context, scratch string, s *pressure
 		return end, err
 	}
 	for i := range c.Gateways {
-		g, err := child.NewSluice(binary, folder("gateway-"+strconv.Itoa(i)), child.Fleet)
-		if err != nil {
-			return end, err
-		}
-		g.Events, g.Topic, g.Config = s.Broker, s.Topic, s.Config()
-		g.S3 = child.S3{Endpoint: store.Endpoint, Bucket: "mail", AccessKey: store.AccessKey, SecretKey: store.SecretKey}
-		p, err := g.Start(ctx)
+		p, err := s.AddGateway(ctx, binary, folder("gateway-"+strconv.Itoa(i)), store)
 		if err != nil {
 			return end, err
 		}
 		running = append(running, p.Kill)
-		s.Gateways = append(s.Gateways, g)
 	}
 	return end, nil
 }

@@ -9,15 +9,16 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// consumer reads the events as a member of the group and commits them. It can
-// be told to stand still.
-type consumer struct {
+// Consumer reads the events as a member of the group and commits them. It is for
+// one goroutine, and stays a member while it stands still.
+type Consumer struct {
 	client *kgo.Client
-	rate   int         // records a second at most
-	halted atomic.Bool // it stays a member
+	rate   int // records a second at most, of run
+	halted atomic.Bool
 }
 
-func newConsumer(s *Scenario) (*consumer, error) {
+// NewConsumer makes a consumer of the scenario's group. It reads nothing yet.
+func (s *Scenario) NewConsumer() (*Consumer, error) {
 	client, err := kgo.NewClient(
 		kgo.SeedBrokers(s.Broker), kgo.ConsumerGroup(s.Group), kgo.ConsumeTopics(s.Topic),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.DisableAutoCommit(),
@@ -25,13 +26,42 @@ func newConsumer(s *Scenario) (*consumer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("consumer: %w", err)
 	}
-	return &consumer{client: client, rate: s.Consume}, nil
+	return &Consumer{client: client, rate: s.Consume}, nil
+}
+
+// Close leaves the group.
+func (c *Consumer) Close() { c.client.Close() }
+
+// Take reads and commits so many records, and waits for them until ctx ends.
+func (c *Consumer) Take(ctx context.Context, records int) error {
+	for records > 0 {
+		taken, err := c.poll(ctx, records)
+		if records -= taken; err == nil && records > 0 {
+			err = ctx.Err()
+		}
+		if err != nil {
+			return fmt.Errorf("consumer: %d records are left: %w", records, err)
+		}
+	}
+	return nil
+}
+
+// poll reads and commits what is there, at most so many records. It waits a
+// moment when there is nothing.
+func (c *Consumer) poll(ctx context.Context, most int) (int, error) {
+	patience, cancel := context.WithTimeout(ctx, 10*step)
+	defer cancel()
+	records := c.client.PollRecords(patience, most).Records()
+	if len(records) == 0 {
+		return 0, nil
+	}
+	return len(records), c.client.CommitRecords(ctx, records...)
 }
 
 // step is how often the consumer fetches.
 const step = 50 * time.Millisecond
 
-func (c *consumer) run(ctx context.Context) error {
+func (c *Consumer) run(ctx context.Context) error {
 	tick := time.NewTicker(step)
 	defer tick.Stop()
 	for ctx.Err() == nil {
@@ -39,13 +69,9 @@ func (c *consumer) run(ctx context.Context) error {
 			<-tick.C
 			continue
 		}
-		patience, cancel := context.WithTimeout(ctx, 10*step)
-		fetched := c.client.PollRecords(patience, max(1, c.rate*int(step)/int(time.Second)))
-		cancel()
-		if records := fetched.Records(); len(records) > 0 {
-			if err := c.client.CommitRecords(ctx, records...); err != nil && ctx.Err() == nil {
-				return fmt.Errorf("consumer: %w", err)
-			}
+		_, err := c.poll(ctx, max(1, c.rate*int(step)/int(time.Second)))
+		if err != nil && ctx.Err() == nil {
+			return fmt.Errorf("consumer: %w", err)
 		}
 		<-tick.C
 	}

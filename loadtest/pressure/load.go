@@ -65,7 +65,7 @@ func (l *load) session() {
 	switch err := l.send(); {
 	case err == nil:
 		l.accepted.Add(1)
-	case isShed(err):
+	case IsShed(err):
 		l.shed.Add(1)
 	default:
 		l.failed.Add(1)
@@ -84,8 +84,8 @@ func (l *load) send() error {
 	return conn.Quit()
 }
 
-// isShed tells 421 from other refusals.
-func isShed(err error) bool {
+// IsShed tells 421 from other refusals.
+func IsShed(err error) bool {
 	var reply *client.Reply
 	return errors.As(err, &reply) && reply.Code == 421
 }

@@ -11,6 +11,7 @@ import (
 
 	"sluice/loadtest/child"
 	"sluice/loadtest/client"
+	"sluice/loadtest/stack"
 	"sluice/pipeline/kafka"
 )
 
@@ -35,6 +36,23 @@ type Scenario struct {
 func (s *Scenario) Config() string {
 	return fmt.Sprintf("pressure: {lag: {groups: [%s], low_records: %d, high_records: %d, high_age: 0s, interval: %s, stale_after: %s}}\n",
 		s.Group, s.Low, s.High, s.Interval, 10*s.Interval)
+}
+
+// AddGateway starts one more gateway with a folder of its own, and waits until it
+// is ready. Broker and Topic are set before, and the topic is there.
+func (s *Scenario) AddGateway(ctx context.Context, binary, dir string, store *stack.MinIOServer) (*child.Process, error) {
+	g, err := child.NewSluice(binary, dir, child.Fleet)
+	if err != nil {
+		return nil, err
+	}
+	g.Events, g.Topic, g.Config = s.Broker, s.Topic, s.Config()
+	g.S3 = child.S3{Endpoint: store.Endpoint, Bucket: stack.Bucket, AccessKey: store.AccessKey, SecretKey: store.SecretKey}
+	p, err := g.Start(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.Gateways = append(s.Gateways, g)
+	return p, nil
 }
 
 // Phase is what the consumer does.
@@ -65,11 +83,11 @@ func (s *Scenario) Run(ctx context.Context) ([]Sample, error) {
 		return nil, err
 	}
 	defer lag.Close()
-	eater, err := newConsumer(s)
+	eater, err := s.NewConsumer()
 	if err != nil {
 		return nil, err
 	}
-	defer eater.client.Close()
+	defer eater.Close()
 	ctx, cancel := context.WithCancel(ctx)
 	var workers sync.WaitGroup
 	defer workers.Wait()
@@ -126,11 +144,11 @@ func (w *world) awaitOpen(ctx context.Context) error {
 	for time.Now().Before(deadline) && ctx.Err() == nil {
 		open := true
 		for _, g := range w.Gateways {
-			seen, err := scrape(ctx, g)
+			seen, err := ReadGate(ctx, g)
 			if err != nil {
 				return err
 			}
-			open = open && seen.fraction == 0 && seen.readings > 0
+			open = open && seen.Fraction == 0 && seen.Readings > 0
 		}
 		if open {
 			return nil
@@ -155,11 +173,11 @@ func (w *world) watch(ctx context.Context, phase Phase, long time.Duration) erro
 			counts := l.counts()
 			sample.Counts = append(sample.Counts, counts.minus(w.before[i]))
 			w.before[i] = counts
-			seen, err := scrape(ctx, w.Gateways[i])
+			seen, err := ReadGate(ctx, w.Gateways[i])
 			if err != nil {
 				return err
 			}
-			sample.Fraction = append(sample.Fraction, seen.fraction)
+			sample.Fraction = append(sample.Fraction, seen.Fraction)
 		}
 		read := w.lag.Read(ctx)[0]
 		if read.Err != nil {

@@ -12,40 +12,41 @@ import (
 	"sluice/loadtest/child"
 )
 
-// seen is what a gateway's metrics say of its gate.
-type seen struct {
-	fraction float64 // of the default class
-	readings float64 // that were well
+// Gate is what a gateway's metrics say of its gate.
+type Gate struct {
+	Fraction float64 // of the default class
+	Readings float64 // of the lag, those that were well
 }
 
-func scrape(ctx context.Context, g *child.Sluice) (seen, error) {
+// ReadGate reads a gateway's metrics.
+func ReadGate(ctx context.Context, g *child.Sluice) (Gate, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+g.Admin+"/metrics", nil)
 	if err != nil {
-		return seen{}, err
+		return Gate{}, err
 	}
 	answer, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return seen{}, err
+		return Gate{}, err
 	}
 	defer answer.Body.Close()
 	return parse(answer.Body)
 }
 
-func parse(page io.Reader) (s seen, err error) {
-	s.fraction = -1
+func parse(page io.Reader) (g Gate, err error) {
+	g.Fraction = -1
 	lines := bufio.NewScanner(page)
 	for lines.Scan() {
 		name, value, _ := strings.Cut(lines.Text(), "} ")
 		number, _ := strconv.ParseFloat(value, 64)
 		switch {
 		case name == `sluice_pressure_fraction{class="default"`:
-			s.fraction = number
+			g.Fraction = number
 		case strings.HasPrefix(name, "sluice_lag_readings_total{") && strings.HasSuffix(name, `result="ok"`):
-			s.readings = number
+			g.Readings = number
 		}
 	}
-	if s.fraction < 0 {
-		return s, fmt.Errorf("the page of metrics has no sluice_pressure_fraction: %w", lines.Err())
+	if g.Fraction < 0 {
+		return g, fmt.Errorf("the page of metrics has no sluice_pressure_fraction: %w", lines.Err())
 	}
-	return s, lines.Err()
+	return g, lines.Err()
 }
