@@ -30,6 +30,7 @@ type watchOptions struct {
 	Settings pressure.Settings
 	Lag      lagSource                           // nil without groups
 	Local    func(now time.Time) pressure.Inputs // all but the groups
+	Store    *storeProbe                         // nil for a store that cannot be away
 	Observer pressureObserver
 	Logger   *slog.Logger
 }
@@ -47,6 +48,9 @@ type watch struct {
 
 // newWatch makes a watch with an open gate. Whoever makes it closes it.
 func newWatch(o watchOptions) *watch {
+	if o.Store == nil {
+		o.Store = &storeProbe{}
+	}
 	w := &watch{options: o, gate: pressure.NewGate(o.Settings), reading: make(chan []kafka.Lag, 1)}
 	w.told = make([]pressure.Verdict, len(o.Settings.Classes)+1)
 	w.groups = make([]atomic.Value, len(o.Settings.Lag.Groups))
@@ -79,11 +83,14 @@ func (w *watch) Close() {
 	}
 }
 
-// run updates at each tick and when a reading of the lag has come, which is one
-// at a time and may take longer than an interval.
+// run updates at each tick and when a reading of the lag or a probe of the store
+// has come, each of which is one at a time and may take longer than an interval.
 func (w *watch) run(ctx context.Context) {
 	tick := time.NewTicker(w.options.Settings.Interval)
 	defer tick.Stop()
+	store := w.options.Store
+	store.look(ctx, time.Now())
+	defer store.end(ctx)
 	under := w.read(ctx)
 	if !under {
 		w.update(nil)
@@ -95,7 +102,12 @@ func (w *watch) run(ctx context.Context) {
 			if ctx.Err() == nil { // a reading that was cut says nothing
 				w.update(w.readings(lags))
 			}
+		case err := <-store.answered:
+			if store.take(ctx, err, time.Now()); ctx.Err() == nil {
+				w.update(nil)
+			}
 		case <-tick.C:
+			store.look(ctx, time.Now())
 			if !under {
 				under = w.read(ctx)
 			}
@@ -144,6 +156,9 @@ func (w *watch) update(readings []pressure.Reading) {
 	now := time.Now()
 	in := w.options.Local(now)
 	in.Groups = readings
+	if w.options.Store.away != nil {
+		in.StoreErrors = 1
+	}
 	d := w.gate.Update(now, in)
 	for i, v := range d.Verdicts {
 		w.options.Observer.Pressure(v.Class, v.Fraction, v.Cause)

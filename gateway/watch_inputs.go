@@ -14,8 +14,9 @@ import (
 // It is called on the event loops.
 type storeMeter struct {
 	pipeline.Observer
-	done, failed atomic.Int64
-	slowest      atomic.Uint64 // seconds as float64 bits; since the last look
+	stored, failed atomic.Int64
+	good           atomic.Bool   // the last answer was
+	slowest        atomic.Uint64 // seconds as float64 bits; since the last look
 }
 
 var stepStore = pipeline.StageStoring.String()
@@ -26,8 +27,10 @@ func (s *storeMeter) StepDone(step, result string, seconds float64) {
 	if step != stepStore {
 		return
 	}
-	s.done.Add(1)
-	if result != pipeline.KindNone.String() {
+	good := result == pipeline.KindNone.String()
+	if s.good.Store(good); good {
+		s.stored.Add(1)
+	} else {
 		s.failed.Add(1)
 	}
 	for {
@@ -43,7 +46,7 @@ func (s *storeMeter) StepDone(step, result string, seconds float64) {
 func (s *storeMeter) LateResult(step, result string) {
 	s.Observer.LateResult(step, result)
 	if step == stepStore {
-		s.done.Add(1)
+		s.good.Store(false)
 		s.failed.Add(1)
 	}
 }
@@ -62,8 +65,16 @@ type storePressure struct {
 	depth  func() int64 // messages that wait for the store; nil for none
 	looked time.Time
 	age    float64
-	seen   [errorWindow + 1]struct{ done, failed int64 } // a ring; totals
+	seen   [errorWindow + 1]answers // a ring; totals
 	next   int
+}
+
+// answers are totals of the store's.
+type answers struct{ done, failed int64 }
+
+func (s *storeMeter) answers() answers {
+	failed := s.failed.Load()
+	return answers{done: s.stored.Load() + failed, failed: failed}
 }
 
 // look gives the time in seconds that a message waits for the store, and the
@@ -71,8 +82,7 @@ type storePressure struct {
 // comes the time grows.
 func (s *storePressure) look(now time.Time) (age, errors float64) {
 	last := s.seen[(s.next+errorWindow)%len(s.seen)]
-	this := last
-	this.done, this.failed = s.meter.done.Load(), s.meter.failed.Load()
+	this := s.meter.answers()
 	slowest := math.Float64frombits(s.meter.slowest.Swap(0))
 	switch {
 	case s.depth == nil || s.depth() == 0:
@@ -91,6 +101,14 @@ func (s *storePressure) look(now time.Time) (age, errors float64) {
 		errors = float64(this.failed-first.failed) / float64(done)
 	}
 	return s.age, errors
+}
+
+// forget has the failures until now count no more.
+func (s *storePressure) forget() {
+	now := s.meter.answers()
+	for i := range s.seen {
+		s.seen[i] = now
+	}
 }
 
 // localInputs gives what presses inside this process.

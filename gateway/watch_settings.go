@@ -69,6 +69,9 @@ func (p *Program) openWatch() error {
 		Observer: p.metrics,
 		Logger:   p.journal.Logger(),
 	}
+	if p.objects.probe != nil && o.Settings.StoreErrors.On() {
+		o.Store = newStoreProbe(p.objects.probe, &p.storing, o.Settings.Interval, o.Logger)
+	}
 	if len(o.Settings.Lag.Groups) > 0 {
 		lag, err := kafka.NewLagReader(lagOptions(&p.config, p.events.options))
 		if err != nil {

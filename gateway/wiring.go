@@ -22,6 +22,8 @@ type objects struct {
 	store pipeline.ObjectStore
 	depth func() int64
 	close func() error
+	// probe says whether the store can be used; nil for one that is always there.
+	probe func(ctx context.Context) error
 	// leftBehind is the number of failed messages of which something stayed; nil
 	// where a failed message leaves nothing.
 	leftBehind func() int64
@@ -69,7 +71,7 @@ func openBucket(c *Config, j *journal) (*objects, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &objects{store: s, depth: s.Depth, close: s.Close, leftBehind: s.LeftBehind}, nil
+	return &objects{store: s, depth: s.Depth, close: s.Close, probe: s.Probe, leftBehind: s.LeftBehind}, nil
 }
 
 func (o *objects) Close() error {

@@ -1,0 +1,201 @@
+package main
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// bucket is an object store on a port that is taken from the start, and refuses
+// connections until it opens.
+type bucket struct {
+	t       *testing.T
+	socket  int
+	address string
+	stored  atomic.Int64
+	server  *http.Server
+	silence atomic.Pointer[chan struct{}] // closed: it answers again
+}
+
+func newBucket(t *testing.T) *bucket {
+	t.Helper()
+	// A socket that is bound and does not listen: nobody else gets the port.
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err == nil {
+		err = unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := os.NewFile(uintptr(fd), "bucket")
+	t.Cleanup(func() { _ = file.Close() })
+	b := &bucket{t: t, socket: fd}
+	bound, err := unix.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := bound.(*unix.SockaddrInet4).Port
+	b.address = (&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port}).String()
+	return b
+}
+
+// open begins to serve, once.
+func (b *bucket) open() {
+	b.t.Helper()
+	if err := unix.Listen(b.socket, 128); err != nil {
+		b.t.Fatal(err)
+	}
+	file := os.NewFile(uintptr(b.socket), "bucket")
+	listener, err := net.FileListener(file) // has a descriptor of its own
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.server = &http.Server{Handler: b}
+	go func() { _ = b.server.Serve(listener) }()
+	b.t.Cleanup(func() { _ = b.server.Close() })
+}
+
+// ServeHTTP answers what a store answers that has everything.
+func (b *bucket) ServeHTTP(_ http.ResponseWriter, r *http.Request) {
+	_, _ = io.Copy(io.Discard, r.Body)
+	if silence := b.silence.Load(); silence != nil {
+		<-*silence
+	}
+	if r.Method == http.MethodPut {
+		b.stored.Add(1)
+	}
+}
+
+// hush has it answer nothing until it is told to speak.
+func (b *bucket) hush() (speak func()) {
+	silence := make(chan struct{})
+	b.silence.Store(&silence)
+	return func() {
+		b.silence.Store(nil)
+		close(silence)
+	}
+}
+
+const awayTick = time.Second
+
+func (b *bucket) launch() *running {
+	b.t.Helper()
+	return launch(b.t, func(c *Config) {
+		c.Store.Kind = kindS3
+		c.Store.S3.Endpoint, c.Store.S3.Region = b.address, "us-east-1"
+		c.Store.S3.AccessKey, c.Store.S3.SecretKey = "sluice", Secret{plain: "sluice-secret"}
+		c.Pressure.Lag.Interval = awayTick
+	})
+}
+
+// send sends a message and gives the answer to its final dot, or to whatever came
+// before it and was not what is hoped for.
+func (r *running) send(t *testing.T) string {
+	t.Helper()
+	c := r.dial(t)
+	defer c.conn.Close()
+	for _, step := range []struct{ say, want string }{
+		{"", "220"}, {"HELO x\r\n", "250"}, {"MAIL FROM:<a@example.com>\r\n", "250"},
+		{"RCPT TO:<b@example.net>\r\n", "250"}, {"DATA\r\n", "354"}, {"Subject: x\r\n\r\nx\r\n.\r\n", ""},
+	} {
+		_, _ = io.WriteString(c.conn, step.say)
+		line, err := c.in.ReadString('\n')
+		if err != nil {
+			t.Fatal(err)
+		}
+		if step.want == "" || !strings.HasPrefix(line, step.want) {
+			return line
+		}
+	}
+	return ""
+}
+
+// A gateway that starts before its store turns mail away from the beginning, is
+// ready all the time, and takes mail when the store has come.
+func TestStoreComesLater(t *testing.T) {
+	b := newBucket(t)
+	log := captureLog(t)
+	r := b.launch()
+	began := time.Now()
+	eventually(t, "mail is turned away", func() bool { return strings.HasPrefix(r.send(t), "421 4.3.2 ") })
+	if late := time.Since(began); late > 2*awayTick {
+		t.Errorf("after %v, which is more than two intervals", late)
+	}
+	eventually(t, "the log says why", func() bool {
+		return strings.Contains(log(), "pressure=store_errors") && strings.Contains(log(), "the object store cannot be used") &&
+			strings.Contains(log(), "connection refused")
+	})
+	r.expectSample(t, `sluice_pressure_cause{cause="store_errors",class="default"} 1`)
+	r.expectSample(t, `sluice_store_left_behind_total 0`)
+	if got := r.status(t, "/readyz"); got != http.StatusOK {
+		t.Errorf("/readyz without a store: %d", got)
+	}
+	b.open()
+	eventually(t, "mail is taken", func() bool { return strings.HasPrefix(r.send(t), "250 2.0.0 Ok ") })
+	if n := b.stored.Load(); n != 1 {
+		t.Errorf("%d messages stored", n)
+	}
+	if got := r.status(t, "/readyz"); got != http.StatusOK {
+		t.Errorf("/readyz with a store: %d", got)
+	}
+	if !strings.Contains(log(), "the object store can be used again") {
+		t.Error("the log does not say that it is back")
+	}
+	r.end(t)
+}
+
+// A store that goes away shuts the gate by the first message that fails.
+func TestStoreGoesAway(t *testing.T) {
+	b := newBucket(t)
+	b.open()
+	r := b.launch()
+	if got := r.send(t); !strings.HasPrefix(got, "250 2.0.0 Ok ") {
+		t.Fatalf("with a store: %q", got)
+	}
+	if err := b.server.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.send(t); !strings.HasPrefix(got, "451 4.3.0 ") {
+		t.Fatalf("without: %q", got)
+	}
+	began := time.Now()
+	eventually(t, "the gate is shut", func() bool { _, shed := r.watch.Gate().Shed(0, 65535); return shed })
+	if late := time.Since(began); late > 2*awayTick {
+		t.Errorf("after %v, which is more than two intervals", late)
+	}
+	r.dial(t).expect("421 4.3.2 ")
+	if got := r.status(t, "/readyz"); got != http.StatusOK {
+		t.Errorf("/readyz without a store: %d", got)
+	}
+	r.end(t)
+}
+
+// A store that takes connections and answers nothing shuts the gate while its first
+// message still waits, which is answered 250 when it speaks again.
+func TestStoreFallsSilent(t *testing.T) {
+	b := newBucket(t)
+	b.open()
+	r := b.launch()
+	if got := r.send(t); !strings.HasPrefix(got, "250 2.0.0 Ok ") {
+		t.Fatalf("with a store: %q", got)
+	}
+	speak := b.hush()
+	waiting := r.dial(t)
+	waiting.begin()
+	_, _ = io.WriteString(waiting.conn, "text\r\n.\r\n")
+	eventually(t, "the gate is shut", func() bool { _, shed := r.watch.Gate().Shed(0, 65535); return shed })
+	if cause, _ := r.watch.Gate().Shed(0, 65535); cause != "store_errors" {
+		t.Errorf("by %q", cause)
+	}
+	speak()
+	waiting.expect("250 2.0.0 Ok ")
+	eventually(t, "mail is taken", func() bool { return strings.HasPrefix(r.send(t), "250 2.0.0 Ok ") })
+	r.end(t)
+}

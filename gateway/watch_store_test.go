@@ -1,0 +1,180 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+)
+
+// probeWorld is a store under a probe whose ticks the test gives.
+type probeWorld struct {
+	*storeProbe
+	t       *testing.T
+	now     time.Time
+	waiting int64
+	err     error // of the next probe
+	asked   int
+	log     sheet
+}
+
+func newProbeWorld(t *testing.T) *probeWorld {
+	w := &probeWorld{t: t, now: time.Unix(1_800_000_000, 0)}
+	p := &storePressure{meter: &storeMeter{Observer: &ignorant{}}, depth: func() int64 { return w.waiting }}
+	w.storeProbe = newStoreProbe(func(context.Context) error { return w.err }, p, interval, slog.New(slog.NewTextHandler(&w.log, nil)))
+	return w
+}
+
+const interval = 2 * time.Second
+
+func (w *probeWorld) answer(result string) { w.pressure.meter.StepDone("store", result, 0) }
+
+// tick lets an interval pass and gives the probe its answer, if there is one.
+func (w *probeWorld) tick() {
+	w.now = w.now.Add(interval)
+	if w.look(w.t.Context(), w.now); w.under {
+		w.asked++
+		w.take(w.t.Context(), <-w.answered, w.now)
+	}
+}
+
+// expect ticks and says whether the store was asked, and is away then.
+func (w *probeWorld) expect(when string, asked, away bool) {
+	w.t.Helper()
+	before := w.asked
+	w.tick()
+	if got := w.asked > before; got != asked || (w.away != nil) != away {
+		w.t.Errorf("%s: asked %v, away: %v, want %v, %v", when, got, w.away, asked, away)
+	}
+}
+
+var errAway = errors.New("connection refused")
+
+func TestStoreIsAskedWhileInDoubt(t *testing.T) {
+	w := newProbeWorld(t)
+	w.err = errAway
+	w.expect("at the start", true, true)
+	w.err = nil
+	w.expect("it has come", true, false)
+	w.expect("nothing was stored yet", true, false)
+	w.answer("ok")
+	w.expect("a message was stored", false, false)
+	w.expect("nothing happens", false, false)
+	w.answer("temporary")
+	w.answer("ok")
+	w.expect("one failed, the next was stored", false, false)
+	w.answer("ok")
+	w.answer("temporary")
+	w.expect("one was stored, the next failed", true, false)
+	w.answer("ok")
+	w.expect("stored again", false, false)
+	w.answer("temporary")
+	w.expect("one failed", true, false)
+	w.err = errAway
+	w.expect("and nothing was stored since", true, true)
+	w.answer("ok")
+	w.expect("stored, whatever a probe said before", false, false)
+	w.pressure.meter.LateResult("store", "ok")
+	w.expect("what came too late has failed", true, true)
+	w.err = nil
+	w.answer("ok")
+	w.expect("stored", false, false)
+	w.waiting = 1
+	w.expect("a message waits", false, false)
+	w.expect("it has waited a whole interval", true, false)
+	w.answer("ok")
+	w.expect("others were stored", false, false)
+}
+
+// A probe that failed while a message was stored has seen less than the message.
+func TestStoredWhileAsked(t *testing.T) {
+	w := newProbeWorld(t)
+	w.err = errAway
+	w.look(t.Context(), w.now)
+	w.answer("ok")
+	w.take(t.Context(), <-w.answered, w.now)
+	if w.away != nil {
+		t.Error(w.away)
+	}
+}
+
+// One probe is under way at most, it has a deadline, and one that was cut at the
+// end says nothing.
+func TestProbeIsBounded(t *testing.T) {
+	for interval, want := range map[time.Duration]time.Duration{50 * time.Millisecond: minProbe, 2 * time.Second: 2 * time.Second, time.Minute: maxProbe} {
+		w := newProbeWorld(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		asked := make(chan time.Duration, 2)
+		s := newStoreProbe(func(ctx context.Context) error {
+			until, _ := ctx.Deadline()
+			asked <- time.Until(until)
+			<-ctx.Done()
+			return ctx.Err()
+		}, w.pressure, interval, w.logger)
+		s.look(ctx, w.now)
+		s.look(ctx, w.now)
+		if left := <-asked; left > want || left < want-500*time.Millisecond {
+			t.Errorf("interval %v: %v for a probe, want %v", interval, left, want)
+		}
+		cancel()
+		s.take(ctx, <-s.answered, w.now)
+		if len(asked) != 0 || s.away != nil || len(w.log.lines()[0]) != 0 {
+			t.Errorf("%d more were asked; away: %v, %q", len(asked), s.away, w.log.lines())
+		}
+		s.end(ctx) // none is under way
+	}
+}
+
+// What failed while the store was away says nothing about one that is back.
+func TestStoreIsBack(t *testing.T) {
+	w := newProbeWorld(t)
+	w.pressure.look(w.now)
+	for range 20 {
+		w.answer("temporary")
+	}
+	w.err = errAway
+	w.tick()
+	if _, errors := w.pressure.look(w.now); errors != 1 {
+		t.Errorf("errors %v", errors)
+	}
+	w.err = nil
+	w.tick()
+	if _, errors := w.pressure.look(w.now); errors != 0 {
+		t.Errorf("after its return: errors %v", errors)
+	}
+	// A store that can be reached and stores nothing is in doubt, and not back.
+	for range 20 {
+		w.answer("full")
+	}
+	w.tick()
+	if _, errors := w.pressure.look(w.now); errors != 1 || w.away != nil {
+		t.Errorf("errors %v, away: %v", errors, w.away)
+	}
+}
+
+func TestStoreAwayIsLogged(t *testing.T) {
+	w := newProbeWorld(t)
+	w.err = errAway
+	for range 1 + probeTold/interval { // told again after a minute
+		w.tick()
+	}
+	w.err = nil
+	w.tick()
+	w.tick()
+	want := []string{
+		`level=ERROR msg="the object store cannot be used: no mail is taken until it can" err="connection refused"`,
+		`level=ERROR msg="the object store cannot be used: no mail is taken until it can" err="connection refused"`,
+		`level=INFO msg="the object store can be used again"`,
+	}
+	got := w.log.lines()
+	if len(got) != len(want) {
+		t.Fatalf("%q", got)
+	}
+	for i := range want {
+		if !strings.HasSuffix(got[i], want[i]) {
+			t.Errorf("got %s, want %s", got[i], want[i])
+		}
+	}
+}
