@@ -81,11 +81,6 @@ func (c *pressureCommand) start(ctx context.Context, scratch string, s *pressure
 		}
 	}
 	folder := func(name string) string { return filepath.Join(scratch, name) }
-	for _, name := range []string{"minio", "kafka"} {
-		if err := os.MkdirAll(folder(name), 0o755); err != nil {
-			return end, err
-		}
-	}
 	store, err := stack.StartMinIO(folder("minio"))
 	if err != nil {
 		return end, err

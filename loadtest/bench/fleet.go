@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"github.com/minio/minio-go/v7"
+
 	"sluice/loadtest/child"
 	"sluice/loadtest/client"
 )
@@ -59,7 +61,8 @@ type fleetRun struct {
 }
 
 // RunFleet starts a store and a broker, and measures against them in turn: the
-// store's client alone, the producer alone, Sluice; each round starts with another.
+// store's client alone, the producer alone, Sluice; each round starts with another,
+// on an empty store.
 func RunFleet(ctx context.Context, plan FleetPlan) (*FleetReport, error) {
 	s, err := startServers(plan.Scratch)
 	if err != nil {
@@ -73,6 +76,11 @@ func RunFleet(ctx context.Context, plan FleetPlan) (*FleetReport, error) {
 	defer run.log.client.Close()
 	turns := []func(context.Context) error{run.rawTurn, run.sluiceTurn}
 	for round := range plan.Rounds {
+		if round > 0 {
+			if err := run.renewStore(ctx); err != nil {
+				return nil, err
+			}
+		}
 		for i := range turns {
 			if err := turns[(round+i)%len(turns)](ctx); err != nil {
 				return nil, err
@@ -112,6 +120,20 @@ func (run *fleetRun) prepare(ctx context.Context) error {
 	run.log.record = record
 	run.report.Object, run.report.Record = object.Size, len(record.Key)+len(record.Value)
 	return nil
+}
+
+// renewStore begins a round on an empty store, with an empty bucket.
+func (run *fleetRun) renewStore(ctx context.Context) error {
+	if err := run.servers.renewStore(); err != nil {
+		return err
+	}
+	fresh, err := newRawStore(run.servers.store, putsAtOnce)
+	if err != nil {
+		return err
+	}
+	fresh.object, fresh.metadata = run.store.object, run.store.metadata
+	run.store = fresh
+	return fresh.core.MakeBucket(ctx, fresh.bucket, minio.MakeBucketOptions{})
 }
 
 // start starts a fresh Sluice on the servers.

@@ -16,16 +16,16 @@ type FleetReport struct {
 	Profile []Share `json:"profile,omitempty"`
 }
 
-// FleetRow is one thing measured. Ratio is the median of the rounds' ratios to the
-// slower of what is measured beside it in the same round, 0 for that itself.
+// FleetRow is one thing measured. Ratio is of the rounds' ratios to the slower of
+// what is measured beside it in the same round, all 0 for that itself.
 type FleetRow struct {
 	What    string   `json:"what"`
 	Title   string   `json:"title"`
-	Rate    float64  `json:"messages_per_second"`             // median
-	MBytes  float64  `json:"megabytes_per_second,omitempty"`  // median, of large messages
+	Rate    Spread   `json:"messages_per_second"`
+	MBytes  Spread   `json:"megabytes_per_second,omitzero"`   // of large messages
 	CPU10k  float64  `json:"cpu_seconds_per_10000,omitempty"` // median, of small messages
 	CPUGB   float64  `json:"cpu_seconds_per_gigabyte,omitempty"`
-	Ratio   float64  `json:"rate_to_slower_raw"`
+	Ratio   Spread   `json:"rate_to_slower_raw"`
 	Targets []Target `json:"targets,omitempty"`
 	Samples []Sample `json:"samples"`
 }
@@ -57,14 +57,22 @@ func (r *FleetReport) row(what string) *FleetRow {
 
 func rateOf(s Sample) float64 { return s.Rate }
 
+func ratesOf(samples []Sample) []float64 {
+	var rates []float64
+	for _, s := range samples {
+		rates = append(rates, s.Rate)
+	}
+	return rates
+}
+
 // conclude computes medians, ratios and targets.
 func (r *FleetReport) conclude() {
 	gigabytes := float64(r.Large.Size) * 10000 / 1e9 // in 10,000 large messages
 	for _, row := range r.Rows {
-		row.Rate = medianOf(row.Samples, rateOf)
+		row.Rate = spreadOf(ratesOf(row.Samples))
 		row.CPU10k = medianOf(row.Samples, func(s Sample) float64 { return s.CPU10k })
 		if row.What == rawLarge || row.What == fleetLarge {
-			row.MBytes = row.Rate * float64(r.Large.Size) / 1e6
+			row.MBytes = row.Rate.times(float64(r.Large.Size) / 1e6)
 			row.CPU10k, row.CPUGB = 0, row.CPU10k/gigabytes
 		}
 	}
@@ -73,8 +81,8 @@ func (r *FleetReport) conclude() {
 }
 
 func (row *FleetRow) judge(unit string, raw []Sample) {
-	row.Ratio = ratioOf(row.Samples, raw, rateOf)
-	row.Targets = []Target{{fmt.Sprintf("%s ≥ %.2fx", unit, least), row.Ratio, row.Ratio >= least}}
+	row.Ratio = spreadOf(ratiosOf(row.Samples, raw, rateOf))
+	row.Targets = []Target{{fmt.Sprintf("%s ≥ %.2fx", unit, least), row.Ratio.Median, row.Ratio.Median >= least}}
 }
 
 // slower gives of each round the sample with the lower rate.
@@ -91,13 +99,13 @@ func slower(a, b []Sample) []Sample {
 }
 
 func (r *FleetReport) markdown(b *strings.Builder) {
-	fmt.Fprintf(b, "On MinIO and Kafka, on the same cores: objects of %d octets, %d PUTs at once; events of %d octets; large messages of %d octets, %d of %d at once. The raw rates are those of the client libraries without Sluice, with the same objects and events, taking turns with it; CPU is that of the client's or of Sluice's process alone.\n\n",
+	fmt.Fprintf(b, "On MinIO and Kafka, on the same cores: objects of %d octets, %d PUTs at once; events of %d octets; large messages of %d octets, %d of %d at once. The raw rates are those of the client libraries without Sluice, with the same objects and events, taking turns with it; beside a median of the rounds stand the least and the most of them. CPU is that of the client's or of Sluice's process alone.\n\n",
 		r.Object, r.Puts, r.Record, r.Large.Size, r.Large.Sessions, r.Large.Messages)
 	b.WriteString("| What | messages/s | MB/s | to the slower raw rate | CPU-s per 10,000 | CPU-s per GB | targets |\n")
 	b.WriteString("|---|---:|---:|---:|---:|---:|---|\n")
 	for _, row := range r.Rows {
-		fmt.Fprintf(b, "| %s | %.1f | %s | %s | %s | %s | %s |\n", row.Title, row.Rate,
-			number(row.MBytes), times(row.Ratio), number(row.CPU10k), number(row.CPUGB), verdict(row.Targets))
+		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %s |\n", row.Title, row.Rate.text(1, ""),
+			row.MBytes.text(1, ""), row.Ratio.text(2, "x"), number(row.CPU10k), number(row.CPUGB), verdict(row.Targets))
 	}
 	if len(r.Profile) == 0 {
 		return

@@ -13,8 +13,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/minio/minio-go/v7"                 //nolint:depguard // the client library itself is what Sluice is measured against
-	"github.com/minio/minio-go/v7/pkg/credentials" //nolint:depguard // the same
+	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/credentials"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"sluice/loadtest/stack"

@@ -107,15 +107,16 @@ func medianOf(samples []Sample, of func(Sample) float64) float64 {
 }
 
 func ratio(row, to *Row, of func(Sample) float64) float64 {
-	return ratioOf(row.Samples, to.Samples, of)
+	return median(ratiosOf(row.Samples, to.Samples, of))
 }
 
-func ratioOf(samples, to []Sample, of func(Sample) float64) float64 {
+// ratiosOf gives of each round the ratio of two samples.
+func ratiosOf(samples, to []Sample, of func(Sample) float64) []float64 {
 	var values []float64
 	for i := range min(len(samples), len(to)) {
 		values = append(values, of(samples[i])/of(to[i]))
 	}
-	return median(values)
+	return values
 }
 
 func median(values []float64) float64 {

@@ -1,9 +1,9 @@
 package bench
 
 import (
-	"fmt"
+	"errors"
 	"os"
-	"testing"
+	"path/filepath"
 
 	"sluice/loadtest/stack"
 )
@@ -12,62 +12,42 @@ import (
 type servers struct {
 	store  *stack.MinIOServer
 	broker *stack.KafkaServer
-	ending []func()
 }
 
-// startServers starts both; close ends them.
-func startServers(scratch string) (s *servers, err error) {
-	s = &servers{}
-	defer func() {
-		if cause := recover(); cause != nil {
-			failure, ours := cause.(fixtureFailure)
-			if !ours {
-				panic(cause)
-			}
-			s.close()
-			s, err = nil, failure.error
-		}
-	}()
-	t := &fixture{scratch: scratch, servers: s}
-	s.store, s.broker = stack.MinIO(t), stack.Kafka(t)
+// startServers starts both below scratch; close ends them.
+func startServers(scratch string) (*servers, error) {
+	store, err := stack.StartMinIO(filepath.Join(scratch, "minio"))
+	if err != nil {
+		return nil, err
+	}
+	s := &servers{store: store}
+	if s.broker, err = stack.StartKafka(filepath.Join(scratch, "kafka")); err != nil {
+		s.close()
+		return nil, err
+	}
 	return s, nil
 }
 
-func (s *servers) close() {
-	for len(s.ending) > 0 {
-		last := len(s.ending) - 1
-		s.ending[last]()
-		s.ending = s.ending[:last]
+// renewStore puts an empty store in the place of the one that runs, so that what
+// one round has stored does not burden the next, nor fill the disk.
+func (s *servers) renewStore() error {
+	dir := s.store.Dir
+	if err := errors.Join(s.store.Kill(), os.RemoveAll(dir)); err != nil {
+		return err
 	}
-}
-
-// fixture is what the servers of the stack want of a test, for a program that is
-// none. What it does not define nobody asks for.
-type fixture struct {
-	testing.TB
-	scratch string
-	servers *servers
-}
-
-// fixtureFailure is how Fatal ends, as runtime.Goexit ends a test.
-type fixtureFailure struct{ error }
-
-func (f *fixture) Helper()      {}
-func (f *fixture) Failed() bool { return false }
-
-func (f *fixture) Cleanup(end func()) { f.servers.ending = append(f.servers.ending, end) }
-
-func (f *fixture) TempDir() string {
-	dir, err := os.MkdirTemp(f.scratch, "server-")
+	fresh, err := stack.StartMinIO(dir)
 	if err != nil {
-		f.Fatal(err)
+		return err
 	}
-	return dir
+	s.store = fresh
+	return nil
 }
 
-func (f *fixture) Fatal(args ...any) {
-	panic(fixtureFailure{fmt.Errorf("start the servers of the fleet: %s", fmt.Sprint(args...))})
+// close kills what runs: its folder is thrown away. What cannot be killed ends with
+// us in any case.
+func (s *servers) close() {
+	if s.broker != nil {
+		_ = s.broker.Kill()
+	}
+	_ = s.store.Kill()
 }
-
-// Error is heard when a server could not be ended: then there is nothing to do.
-func (f *fixture) Error(...any) {}

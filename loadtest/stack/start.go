@@ -1,6 +1,10 @@
 package stack
 
-import "sluice/loadtest/child"
+import (
+	"os"
+
+	"sluice/loadtest/child"
+)
 
 // StartMinIO starts an empty object store in a folder, on a free port, for a
 // program that is no test. It ends with the program, or when it is killed.
@@ -16,9 +20,11 @@ func StartMinIO(dir string) (*MinIOServer, error) {
 	return m, m.start()
 }
 
-// StartKafka starts an empty broker as StartMinIO starts an object store. The
-// folder must be there.
+// StartKafka starts an empty broker as StartMinIO starts an object store.
 func StartKafka(dir string) (*KafkaServer, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
 	address, err := child.FreeAddress()
 	if err != nil {
 		return nil, err
