@@ -17,7 +17,7 @@ import (
 // connections until it opens.
 type bucket struct {
 	t       *testing.T
-	socket  int
+	socket  *os.File // until it opens
 	address string
 	stored  atomic.Int64
 	server  *http.Server
@@ -34,9 +34,8 @@ func newBucket(t *testing.T) *bucket {
 	if err != nil {
 		t.Fatal(err)
 	}
-	file := os.NewFile(uintptr(fd), "bucket")
-	t.Cleanup(func() { _ = file.Close() })
-	b := &bucket{t: t, socket: fd}
+	b := &bucket{t: t, socket: os.NewFile(uintptr(fd), "bucket")}
+	t.Cleanup(func() { _ = b.socket.Close() })
 	bound, err := unix.Getsockname(fd)
 	if err != nil {
 		t.Fatal(err)
@@ -49,12 +48,14 @@ func newBucket(t *testing.T) *bucket {
 // open begins to serve, once.
 func (b *bucket) open() {
 	b.t.Helper()
-	if err := unix.Listen(b.socket, 128); err != nil {
+	if err := unix.Listen(int(b.socket.Fd()), 128); err != nil {
 		b.t.Fatal(err)
 	}
-	file := os.NewFile(uintptr(b.socket), "bucket")
-	listener, err := net.FileListener(file) // has a descriptor of its own
+	listener, err := net.FileListener(b.socket) // has a descriptor of its own
 	if err != nil {
+		b.t.Fatal(err)
+	}
+	if err := b.socket.Close(); err != nil {
 		b.t.Fatal(err)
 	}
 	b.server = &http.Server{Handler: b}
