@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -13,6 +14,7 @@ import (
 type admin struct {
 	listener net.Listener
 	server   *http.Server
+	failed   chan error // gets why it ended, unless that was Close
 }
 
 // newAdmin listens at once and serves until Close. ready says whether balancers
@@ -22,7 +24,7 @@ func newAdmin(address string, metrics http.Handler, ready func() (ready bool, wh
 	if err != nil {
 		return nil, fmt.Errorf("admin server (admin.address, SLUICE_ADMIN_ADDRESS, --admin): %w", err)
 	}
-	a := &admin{listener: listener, server: &http.Server{
+	a := &admin{listener: listener, failed: make(chan error, 1), server: &http.Server{
 		Handler: adminPages(metrics, ready),
 		// A scraper sends a short request and reads one page; whatever takes
 		// longer is not one.
@@ -32,7 +34,11 @@ func newAdmin(address string, metrics http.Handler, ready func() (ready bool, wh
 		IdleTimeout:       2 * time.Minute, // longer than scrape intervals are, so that they reuse the connection
 		MaxHeaderBytes:    16 << 10,
 	}}
-	go func() { _ = a.server.Serve(listener) }() // ends with Close
+	go func() {
+		if err := a.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			a.failed <- fmt.Errorf("admin server: %w", err)
+		}
+	}()
 	return a, nil
 }
 
@@ -66,6 +72,10 @@ func page(w http.ResponseWriter, status int, text string) {
 
 // Addr is where it listens, which the configuration leaves open with port 0.
 func (a *admin) Addr() string { return a.listener.Addr().String() }
+
+// Failed gets the error by which the server ended by itself. What may pass, such
+// as EMFILE, is tried again by net/http and does not end it.
+func (a *admin) Failed() <-chan error { return a.failed }
 
 // Close ends the server and its connections.
 func (a *admin) Close() error { return a.server.Close() }

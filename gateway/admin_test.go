@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -63,6 +65,25 @@ func TestAdminPages(t *testing.T) {
 		if err != nil || response.StatusCode != c.status || !strings.Contains(string(body), c.body) {
 			t.Errorf("%s %s: %d %q %v", c.method, c.path, response.StatusCode, body, err)
 		}
+	}
+}
+
+// Close is no failure, and a listener that breaks is.
+func TestAdminFails(t *testing.T) {
+	pages := http.NotFoundHandler()
+	closed, err := newAdmin("127.0.0.1:0", pages, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	broken := startAdmin(t, nil)
+	if err := errors.Join(closed.Close(), broken.listener.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-broken.Failed(); !errors.Is(err, net.ErrClosed) || !strings.Contains(err.Error(), "admin server") {
+		t.Errorf("broken: %v", err)
+	}
+	if len(closed.Failed()) != 0 {
+		t.Errorf("closed: %v", <-closed.Failed())
 	}
 }
 

@@ -77,8 +77,8 @@ func (p *Program) open() (err error) {
 	return err
 }
 
-// Run serves until ctx ends, SIGTERM or SIGINT comes, or the listeners fail. It
-// returns nil when all sessions had their end.
+// Run serves until ctx ends, SIGTERM or SIGINT comes, or the listeners or the admin
+// server fail. It returns nil when it was told to end and all sessions had their end.
 func (p *Program) Run(ctx context.Context) error {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
@@ -95,13 +95,23 @@ func (p *Program) Run(ctx context.Context) error {
 	if err := p.welcome(); err != nil {
 		return err
 	}
+	var failed error
 	select {
 	case err := <-ended:
 		return err
 	case <-ctx.Done():
 	case got := <-signals:
 		p.journal.Logger().Info("shutting down", "signal", got.String())
+	case failed = <-p.admin.Failed():
+		// Balancers and supervisors take us for dead now, and nobody sees a metric:
+		// better an end that finishes transactions than theirs.
+		p.journal.Logger().Error("shutting down: nobody can see any more how it is", "err", failed)
 	}
+	return errors.Join(failed, p.end(signals, ended))
+}
+
+// end lets the sessions end and then what they stand on.
+func (p *Program) end(signals <-chan os.Signal, ended <-chan error) error {
 	left := p.drain(signals)
 	if err := p.stop(); err != nil {
 		return err

@@ -184,6 +184,28 @@ func TestDrainFinishesTransactions(t *testing.T) {
 	}
 }
 
+// When the admin server fails the transaction under way finishes all the same; then
+// the program ends, and says why.
+func TestAdminServerFails(t *testing.T) {
+	log := captureLog(t)
+	r := launch(t, nil)
+	busy := r.dial(t)
+	busy.begin()
+	if err := r.admin.listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it drains", func() bool { return r.draining.Load() })
+	_, _ = io.WriteString(busy.conn, "text\r\n.\r\n")
+	busy.expect("250 2.0.0 Ok ")
+	busy.expect("421 4.3.2")
+	if err := <-r.ended; !errors.Is(err, net.ErrClosed) || !strings.HasPrefix(err.Error(), "admin server: ") {
+		t.Errorf("ended with %v", err)
+	}
+	if !strings.Contains(log(), "level=ERROR") || !strings.Contains(log(), `err="admin server: accept tcp `) {
+		t.Errorf("logged %s", log())
+	}
+}
+
 // During the grace it is not ready, so that balancers go away, and still greets.
 func TestDrainGrace(t *testing.T) {
 	r := launch(t, func(c *Config) { c.Drain.Grace = 10 * time.Second })
