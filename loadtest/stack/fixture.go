@@ -82,5 +82,23 @@ func Postgres(t testing.TB) *PostgresServer {
 		t.Fatal(err)
 	}
 	endsWith(t, p.Server)
+	// Asked before it is killed: a killed one leaves its shared memory in the kernel.
+	t.Cleanup(func() {
+		if err := p.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return p
+}
+
+// Prometheus starts an empty server that reads the metrics of a target (host:port)
+// and ends with the test.
+func Prometheus(t testing.TB, target string) *PrometheusServer {
+	t.Helper()
+	p, err := newPrometheus(t.TempDir(), freeAddress(t), target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	endsWith(t, p.Server)
 	return p
 }

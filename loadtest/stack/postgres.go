@@ -9,7 +9,9 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
+	"time"
 )
 
 // PostgresServer is a database server that trusts whoever reaches it.
@@ -19,9 +21,11 @@ type PostgresServer struct {
 	URL     string
 }
 
+// postgresPlace is where Debian keeps what every version has of its own.
+const postgresPlace = "/usr/lib/postgresql/*/bin"
+
 func newPostgres(dir, address string) (*PostgresServer, error) {
-	const place = "/usr/lib/postgresql/*/bin"
-	program, err := installed("postgres", place)
+	program, err := installed("postgres", postgresPlace)
 	if err != nil {
 		return nil, err
 	}
@@ -56,6 +60,7 @@ func newPostgres(dir, address string) (*PostgresServer, error) {
 	p.Server = &Server{
 		Name: "postgres", Dir: dir, user: owner,
 		command: []string{program, "-D", data, "-k", dir, "-h", host, "-p", port},
+		free:    func(ctx context.Context) error { return awaitDetached(ctx, data) },
 		probe:   func(ctx context.Context) error { return acceptsStartup(ctx, address) },
 	}
 	return p, nil
@@ -80,6 +85,48 @@ func databaseOwner() (*syscall.Credential, error) {
 		return nil, err
 	}
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
+}
+
+// awaitDetached waits until the children of a server that was killed have ended.
+// They do so by themselves, a moment later, and a server that starts meanwhile
+// refuses to serve because its shared memory is still in use.
+func awaitDetached(ctx context.Context, data string) error {
+	again := time.NewTicker(probeEvery)
+	defer again.Stop()
+	for attached(data) {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s is still in use: %w", data, ctx.Err())
+		case <-again.C:
+		}
+	}
+	return nil
+}
+
+// attached says whether processes are attached to the shared memory of a data
+// folder. The last number in the seventh line of postmaster.pid is its id
+// (PostgreSQL, pidfile.h), and the kernel counts who is attached (proc(5)).
+func attached(data string) bool {
+	const idLine, idField, countField = 6, 1, 6
+	pidFile, err := os.ReadFile(filepath.Join(data, "postmaster.pid"))
+	if err != nil {
+		return false // there was none, or it ended well
+	}
+	lines := strings.Split(string(pidFile), "\n")
+	if len(lines) <= idLine {
+		return false
+	}
+	id := strings.Fields(lines[idLine])
+	table, err := os.ReadFile("/proc/sysvipc/shm")
+	if err != nil || len(id) == 0 {
+		return false
+	}
+	for line := range strings.Lines(string(table)) {
+		if f := strings.Fields(line); len(f) > countField && f[idField] == id[len(id)-1] {
+			return f[countField] != "0"
+		}
+	}
+	return false
 }
 
 // acceptsStartup begins a session as pg_isready does: a server that starts or

@@ -33,6 +33,7 @@ type Server struct {
 	command []string
 	env     []string
 	user    *syscall.Credential             // nil: ours
+	free    func(ctx context.Context) error // nil, or waits until what a killed one held is free
 	probe   func(ctx context.Context) error // nil error: it serves
 	life    life
 
@@ -68,11 +69,16 @@ func (s *Server) PID() int {
 
 // start runs the program and waits until it serves.
 func (s *Server) start() error {
+	ctx, cancel := context.WithTimeout(context.Background(), readyTimeout)
+	defer cancel()
+	if s.free != nil {
+		if err := s.free(ctx); err != nil {
+			return fmt.Errorf("%s: %w", s.Name, err)
+		}
+	}
 	if err := s.launch(); err != nil {
 		return fmt.Errorf("%s: %w", s.Name, err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), readyTimeout)
-	defer cancel()
 	if err := s.awaitReady(ctx); err != nil {
 		err = fmt.Errorf("%s: %w\n%s", s.Name, err, s.LogTail())
 		return errors.Join(err, s.Kill())

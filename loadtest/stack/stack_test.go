@@ -2,7 +2,11 @@ package stack
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"strconv"
@@ -71,6 +75,46 @@ func TestKafka(t *testing.T) {
 	if err := k.CreateTopic(t.Context(), "kept", 3, nil); err == nil {
 		t.Error("the topic was lost with the broker")
 	}
+}
+
+func TestPostgres(t *testing.T) {
+	p := Postgres(t)
+	psql, err := installed("psql", postgresPlace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(sql string) string {
+		t.Helper()
+		// -X reads no settings of whoever runs the test, -At prints values alone.
+		out, err := exec.CommandContext(t.Context(), psql, "-X", "-At", "-v", "ON_ERROR_STOP=1", "-d", p.URL, "-c", sql).CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", sql, err, out)
+		}
+		return strings.TrimSpace(string(out))
+	}
+	ask("CREATE TABLE kept AS SELECT 42 AS answer")
+	checkLives(t, p.Server)
+	if answer := ask("SELECT answer FROM kept"); answer != "42" {
+		t.Errorf("the table was lost with the server: %q", answer)
+	}
+}
+
+func TestPrometheus(t *testing.T) {
+	target := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintln(w, "stack_answer 42")
+	}))
+	defer target.Close()
+	p := Prometheus(t, target.Listener.Addr().String())
+	checkLives(t, p.Server)
+	eventually(t, "the target was read", func() bool {
+		reply, err := http.Get("http://" + p.Address + "/api/v1/query?query=stack_answer")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer reply.Body.Close()
+		text, err := io.ReadAll(reply.Body)
+		return err == nil && strings.Contains(string(text), `"42"`)
+	})
 }
 
 // TestDiesWithUs kills a program that started a server and looks for the server.
