@@ -47,10 +47,10 @@ func defaultKafka() KafkaConfig {
 		// The fastest and the cheapest with 500 events in flight to one broker:
 		// 126,000 events/s where zstd gave 102,000, snappy 98,000, none 71,000.
 		Compression: "lz4",
-		// Events gather while earlier requests are under way. 1 ms more gave a
-		// sixth more at that load, 5 ms a third less, and a quiet gateway would
-		// answer later by all of it.
-		Linger: 0,
+		// What comes alone goes at once. With 50 sessions, store and broker on the
+		// same two cores, 5 ms saved 0.5 to 1.3 of 7 s of processor time of each 10,000
+		// messages and half of the broker's, and events were acknowledged no later.
+		Linger: 5 * time.Millisecond,
 	}
 }
 
@@ -85,7 +85,7 @@ var kafkaKeys = []key{
 	},
 		strings.Join(kafka.Compressions()[:4], ", ") + " or zstd", "lz4"},
 	{"events.kafka.linger", func(c *Config) value { return duration{&c.Events.Kafka.Linger, 0, time.Second} },
-		"a time from 0s to 1s", "0s"},
+		"a time from 0s to 1s", "5ms"},
 }
 
 // brokers is a list of host:port.

@@ -101,32 +101,6 @@ func (l *Log) Publish(m *pipeline.Message) {
 	}
 }
 
-// encode makes records of messages and gives them to the client.
-func (l *Log) encode() {
-	var headers []pipeline.EventHeader
-	for m := range l.queue {
-		headers = pipeline.AppendEventHeaders(headers[:0], m)
-		l.events.produce(l.ctx, record(m, headers), func(err error) { l.answer(m, delivery(err)) })
-	}
-}
-
-// valueSize is a guess at an event's size that is right for few recipients.
-const valueSize = 1 << 10
-
-// record encodes a message. Its buffers belong to the client from here on and
-// are not used again: a failed record may still be in a request being written.
-func record(m *pipeline.Message, headers []pipeline.EventHeader) *kgo.Record {
-	r := &kgo.Record{
-		Key:     m.ID.Append(make([]byte, 0, 36)),
-		Value:   pipeline.AppendEvent(make([]byte, 0, valueSize), m),
-		Headers: make([]kgo.RecordHeader, len(headers)),
-	}
-	for i, h := range headers {
-		r.Headers[i] = kgo.RecordHeader{Key: h.Key, Value: h.Value}
-	}
-	return r
-}
-
 func (l *Log) answer(m *pipeline.Message, err error) {
 	m.Published(err)
 	if l.depth.Add(-1) == 0 {

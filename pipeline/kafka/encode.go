@@ -1,0 +1,89 @@
+package kafka
+
+import (
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"sluice/pipeline"
+)
+
+// encode makes records of messages and gives them to the client.
+func (l *Log) encode() {
+	var headers []pipeline.EventHeader
+	g := newGathering(l.queue, l.options.Linger)
+	for batch := g.next(); len(batch) > 0; batch = g.next() {
+		for _, m := range batch {
+			headers = pipeline.AppendEventHeaders(headers[:0], m)
+			l.events.produce(l.ctx, record(m, headers), func(err error) { l.answer(m, delivery(err)) })
+		}
+	}
+}
+
+// enough events need not wait for more.
+const enough = 256
+
+// gathering takes messages from a queue together that come together.
+type gathering struct {
+	queue  <-chan *pipeline.Message
+	linger time.Duration
+	timer  *time.Timer
+	last   time.Time // a message came
+	batch  []*pipeline.Message
+}
+
+func newGathering(queue <-chan *pipeline.Message, linger time.Duration) *gathering {
+	g := &gathering{queue: queue, linger: linger, timer: time.NewTimer(0)}
+	g.timer.Stop()
+	return g
+}
+
+// next waits for a message, and when another came just before it, a moment for
+// more. It gives none when the queue is closed. The result is good until next.
+func (g *gathering) next() []*pipeline.Message {
+	g.batch = g.batch[:0]
+	m, open := <-g.queue
+	if !open {
+		return nil
+	}
+	g.batch = append(g.batch, m)
+	now := time.Now()
+	alone := now.Sub(g.last) >= g.linger
+	g.last = now
+	if alone {
+		return g.batch
+	}
+	g.timer.Reset(g.linger)
+	defer g.timer.Stop()
+	for len(g.batch) < enough {
+		select {
+		case m, open := <-g.queue:
+			if !open {
+				return g.batch
+			}
+			g.batch = append(g.batch, m)
+		case <-g.timer.C:
+			g.last = time.Now()
+			return g.batch
+		}
+	}
+	g.last = time.Now()
+	return g.batch
+}
+
+// valueSize is a guess at an event's size that is right for few recipients.
+const valueSize = 1 << 10
+
+// record encodes a message. Its buffers belong to the client from here on and
+// are not used again: a failed record may still be in a request being written.
+func record(m *pipeline.Message, headers []pipeline.EventHeader) *kgo.Record {
+	r := &kgo.Record{
+		Key:     m.ID.Append(make([]byte, 0, 36)),
+		Value:   pipeline.AppendEvent(make([]byte, 0, valueSize), m),
+		Headers: make([]kgo.RecordHeader, len(headers)),
+	}
+	for i, h := range headers {
+		r.Headers[i] = kgo.RecordHeader{Key: h.Key, Value: h.Value}
+	}
+	return r
+}

@@ -1,0 +1,56 @@
+package kafka
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"sluice/pipeline"
+)
+
+// TestGathering: what comes alone goes at once; what follows another waits for
+// more, but not longer than the linger and not for more than enough.
+func TestGathering(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const linger = 5 * time.Millisecond
+		queue := make(chan *pipeline.Message, 2*enough)
+		g := newGathering(queue, linger)
+		put := func(n int) {
+			for range n {
+				queue <- &pipeline.Message{}
+			}
+		}
+		take := func(what string, want int, wait time.Duration) {
+			t.Helper()
+			began := time.Now()
+			if n := len(g.next()); n != want || time.Since(began) != wait {
+				t.Errorf("%s: %d after %s, want %d after %s", what, n, time.Since(began), want, wait)
+			}
+		}
+		time.Sleep(time.Second)
+		put(1)
+		take("the first", 1, 0)
+		put(1)
+		take("one just behind it", 1, linger)
+		time.Sleep(linger)
+		put(3)
+		take("the first of three", 1, 0)
+		take("the others", 2, linger)
+		go func() {
+			time.Sleep(linger / 2)
+			put(1)
+			time.Sleep(linger)
+			put(1)
+		}()
+		put(1)
+		take("one and what came meanwhile", 2, linger)
+		take("what came too late for it", 1, linger/2+linger)
+		put(enough + 1)
+		take("many", enough, 0)
+		take("the last", 1, linger)
+		close(queue)
+		if got := g.next(); got != nil {
+			t.Errorf("%d after the end", len(got))
+		}
+	})
+}
