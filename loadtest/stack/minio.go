@@ -97,5 +97,9 @@ func answersOK(ctx context.Context, client *http.Client, url string) error {
 	if reply.StatusCode != http.StatusOK {
 		return fmt.Errorf("%s: %s", url, reply.Status)
 	}
+	// MinIO says 200 before it can be asked for anything, and names its state here.
+	if state := reply.Header.Get("X-Minio-Server-Status"); state != "" {
+		return fmt.Errorf("%s: %s", url, state)
+	}
 	return nil
 }
