@@ -45,6 +45,9 @@ var (
 		Lines: []string{"Mail text was sent before DATA was granted"}}
 	ReplyTooMuchPipelined = &Reply{Code: 421, Enhanced: EnhancedCode{4, 7, 0}, Close: true, Cause: "pipelined_input",
 		Lines: []string{"Too much input was sent ahead"}}
+	// ReplyNoDescriptor: a session that waits needs one more for a moment.
+	ReplyNoDescriptor = &Reply{Code: 421, Enhanced: EnhancedCode{4, 3, 1}, Close: true, Cause: "descriptors",
+		Lines: []string{"Too busy, try again later"}}
 	ReplyInternalError = &Reply{Code: 421, Enhanced: EnhancedCode{4, 3, 0}, Close: true, Cause: "internal_error",
 		Lines: []string{"Internal error, try again later"}}
 
@@ -123,7 +126,7 @@ func Replies() []*Reply {
 		ReplyCannotVerify, ReplyStartData,
 		ReplyDraining, ReplyPressure, ReplyTooManyConnections, ReplyTooManyFromAddress, ReplyTimeout,
 		ReplyTooManyErrors, ReplyTooManyJunk, ReplyTooManyMessages, ReplyInputBehindData,
-		ReplyTooMuchPipelined, ReplyInternalError,
+		ReplyTooMuchPipelined, ReplyNoDescriptor, ReplyInternalError,
 		ReplyTemporary, ReplyOverdue, ReplyStoreFull, ReplyNoBodyMemory, ReplyTooManyRecipients,
 		ReplyLineTooLong, ReplyBadLine, ReplyUnknownCommand, ReplyBadArgument,
 		ReplyBadReversePath, ReplyBadForwardPath, ReplyNotImplemented,

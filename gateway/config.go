@@ -68,11 +68,12 @@ type LimitsConfig struct {
 	MessageSize      Size
 	Recipients       int // of one message
 	Connections      int
-	ConnectionsPerIP int // 0 is no limit
-	CommandErrors    int // of one connection
-	JunkCommands     int // NOOP, RSET, VRFY, EHLO between two messages
-	Messages         int // of one connection
-	ReceivedHeaders  int // of one message
+	ConnectionsPerIP int  // 0 is no limit
+	CommandErrors    int  // of one connection
+	JunkCommands     int  // NOOP, RSET, VRFY, EHLO between two messages
+	Messages         int  // of one connection
+	ReceivedHeaders  int  // of one message
+	MinDataRate      Size // octets of mail text a second, over a minute or timeouts.data_block
 }
 
 // TimeoutsConfig bounds every wait.
@@ -130,6 +131,14 @@ func (c *Config) ObjectsDir() string { return filepath.Join(c.DataDir, "objects"
 
 // EventsDir is the folder of the event log of kind embedded.
 func (c *Config) EventsDir() string { return filepath.Join(c.DataDir, "events") }
+
+// partSize is that of the object store, 0 when it takes messages whole.
+func (c *Config) partSize() int64 {
+	if c.Store.Kind != kindS3 {
+		return 0
+	}
+	return int64(c.Store.S3.PartSize)
+}
 
 // BodyMemory is memory.bodies in octets.
 func (c *Config) BodyMemory() int64 { return c.Memory.Bodies.of(c.machine.memory) }

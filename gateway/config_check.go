@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"sluice/gateway/driver"
 )
 
 // Validate checks every key by itself and those that depend on each other.
@@ -89,17 +91,23 @@ func checkConnections(c *Config) *Problem {
 // A message that the budget cannot hold would be answered 452 for days.
 func checkBodies(c *Config) *Problem {
 	bodies, message := c.BodyMemory(), int64(c.Limits.MessageSize)
+	least := (driver.LeastMemory(message, c.partSize()) + int64(MiB) - 1) / int64(MiB) * int64(MiB)
 	switch {
 	case c.machine.memory == 0:
 		return nil
 	case bodies > c.machine.memory:
 		return c.against("memory.bodies",
 			fmt.Sprintf("at most the memory there is, %s", roughly(c.machine.memory)), "set e.g. memory.bodies: 25%")
-	case bodies < message:
+	case bodies < least && c.partSize() == 0:
 		return c.against("memory.bodies",
-			fmt.Sprintf("at least limits.message_size, %s (the memory is %s, and this is %s of it)",
-				c.Limits.MessageSize, roughly(c.machine.memory), roughly(bodies)),
-			"set e.g. "+c.setting("limits.message_size", (Size(bodies)/MiB*MiB).String())+", or more memory")
+			fmt.Sprintf("at least %s, for one message of limits.message_size (the memory is %s, and this is %s of it)",
+				roughly(least), roughly(c.machine.memory), roughly(bodies)),
+			"set e.g. "+c.setting("limits.message_size", (Size(max(0, bodies-int64(MiB)))/MiB*MiB).String())+", or more memory")
+	case bodies < least:
+		return c.against("memory.bodies",
+			fmt.Sprintf("at least %s, for two parts of store.s3.part_size (the memory is %s, and this is %s of it)",
+				roughly(least), roughly(c.machine.memory), roughly(bodies)),
+			"set e.g. memory.bodies: "+Size(least).String())
 	}
 	return nil
 }

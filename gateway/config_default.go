@@ -79,6 +79,7 @@ func defaultLimits(m machine) LimitsConfig {
 		JunkCommands:     100,  // Postfix's smtpd_junk_command_limit
 		Messages:         1000, // lets the balancer spread long-lived senders anew
 		ReceivedHeaders:  100,  // RFC 5321 §6.3
+		MinDataRate:      500,  // Postfix's smtpd_min_data_rate
 	}
 }
 

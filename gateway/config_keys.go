@@ -63,6 +63,8 @@ var mainKeys = []key{
 		"a whole number of at least 1", "1000"},
 	{"limits.received_headers", func(c *Config) value { return wholeNumber{&c.Limits.ReceivedHeaders, 100, math.MaxInt16} },
 		"a whole number of at least 100 (RFC 5321 §6.3) and at most 32767", "100"},
+	{"limits.min_data_rate", func(c *Config) value { return octets{&c.Limits.MinDataRate, 0, MiB} },
+		"the least octets of mail text a second that a client must send, from 0 (any rate) to 1MiB", "500"},
 
 	{"timeouts.greeting", func(c *Config) value { return duration{&c.Timeouts.Greeting, minTimeout, maxTimeout} },
 		aTimeout, "5m"},

@@ -89,7 +89,7 @@ func unlikeDefault() Config {
 	c.Log = LogConfig{Level: -4, Format: formatJSON}
 	c.TrustedNetworks = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::1/128")}
 	c.Accept = AcceptConfig{Domains: []string{"example.net", "*.example.org"}, Any: false}
-	c.Limits = LimitsConfig{1<<20 + 1, 101, 102, 0, 104, 105, 106, 107}
+	c.Limits = LimitsConfig{1<<20 + 1, 101, 102, 0, 104, 105, 106, 107, 108}
 	c.Timeouts = TimeoutsConfig{time.Second, 2500 * time.Millisecond, 3 * time.Second, time.Hour, 61 * time.Second, 6 * time.Second, 90 * time.Minute / 10, 8 * time.Second}
 	c.Memory.Bodies = Share{Octets: 123 * MiB}
 	c.Socket = SocketConfig{8 * KiB, 5000}
@@ -97,7 +97,7 @@ func unlikeDefault() Config {
 		"s3.example.net", "mail-7", "eu-west-1", true, "/etc/ca.pem", "iam", "key", Secret{plain: redacted}, 6 * MiB, 7, true, "aws:kms:k"}}
 	c.Events = EventsConfig{Kind: kindDiscard, Topic: "a.b_c-d", Embedded: EmbeddedConfig{"127.0.0.1:0", 7, 90 * time.Second}, Kafka: KafkaConfig{
 		[]string{"k1.example.net:9092", "[::1]:9093"}, true, "/etc/kafka.pem", "kafka.example.net",
-		SASLConfig{"SCRAM-SHA-256", "user", Secret{plain: redacted}}, CreateTopicConfig{7, 2}, "zstd", 5 * time.Millisecond}}
+		SASLConfig{"SCRAM-SHA-256", "user", Secret{plain: redacted}}, CreateTopicConfig{7, 2}, "zstd", 7 * time.Millisecond}}
 	c.Drain = DrainConfig{time.Second, 2 * time.Second}
 	c.Pressure = PressureConfig{
 		Lag: LagConfig{[]string{"indexer", "a:b"}, 1, 2, time.Second, time.Hour, 200 * time.Millisecond, time.Second, staleShed, uncommittedIgnore},

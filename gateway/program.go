@@ -218,6 +218,7 @@ func (p *Program) driverOptions() driver.Options {
 	if c.Accept.Any {
 		accept = session.AcceptAny()
 	}
+	bodies, parts := driver.Budgets(c.BodyMemory(), c.partSize(), c.Store.S3.Concurrency)
 	return driver.Options{
 		Settings: session.NewSettings(c.Hostname, session.Limits{
 			MessageSize:     int64(c.Limits.MessageSize),
@@ -233,9 +234,11 @@ func (p *Program) driverOptions() driver.Options {
 			Trusted:          c.TrustedNetworks,
 			Refused:          min(256, (c.machine.files-c.Limits.Connections)/4),
 		},
-		Timeouts: driver.Timeouts(c.Timeouts),
-		Budget:   pipeline.NewBudget(c.BodyMemory()),
-		Gate:     p.watch.Gate(),
+		Timeouts:    driver.Timeouts(c.Timeouts),
+		Budget:      bodies,
+		Parts:       parts,
+		MinDataRate: int64(c.Limits.MinDataRate),
+		Gate:        p.watch.Gate(),
 		Committer: &pipeline.Committer{
 			Store: p.objects.store, Log: p.events.log, Observer: p.storing.meter,
 		},

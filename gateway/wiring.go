@@ -147,7 +147,7 @@ func (e *events) Close() error {
 
 // sources are what /metrics reads when it is asked.
 func (p *Program) sources() metrics.Sources {
-	budget := p.shared.Budget
+	bodies, parts := p.shared.Budget, p.shared.Parts
 	depths := map[string]func() float64{}
 	if p.objects.depth != nil {
 		depths["store"] = func() float64 { return float64(p.objects.depth()) }
@@ -157,9 +157,9 @@ func (p *Program) sources() metrics.Sources {
 	}
 	sources := metrics.Sources{
 		SessionsOpen:    func() float64 { return float64(p.shared.SessionsOpen()) },
-		BodyMemory:      func() float64 { return float64(budget.Used()) },
-		BodyMemoryLimit: func() float64 { return float64(budget.Limit()) },
-		CreditWaiters:   func() float64 { return float64(budget.Waiters()) },
+		BodyMemory:      func() float64 { return float64(bodies.Used() + parts.Used()) },
+		BodyMemoryLimit: func() float64 { return float64(bodies.Limit() + parts.Limit()) },
+		CreditWaiters:   func() float64 { return float64(bodies.Waiters() + parts.Waiters()) },
 		QueueDepths:     depths,
 		LogLinesDropped: func() float64 { return float64(p.journal.Dropped()) },
 		UnsafeDiscard:   func() float64 { return boolGauge(p.config.discards()) },

@@ -67,6 +67,13 @@ func (m *Metrics) counter(name, help string) prometheus.Counter {
 	return c
 }
 
+// level adds a gauge that is counted here.
+func (m *Metrics) level(name, help string) prometheus.Gauge {
+	g := prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
+	m.registry.MustRegister(g)
+	return g
+}
+
 func (m *Metrics) counterVec(name, help string, labels ...string) *prometheus.CounterVec {
 	vec := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
 	m.registry.MustRegister(vec)

@@ -76,6 +76,8 @@ type Metrics struct {
 	steps map[string]step // by store and publish; read only
 
 	creditWait byLabel[prometheus.Observer]
+	pauses     byLabel[prometheus.Counter]
+	paused     prometheus.Gauge
 	loopDelay  prometheus.Histogram
 	panics     byLabel[prometheus.Counter]
 
@@ -167,8 +169,12 @@ func (m *Metrics) addSteps(labels Labels) {
 
 func (m *Metrics) addLoops(labels Labels) {
 	m.creditWait = m.histograms("sluice_credit_wait_seconds",
-		"Time that messages waited for body memory before their 354, by result.",
+		"Time that messages waited for body memory, before their 354 or while they grew, by result.",
 		creditBuckets, []string{"granted", "refused", "gone"})
+	m.pauses = m.counters("sluice_session_pauses_total",
+		"Times that a session stopped reading from its client, by what it waited for.",
+		"waits_for", []string{"client", "credit", "memory", "outcome"})
+	m.paused = m.level("sluice_sessions_paused", "Sessions that do not read from their client now.")
 	m.loopDelay = m.histogram("sluice_loop_delay_seconds",
 		"Time between a tick's request and its execution on the event loop.", loopBuckets)
 	m.panics = m.counters("sluice_panics_total",

@@ -55,6 +55,15 @@ func (m *Metrics) CreditWaited(result string, seconds float64) {
 	m.creditWait.at(result).Observe(seconds)
 }
 
+// SessionPaused counts a session that stops reading from its client.
+func (m *Metrics) SessionPaused(waitsFor string) {
+	m.pauses.at(waitsFor).Inc()
+	m.paused.Inc()
+}
+
+// SessionResumed takes note that a paused session reads on or has ended.
+func (m *Metrics) SessionResumed() { m.paused.Dec() }
+
 // LoopDelay observes how long a tick waited for its event loop.
 func (m *Metrics) LoopDelay(seconds float64) { m.loopDelay.Observe(seconds) }
 

@@ -8,7 +8,8 @@ type Budget struct {
 	limit   int64
 	used    atomic.Int64
 	waiters atomic.Int64
-	nudge   func() // tells the CreditQueue that credit came back; set once by it
+	growers atomic.Int64 // those of the waiters that hold credit already
+	nudge   func()       // tells the CreditQueue that credit came back; set once by it
 }
 
 // NewBudget makes a budget of limit octets.
@@ -36,10 +37,16 @@ func (b *Budget) TryTake(n int64) bool {
 	}
 }
 
-// Claim takes n octets if they are there and nobody waits for any. If not, the
-// caller's message goes to CreditQueue.Ask.
+// Claim takes n octets if they are there and nobody waits who comes first. If
+// not, the caller's Ask goes to the CreditQueue.
 func (b *Budget) Claim(n int64) bool {
 	return b.waiters.Load() == 0 && b.TryTake(n)
+}
+
+// ClaimMore is Claim for a message that is being received. Those that wait to
+// begin do not come before it.
+func (b *Budget) ClaimMore(n int64) bool {
+	return b.growers.Load() == 0 && b.TryTake(n)
 }
 
 // Give returns n octets.
@@ -47,5 +54,12 @@ func (b *Budget) Give(n int64) {
 	b.used.Add(-n)
 	if b.waiters.Load() > 0 && b.nudge != nil {
 		b.nudge()
+	}
+}
+
+func (b *Budget) queued(a *Ask, by int64) {
+	b.waiters.Add(by)
+	if a.Growing {
+		b.growers.Add(by)
 	}
 }

@@ -5,17 +5,19 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
 	"sluice/pipeline"
 )
 
-// waiter is a message in the credit property, with its answers.
+// waiter is an ask in the credit property, with its answers.
 type waiter struct {
-	m       *pipeline.Message
+	ask     pipeline.Ask
 	number  int
 	answers int
+	refused bool // by Relieve
 }
 
 // creditWorld drives a budget and its queue as one event loop does, and checks
@@ -25,10 +27,13 @@ type creditWorld struct {
 	queue   *pipeline.CreditQueue
 	nudged  bool
 	asked   []*waiter // waiting, in the order in which they asked
-	holding []*waiter
-	fast    []int64 // taken by Claim
+	holding []int64
 	number  int
+	grown   bool // a growing one was served since calm was set
+	calm    time.Time
 }
+
+const patience = 3
 
 func newCreditWorld(limit int64) *creditWorld {
 	w := &creditWorld{budget: pipeline.NewBudget(limit)}
@@ -36,46 +41,62 @@ func newCreditWorld(limit int64) *creditWorld {
 	return w
 }
 
-// door takes the answers home, on the one thread of the test.
+// door takes parcels on at once, on the one thread of the test.
 type door struct{}
 
 func (door) Post(p *pipeline.Parcel) { p.Open() }
 
-func (w *creditWorld) ask(t *rapid.T, n int64) {
-	w.number++
-	a := &waiter{m: &pipeline.Message{Wanted: n, Door: door{}}, number: w.number}
-	a.m.Home = func() { w.home(t, a) }
-	if w.budget.Claim(n) {
-		w.fast = append(w.fast, n)
+var began = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+func (w *creditWorld) ask(t *rapid.T, n int64, growing bool) {
+	claim := w.budget.Claim
+	if growing {
+		claim = w.budget.ClaimMore
+	}
+	if claim(n) {
+		for _, a := range w.asked {
+			if !growing || a.ask.Growing {
+				t.Fatalf("a claim passed waiter %d", a.number)
+			}
+		}
+		w.holding = append(w.holding, n)
 		return
 	}
+	w.number++
+	a := &waiter{number: w.number}
+	a.ask = pipeline.Ask{
+		Queue: w.queue, Octets: n, Growing: growing, Door: door{}, Home: func() { w.home(t, a) },
+		Asks: func() { w.queue.Ask(&a.ask) }, Since: began.Add(time.Duration(w.number)),
+		Born: began.Add(time.Duration(rapid.IntRange(0, 100).Draw(t, "born"))),
+	}
 	w.asked = append(w.asked, a)
-	w.queue.Ask(a.m)
+	a.ask.Begin(door{})
 }
 
 func (w *creditWorld) home(t *rapid.T, a *waiter) {
-	a.answers++
-	if a.answers > 1 {
+	if a.answers++; a.answers > 1 {
 		t.Fatalf("waiter %d: %d answers", a.number, a.answers)
 	}
-	if a.m.Credit != 0 && a.m.Credit != a.m.Wanted {
-		t.Fatalf("waiter %d wanted %d, got %d", a.number, a.m.Wanted, a.m.Credit)
-	}
-	if a.m.Credit == 0 && !a.m.Forsaken() && a.m.Wanted > 0 {
-		t.Fatalf("waiter %d came home without credit", a.number)
-	}
-	if a.m.Credit > 0 { // first come, first served: all before it gave up
-		for _, before := range w.asked {
-			if before == a {
-				break
-			}
-			if !before.m.Forsaken() {
-				t.Fatalf("waiter %d passed waiter %d", a.number, before.number)
-			}
-		}
-		w.holding = append(w.holding, a)
-	}
+	w.grown = w.grown || a.ask.Growing && a.ask.Granted
 	w.asked = slices.DeleteFunc(w.asked, func(x *waiter) bool { return x == a })
+	credit := a.ask.End()
+	switch {
+	case a.ask.UnderWay():
+		t.Fatalf("waiter %d is home and under way", a.number)
+	case credit == 0 && !a.ask.Dropped() && !a.refused:
+		t.Fatalf("waiter %d came home without credit", a.number)
+	case credit != 0 && (credit != a.ask.Octets || a.refused):
+		t.Fatalf("waiter %d wanted %d, got %d (refused: %v)", a.number, a.ask.Octets, credit, a.refused)
+	case credit == 0:
+		return
+	}
+	for _, other := range w.asked {
+		first := other.ask.Growing && !a.ask.Growing || other.ask.Growing == a.ask.Growing && other.number < a.number
+		if first && !other.ask.Dropped() {
+			t.Fatalf("waiter %d passed waiter %d", a.number, other.number)
+		}
+	}
+	w.holding = append(w.holding, credit)
 }
 
 // serve does what the owner does after a nudge.
@@ -87,24 +108,41 @@ func (w *creditWorld) serve() {
 }
 
 func (w *creditWorld) giveOne(i int) {
-	if n := len(w.fast); i < n {
-		credit := w.fast[i]
-		w.fast = slices.Delete(w.fast, i, i+1)
-		w.budget.Give(credit)
-	} else if i -= n; i < len(w.holding) {
-		credit := w.holding[i].m.Credit
-		w.holding = slices.Delete(w.holding, i, i+1)
-		w.budget.Give(credit)
+	credit := w.holding[i]
+	w.holding = slices.Delete(w.holding, i, i+1)
+	w.budget.Give(credit)
+}
+
+// relieve refuses the youngest of those that grow but the first.
+func (w *creditWorld) relieve(t *rapid.T, now time.Time) {
+	if w.grown {
+		w.grown, w.calm = false, now
+	}
+	var youngest *waiter
+	var growing []*waiter
+	for _, a := range w.asked {
+		if a.ask.Growing {
+			growing = append(growing, a)
+		}
+	}
+	since := now.Add(-patience)
+	if len(growing) > 1 && !growing[0].ask.Since.After(since) && !w.calm.After(since) {
+		for _, a := range growing[1:] {
+			if youngest == nil || a.ask.Born.After(youngest.ask.Born) {
+				youngest = a
+			}
+		}
+		youngest.refused = true
+	}
+	if did := w.queue.Relieve(now, patience); did != (youngest != nil) || did && youngest.answers != 1 {
+		t.Fatalf("relieved: %v, want %v", did, youngest)
 	}
 }
 
 func (w *creditWorld) check(t *rapid.T) {
 	var used int64
-	for _, n := range w.fast {
+	for _, n := range w.holding {
 		used += n
-	}
-	for _, a := range w.holding {
-		used += a.m.Credit
 	}
 	if got := w.budget.Used(); got != used || got > w.budget.Limit() || got < 0 {
 		t.Fatalf("used %d of %d, held %d", got, w.budget.Limit(), used)
@@ -112,10 +150,15 @@ func (w *creditWorld) check(t *rapid.T) {
 	if got := int(w.budget.Waiters()); got != len(w.asked) || w.queue.Waiting() != got {
 		t.Fatalf("%d waiters, %d in the queue, want %d", got, w.queue.Waiting(), len(w.asked))
 	}
-	if len(w.asked) > 0 && !w.nudged {
-		if head := w.asked[0]; !head.m.Forsaken() && head.m.Wanted <= w.budget.Limit()-used {
-			t.Fatalf("waiter %d waits for %d, %d are free", head.number, head.m.Wanted, w.budget.Limit()-used)
-		}
+	if len(w.asked) == 0 || w.nudged {
+		return
+	}
+	head := w.asked[0]
+	if i := slices.IndexFunc(w.asked, func(a *waiter) bool { return a.ask.Growing }); i >= 0 {
+		head = w.asked[i]
+	}
+	if !head.ask.Dropped() && head.ask.Octets <= w.budget.Limit()-used {
+		t.Fatalf("waiter %d waits for %d, %d are free", head.number, head.ask.Octets, w.budget.Limit()-used)
 	}
 }
 
@@ -126,22 +169,27 @@ func TestCredit(t *testing.T) {
 		limit := rapid.Int64Range(1, 100).Draw(t, "limit")
 		w := newCreditWorld(limit)
 		t.Repeat(map[string]func(*rapid.T){
-			"ask": func(t *rapid.T) { w.ask(t, rapid.Int64Range(1, limit).Draw(t, "wanted")) },
+			"ask": func(t *rapid.T) {
+				w.ask(t, rapid.Int64Range(1, limit).Draw(t, "wanted"), rapid.Bool().Draw(t, "growing"))
+			},
 			"give": func(t *rapid.T) {
-				if n := len(w.fast) + len(w.holding); n > 0 {
+				if n := len(w.holding); n > 0 {
 					w.giveOne(rapid.IntRange(0, n-1).Draw(t, "which"))
 				}
 			},
-			"forsake": func(t *rapid.T) {
+			"drop": func(t *rapid.T) {
 				if n := len(w.asked); n > 0 {
-					w.asked[rapid.IntRange(0, n-1).Draw(t, "which")].m.Forsake()
+					w.asked[rapid.IntRange(0, n-1).Draw(t, "which")].ask.Drop()
 				}
 			},
 			"nudge": func(*rapid.T) { w.serve() },
+			"relieve": func(t *rapid.T) {
+				w.relieve(t, began.Add(time.Duration(rapid.IntRange(0, w.number+2*patience).Draw(t, "now"))))
+			},
 			"sweep": func(t *rapid.T) {
 				w.queue.Sweep()
 				for _, a := range w.asked {
-					if a.m.Forsaken() {
+					if a.ask.Dropped() {
 						t.Fatalf("waiter %d is still there", a.number)
 					}
 				}
@@ -149,7 +197,7 @@ func TestCredit(t *testing.T) {
 			"": w.check,
 		})
 		w.queue.Sweep() // who gave up is sent home even when nobody gives any more
-		for len(w.fast)+len(w.holding) > 0 {
+		for len(w.holding) > 0 {
 			w.giveOne(0)
 			w.serve()
 		}
@@ -200,22 +248,20 @@ func TestCreditManyLoops(t *testing.T) {
 	for loop := range loops {
 		group.Go(func() {
 			home := make(chan struct{}, 1)
-			m := &pipeline.Message{Door: doorFunc(func(*pipeline.Parcel) { home <- struct{}{} })}
-			m.Asks = func() { queue.Ask(m) }
+			a := &pipeline.Ask{Queue: queue, Door: doorFunc(func(*pipeline.Parcel) { home <- struct{}{} })}
+			a.Asks = func() { queue.Ask(a) }
 			for i := range rounds {
-				m.Wanted = int64(1 + (i+loop)%limit)
-				m.Credit = 0
-				if budget.Claim(m.Wanted) {
-					m.Credit = m.Wanted
-				} else {
-					m.Parcel.Open = m.Asks
-					post(&m.Parcel)
+				a.Octets, a.Growing = int64(1+(i+loop)%limit), i%3 == 0
+				credit := a.Octets
+				if !budget.Claim(credit) {
+					a.Begin(doorFunc(post))
 					<-home
+					credit = a.End()
 				}
-				if used := budget.Used(); used > limit || m.Credit != m.Wanted {
-					t.Errorf("used %d of %d, credit %d of %d", used, limit, m.Credit, m.Wanted)
+				if used := budget.Used(); used > limit || credit != a.Octets {
+					t.Errorf("used %d of %d, credit %d of %d", used, limit, credit, a.Octets)
 				}
-				budget.Give(m.Credit)
+				budget.Give(credit)
 			}
 		})
 	}

@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"sync/atomic"
 	"time"
 
 	"sluice/codec"
@@ -39,7 +38,6 @@ type Message struct {
 	Parcel        // takes the message to whoever is to have it next
 	Door   Door   // its loop's door
 	Home   func() // what the parcel does behind its own door
-	Asks   func() // what the parcel does behind the CreditQueue's door
 	Owner  any    // the session's connection, for the loop alone
 
 	Stage    Stage
@@ -49,7 +47,8 @@ type Message struct {
 	Gateway  string // the host name that Sluice gives itself
 
 	Credit int64 // octets of budget held
-	Wanted int64 // octets of budget asked for
+	Wanted int64 // octets of budget that the session wants before 354
+	Ask    Ask   // for more than there is
 	// EnvelopeCredit is what a long envelope holds of the budget.
 	EnvelopeCredit int64
 
@@ -74,9 +73,13 @@ type Message struct {
 	// Err is the failure of the last step.
 	Err error
 
-	idText   [36]byte
-	forsaken atomic.Bool // its session waits no longer
-	gone     bool        // the same, for the loop that owns it
+	// Octets that had come at the tick RateSince: a sender that is too slow from
+	// there on is cut off.
+	RateOctets int64
+	RateSince  int64
+
+	idText [36]byte
+	gone   bool // its session waits no longer
 }
 
 // Reset makes the message new, keeping buffers. Its body must have been
@@ -92,17 +95,14 @@ func (m *Message) Reset() {
 	m.ReceivedAt, m.StepAt = time.Time{}, time.Time{}
 	m.Blob, m.Digest, m.Err = Blob{}, Digest{}, nil
 	m.Upload, m.Part, m.Parts, m.PartsOut = nil, nil, 0, 0
-	m.forsaken.Store(false)
+	m.RateOctets, m.RateSince = 0, 0
 	m.gone = false
 }
 
 // Forsake says that nobody waits for the message's outcome any more: its sender
 // had another answer or is gone. The message still comes home once. A message
 // that is not under way must not be forsaken but freed.
-func (m *Message) Forsake() {
-	m.gone = true
-	m.forsaken.Store(true)
-}
+func (m *Message) Forsake() { m.gone = true }
 
 // Forsaken says whether nobody waits for the outcome.
 func (m *Message) Forsaken() bool { return m.gone }
@@ -110,7 +110,7 @@ func (m *Message) Forsaken() bool { return m.gone }
 // UnderWay says whether somebody other than the loop holds the message or parts
 // of it, so that it, or the last of these, will come home by its door.
 func (m *Message) UnderWay() bool {
-	return m.Stage == StageCredit || m.Stage == StageStoring || m.Stage == StagePublishing || m.PartsOut > 0
+	return m.Ask.UnderWay() || m.Stage == StageStoring || m.Stage == StagePublishing || m.PartsOut > 0
 }
 
 // Stored takes the object store's one result.

@@ -26,10 +26,12 @@ type Conn struct {
 
 	openedAt   int64 // tick
 	lingerLeft int32 // octets to read and drop before the close
+	carried    int32 // octets of input that were read and wait, while it is paused
 	draw       uint16
 	class      uint8
 	counted    bool // in the counts of admission
 	refused    bool // answered 421 in place of the greeting
+	paused     bool // does not read
 	lingering  bool // has said its last word and half-closed
 	finished   bool // ended; the socket is closed
 	quit       bool // ended by QUIT
@@ -45,6 +47,17 @@ func (c *Conn) waiting() bool {
 	if len(c.unsent) > 0 {
 		return true
 	}
-	phase := c.session.Phase()
-	return phase == session.PhaseCredit || phase == session.PhaseOutcome
+	switch c.session.Phase() {
+	case session.PhaseCredit, session.PhaseOutcome:
+		return true
+	case session.PhaseBody:
+		return c.starved()
+	}
+	return false
+}
+
+// starved says whether a message that is being received waits for more memory.
+func (c *Conn) starved() bool {
+	m := c.session.Message()
+	return c.session.Phase() == session.PhaseBody && m.Ask.UnderWay() && m.Err == nil
 }

@@ -35,12 +35,22 @@ func (l *Loop) due(c *Conn) {
 		l.finish(c, "refused")
 	case len(c.unsent) > 0:
 		l.resend(c)
+	case c.starved():
+		m := c.session.Message()
+		l.creditWaited(m, "refused")
+		l.giveUp(m, errNoMemory)
+		l.awaitText(c, m)
+		l.pump(c)
+		l.flush(c)
+	case l.fastEnough(c):
+		l.awaitText(c, c.session.Message())
 	default:
 		phase := c.session.Phase()
+		m := c.session.Message()
 		unread := len(c.socket.Input()) > 0
 		l.step(c, session.Event{Kind: session.TimedOut})
 		if phase == session.PhaseCredit {
-			l.shared.Observer.CreditWaited("refused", l.shared.Timeouts.Credit.Seconds())
+			l.creditWaited(m, "refused")
 			if unread {
 				l.step(c, session.Event{Kind: session.InputBehindData})
 			}

@@ -25,6 +25,12 @@ func (l *Loop) hangUp(c *Conn) {
 	}
 	c.lingering, c.lingerLeft = true, maxLinger
 	c.socket.CloseWrite()
+	if c.paused {
+		l.readOn(c)
+		if c.finished {
+			return
+		}
+	}
 	l.wheel.set(c, l.tick()+ticksOf(lingerTime))
 	l.drop(c)
 }
@@ -37,9 +43,10 @@ func (l *Loop) finish(c *Conn, end string) {
 	}
 	c.finished = true
 	l.wheel.remove(c)
+	l.uncarry(c)
 	if m := c.session.Abandon(); m != nil {
-		if m.Stage == pipeline.StageCredit {
-			l.shared.Observer.CreditWaited("gone", l.now.Sub(m.StepAt).Seconds())
+		if m.Ask.UnderWay() {
+			l.creditWaited(m, "gone")
 		}
 		if m.Stage >= pipeline.StageReceiving {
 			l.messageDone(c, m, nil)

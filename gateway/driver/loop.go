@@ -129,8 +129,8 @@ func (l *Loop) Tick(asked time.Time) {
 	l.wheel.turn(l.tick(), func(c *Conn) {
 		l.guarded(c, "timer", func() { l.due(c) })
 	})
-	if l.shared.creditHome == l && l.shared.Budget.Waiters() > 0 {
-		l.shared.credit.Sweep()
+	if l.shared.creditHome == l {
+		l.shared.sweep(l.now)
 	}
 	if !l.draining && l.shared.admission.draining.Load() {
 		l.drain()
@@ -140,3 +140,6 @@ func (l *Loop) Tick(asked time.Time) {
 
 // Sessions gives the number of connections of this loop, for tests.
 func (l *Loop) Sessions() int { return l.wheel.size }
+
+// Idle says whether nothing waits at the loop's door, for tests.
+func (l *Loop) Idle() bool { return l.inbox.Empty() }

@@ -21,7 +21,9 @@ func (p *messagePool) Take() *pipeline.Message {
 	l := p.loop
 	m := &pipeline.Message{Door: l}
 	m.Home = func() { l.arrived(m) }
-	m.Asks = func() { l.shared.credit.Ask(m) }
+	m.Ask.Door = l
+	m.Ask.Home = func() { l.askHome(m) }
+	m.Ask.Asks = func() { m.Ask.Queue.Ask(&m.Ask) }
 	m.Reset()
 	return m
 }
@@ -38,6 +40,7 @@ func (p *messagePool) give(m *pipeline.Message) {
 func (l *Loop) letGo(m *pipeline.Message) {
 	m.Owner = nil
 	l.dropPart(m)
+	m.Ask.Drop()
 	if m.UnderWay() {
 		m.Forsake()
 		return

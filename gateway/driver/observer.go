@@ -38,6 +38,12 @@ type Observer interface {
 	// CreditWaited is called when a message that had to wait for body memory
 	// got it or did not; result is granted, refused or gone.
 	CreditWaited(result string, seconds float64)
+	// SessionPaused is called when a session stops reading from its client;
+	// waitsFor is client (it does not read our replies), credit (before 354),
+	// memory (for a message that grows) or outcome.
+	SessionPaused(waitsFor string)
+	// SessionResumed is called when a paused session reads on or ends.
+	SessionResumed()
 	// LoopDelay is called at each tick of each loop with the time between the
 	// tick's request and its execution.
 	LoopDelay(seconds float64)

@@ -55,6 +55,7 @@ func (l *Loop) reply(c *Conn, r *codec.Reply, arg []byte, what string) {
 // word.
 func (l *Loop) flush(c *Conn) {
 	l.sendOut(c)
+	l.steer(c)
 	if !c.finished && !c.lingering && len(c.unsent) == 0 && c.session.Phase() == session.PhaseClosed {
 		l.hangUp(c)
 	}

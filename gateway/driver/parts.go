@@ -10,24 +10,44 @@ import (
 // still arrives. The first part stays until the end and goes last, with the trace
 // fields on top (pipeline.PartStore).
 
-// partSlack is how much longer than the part size a part may be: a BodyDecoder
-// cannot fill the last octets of a room, and a part must not be too short.
-const partSlack = 16
-
-// cutPart begins a part when the one before is full, and gives the octets that
-// still go into the one that is being filled.
+// cutPart begins a part when the one before is full and there is memory for it,
+// and gives the octets that still go into the one that is being filled.
 func (l *Loop) cutPart(m *pipeline.Message) int64 {
-	parts := l.shared.parts
-	if parts == nil {
+	if l.shared.parts == nil {
 		return math.MaxInt64
 	}
-	body, _ := m.Tail()
-	if body.Size() >= parts.PartSize() {
-		l.sendPart(m)
-		m.NextPart(l.partHome)
-		return parts.PartSize() + partSlack
+	if l.partFull(m) {
+		l.nextPart(m)
 	}
-	return parts.PartSize() + partSlack - body.Size()
+	body, _ := m.Tail()
+	return l.shared.parts.PartSize() + readAhead - body.Size()
+}
+
+// partFull says whether the part that is being filled may leave.
+func (l *Loop) partFull(m *pipeline.Message) bool {
+	if l.shared.parts == nil {
+		return false
+	}
+	body, _ := m.Tail()
+	return body.Size() >= l.shared.parts.PartSize()
+}
+
+// nextPart takes the memory of a part, or asks for it.
+func (l *Loop) nextPart(m *pipeline.Message) {
+	switch {
+	case m.Ask.UnderWay():
+	case l.shared.Parts.ClaimMore(l.shared.partCredit):
+		l.beginPart(m)
+	default:
+		l.ask(m, l.shared.partCredits, l.shared.partCredit)
+	}
+}
+
+// beginPart begins a part whose memory was taken.
+func (l *Loop) beginPart(m *pipeline.Message) {
+	l.sendPart(m)
+	m.NextPart(l.partHome)
+	m.Part.Credit = l.shared.partCredit
 }
 
 // sendPart hands the part that was being filled to the store. The first part
@@ -53,7 +73,7 @@ func (l *Loop) dropPart(m *pipeline.Message) {
 func (l *Loop) freePart(p *pipeline.Part) {
 	p.Body.Release(l.slabs)
 	if p.Credit > 0 {
-		l.shared.Budget.Give(p.Credit)
+		l.shared.Parts.Give(p.Credit)
 		p.Credit = 0
 	}
 }
@@ -74,6 +94,7 @@ func (l *Loop) partHome(p *pipeline.Part) {
 	m.PartsOut--
 	if p.Err != nil && m.Err == nil && m.Stage == pipeline.StageReceiving {
 		l.giveUp(m, p.Err)
+		defer l.unstarve(m)
 	} else if p.Err != nil && m.Err == nil {
 		m.Err = p.Err
 	}
@@ -89,6 +110,17 @@ func (l *Loop) partHome(p *pipeline.Part) {
 		l.freeBody(m)
 	case m.Stage == pipeline.StageParts:
 		l.partsDone(m)
+	}
+}
+
+// unstarve reads on for a message that was given up while it waited for memory.
+func (l *Loop) unstarve(m *pipeline.Message) {
+	if c, _ := m.Owner.(*Conn); c != nil && c.paused {
+		l.guarded(c, "result", func() {
+			l.awaitText(c, m)
+			l.pump(c)
+			l.flush(c)
+		})
 	}
 }
 

@@ -14,6 +14,7 @@ const testPartSize = 100 << 10
 // partStore is a scriptedStore that takes messages in parts.
 type partStore struct {
 	scriptedStore
+	partSize  int64
 	holdParts bool
 	failPart  int // the number of the part that fails
 	parts     []*pipeline.Part
@@ -24,10 +25,10 @@ type partStore struct {
 type upload struct{ pieces map[int]string }
 
 func newPartStore() *partStore {
-	return &partStore{uploads: map[*upload]bool{}, stored: map[string]string{}}
+	return &partStore{partSize: testPartSize, uploads: map[*upload]bool{}, stored: map[string]string{}}
 }
 
-func (s *partStore) PartSize() int64 { return testPartSize }
+func (s *partStore) PartSize() int64 { return s.partSize }
 
 func text(b *pipeline.Body) string {
 	var out strings.Builder
@@ -45,7 +46,7 @@ func (s *partStore) PutPart(p *pipeline.Part) {
 	if u.pieces[p.Number] != "" || len(u.pieces) != p.Number-2 {
 		panic(fmt.Sprintf("part %d behind %d", p.Number, len(u.pieces)))
 	}
-	if p.Message.Body.Size() < testPartSize {
+	if p.Message.Body.Size() < s.partSize {
 		panic("the first part is not full")
 	}
 	u.pieces[p.Number] = text(&p.Body)
@@ -97,7 +98,8 @@ func partWorld(t *testing.T, o Options) (*world, *partStore) {
 	w := newWorld(t, o)
 	s := newPartStore()
 	w.shared.Committer.Store = s
-	w.shared.parts, w.shared.firstCredit = s, pipeline.SlabBytes(testPartSize+partSlack)
+	w.shared.takeParts(s)
+	w.shared.partCredits = newCreditDesk(w.shared.Parts, w.loop)
 	return w, s
 }
 
@@ -147,7 +149,8 @@ func TestMessageLeavesInParts(t *testing.T) {
 // its first part and the one that is being filled.
 func TestPartsFreeMemory(t *testing.T) {
 	o := testOptions()
-	o.Budget = pipeline.NewBudget(6 * testPartSize)
+	o.Budget = pipeline.NewBudget(2*testPartSize + 64<<10)
+	o.Parts = pipeline.NewBudget(2 * pipeline.SlabBytes(testPartSize+readAhead))
 	w, store := partWorld(t, o)
 	s := w.connect()
 	s.send(ehlo + envelope)

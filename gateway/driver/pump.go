@@ -6,11 +6,6 @@ import (
 	"sluice/pipeline"
 )
 
-// maxInputAhead bounds what is kept unread of a client that sends on while its
-// session waits. It is more than a full pipelined envelope of 1,000 recipients
-// with addresses of common length.
-const maxInputAhead = 256 << 10
-
 // outHigh is how many octets of replies are gathered before they are sent.
 const outHigh = 16 << 10
 
@@ -41,11 +36,8 @@ func (l *Loop) pump(c *Conn) {
 		}
 		in = in[n:]
 	}
-	switch {
-	case c.session.Phase() == session.PhaseClosed: // the last word is still unsent
+	if c.session.Phase() == session.PhaseClosed { // the last word is still unsent
 		c.socket.Discard(len(in))
-	case c.waiting() && len(in) > maxInputAhead:
-		l.step(c, session.Event{Kind: session.InputAhead})
 	}
 }
 
@@ -100,6 +92,9 @@ func (l *Loop) receive(c *Conn, in []byte) (used int) {
 	limit := c.session.Settings().Limits.MessageSize
 	for used < len(in) {
 		room := l.room(m)
+		if room == nil {
+			break // it waits for memory
+		}
 		nd, ns, ended := m.Decoder.Decode(room, in[used:])
 		used += ns
 		m.Octets += int64(nd)
@@ -119,25 +114,25 @@ func (l *Loop) receive(c *Conn, in []byte) (used int) {
 			return len(in)
 		}
 	}
-	l.await(c, l.shared.Timeouts.DataBlock)
+	l.lookAhead(m)
+	l.awaitText(c, m)
 	return used
 }
 
-// room gives the place where the next mail text goes.
+// room gives the place where the next mail text goes, nil when the message must
+// wait for memory.
 func (l *Loop) room(m *pipeline.Message) []byte {
 	if m.Err != nil {
 		return l.scratch
 	}
 	most := l.cutPart(m)
 	body, credit := m.Tail()
+	if most < minRoom {
+		return nil
+	}
 	if len(body.Room()) < minRoom {
-		need := body.Held() + body.Need() - *credit
-		if need > 0 {
-			if !l.shared.Budget.TryTake(need) {
-				l.giveUp(m, &pipeline.Failure{Kind: pipeline.KindMemory, Op: "receive"})
-				return l.scratch
-			}
-			*credit += need
+		if body.Held()+body.Need() > *credit && !l.extend(m) {
+			return nil
 		}
 		body.Grow(l.slabs)
 	}
@@ -149,6 +144,7 @@ func (l *Loop) room(m *pipeline.Message) []byte {
 // freed, as soon as the store reads it no more, and the rest is dropped.
 func (l *Loop) giveUp(m *pipeline.Message, err error) {
 	m.Err = err
+	m.Ask.Drop()
 	l.dropPart(m)
 	if m.PartsOut == 0 {
 		l.abortUpload(m)
@@ -161,9 +157,15 @@ func (l *Loop) giveUp(m *pipeline.Message, err error) {
 func (l *Loop) bodyEnded(c *Conn, m *pipeline.Message) {
 	m.ReceivedAt = l.now
 	m.Report = m.Decoder.Report()
+	m.Ask.Drop()
 	if spare := m.Credit - m.Body.Held(); spare > 0 {
 		m.Credit -= spare
 		l.shared.Budget.Give(spare)
+	}
+	if p := m.Part; p != nil {
+		spare := p.Credit - p.Body.Held()
+		p.Credit -= spare
+		l.shared.Parts.Give(spare)
 	}
 	l.step(c, session.Event{Kind: session.BodyEnded})
 }

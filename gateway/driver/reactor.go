@@ -22,6 +22,13 @@ type Socket interface {
 	// Write writes what the kernel takes now. n < len(p) without an error
 	// says that the kernel's buffer is full.
 	Write(p []byte) (n int, err error)
+	// Pause stops reading, so that what the client sends stays with the kernel and
+	// then with the client. What was read stays in Input. An error says that the
+	// connection goes on as before. A client that resets is not noticed meanwhile.
+	Pause() error
+	// Resume reads on after Pause. Loop.Traffic is called when the connection is back,
+	// Loop.Closed when it broke meanwhile. An error says that it is broken.
+	Resume() error
 	// CloseWrite sends the end of our stream and leaves the other half open.
 	CloseWrite()
 	// Close ends the connection. Closed is not called for it.

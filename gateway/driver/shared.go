@@ -1,8 +1,6 @@
 package driver
 
 import (
-	"math"
-	"sync/atomic"
 	"time"
 
 	"sluice/gateway/session"
@@ -27,12 +25,18 @@ type Options struct {
 	Admission AdmissionLimits
 	Timeouts  Timeouts
 	Budget    *pipeline.Budget
+	// Parts is what the parts of large messages, from the second on, may take. It
+	// is asked only when the store takes parts.
+	Parts     *pipeline.Budget
 	Committer *pipeline.Committer
 	Clock     Clock
 	Observer  Observer
 	Journal   Journal
 	// Gate sheds sessions under pressure; nil sheds none.
 	Gate Gate
+	// MinDataRate is how many octets of mail text a client must send each second,
+	// on average over a minute or Timeouts.DataBlock, the shorter; 0 for no bound.
+	MinDataRate int64
 	// SlabsKept bounds the octets of free slabs that each loop keeps.
 	SlabsKept int64
 }
@@ -48,23 +52,28 @@ type Shared struct {
 	// firstCredit is the most body memory that is asked for before 354: what a
 	// message needs that goes away part by part, or all.
 	firstCredit int64
-	credit      *pipeline.CreditQueue
-	// creditHome is the loop that owns the CreditQueue: the first one there is.
-	creditHome   *Loop
-	creditNudge  pipeline.Parcel
-	creditNudged atomic.Bool
+	partCredit  int64 // the memory of one part
+	// creditHome is the loop that owns the desks: the first one there is.
+	creditHome  *Loop
+	bodyCredits *creditDesk
+	partCredits *creditDesk // nil unless the store takes parts
 }
 
 // NewShared prepares what loops share.
 func NewShared(o Options) *Shared {
 	s := &Shared{Options: o, epoch: o.Clock.Now().Add(-tickLength)}
 	s.admission.limits = o.Admission
-	s.firstCredit = math.MaxInt64
+	s.firstCredit = mostCredit(o.Settings.Limits.MessageSize, 0)
 	if parts, ok := o.Committer.Store.(pipeline.PartStore); ok {
-		s.parts, s.firstCredit = parts, pipeline.SlabBytes(parts.PartSize()+partSlack)
+		s.takeParts(parts)
 	}
 	s.admission.addresses = newAddressCounts()
 	return s
+}
+
+func (s *Shared) takeParts(parts pipeline.PartStore) {
+	s.parts, s.partCredit = parts, partCredit(parts.PartSize())
+	s.firstCredit = mostCredit(s.Settings.Limits.MessageSize, parts.PartSize())
 }
 
 // SessionsOpen gives the number of sessions open now.
@@ -72,17 +81,3 @@ func (s *Shared) SessionsOpen() int64 { return s.admission.open.Load() }
 
 // Refuse makes every later connection be answered 421: the process shuts down.
 func (s *Shared) Refuse() { s.admission.draining.Store(true) }
-
-// own makes a loop the home of the credit queue.
-func (s *Shared) own(l *Loop) {
-	s.creditHome = l
-	s.creditNudge.Open = func() {
-		s.creditNudged.Store(false)
-		s.credit.Serve()
-	}
-	s.credit = pipeline.NewCreditQueue(s.Budget, func() {
-		if s.creditNudged.CompareAndSwap(false, true) {
-			s.creditHome.Post(&s.creditNudge)
-		}
-	})
-}

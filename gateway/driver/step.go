@@ -35,22 +35,6 @@ func (l *Loop) step(c *Conn, ev session.Event) {
 	}
 }
 
-// askCredit takes body memory for the transaction or has it wait for some.
-func (l *Loop) askCredit(c *Conn) {
-	m := c.session.Message()
-	m.Owner = c
-	m.Wanted = min(m.Wanted, l.shared.firstCredit)
-	if l.shared.Budget.Claim(m.Wanted) {
-		m.Credit = m.Wanted
-		l.granted(c, m)
-		return
-	}
-	m.Stage, m.StepAt = pipeline.StageCredit, l.now
-	l.await(c, l.shared.Timeouts.Credit)
-	m.Parcel.Open = m.Asks
-	l.shared.creditHome.Post(&m.Parcel)
-}
-
 // granted begins to receive a message.
 func (l *Loop) granted(c *Conn, m *pipeline.Message) {
 	m.Stage = pipeline.StageReceiving
@@ -84,9 +68,7 @@ func (l *Loop) arrived(m *pipeline.Message) {
 	c, _ := m.Owner.(*Conn)
 	if c == nil { // forsaken: no session is concerned
 		m.Upload = nil // a Put has ended it, one way or the other
-		if m.Stage != pipeline.StageCredit {
-			l.shared.Committer.Advance(m, l.now)
-		}
+		l.shared.Committer.Advance(m, l.now)
 		m.Stage = pipeline.StageDone
 		l.letGo(m)
 		return
@@ -106,11 +88,6 @@ func (l *Loop) outcome(c *Conn) {
 }
 
 func (l *Loop) result(c *Conn, m *pipeline.Message) {
-	if m.Stage == pipeline.StageCredit {
-		l.shared.Observer.CreditWaited("granted", l.now.Sub(m.StepAt).Seconds())
-		l.granted(c, m)
-		return
-	}
 	l.freeBody(m) // whatever comes next needs the blob only
 	m.Upload = nil
 	if l.shared.Committer.Advance(m, l.now) {

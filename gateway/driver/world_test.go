@@ -21,6 +21,7 @@ type world struct {
 	log     scriptedLog
 	seen    counts
 	sockets []*memorySocket
+	back    []*memorySocket // resumed, and not told of yet
 	wakes   int
 }
 
@@ -85,6 +86,8 @@ func (l *scriptedLog) release() {
 // counts is an Observer and a Journal that remember.
 type counts struct {
 	opened, panics int
+	paused         int
+	pauses         map[string]int
 	refused, shed  map[string]int
 	closed         map[string]int
 	replies        map[string]int
@@ -97,7 +100,7 @@ type counts struct {
 func newCounts() counts {
 	return counts{
 		refused: map[string]int{}, shed: map[string]int{}, closed: map[string]int{}, replies: map[string]int{},
-		messages: map[string]int{}, late: map[string]int{}, credit: map[string]int{},
+		messages: map[string]int{}, late: map[string]int{}, credit: map[string]int{}, pauses: map[string]int{},
 	}
 }
 
@@ -111,6 +114,8 @@ func (c *counts) StepDone(string, string, float64)              {}
 func (c *counts) LateResult(step, result string)                { c.late[step+" "+result]++ }
 func (c *counts) CreditWaited(result string, _ float64)         { c.credit[result]++ }
 func (c *counts) LoopDelay(float64)                             {}
+func (c *counts) SessionPaused(waitsFor string)                 { c.pauses[waitsFor]++; c.paused++ }
+func (c *counts) SessionResumed()                               { c.paused-- }
 func (c *counts) Panicked(string)                               { c.panics++ }
 
 type journal struct{ c *counts }
@@ -151,6 +156,7 @@ func testOptions() Options {
 		Admission: AdmissionLimits{Connections: 100, Refused: 50},
 		Timeouts:  testTimeouts(),
 		Budget:    pipeline.NewBudget(64 << 20),
+		Parts:     pipeline.NewBudget(16 << 20),
 		SlabsKept: 1 << 20,
 	}
 }
@@ -165,9 +171,19 @@ func newWorld(t testing.TB, o Options) *world {
 	return w
 }
 
-// settle runs the loop as long as somebody wakes it.
+// settle runs the loop as long as somebody wakes it or connections come back.
 func (w *world) settle() {
-	for w.wakes > 0 {
+	for w.wakes > 0 || len(w.back) > 0 {
+		back := w.back
+		w.back = nil
+		for _, s := range back {
+			if !s.closed && !s.paused {
+				w.loop.Traffic(&s.conn)
+				kernel := s.kernel
+				s.kernel = nil
+				s.send(string(kernel))
+			}
+		}
 		w.wakes = 0
 		w.loop.Run()
 	}
@@ -192,6 +208,35 @@ type memorySocket struct {
 	err    error
 	half   bool
 	closed bool
+
+	paused  bool
+	kernel  []byte // what has come while it was paused
+	noPause error  // what Pause answers
+	broken  bool   // reset while it was paused
+}
+
+func (s *memorySocket) Pause() error {
+	if s.paused || s.closed {
+		panic("paused twice, or behind the end")
+	}
+	if s.noPause != nil {
+		return s.noPause
+	}
+	s.paused = true
+	return nil
+}
+
+// Resume implements Socket. The connection is back when the test settles.
+func (s *memorySocket) Resume() error {
+	if !s.paused || s.closed {
+		panic("resumed twice, or behind the end")
+	}
+	s.paused = false
+	if s.broken {
+		return errScripted
+	}
+	s.w.back = append(s.w.back, s)
+	return nil
 }
 
 func (s *memorySocket) Input() []byte { return s.in }
@@ -238,14 +283,22 @@ func (w *world) connectFrom(address string) *memorySocket {
 	return s
 }
 
-// send gives the session octets as one read.
+// readSize is what the reactor reads at a time.
+const readSize = 32 << 10
+
+// send gives the session octets, as few reads as the reactor would need.
 func (s *memorySocket) send(octets string) {
-	if s.closed {
-		return
+	for octets != "" && !s.closed {
+		if s.paused {
+			s.kernel = append(s.kernel, octets...)
+			return
+		}
+		n := min(len(octets), readSize)
+		s.in = append(s.in[:len(s.in):len(s.in)], octets[:n]...)
+		octets = octets[n:]
+		s.w.loop.Traffic(&s.conn)
+		s.w.settle()
 	}
-	s.in = append(s.in[:len(s.in):len(s.in)], octets...)
-	s.w.loop.Traffic(&s.conn)
-	s.w.settle()
 }
 
 // hear gives what was sent to the client since the last time.
@@ -255,9 +308,11 @@ func (s *memorySocket) hear() string {
 	return out
 }
 
-// gone is the client closing or resetting the connection.
+// gone is the client closing or resetting the connection, which is not noticed
+// while it is paused.
 func (s *memorySocket) gone() {
-	if !s.closed {
+	s.broken = true
+	if !s.closed && !s.paused {
 		s.w.loop.Closed(&s.conn)
 		s.w.settle()
 	}
@@ -279,6 +334,12 @@ func (w *world) clean() {
 	}
 	if n := w.shared.Budget.Waiters(); n != 0 {
 		w.t.Errorf("%d messages wait for credit", n)
+	}
+	if used, waiters := w.shared.Parts.Used(), w.shared.Parts.Waiters(); used != 0 || waiters != 0 {
+		w.t.Errorf("%d octets of part credit are out, %d messages wait for some", used, waiters)
+	}
+	if w.seen.paused != 0 {
+		w.t.Errorf("%d sessions are paused", w.seen.paused)
 	}
 	if w.seen.panics != 0 {
 		w.t.Errorf("%d panics", w.seen.panics)

@@ -26,6 +26,10 @@ type Options struct {
 	NewRandom func() driver.Random
 }
 
+// readSize is how much is read from a connection at a time: what a session that is
+// paused may have to carry.
+const readSize = 32 << 10
+
 // tickEvery is how often loops turn their timer wheels.
 const tickEvery = 100 * time.Millisecond
 
@@ -47,6 +51,8 @@ type loop struct {
 	gnet    gnet.EventLoop
 	driver  *driver.Loop
 	wake    gnet.Runnable
+
+	enrolments []enrolment
 }
 
 // Wake implements driver.Waker. After Stop gnet would write the wake-up into a
@@ -86,6 +92,7 @@ func (r *Reactor) Run() error {
 		gnet.WithReusePort(true), // an accept queue for each loop
 		gnet.WithReuseAddr(true),
 		gnet.WithTicker(true),
+		gnet.WithReadBufferCap(readSize),
 		gnet.WithSocketSendBuffer(r.options.SendBuffer),
 		gnet.WithSocketRecvBuffer(r.options.ReceiveBuffer),
 		gnet.WithTCPNoDelay(gnet.TCPNoDelay),
@@ -124,8 +131,16 @@ func (r *Reactor) OnBoot(e gnet.Engine) gnet.Action {
 
 // OnOpen implements gnet.EventHandler.
 func (r *Reactor) OnOpen(c gnet.Conn) ([]byte, gnet.Action) {
+	if s, ok := c.Context().(*socket); ok { // it was paused
+		if s.fd < 0 { // and has ended meanwhile
+			c.SetContext(nil)
+			return nil, gnet.Close
+		}
+		s.back(c)
+		return nil, s.turn(func() { s.loop.driver.Traffic(&s.state) })
+	}
 	l := r.loopOf(c.EventLoop())
-	s := &socket{conn: c, fd: c.Fd(), loop: l.driver}
+	s := &socket{conn: c, fd: c.Fd(), loop: l}
 	c.SetContext(s)
 	return nil, s.turn(func() { l.driver.Open(&s.state, s, addrPort(c.RemoteAddr())) })
 }
@@ -136,14 +151,14 @@ func (r *Reactor) OnTraffic(c gnet.Conn) gnet.Action {
 	if !ok {
 		return gnet.Close
 	}
-	return s.turn(func() { s.loop.Traffic(&s.state) })
+	return s.turn(func() { s.loop.driver.Traffic(&s.state) })
 }
 
 // OnClose implements gnet.EventHandler.
 func (r *Reactor) OnClose(c gnet.Conn, _ error) gnet.Action {
 	if s, ok := c.Context().(*socket); ok && s.conn != nil {
-		s.conn = nil // first: nothing may use it any more
-		s.loop.Closed(&s.state)
+		s.gone() // first: nothing may use it any more
+		s.loop.driver.Closed(&s.state)
 	}
 	return gnet.None
 }
@@ -156,6 +171,7 @@ func (r *Reactor) OnTick() (time.Duration, gnet.Action) {
 		if l := r.loops[i].Load(); l != nil {
 			_ = l.gnet.Execute(context.Background(), gnet.RunnableFunc(func(context.Context) error {
 				l.driver.Tick(asked)
+				l.enrolled(time.Now())
 				return nil
 			}))
 		}
@@ -168,8 +184,13 @@ func (s *socket) turn(callback func()) gnet.Action {
 	s.inside = true
 	callback()
 	s.inside = false
-	if s.closing {
-		s.conn = nil
+	switch {
+	case s.closing:
+		s.closeSpare()
+		s.gone()
+		return gnet.Close
+	case s.leaving:
+		s.leave()
 		return gnet.Close
 	}
 	return gnet.None

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,7 +33,21 @@ type server struct {
 	store   *heldStore
 	address string
 	ended   chan error
+	seen    pauses
 }
+
+// pauses counts those of sessions.
+type pauses struct {
+	nothing
+	all, now atomic.Int64
+}
+
+func (p *pauses) SessionPaused(string) {
+	p.all.Add(1)
+	p.now.Add(1)
+}
+
+func (p *pauses) SessionResumed() { p.now.Add(-1) }
 
 type nothing struct{}
 
@@ -45,6 +60,8 @@ func (nothing) MessageDone(string, int64, float64) {}
 func (nothing) StepDone(string, string, float64)   {}
 func (nothing) LateResult(string, string)          {}
 func (nothing) CreditWaited(string, float64)       {}
+func (nothing) SessionPaused(string)               {}
+func (nothing) SessionResumed()                    {}
 func (nothing) LoopDelay(float64)                  {}
 func (nothing) Panicked(string)                    {}
 func (nothing) Refused(*driver.Refusal)            {}
@@ -107,8 +124,13 @@ func testLimits() session.Limits {
 
 func newServer(limits session.Limits, accept *session.AcceptList) *server {
 	s := &server{store: &heldStore{}, ended: make(chan error, 1)}
+	s.serve(driverOptions(s, limits, accept))
+	return s
+}
+
+func driverOptions(s *server, limits session.Limits, accept *session.AcceptList) driver.Options {
 	minute := time.Minute
-	s.shared = driver.NewShared(driver.Options{
+	return driver.Options{
 		Settings:  session.NewSettings("mx1.example.net", limits, accept),
 		Admission: driver.AdmissionLimits{Connections: 15000},
 		Timeouts: driver.Timeouts{
@@ -118,16 +140,19 @@ func newServer(limits session.Limits, accept *session.AcceptList) *server {
 		Budget:    pipeline.NewBudget(256 << 20),
 		Committer: &pipeline.Committer{Store: s.store, Log: discard.Log{}, Observer: nothing{}},
 		Clock:     realClock{},
-		Observer:  nothing{},
+		Observer:  &s.seen,
 		Journal:   reporting{},
 		SlabsKept: 1 << 20,
-	})
+	}
+}
+
+func (s *server) serve(o driver.Options) {
+	s.shared = driver.NewShared(o)
 	s.reactor = New(s.shared, Options{
 		Addresses: []string{"127.0.0.1:0"}, Loops: 2,
 		SendBuffer: 64 << 10, ReceiveBuffer: 256 << 10,
 		NewRandom: func() driver.Random { return rand.New(rand.NewPCG(rand.Uint64(), 1)) },
 	})
-	return s
 }
 
 func (s *server) start() error {
@@ -148,6 +173,13 @@ func start(t *testing.T) *server {
 func startWith(t *testing.T, limits session.Limits, accept *session.AcceptList) *server {
 	t.Helper()
 	s := newServer(limits, accept)
+	s.run(t)
+	return s
+}
+
+// run serves until the end of the test.
+func (s *server) run(t testing.TB) {
+	t.Helper()
 	if err := s.start(); err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +191,6 @@ func startWith(t *testing.T, limits session.Limits, accept *session.AcceptList) 
 			t.Errorf("Run after Stop: %v", err)
 		}
 	})
-	return s
 }
 
 func (s *server) dial(t testing.TB) (net.Conn, *bufio.Reader) {
@@ -305,6 +336,7 @@ func TestClosedSocketTouchesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := &socket{fd: int(w.Fd())} // the descriptor's new owner
+	s.gone()
 	if n, err := s.Write([]byte("secret")); n != 0 || err == nil {
 		t.Errorf("wrote %d octets, %v", n, err)
 	}

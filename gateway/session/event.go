@@ -15,8 +15,11 @@ const (
 	Commanded
 	// InputBehindData: DATA was refused and input stands behind it.
 	InputBehindData
-	// InputAhead: more input than is kept has come while the session waits.
+	// InputAhead: input has come while the session waits, and there is no memory
+	// to keep it.
 	InputAhead
+	// NotPaused: the session had to wait without reading, and could not.
+	NotPaused
 	// CreditGranted: the body memory that was asked for is there.
 	CreditGranted
 	// BodyEnded: the final dot has come. Message.Err says why the message
@@ -41,6 +44,7 @@ type Event struct {
 	// Shed is the pressure on the pipeline for which this session is to go, so that
 	// no transaction begins; empty when it may stay.
 	Shed string
+	Err  error // of NotPaused
 }
 
 // Do is what the driver does for a session besides sending its reply.

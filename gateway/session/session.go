@@ -78,6 +78,8 @@ func (s *Session) step(ev Event, pool Pool) Actions {
 		return Actions{Reply: codec.ReplyInputBehindData}
 	case InputAhead:
 		return Actions{Reply: codec.ReplyTooMuchPipelined}
+	case NotPaused:
+		return Actions{Reply: codec.ReplyNoDescriptor, Err: ev.Err}
 	case CreditGranted:
 		s.phase = PhaseBody
 		return Actions{Reply: codec.ReplyStartData, Do: DoReceive}

@@ -45,7 +45,7 @@ func NewSettings(hostname string, limits Limits, accept *AcceptList) *Settings {
 
 // guessedCredit is the body memory asked for a message of undeclared size: more
 // than most mail needs, little enough to give many.
-const guessedCredit = 256 << 10
+var guessedCredit = pipeline.SlabBytes(256 << 10)
 
 // wantedCredit gives the octets of body memory to ask for before 354.
 func (s *Settings) wantedCredit(declared int64) int64 {

@@ -1,0 +1,208 @@
+package driver
+
+import (
+	"math"
+	"sync/atomic"
+	"time"
+
+	"sluice/pipeline"
+)
+
+// readAhead is what a message asks ahead for: the octets that may have been read
+// already when there is no more memory. They find room in the message itself, so
+// a connection that is paused in the middle of a body carries none. It is more
+// than a reactor reads at a time (32 KiB) and what stays unread without a pause.
+const readAhead = 40 << 10
+
+// growth bounds how much a message of undeclared size takes at a time.
+const growth = 1 << 20
+
+// patience is the part of timeouts.credit in which no message got the memory that
+// it waits for, before the youngest of them is refused.
+const patience = 30
+
+// errNoMemory is the failure of a message that outgrew the memory there was.
+var errNoMemory = &pipeline.Failure{Kind: pipeline.KindMemory, Op: "receive"}
+
+// creditDesk is where the loops of a process ask for the credit of one budget.
+type creditDesk struct {
+	queue  *pipeline.CreditQueue
+	nudge  pipeline.Parcel
+	nudged atomic.Bool
+}
+
+// newCreditDesk makes the desk of a budget, behind the door of a loop.
+func newCreditDesk(budget *pipeline.Budget, home *Loop) *creditDesk {
+	d := &creditDesk{}
+	d.nudge.Open = func() {
+		d.nudged.Store(false)
+		d.queue.Serve()
+	}
+	d.queue = pipeline.NewCreditQueue(budget, func() {
+		if d.nudged.CompareAndSwap(false, true) {
+			home.Post(&d.nudge)
+		}
+	})
+	return d
+}
+
+// own makes a loop the home of the desks.
+func (s *Shared) own(l *Loop) {
+	s.creditHome = l
+	s.bodyCredits = newCreditDesk(s.Budget, l)
+	if s.parts != nil {
+		s.partCredits = newCreditDesk(s.Parts, l)
+	}
+}
+
+// sweep sees to those who wait for credit, once a tick.
+func (s *Shared) sweep(now time.Time) {
+	if s.Budget.Waiters() > 0 {
+		s.bodyCredits.queue.Sweep()
+		s.bodyCredits.queue.Relieve(now, s.Timeouts.Credit/patience)
+	}
+	if s.parts != nil && s.Parts.Waiters() > 0 {
+		s.partCredits.queue.Sweep()
+	}
+}
+
+// askCredit takes body memory for the transaction or has it wait for some.
+func (l *Loop) askCredit(c *Conn) {
+	m := c.session.Message()
+	m.Owner = c
+	m.Wanted = min(m.Wanted, l.shared.firstCredit)
+	if l.shared.Budget.Claim(m.Wanted) {
+		m.Credit = m.Wanted
+		l.granted(c, m)
+		return
+	}
+	m.Stage = pipeline.StageCredit
+	l.await(c, l.shared.Timeouts.Credit)
+	l.ask(m, l.shared.bodyCredits, m.Wanted)
+}
+
+// ask has a message wait for credit.
+func (l *Loop) ask(m *pipeline.Message, desk *creditDesk, octets int64) {
+	a := &m.Ask
+	a.Queue, a.Octets, a.Since = desk.queue, octets, l.now
+	a.Growing = m.Stage == pipeline.StageReceiving
+	if a.Growing {
+		a.Born = m.ID.Time()
+	}
+	a.Begin(l.shared.creditHome)
+}
+
+// extend takes more body credit for a message that grows, or asks for it.
+func (l *Loop) extend(m *pipeline.Message) bool {
+	if m.Ask.UnderWay() {
+		return false
+	}
+	n := pipeline.SlabBytes(min(2*m.Credit, m.Credit+growth, l.shared.firstCredit)) - m.Credit
+	if l.shared.Budget.ClaimMore(n) {
+		m.Credit += n
+		return true
+	}
+	// Who has to wait waits once, for all that the message may need.
+	l.ask(m, l.shared.bodyCredits, l.shared.firstCredit-m.Credit)
+	return false
+}
+
+// lookAhead asks for the memory that the next input will need, and hands a full
+// part to the store when there is no other to fill.
+func (l *Loop) lookAhead(m *pipeline.Message) {
+	if m.Err != nil {
+		return
+	}
+	switch {
+	case l.partFull(m):
+		l.nextPart(m)
+		if m.Ask.UnderWay() {
+			l.sendPart(m) // its memory comes back by that
+		}
+	case m.Part == nil && m.Credit < l.shared.firstCredit &&
+		m.Credit-m.Body.Held()+int64(len(m.Body.Room())) < readAhead:
+		l.extend(m)
+	}
+}
+
+// askHome takes a message's ask that came home by the door.
+func (l *Loop) askHome(m *pipeline.Message) {
+	defer l.survive("credit")
+	credit := m.Ask.End()
+	c, _ := m.Owner.(*Conn)
+	if c == nil { // forsaken
+		l.letGo(m)
+		return
+	}
+	l.guarded(c, "credit", func() {
+		if !m.Ask.Dropped() {
+			l.creditCame(c, m, credit)
+		}
+		l.pump(c)
+		l.flush(c)
+	})
+}
+
+// creditCame goes on with a message that has waited for credit; none says that
+// it was refused for the sake of an older one.
+func (l *Loop) creditCame(c *Conn, m *pipeline.Message, credit int64) {
+	if credit == 0 {
+		l.creditWaited(m, "refused")
+		l.giveUp(m, errNoMemory)
+		l.awaitText(c, m)
+		return
+	}
+	l.creditWaited(m, "granted")
+	switch {
+	case m.Stage == pipeline.StageCredit:
+		m.Credit = credit
+		l.granted(c, m)
+		return
+	case l.partFull(m):
+		l.beginPart(m)
+	default:
+		m.Credit += credit
+	}
+	m.RateSince = 0 // the time that it waited is ours
+	l.awaitText(c, m)
+}
+
+func (l *Loop) creditWaited(m *pipeline.Message, result string) {
+	l.shared.Observer.CreditWaited(result, l.now.Sub(m.Ask.Since).Seconds())
+}
+
+// Budgets divides the memory for bodies in two: for what has not left yet of any
+// message, and for the parts of large messages, from the second on. With one for
+// both, first parts that are held back until the end could fill it, and no
+// message would ever have a second part (DESIGN: credit in two classes).
+// partSize 0 says that the store takes no parts.
+func Budgets(octets, partSize int64, uploads int) (bodies, parts *pipeline.Budget) {
+	if partSize == 0 {
+		return pipeline.NewBudget(octets), pipeline.NewBudget(0)
+	}
+	part := partCredit(partSize)
+	reserve := max(part, min(int64(uploads)*part, octets/4))
+	return pipeline.NewBudget(octets - reserve), pipeline.NewBudget(reserve)
+}
+
+// LeastMemory gives the octets below which Budgets would leave too little for a
+// message of some size to pass.
+func LeastMemory(messageSize, partSize int64) int64 {
+	whole := pipeline.SlabBytes(messageSize + readAhead)
+	if partSize == 0 {
+		return whole
+	}
+	part := partCredit(partSize)
+	return max(min(whole, part)+part, min(whole, part)*4/3+1)
+}
+
+// partCredit is the memory of one part.
+func partCredit(partSize int64) int64 { return pipeline.SlabBytes(partSize + readAhead) }
+
+// mostCredit is the body memory that a message ever needs.
+func mostCredit(messageSize, partSize int64) int64 {
+	if partSize == 0 {
+		partSize = math.MaxInt64 / 2
+	}
+	return pipeline.SlabBytes(min(messageSize, partSize) + readAhead)
+}
