@@ -1,13 +1,14 @@
 # make run and make test are all that a newcomer needs; run needs only Go.
 
 FUZZTIME ?= 20s
+FOR      ?= 60s
 TESTTIME ?= 20m
 ARGS     ?=
 
 export PATH := $(PATH):/usr/sbin:/sbin
 LINTER = $${XDG_CACHE_HOME:-$$HOME/.cache}/sluice/bin/golangci-lint
 
-.PHONY: run test tools lint fmt bench drill fuzz
+.PHONY: run test tools lint fmt bench drill sim fuzz
 
 # Sluice with the embedded default: SMTP on 127.0.0.1:2525, files under ./sluice-data.
 run:
@@ -36,6 +37,10 @@ bench: tools
 # kill -9 under load, 20 times, then every acknowledged message is looked for.
 drill:
 	go run ./loadtest drill $(ARGS)
+
+# Sluice on a simulated reactor, store and log: SEEDS worlds, or fresh ones FOR a time.
+sim:
+	go test ./gateway/sim -count=1 -timeout 2h -v -run 'TestSeeds' $(if $(SEEDS),-sim.seeds=$(SEEDS),-sim.for=$(FOR))
 
 # Every fuzz target, FUZZTIME each.
 fuzz:

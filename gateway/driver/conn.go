@@ -56,6 +56,9 @@ func (c *Conn) waiting() bool {
 	return false
 }
 
+// Waits says whether input must stay unread for now, for tests.
+func (c *Conn) Waits() bool { return !c.finished && !c.lingering && c.waiting() }
+
 // starved says whether a message that is being received waits for more memory.
 func (c *Conn) starved() bool {
 	m := c.session.Message()

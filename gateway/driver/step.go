@@ -46,6 +46,9 @@ func (l *Loop) granted(c *Conn, m *pipeline.Message) {
 func (l *Loop) commit(c *Conn) {
 	m := c.session.Message()
 	m.Header = pipeline.AppendTrace(m.Header[:0], m)
+	if m.Part != nil && m.Part.Body.Size() == 0 {
+		l.dropPart(m) // the text ended where it began
+	}
 	l.sendPart(m)
 	if m.PartsOut > 0 {
 		m.Stage = pipeline.StageParts

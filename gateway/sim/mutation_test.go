@@ -1,0 +1,111 @@
+package sim
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// mutation is a fault in the product's own code that the simulator must find: a
+// text that stands once in a file, and what is put in its place.
+type mutation struct {
+	name, file string
+	old, new   string
+	found      string // what the simulator must say, or any of several, between |
+}
+
+var mutations = []mutation{
+	{"250 before the event is acknowledged", "pipeline/commit.go",
+		"m.Err != nil || m.Stage == StagePublishing", "true", "has no event"},
+	{"a lost wake-up", "gateway/driver/door.go",
+		"for l.inbox.OpenAll() > 0 {\n\t\t}", "l.inbox.OpenAll()\n\t\tif l.inbox.Empty() || true {\n\t\t\tl.awake.Store(false)\n\t\t\treturn\n\t\t}", "nobody woke it"},
+	{"credit not returned when the client is gone", "gateway/driver/messages.go",
+		"l.shared.Budget.Give(credit)", "if !m.Forsaken() {\n\t\t\tl.shared.Budget.Give(credit)\n\t\t}", "octets of credit that are out"},
+	{"credit granted to nobody and kept", "pipeline/ask.go",
+		"a.Queue.budget.Give(a.Octets)", "", "credit that are out|not every message was delivered"},
+	{"a reply overtakes another", "gateway/driver/output.go",
+		"case len(c.unsent) > 0:\n\t\tc.unsent = append(c.unsent, out...)", "case false:", "due was"},
+	{"a connection is resumed twice", "gateway/driver/pause.go",
+		"\t\tc.paused = false\n", "", "resumed twice"},
+	{"a pause that never ends", "gateway/driver/pause.go",
+		"\t\tif c.paused {\n\t\t\tl.readOn(c)", "\t\tif c.paused && c.carried == 0 {\n\t\t\tl.readOn(c)", "nothing is waited for"},
+	{"a timer left armed", "gateway/driver/ending.go",
+		"l.wheel.remove(c)", "", "in the wheel"},
+	{"a slab freed while the store reads it", "gateway/driver/step.go",
+		"l.shared.Committer.Commit(m, l.now)", "l.shared.Committer.Commit(m, l.now)\n\tm.Body.Release(l.slabs)", "a slab|its sender sent|another digest"},
+	{"a multipart upload not aborted", "gateway/driver/parts.go",
+		"l.shared.parts.Abort(m.Upload)", "", "uploads that are pending"},
+	{"a failed part taken for stored", "gateway/driver/parts.go",
+		"m.Err = p.Err", "_ = p.Err", "its sender sent"},
+	{"a budget without a limit", "pipeline/budget.go",
+		"used+n > b.limit", "used > b.limit", "budget of"},
+	{"a session that is not counted out", "gateway/driver/admission.go",
+		"\t\tc.counted = false\n\t\ta.open.Add(-1)\n", "\t\tc.counted = false\n", "count of admission"},
+	{"no deadline while a message waits for memory", "gateway/driver/credit.go",
+		"l.await(c, l.shared.Timeouts.Credit)", "", "credit"},
+}
+
+// TestMutations shows that the simulator can fail: each mutation is compiled in
+// place of the real code and must be found, for the right reason.
+func TestMutations(t *testing.T) {
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range mutations {
+		t.Run(m.name, func(t *testing.T) {
+			binary := m.compile(t, root)
+			search := exec.CommandContext(t.Context(), binary, "-test.run=^TestSeeds$", "-sim.seeds=20000")
+			search.Env = append(os.Environ(), "GOMAXPROCS=1") // always the same world first
+			out, err := search.CombinedOutput()
+			if err == nil {
+				t.Fatalf("not found in 20,000 worlds")
+			}
+			for line := range strings.Lines(string(out)) {
+				if strings.Contains(line, "VIOLATION") {
+					if !slices.ContainsFunc(strings.Split(m.found, "|"), func(s string) bool { return strings.Contains(line, s) }) {
+						t.Errorf("found for another reason: %s", line)
+					}
+					t.Log(strings.TrimSpace(line))
+					return
+				}
+			}
+			t.Errorf("it failed otherwise: %s", out)
+		})
+	}
+}
+
+// compile makes this package's test with the mutation in it.
+func (m *mutation) compile(t *testing.T, root string) string {
+	t.Helper()
+	dir, file := t.TempDir(), filepath.Join(root, m.file)
+	source, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(source), m.old); n != 1 {
+		t.Fatalf("%q stands %d times in %s", m.old, n, m.file)
+	}
+	mutated := filepath.Join(dir, "mutated.go")
+	if err := os.WriteFile(mutated, []byte(strings.Replace(string(source), m.old, m.new, 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {file: mutated}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "overlay.json"), overlay, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	binary := filepath.Join(dir, "sim.test")
+	build := exec.CommandContext(t.Context(), "go", "test", "-c", "-overlay", filepath.Join(dir, "overlay.json"), "-o", binary, "./gateway/sim")
+	build.Dir = root
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return binary
+}

@@ -1,0 +1,164 @@
+package sim
+
+import (
+	"net/netip"
+	"time"
+
+	"sluice/gateway/driver"
+	"sluice/pipeline"
+)
+
+// process is one life of Sluice, from its start to its end by kill -9. All of it
+// is memory and goes with it.
+type process struct {
+	w           *world
+	shared      *driver.Shared
+	loops       []*loop
+	sockets     []*socket
+	slabs       map[*byte]*slabUse // slabs that the store reads, by their first octet
+	dead        bool
+	terminating bool
+	shedBelow   uint32
+	opened      int
+	paused      int
+	closed      int
+}
+
+// loop is one thread of the reactor.
+type loop struct {
+	p        *process
+	n        int
+	loop     *driver.Loop
+	open     int // sockets
+	woken    bool
+	inside   bool
+	pausedTo time.Duration
+}
+
+func (w *world) start() {
+	p := &process{w: w, slabs: map[*byte]*slabUse{}}
+	w.process = p
+	o := w.plan.options()
+	o.Clock, o.Observer, o.Journal, o.Gate = w, witness{p}, journal{witness{p}}, p
+	o.Committer = &pipeline.Committer{Store: w.store, Log: w.log, Observer: witness{p}}
+	if w.plan.parts {
+		o.Committer.Store = partStore{w.store}
+	}
+	p.shared = driver.NewShared(o)
+	w.note("start", 0, 0)
+	for n := range w.plan.loops {
+		l := &loop{p: p, n: n}
+		l.loop = p.shared.NewLoop(l, w.random)
+		p.loops = append(p.loops, l)
+		w.after(w.within(tickLength), l.tick)
+	}
+}
+
+// call is one callback of the reactor. Callbacks of a dead process do not happen.
+func (l *loop) call(f func()) {
+	w := l.p.w
+	if l.p.dead {
+		return
+	}
+	if w.now < l.pausedTo {
+		w.after(l.pausedTo-w.now, func() { l.call(f) })
+		return
+	}
+	if l.inside {
+		l.p.w.fail("one callback inside another")
+		return
+	}
+	l.inside = true
+	f()
+	l.inside = false
+}
+
+func (l *loop) tick() {
+	if l.p.dead {
+		return
+	}
+	l.p.w.after(tickLength, l.tick)
+	if l.p.w.now >= l.pausedTo {
+		l.call(func() { l.loop.Tick(epoch.Add(l.p.w.now)) })
+	}
+}
+
+// Wake implements driver.Waker.
+func (l *loop) Wake() {
+	w := l.p.w
+	if l.woken || l.p.dead {
+		return
+	}
+	l.woken = true
+	w.after(w.within(3*time.Millisecond), func() {
+		l.call(func() {
+			l.woken = false
+			l.loop.Run()
+		})
+	})
+}
+
+// ClassOf implements driver.Gate.
+func (p *process) ClassOf(netip.Addr) uint8 { return 0 }
+
+// Shed implements driver.Gate.
+func (p *process) Shed(_ uint8, draw uint16) (string, bool) {
+	return "lag", uint32(draw) < p.shedBelow
+}
+
+// kill ends the process at once. What the store and the log have taken stays, and
+// what is on its way to them may arrive.
+func (w *world) kill(why string) {
+	p := w.process
+	w.note(why, 0, len(w.working))
+	w.process, p.dead = nil, true
+	for _, s := range p.sockets {
+		s.vanish()
+	}
+	working := w.working
+	w.working = nil
+	for _, j := range working {
+		if !j.effected && w.chance(500) {
+			j.takeEffect()
+		}
+		j.done = true
+	}
+	w.after(w.within(2*time.Second), func() {
+		if w.process == nil {
+			w.start()
+		}
+	})
+}
+
+// quiet asserts that nothing is left behind when nothing goes on any more.
+func (p *process) quiet() {
+	w := p.w
+	sessions := 0
+	for _, l := range p.loops {
+		sessions += l.loop.Sessions()
+	}
+	for _, left := range []struct {
+		what string
+		n    int64
+	}{
+		{"connections in the wheel", int64(sessions)},
+		{"sessions in the count of admission", p.shared.SessionsOpen()},
+		{"octets of credit that are out", p.shared.Budget.Used()},
+		{"octets of part credit that are out", p.shared.Parts.Used()},
+		{"messages that wait for credit", p.shared.Budget.Waiters() + p.shared.Parts.Waiters()},
+		{"sessions that are paused", int64(p.paused)},
+		{"slabs that the store reads", int64(len(p.slabs))},
+		{"sessions opened and not closed", int64(p.opened - p.closed)},
+		{"uploads that are pending", int64(w.store.pending(p))},
+		{"things under way", int64(len(w.working))},
+	} {
+		if left.n != 0 {
+			w.fail("after a quiet time there are %d %s", left.n, left.what)
+		}
+	}
+	for _, s := range p.sockets {
+		if !s.closed {
+			w.fail("after a quiet time a socket of sender %d is open", s.sender.n)
+		}
+	}
+}

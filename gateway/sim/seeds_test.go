@@ -1,0 +1,96 @@
+package sim
+
+import (
+	"flag"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+var (
+	oneSeed   = flag.Uint64("sim.seed", 0, "simulate this seed alone and print its trace")
+	manySeeds = flag.Int("sim.seeds", 150, "simulate so many seeds")
+	seedsFor  = flag.Duration("sim.for", 0, "simulate fresh seeds for so long")
+)
+
+// simulate lives one world and says what was wrong with it.
+func simulate(seed uint64) (w *world, broken string) {
+	w = newWorld(seed)
+	w.run()
+	return w, w.broken
+}
+
+// report is what many worlds add up to.
+type report struct {
+	sync.Mutex
+	tally  tally
+	worlds int
+}
+
+func (r *report) add(w *world) {
+	r.Lock()
+	defer r.Unlock()
+	r.worlds++
+	r.tally.add(w.tally)
+}
+
+// TestSeeds lives worlds of fixed seeds, or for a while of fresh ones.
+func TestSeeds(t *testing.T) {
+	if *oneSeed != 0 {
+		w, broken := simulate(*oneSeed)
+		t.Logf("seed %d: %+v\n%s%v", *oneSeed, w.plan, &w.trace, w.tally)
+		if broken != "" {
+			t.Error(broken)
+		}
+		return
+	}
+	first, began := uint64(1), time.Now()
+	if *seedsFor > 0 {
+		first = uint64(began.UnixNano())
+		*manySeeds = 1 << 30
+	}
+	r := &report{tally: tally{}}
+	var next atomic.Uint64
+	var workers sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		workers.Go(func() {
+			for {
+				n := next.Add(1) - 1
+				if n >= uint64(*manySeeds) || *seedsFor > 0 && time.Since(began) > *seedsFor || t.Failed() {
+					return
+				}
+				w, broken := simulate(first + n)
+				r.add(w)
+				if broken != "" {
+					t.Errorf("seed %d: %s\n%sreplay: go test ./gateway/sim -run TestSeeds -sim.seed=%d",
+						w.seed, broken, &w.trace, w.seed)
+				}
+			}
+		})
+	}
+	workers.Wait()
+	took := time.Since(began)
+	t.Logf("%d worlds, %d messages received, %d delivered, %d steps in %v (%.0f messages received in 10 minutes)\n%v", r.worlds,
+		r.tally["messages received"], r.tally["messages delivered"], r.tally["steps"], took.Round(time.Millisecond),
+		float64(r.tally["messages received"])*600/took.Seconds(), r.tally)
+	for _, what := range []string{"250", "kill -9", "SIGTERM", "store error", "part error", "log error", "late answer",
+		"client reset", "client deaf", "client stalls", "no descriptor", "credit granted", "credit refused",
+		"pauses for memory", "pauses for outcome", "pauses for client", "pauses for credit"} {
+		if r.tally[what] == 0 && r.worlds >= 100 {
+			t.Errorf("no %s in %d worlds", what, r.worlds)
+		}
+	}
+}
+
+// TestReplay: a seed is the same world each time.
+func TestReplay(t *testing.T) {
+	for seed := uint64(1); seed <= 5; seed++ {
+		a, _ := simulate(seed)
+		b, _ := simulate(seed)
+		if a.trace.hash != b.trace.hash || a.trace.count != b.trace.count {
+			t.Errorf("seed %d: %d steps and then %d", seed, a.trace.count, b.trace.count)
+		}
+	}
+}

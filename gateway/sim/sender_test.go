@@ -1,0 +1,324 @@
+package sim
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// letter is a message that a sender has to deliver.
+type letter struct {
+	n     int
+	body  string
+	tries int
+}
+
+// delivery is a letter that was answered 250.
+type delivery struct{ id, body string }
+
+// sender is a client that delivers its letters, one after another, as long as it
+// takes. It sends as RFC 2920 allows, and now and then more than that.
+type sender struct {
+	w         *world
+	n         int
+	letters   []*letter
+	delivered []delivery
+	awake     bool
+	silent    bool // the third phase
+
+	socket   *socket
+	unsent   []byte
+	expected []expectation // replies that are due, in the order of the commands
+	heard    []byte
+	deafTo   time.Duration
+	stillTo  time.Duration
+	since    time.Duration // nothing came from Sluice
+	nextTry  time.Duration
+	turn     uint64 // invalidates timers of earlier connections
+}
+
+// expectation is the reply to one command: its code when all is well.
+type expectation struct {
+	to     string
+	want   string // prefix
+	letter *letter
+}
+
+const patience = 25 * time.Second
+
+func newSender(w *world, n int) *sender {
+	s := &sender{w: w, n: n}
+	for i := range w.plan.letters {
+		s.letters = append(s.letters, &letter{n: i, body: w.letterText(n, i)})
+	}
+	w.after(w.within(time.Second), s.act)
+	return s
+}
+
+// letterText draws a mail text: most are short, and some are larger than a part.
+func (w *world) letterText(sender, n int) string {
+	size := w.random.IntN(600)
+	switch {
+	case w.chance(100):
+		size = w.random.IntN(messageLimit - 1200)
+	case w.chance(100):
+		size = partSize + w.random.IntN(40)
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "Subject: %d/%d\r\n\r\n", sender, n)
+	for line := 0; b.Len() < size; line++ {
+		switch w.random.IntN(12) {
+		case 0:
+			b.WriteString(".\r\n")
+		case 1:
+			b.WriteString("..dots\r\n")
+		default:
+			fmt.Fprintf(&b, "%d %s\r\n", line, filler[:w.random.IntN(len(filler))])
+		}
+	}
+	return b.String()
+}
+
+var filler = strings.Repeat("abcdefghij", 90)
+
+// stuffed is what goes over the wire (RFC 5321 §4.5.2).
+func stuffed(body string) string {
+	if strings.HasPrefix(body, ".") {
+		body = "." + body
+	}
+	return strings.ReplaceAll(body, "\r\n.", "\r\n..") + ".\r\n"
+}
+
+// wake has the sender look soon at what has happened.
+func (s *sender) wake() {
+	if !s.awake {
+		s.awake = true
+		s.w.after(s.w.within(2*time.Millisecond), s.act)
+	}
+}
+
+func (s *sender) act() {
+	s.awake = false
+	if s.silent {
+		return
+	}
+	w := s.w
+	switch {
+	case s.socket == nil:
+		s.open()
+		return
+	case s.deafTo > w.now: // it does not read, and may send
+		s.push()
+		return
+	case w.fault("client deaf", w.plan.deaf):
+		s.deafTo = w.now + w.within(8*time.Second)
+		w.after(s.deafTo-w.now, s.wake)
+		s.push()
+		return
+	case w.fault("client reset", w.plan.reset):
+		s.hangUp("reset")
+		return
+	}
+	s.listen()
+	if s.socket == nil {
+		return
+	}
+	if len(s.expected) == 0 && len(s.unsent) == 0 {
+		s.speak()
+	}
+	s.push()
+}
+
+// open connects when it is time and there is something to deliver.
+func (s *sender) open() {
+	w := s.w
+	if len(s.letters) == 0 {
+		return
+	}
+	if w.process == nil || w.now < s.nextTry {
+		w.after(max(s.nextTry-w.now, 100*time.Millisecond), s.wake)
+		return
+	}
+	s.turn++
+	turn := s.turn
+	s.socket, s.since = w.process.connect(s), w.now
+	s.unsent, s.heard = nil, nil
+	s.expected = append(s.expected[:0], expectation{to: "greeting", want: "220 "})
+	var watch func()
+	watch = func() {
+		if s.turn != turn || s.socket == nil || s.silent {
+			return
+		}
+		if w.now-s.since > patience {
+			s.hangUp("gave up")
+			return
+		}
+		w.after(time.Second, watch)
+	}
+	w.after(time.Second, watch)
+	w.note("connect", s.n, len(s.letters))
+}
+
+// hangUp leaves without a word.
+func (s *sender) hangUp(why string) {
+	s.w.note(why, s.n, len(s.expected))
+	if !s.socket.dead {
+		s.socket.reset()
+	}
+	s.lose()
+}
+
+// lose forgets the connection and tries again later.
+func (s *sender) lose() {
+	s.socket = nil
+	s.nextTry = s.w.now + s.w.within(2*time.Second)
+	s.w.after(s.nextTry-s.w.now, s.wake)
+}
+
+// say puts commands into the stream, with the replies that are due.
+func (s *sender) say(command, want string, l *letter) {
+	s.unsent = append(s.unsent, command...)
+	s.expected = append(s.expected, expectation{to: strings.TrimSpace(command[:min(len(command), 10)]), want: want, letter: l})
+}
+
+// speak goes on with the dialog when nothing is due.
+func (s *sender) speak() {
+	w := s.w
+	if len(s.letters) == 0 {
+		if w.chance(300) {
+			s.say("QUIT\r\n", "221 2.0.0", nil)
+		} else {
+			s.hangUp("done")
+		}
+		return
+	}
+	if w.chance(60) {
+		s.say("NOOP\r\n", "250 2.0.0 Ok\r", nil)
+		s.say("VRFY x\r\n", "252 2.1.5", nil)
+	}
+	s.envelope()
+}
+
+func (s *sender) envelope() {
+	l := s.letters[0]
+	l.tries++
+	s.say("MAIL FROM:<a@example.com>\r\n", "250 2.1.0", nil)
+	for range 1 + s.w.random.IntN(2) {
+		s.say("RCPT TO:<b@example.net>\r\n", "250 2.1.5", nil)
+	}
+	s.say("DATA\r\n", "354 ", l)
+	if w := s.w; w.fault("client impatient", w.plan.impatient) {
+		s.text(l)
+	}
+}
+
+// text sends a letter behind its 354, and now and then much behind its end.
+func (s *sender) text(l *letter) {
+	w := s.w
+	s.unsent = append(s.unsent, stuffed(l.body)...)
+	s.expected = append(s.expected, expectation{to: "final dot", want: "250 2.0.0 Ok ", letter: l})
+	if w.chance(150) {
+		for range w.random.IntN(w.plan.ahead) {
+			s.say("VRFY "+filler[:450]+"\r\n", "252 2.1.5", nil)
+			s.say("NOOP\r\n", "250 2.0.0 Ok\r", nil)
+		}
+	}
+}
+
+// push sends what the window takes.
+func (s *sender) push() {
+	w := s.w
+	if s.socket == nil || len(s.unsent) == 0 || s.stillTo > w.now {
+		return
+	}
+	if w.fault("client stalls", w.plan.stall) {
+		s.stillTo = w.now + w.within(6*time.Second)
+		w.after(s.stillTo-w.now, s.wake)
+		return
+	}
+	n := len(s.unsent)
+	if w.chance(300) {
+		n = 1 + w.random.IntN(n)
+	}
+	n = s.socket.send(s.unsent[:n])
+	s.unsent = s.unsent[n:]
+	if len(s.unsent) > 0 {
+		w.after(w.within(5*time.Millisecond)+time.Millisecond, s.wake)
+	}
+}
+
+// listen reads replies. Each must be the one that is due.
+func (s *sender) listen() {
+	c := s.socket
+	s.heard = append(s.heard, c.out...)
+	c.out = nil
+	for s.socket == c {
+		end := bytes.Index(s.heard, []byte("\r\n"))
+		if end < 0 {
+			break
+		}
+		line := string(s.heard[:end+2])
+		s.heard = s.heard[end+2:]
+		s.since = s.w.now
+		if line[3] == ' ' {
+			s.reply(line)
+		}
+	}
+	if s.socket == c && (c.half || c.closed || c.dead) {
+		s.hangUp("closed")
+	}
+}
+
+func (s *sender) reply(line string) {
+	w := s.w
+	w.trace.add(note{at: w.now, what: "reply", who: s.n, n: len(s.expected), text: line[:len(line)-2]})
+	if strings.HasPrefix(line, "421 ") {
+		s.hangUp("told to go")
+		return
+	}
+	if len(s.expected) == 0 {
+		w.fail("sender %d got %q and had asked nothing", s.n, line)
+		return
+	}
+	due := s.expected[0]
+	s.expected = s.expected[1:]
+	temporary := line[0] == '4'
+	switch {
+	case !strings.HasPrefix(line, due.want) && !temporary:
+		w.fail("sender %d got %q to %s, due was %q", s.n, line, due.to, due.want)
+	case due.to == "greeting":
+		s.say("EHLO c.example.com\r\n", "250 ", nil)
+	case due.want == "221 2.0.0":
+		s.hangUp("quit")
+	case due.want == "354 " && !temporary:
+		if len(s.expected) == 0 { // else it did not wait for this
+			s.text(due.letter)
+		}
+	case due.to == "final dot" && !temporary:
+		s.done(due.letter, strings.TrimSuffix(strings.TrimPrefix(line, due.want), "\r\n"))
+	case temporary && due.letter == nil && due.to != "":
+		s.hangUp("refused in the envelope")
+	case temporary && due.want == "354 ":
+		s.hangUp("refused")
+	}
+}
+
+// done strikes a letter off the list.
+func (s *sender) done(l *letter, id string) {
+	if err := s.w.durable(id, &l.body); err != nil {
+		s.w.fail("sender %d was told 250: %v", s.n, err)
+	}
+	s.w.tally["messages delivered"]++
+	s.delivered = append(s.delivered, delivery{id, l.body})
+	s.letters = s.letters[1:]
+}
+
+// behave ends what keeps a sender from getting on.
+func (s *sender) behave() {
+	s.deafTo, s.stillTo = 0, 0
+	s.wake()
+}
+
+// leave has the sender do nothing more; its connection stays.
+func (s *sender) leave() { s.silent = true }

@@ -1,0 +1,204 @@
+package sim
+
+import (
+	"errors"
+	"net/netip"
+	"time"
+
+	"sluice/gateway/driver"
+)
+
+const (
+	windowSize = 48 << 10 // what the kernel takes of a client before it must wait
+	bufferSize = 4 << 10  // what it takes of replies
+	readSize   = 32 << 10 // what the reactor reads at a time
+)
+
+// socket is one connection: the reactor's end, the kernel between, and the client's.
+type socket struct {
+	p      *process
+	loop   *loop
+	sender *sender
+	conn   driver.Conn
+
+	in      []byte // read and not discarded
+	kernel  []byte // come and not read
+	out     []byte // replies that the client has not read
+	reading bool   // a read is on the agenda
+	half    bool   // no more replies
+	closed  bool   // by us
+	gone    bool   // by the client
+	dead    bool   // the connection broke; the client has been told or will see
+	paused  bool
+	back    bool // resumed and not back yet
+}
+
+var errGone = errors.New("reset")
+
+// connect opens a connection of a sender.
+func (p *process) connect(sender *sender) *socket {
+	w := p.w
+	s := &socket{p: p, loop: p.loops[w.random.IntN(len(p.loops))], sender: sender}
+	p.sockets = append(p.sockets, s)
+	w.after(w.within(2*time.Millisecond), func() {
+		s.loop.call(func() {
+			client := netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(sender.n)}), 25)
+			s.loop.open++
+			s.loop.loop.Open(&s.conn, s, client)
+			s.poll()
+		})
+	})
+	return s
+}
+
+// Input implements driver.Socket.
+func (s *socket) Input() []byte { return s.in }
+
+// Discard implements driver.Socket.
+func (s *socket) Discard(n int) {
+	if n <= 0 || n > len(s.in) {
+		s.p.w.fail("Discard(%d) of %d", n, len(s.in))
+		return
+	}
+	s.in = s.in[n:]
+}
+
+// Write implements driver.Socket.
+func (s *socket) Write(b []byte) (int, error) {
+	if s.closed || s.half {
+		s.p.w.fail("a write behind the end")
+		return 0, errGone
+	}
+	if s.gone {
+		return 0, errGone
+	}
+	n := min(len(b), bufferSize-len(s.out))
+	s.out = append(s.out, b[:n]...)
+	s.sender.wake()
+	return n, nil
+}
+
+// CloseWrite implements driver.Socket.
+func (s *socket) CloseWrite() {
+	s.half = true
+	s.sender.wake()
+}
+
+// Close implements driver.Socket.
+func (s *socket) Close() {
+	if s.closed {
+		s.p.w.fail("closed twice")
+	}
+	s.closed = true
+	s.loop.open--
+	if len(s.kernel) > 0 && s.p.w.chance(500) {
+		s.out = nil // a close with unread input resets, and may overtake the reply
+	}
+	s.sender.wake()
+}
+
+// Pause implements driver.Socket.
+func (s *socket) Pause() error {
+	w := s.p.w
+	if s.paused || s.closed {
+		w.fail("paused twice, or behind the end")
+	}
+	if w.fault("no descriptor", w.plan.noPause) {
+		return errFault
+	}
+	w.tally["pauses"]++
+	w.note("pause", s.sender.n, len(s.in))
+	s.paused, s.back = true, false
+	return nil
+}
+
+// Resume implements driver.Socket.
+func (s *socket) Resume() error {
+	w := s.p.w
+	if !s.paused || s.closed {
+		w.fail("resumed twice, or behind the end")
+	}
+	w.note("resume", s.sender.n, len(s.in))
+	s.paused = false
+	if s.gone && w.chance(700) || w.fault("no way back", w.plan.noPause) {
+		return errGone
+	}
+	s.back = true
+	lost := w.fault("lost on the way back", w.plan.noPause)
+	w.after(w.within(3*time.Millisecond), func() {
+		if s.closed || s.paused || !s.back {
+			return
+		}
+		s.loop.call(func() {
+			if s.closed || s.paused || !s.back {
+				return
+			}
+			s.back = false
+			if lost {
+				s.loop.loop.Closed(&s.conn)
+				return
+			}
+			s.loop.loop.Traffic(&s.conn)
+			s.poll()
+		})
+	})
+	return nil
+}
+
+// poll puts a read on the agenda when there is something to read, as a
+// level-triggered epoll does.
+func (s *socket) poll() {
+	if s.reading || s.closed || s.paused || s.back || len(s.kernel) == 0 && !s.gone {
+		return
+	}
+	s.reading = true
+	w := s.p.w
+	w.after(w.within(time.Millisecond), func() {
+		s.loop.call(func() {
+			s.reading = false
+			if s.closed || s.paused || s.back {
+				return
+			}
+			s.read()
+			s.poll()
+		})
+	})
+}
+
+// read gives the session some of what has come, or the end.
+func (s *socket) read() {
+	w := s.p.w
+	if len(s.kernel) == 0 || s.gone && w.chance(300) {
+		if s.gone {
+			s.loop.loop.Closed(&s.conn)
+		}
+		return
+	}
+	n := min(len(s.kernel), readSize)
+	if w.chance(300) {
+		n = 1 + w.random.IntN(n)
+	}
+	s.in = append(s.in[:len(s.in):len(s.in)], s.kernel[:n]...)
+	s.kernel = s.kernel[n:]
+	s.loop.loop.Traffic(&s.conn)
+}
+
+// send takes what the window allows of a client's octets.
+func (s *socket) send(b []byte) int {
+	n := min(len(b), windowSize-len(s.kernel))
+	s.kernel = append(s.kernel[:len(s.kernel):len(s.kernel)], b[:n]...)
+	s.poll()
+	return n
+}
+
+// reset is the client going away.
+func (s *socket) reset() {
+	s.gone = true
+	s.poll()
+}
+
+// vanish is the process going away: kill -9.
+func (s *socket) vanish() {
+	s.dead = true
+	s.sender.wake()
+}

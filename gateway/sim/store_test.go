@@ -1,0 +1,260 @@
+package sim
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"time"
+
+	"sluice/pipeline"
+)
+
+var errFault = errors.New("simulated fault")
+
+// object is what the store keeps of a message: all of it, and its digest below
+// the octets that Sluice added.
+type object struct {
+	body   string
+	digest pipeline.Digest
+}
+
+// store is the object store of the world. It lives through every kill.
+type store struct {
+	w       *world
+	objects map[string]object
+	uploads map[*upload]struct{}
+}
+
+// upload is one that was begun and neither completed nor aborted.
+type upload struct {
+	p     *process
+	parts map[int]string
+}
+
+func newStore(w *world) *store {
+	return &store{w: w, objects: map[string]object{}, uploads: map[*upload]struct{}{}}
+}
+
+// slabUse is a slab that the store reads, with what it held when it was given.
+type slabUse struct {
+	sum     uint64
+	readers int
+}
+
+// sumOf is FNV-1a over whole words: fast, and enough to see a change.
+func sumOf(b []byte) uint64 {
+	var t trace
+	t.hash = 14695981039346656037
+	for i := 0; i < len(b); i += 64 {
+		t.number(uint64(b[i]) | uint64(len(b)-i)<<8)
+	}
+	return t.hash
+}
+
+// lend notes that the store reads a body, until the result.
+func (p *process) lend(b *pipeline.Body) func() {
+	chunks := append([][]byte{}, b.Chunks()...)
+	for _, c := range chunks {
+		if len(c) == 0 {
+			continue
+		}
+		use := p.slabs[&c[0]]
+		if use == nil {
+			use = &slabUse{sum: sumOf(c)}
+			p.slabs[&c[0]] = use
+		} else if use.sum != sumOf(c) {
+			p.w.fail("a slab has two owners")
+		}
+		use.readers++
+	}
+	return func() {
+		for _, c := range chunks {
+			if len(c) == 0 {
+				continue
+			}
+			use := p.slabs[&c[0]]
+			if use.sum != sumOf(c) {
+				p.w.fail("a slab was written while the store read it")
+			}
+			if use.readers--; use.readers == 0 {
+				delete(p.slabs, &c[0])
+			}
+		}
+	}
+}
+
+func text(b *pipeline.Body) string {
+	var all []byte
+	for _, c := range b.Chunks() {
+		all = append(all, c...)
+	}
+	return string(all)
+}
+
+// pace draws how long a request takes.
+func (w *world) pace(late int) time.Duration {
+	if w.fault("late answer", late) {
+		return w.within(15 * time.Second)
+	}
+	return w.within(40 * time.Millisecond)
+}
+
+// Put implements pipeline.ObjectStore.
+func (s *store) Put(m *pipeline.Message) {
+	w, p := s.w, s.w.process
+	giveBack := p.lend(&m.Body)
+	u, _ := m.Upload.(*upload)
+	if u != nil {
+		if _, open := s.uploads[u]; !open {
+			w.fail("an upload was completed that is not open")
+		}
+	}
+	err := error(nil)
+	if w.fault("store error", w.plan.storeError) {
+		err = errFault
+	}
+	id, length, added := m.ID.String(), m.Length(), int64(len(m.Header))
+	var kept object
+	effect := func() {
+		if err != nil && (u != nil || w.chance(500)) {
+			delete(s.uploads, u) // a Put that fails leaves nothing pending
+			return
+		}
+		whole := text(&m.Body)
+		for n := 2; u != nil && n < 2+len(u.parts); n++ {
+			whole += u.parts[n]
+		}
+		kept = object{whole, sha256.Sum256([]byte(whole))}
+		s.objects[id] = kept
+		delete(s.uploads, u)
+	}
+	w.note("put", 0, int(length))
+	w.begin(w.pace(w.plan.storeLate), effect, func() {
+		giveBack()
+		m.Stored(pipeline.Blob{Store: "sim", Key: id, Length: length, Added: added}, kept.digest, err)
+	})
+}
+
+// partStore is a store that takes large messages in parts.
+type partStore struct{ *store }
+
+// PartSize implements pipeline.PartStore.
+func (s partStore) PartSize() int64 { return partSize }
+
+// PutPart implements pipeline.PartStore.
+func (s partStore) PutPart(part *pipeline.Part) {
+	w, p := s.w, s.w.process
+	if part.Message.Upload == nil {
+		u := &upload{p: p, parts: map[int]string{}}
+		part.Message.Upload = u
+		s.uploads[u] = struct{}{}
+	}
+	u := part.Message.Upload.(*upload)
+	if _, open := s.uploads[u]; !open || part.Body.Size() == 0 {
+		w.fail("part %d of %d octets for an upload that is open: %v", part.Number, part.Body.Size(), open)
+	}
+	var err error
+	if w.fault("part error", w.plan.partError) {
+		err = errFault
+	}
+	giveBack, giveBackFirst := p.lend(&part.Body), p.lend(&part.Message.Body)
+	w.note("part", 0, part.Number)
+	w.begin(w.pace(w.plan.storeLate), func() {
+		if err == nil {
+			u.parts[part.Number] = text(&part.Body)
+		}
+	}, func() {
+		giveBack()
+		giveBackFirst()
+		part.Uploaded(err)
+	})
+}
+
+// Abort implements pipeline.PartStore.
+func (s partStore) Abort(what any) {
+	u := what.(*upload)
+	if _, open := s.uploads[u]; !open {
+		s.w.fail("an upload was aborted that is not open")
+	}
+	s.w.note("abort", 0, len(u.parts))
+	s.w.begin(s.w.within(time.Second), func() { delete(s.uploads, u) }, func() {})
+}
+
+// pending gives the open uploads of a process.
+func (s *store) pending(p *process) int {
+	n := 0
+	for u := range s.uploads {
+		if u.p == p {
+			n++
+		}
+	}
+	return n
+}
+
+// eventLog is the event log of the world. It lives through every kill.
+type eventLog struct {
+	w      *world
+	events map[string]pipeline.Digest
+}
+
+func newEventLog(w *world) *eventLog {
+	return &eventLog{w: w, events: map[string]pipeline.Digest{}}
+}
+
+// Publish implements pipeline.EventLog.
+func (l *eventLog) Publish(m *pipeline.Message) {
+	w := l.w
+	id, digest := m.ID.String(), m.Digest
+	if m.Blob.Key != id {
+		w.fail("an event of %s points at %q", id, m.Blob.Key)
+	}
+	var err error
+	lost := w.fault("log error", w.plan.logError)
+	if lost {
+		err = errFault
+	}
+	w.note("publish", 0, 0)
+	w.begin(w.pace(w.plan.logLate), func() {
+		if lost && w.chance(500) {
+			return // else the answer alone was lost
+		}
+		if _, there := l.events[id]; there {
+			w.fail("two events of %s", id)
+		}
+		l.events[id] = digest
+	}, func() { m.Published(err) })
+}
+
+// durable says what is missing of a message that was answered 250.
+func (w *world) durable(id string, body *string) error {
+	kept, found := w.store.objects[id]
+	if !found {
+		return fmt.Errorf("%s has no object", id)
+	}
+	digest, found := w.log.events[id]
+	switch {
+	case !found:
+		return fmt.Errorf("%s has no event", id)
+	case digest != kept.digest:
+		return fmt.Errorf("the event of %s has another digest than its object", id)
+	case body != nil && *body != kept.body:
+		return fmt.Errorf("the object of %s has %d octets, its sender sent %d", id, len(kept.body), len(*body))
+	}
+	return nil
+}
+
+// audit looks for all that was ever acknowledged, and for events that lead nowhere.
+func (w *world) audit() {
+	for _, s := range w.senders {
+		for _, d := range s.delivered {
+			if err := w.durable(d.id, &d.body); err != nil {
+				w.fail("in the end: %v", err)
+			}
+		}
+	}
+	for id := range w.log.events {
+		if _, found := w.store.objects[id]; !found {
+			w.fail("event %s has no object", id)
+		}
+	}
+}

@@ -1,0 +1,95 @@
+package sim
+
+import (
+	"fmt"
+
+	"sluice/gateway/driver"
+)
+
+// witness is the Observer and the Journal of a process: it checks what they are told.
+type witness struct{ p *process }
+
+func (o witness) SessionOpened() { o.p.opened++ }
+
+func (o witness) SessionRefused(string) { o.p.w.tally["sessions refused"]++ }
+
+func (o witness) SessionShed(string) { o.p.w.tally["sessions shed"]++ }
+
+func (o witness) SessionClosed(_ float64, end string) {
+	o.p.closed++
+	o.p.w.tally["sessions ended: "+end]++
+}
+
+func (o witness) Reply(code int, cause string) {
+	if code >= 400 {
+		o.p.w.tally["refusal "+cause]++
+	}
+}
+
+func (o witness) MessageDone(result string, octets int64, seconds float64) {
+	w := o.p.w
+	w.tally["messages received"]++
+	w.trace.add(note{at: w.now, what: "message done", n: int(octets), text: result})
+	if most := (timeouts.Message + slack).Seconds(); seconds > most {
+		w.fail("a message was answered %s after %.1f s", result, seconds)
+	}
+}
+
+func (o witness) StepDone(string, string, float64) {}
+
+func (o witness) LateResult(step, _ string) { o.p.w.tally["late "+step]++ }
+
+func (o witness) CreditWaited(result string, seconds float64) {
+	w := o.p.w
+	w.tally["credit "+result]++
+	w.trace.add(note{at: w.now, what: "credit waited", n: int(seconds * 1000), text: result})
+	if most := (timeouts.Credit + slack).Seconds(); seconds > most {
+		w.fail("credit was %s after %.1f s", result, seconds)
+	}
+}
+
+func (o witness) LoopDelay(float64) {}
+
+func (o witness) SessionPaused(waitsFor string) {
+	o.p.paused++
+	o.p.w.tally["pauses for "+waitsFor]++
+}
+
+func (o witness) SessionResumed() { o.p.paused-- }
+
+// Panicked serves Observer; the Journal's has the reason.
+func (o witness) Panicked(string) {}
+
+// Refused implements driver.Journal.
+func (o witness) Refused(*driver.Refusal) {}
+
+// Accepted implements driver.Journal: a 250 was written.
+func (o witness) Accepted(a *driver.Acceptance) {
+	w := o.p.w
+	w.tally["250"]++
+	if err := w.durable(a.Message.ID.String(), nil); err != nil {
+		w.fail("250 was said: %v", err)
+	}
+}
+
+// journal is a witness whose Panicked is that of Journal.
+type journal struct{ witness }
+
+func (o journal) Panicked(where string, reason any, stack []byte) {
+	o.p.w.fail("panic in %s: %v\n%s", where, reason, stack)
+}
+
+var _ driver.Journal = journal{}
+
+// tally counts what was simulated.
+type tally map[string]int
+
+func (t tally) add(other tally) {
+	for name, n := range other {
+		t[name] += n
+	}
+}
+
+func (t tally) String() string {
+	return fmt.Sprint(map[string]int(t)) // sorted by name
+}
