@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -21,44 +22,66 @@ import (
 type pressedFleet struct {
 	*testing.T
 	ctx      context.Context // bounds the whole test
+	store    *stack.MinIOServer
+	broker   *stack.KafkaServer
 	scenario *pressure.Scenario
 	consumer *pressure.Consumer
 	reader   *kafka.LagReader
 	lag      int // messages that were accepted and not consumed
 }
 
+// newPressedFleet is three gateways, open as soon as they have read the lag.
 func newPressedFleet(t *testing.T) *pressedFleet {
 	t.Helper()
-	store, log := stack.MinIO(t), stack.Kafka(t)
+	f := newBareFleet(t, &pressure.Scenario{Low: 50, High: 150, Interval: 100 * time.Millisecond})
+	f.join()
+	for range 3 {
+		f.addGateway()
+	}
+	return f
+}
+
+// newBareFleet is a store and a broker with an empty topic: no gateway, and no
+// consumer, so that its group does not exist.
+func newBareFleet(t *testing.T, s *pressure.Scenario) *pressedFleet {
+	t.Helper()
+	f := &pressedFleet{T: t, store: stack.MinIO(t), broker: stack.Kafka(t), scenario: s}
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	t.Cleanup(cancel)
-	f := &pressedFleet{T: t, ctx: ctx, scenario: &pressure.Scenario{
-		Broker: log.Bootstrap, Topic: child.Topic, Group: "indexer",
-		Low: 50, High: 150, Interval: 100 * time.Millisecond,
-	}}
-	if err := log.CreateTopic(ctx, f.scenario.Topic, 3, nil); err != nil {
+	f.ctx = ctx
+	s.Broker, s.Topic, s.Group = f.broker.Bootstrap, child.Topic, "indexer"
+	if err := f.broker.CreateTopic(ctx, s.Topic, 3, nil); err != nil {
 		t.Fatal(err)
 	}
 	var err error
-	if f.consumer, err = f.scenario.NewConsumer(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(f.consumer.Close)
 	f.reader, err = kafka.NewLagReader(kafka.LagOptions{
-		Options: kafka.Options{Brokers: []string{log.Bootstrap}, Topic: f.scenario.Topic}, Groups: []string{f.scenario.Group},
+		Options: kafka.Options{Brokers: []string{s.Broker}, Topic: s.Topic}, Groups: []string{s.Group},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(f.reader.Close)
-	for i := range 3 {
-		p, err := f.scenario.AddGateway(ctx, gatewayBinary, filepath.Join(t.TempDir(), strconv.Itoa(i)), store)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(p.Kill)
-	}
 	return f
+}
+
+// join makes the consumer a member of the group.
+func (f *pressedFleet) join() {
+	f.Helper()
+	var err error
+	if f.consumer, err = f.scenario.NewConsumer(); err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(f.consumer.Close)
+}
+
+func (f *pressedFleet) addGateway() {
+	f.Helper()
+	dir := filepath.Join(f.TempDir(), strconv.Itoa(len(f.scenario.Gateways)))
+	p, err := f.scenario.AddGateway(f.ctx, gatewayBinary, dir, f.store)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(p.Kill)
 }
 
 // gates reads what all gateways say.
@@ -218,17 +241,23 @@ func (f *pressedFleet) open(address string) (shed bool, err error) {
 	return false, conn.Quit()
 }
 
-// shedsEvenly opens sessions at each gateway while nothing moves. Of n of them a
-// share of p is shed give or take sqrt(p(1−p)/n), and five times that happens
-// once in a million.
+// shedsEvenly is shedsBy with the same fraction for all gateways.
 func (f *pressedFleet) shedsEvenly(each int, fraction float64) {
+	f.Helper()
+	f.shedsBy(each, slices.Repeat([]float64{fraction}, len(f.scenario.Gateways)))
+}
+
+// shedsBy opens sessions at each gateway while nothing moves. Of n of them a
+// share of p is shed give or take sqrt(p(1−p)/n), and five times that happens
+// once in a million; none or all of them, when p is 0 or 1.
+func (f *pressedFleet) shedsBy(each int, fractions []float64) {
 	f.Helper()
 	counts := make([]atomic.Int64, len(f.scenario.Gateways))
 	f.atEach(func(i int, address string) {
 		for range each {
 			shed, err := f.open(address)
 			if err != nil {
-				f.Errorf("gateway %d, while it sheds %.2f: %v", i, fraction, err)
+				f.Errorf("gateway %d, while it sheds %.2f: %v", i, fractions[i], err)
 				return
 			}
 			if shed {
@@ -236,9 +265,9 @@ func (f *pressedFleet) shedsEvenly(each int, fraction float64) {
 			}
 		}
 	})
-	f.await("shed the same after as before", shedding(fraction))
-	sigma := math.Sqrt(fraction * (1 - fraction) / float64(each))
-	for i := range counts {
+	f.await("shed the same after as before", func(i int, g pressure.Gate) bool { return g.Fraction == fractions[i] })
+	for i, fraction := range fractions {
+		sigma := math.Sqrt(fraction * (1 - fraction) / float64(each))
 		share := float64(counts[i].Load()) / float64(each)
 		f.Logf("gateway %d shed %.1f %% of %d sessions, its gate is at %.0f %%", i, 100*share, each, 100*fraction)
 		if math.Abs(share-fraction) > 5*sigma {

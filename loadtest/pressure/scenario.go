@@ -3,6 +3,7 @@
 package pressure
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,8 +26,13 @@ type Scenario struct {
 
 	Low, High int           // thresholds in records
 	Interval  time.Duration // of the gateways' readings
-	Sessions  int           // offered a second, all gateways together
-	Consume   int           // records a second that the consumer takes at most
+	// StaleAfter and OnStale are the gateways' settings of those names; the zero
+	// values are ten intervals and hold.
+	StaleAfter time.Duration
+	OnStale    string
+
+	Sessions int // offered a second, all gateways together
+	Consume  int // records a second that the consumer takes at most
 
 	KeepUp, Halt, CatchUp time.Duration
 	Every                 time.Duration // between two samples
@@ -34,8 +40,8 @@ type Scenario struct {
 
 // Config are the gateways' lines of YAML.
 func (s *Scenario) Config() string {
-	return fmt.Sprintf("pressure: {lag: {groups: [%s], low_records: %d, high_records: %d, high_age: 0s, interval: %s, stale_after: %s}}\n",
-		s.Group, s.Low, s.High, s.Interval, 10*s.Interval)
+	return fmt.Sprintf("pressure: {lag: {groups: [%s], low_records: %d, high_records: %d, high_age: 0s, interval: %s, stale_after: %s, on_stale: %s}}\n",
+		s.Group, s.Low, s.High, s.Interval, cmp.Or(s.StaleAfter, 10*s.Interval), cmp.Or(s.OnStale, "hold"))
 }
 
 // AddGateway starts one more gateway with a folder of its own, and waits until it
