@@ -21,7 +21,7 @@ type plan struct {
 	storeError, storeLate, partError     int
 	logError, logLate, early             int
 	reset, deaf, stall, kill, term, shed int
-	pause, noPause, impatient            int
+	pause, noPause, impatient, out       int
 	ahead                                int // commands that a client may send ahead
 }
 
@@ -53,7 +53,7 @@ func newPlan(r *rand.Rand) plan {
 		storeError: often(150), storeLate: often(60), partError: often(100),
 		logError: often(150), logLate: often(60), early: often(300),
 		reset: often(20), deaf: often(60), stall: often(30),
-		kill: often(12), term: often(8), shed: often(300), pause: often(20), noPause: often(80), impatient: often(60),
+		kill: often(12), term: often(8), shed: often(300), pause: often(20), noPause: often(80), impatient: often(60), out: often(8),
 		ahead: 12,
 	}
 	// Enough for one message of any size, and seldom for all.

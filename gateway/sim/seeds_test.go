@@ -76,7 +76,7 @@ func TestSeeds(t *testing.T) {
 		r.tally["messages received"], r.tally["messages delivered"], r.tally["steps"], took.Round(time.Millisecond),
 		float64(r.tally["messages received"])*600/took.Seconds(), r.tally)
 	for _, what := range []string{"250", "kill -9", "SIGTERM", "store error", "part error", "log error", "late answer",
-		"client reset", "client deaf", "client stalls", "no descriptor", "credit granted", "credit refused",
+		"client reset", "client deaf", "client stalls", "no descriptor", "store out", "log out", "credit granted", "credit refused",
 		"pauses for memory", "pauses for outcome", "pauses for client", "pauses for credit"} {
 		if r.tally[what] == 0 && r.worlds >= 100 {
 			t.Errorf("no %s in %d worlds", what, r.worlds)

@@ -91,8 +91,14 @@ func text(b *pipeline.Body) string {
 	return string(all)
 }
 
+// outage is a time in which the store or the log takes nothing and answers nothing.
+type outage struct{ to time.Duration }
+
 // pace draws how long a request takes.
-func (w *world) pace(late int) time.Duration {
+func (w *world) pace(late int, o outage) time.Duration {
+	if o.to > w.now && !w.calm {
+		return o.to - w.now + w.within(40*time.Millisecond)
+	}
 	if w.fault("late answer", late) {
 		return w.within(15 * time.Second)
 	}
@@ -129,7 +135,7 @@ func (s *store) Put(m *pipeline.Message) {
 		delete(s.uploads, u)
 	}
 	w.note("put", 0, int(length))
-	w.begin(w.pace(w.plan.storeLate), effect, func() {
+	w.begin(w.pace(w.plan.storeLate, w.storeOut), effect, func() {
 		giveBack()
 		m.Stored(pipeline.Blob{Store: "sim", Key: id, Length: length, Added: added}, kept.digest, err)
 	})
@@ -159,7 +165,7 @@ func (s partStore) PutPart(part *pipeline.Part) {
 	}
 	giveBack, giveBackFirst := p.lend(&part.Body), p.lend(&part.Message.Body)
 	w.note("part", 0, part.Number)
-	w.begin(w.pace(w.plan.storeLate), func() {
+	w.begin(w.pace(w.plan.storeLate, w.storeOut), func() {
 		if err == nil {
 			u.parts[part.Number] = text(&part.Body)
 		}
@@ -214,7 +220,7 @@ func (l *eventLog) Publish(m *pipeline.Message) {
 		err = errFault
 	}
 	w.note("publish", 0, 0)
-	w.begin(w.pace(w.plan.logLate), func() {
+	w.begin(w.pace(w.plan.logLate, w.logOut), func() {
 		if lost && w.chance(500) {
 			return // else the answer alone was lost
 		}

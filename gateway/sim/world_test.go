@@ -19,6 +19,9 @@ type world struct {
 	process *process // nil while none runs
 	store   *store
 	log     *eventLog
+
+	storeOut, logOut outage
+
 	senders []*sender
 	working []*job // slow work under way
 	jobs    int    // begun so far
@@ -197,7 +200,14 @@ func (w *world) mishap() {
 		if w.fault("pressure", w.plan.shed) {
 			p.shedBelow = uint32(w.random.IntN(1 << 16))
 		}
+	case w.fault("store out", w.plan.out):
+		w.storeOut.to = w.now + w.within(20*time.Second)
+	case w.fault("log out", w.plan.out):
+		w.logOut.to = w.now + w.within(20*time.Second)
 	case w.fault("loop stands still", w.plan.pause):
-		p.loops[w.random.IntN(len(p.loops))].pausedTo = w.now + w.within(maxPause)
+		l := p.loops[w.random.IntN(len(p.loops))]
+		if l.pausedTo+10*maxPause < w.now { // slack allows for one within a deadline
+			l.pausedTo = w.now + w.within(maxPause)
+		}
 	}
 }
