@@ -34,9 +34,11 @@ fmt: tools
 bench: tools
 	go run ./loadtest bench $(ARGS)
 
-# kill -9 under load, 20 times, then every acknowledged message is looked for.
+# kill -9 under load, 20 times, then every acknowledged message is looked for; then
+# the loads that must be outlived within bounds. Either fails when it was not held.
 drill:
 	go run ./loadtest drill $(ARGS)
+	go run ./loadtest strain
 
 # Sluice on a simulated reactor, store and log: SEEDS worlds, or fresh ones FOR a time.
 sim:

@@ -1,0 +1,188 @@
+package strain
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"sluice/loadtest/child"
+)
+
+// Mutes are peers that pipeline commands and never read a reply: one half NOOPs,
+// the other half transactions that they reset. Some read after all.
+type Mutes struct {
+	Each    int           // peers of each half
+	Readers int           // beside them, of each half
+	Stall   time.Duration // timeouts.stall
+	Heap    int64         // octets that the heap may grow for however few peers
+}
+
+// Name of the scenario.
+func (m Mutes) Name() string {
+	return fmt.Sprintf("%d peers that pipeline NOOP and %d MAIL/RCPT/RSET, and never read", m.Each, m.Each)
+}
+
+const (
+	// muteMemory is promised for each peer, in KiB.
+	muteMemory = 64
+	// muteLate is what the wheel and the machine may add to the stall timeout.
+	muteLate = 5 * time.Second
+	// muteWindow is a peer's receive buffer: as little as there can be.
+	muteWindow = 4 << 10
+	// readerCommands is what a reader pipelines: more than kernels buffer.
+	readerCommands = 30_000
+)
+
+// turns are what each half repeats, and the replies to it.
+var turns = []struct {
+	commands string
+	replies  []string
+}{
+	{"NOOP\r\n", []string{"250 2.0.0"}},
+	{"MAIL FROM:<sender@example.org>\r\nRCPT TO:<recipient@example.net>\r\nRSET\r\n", []string{"250 2.1.0", "250 2.1.5", "250 2.0.0"}},
+}
+
+// Run lets them write until nothing goes any more, and waits for their end.
+func (m Mutes) Run(ctx context.Context, ground *Ground) (*Row, error) {
+	site, err := ground.open(ctx, "mutes", child.Discard, fmt.Sprintf(
+		"limits: {junk_commands: 32767}\ntimeouts: {stall: %v}\nlog: {level: error}\n", m.Stall))
+	if err != nil {
+		return nil, err
+	}
+	defer site.close()
+	// What the first sessions make and keep is not the peers'.
+	if err := m.read(ctx, site, 1); err != nil {
+		return nil, fmt.Errorf("before the peers came: %w", err)
+	}
+	before, err := site.settle(ctx)
+	if err != nil {
+		return nil, err
+	}
+	seen := site.watch(ctx)
+	ends, late := m.write(ctx, site)
+	after, err := site.settle(ctx)
+	if err := seen.stop(); err != nil {
+		return nil, err
+	}
+	if err != nil {
+		return nil, err
+	}
+	row := &Row{Scenario: m.Name()}
+	row.atMost("KiB resident growth for each", float64(seen.resident-before.resident)/float64(2*m.Each)/kib, muteMemory+float64(m.Heap)/float64(2*m.Each)/kib)
+	row.all("each closed", ends.of(muteClosed), 2*m.Each)
+	row.atMost("s from its last write to its end", late.Seconds(), (m.Stall + muteLate).Seconds())
+	row.atMost("sessions left", after.metrics[metricSessions], 0)
+	failures := newTally()
+	if err := m.read(ctx, site, m.Readers); err != nil {
+		failures.add(err.Error())
+	}
+	row.all(fmt.Sprintf("%d peers that read after all get every reply in order", 2*m.Readers), len(turns)-min(len(turns), failures.total()), len(turns))
+	row.note("resident %.1f MiB before, %.1f at most; ends: %s; readers: %s", inMiB(before.resident), inMiB(seen.resident), ends, failures)
+	return row, nil
+}
+
+const muteClosed = "closed"
+
+// write runs the peers that never read and says how they ended, and how long the
+// slowest lived after its last write.
+func (m Mutes) write(ctx context.Context, site *site) (*tally, time.Duration) {
+	ends := newTally()
+	var mu sync.Mutex
+	var slowest time.Duration
+	var all sync.WaitGroup
+	for i := range 2 * m.Each {
+		all.Go(func() {
+			how, after := m.mute(ctx, site, turns[i%len(turns)].commands)
+			ends.add(how)
+			mu.Lock()
+			defer mu.Unlock()
+			slowest = max(slowest, after)
+		})
+	}
+	all.Wait()
+	return ends, slowest
+}
+
+// mute writes until the connection ends. How long that took is told from the last
+// octets that the kernel took.
+func (m Mutes) mute(ctx context.Context, site *site, commands string) (string, time.Duration) {
+	p, err := dial(ctx, site.SMTP, muteWindow)
+	if err != nil {
+		return plainError(err), 0
+	}
+	defer p.Close()
+	load := []byte("EHLO mute.example.org\r\n" + strings.Repeat(commands, 2048/len(commands)))
+	last := time.Now()
+	for rest := load; ctx.Err() == nil; {
+		if err := p.SetWriteDeadline(time.Now().Add(100 * time.Millisecond)); err != nil {
+			return plainError(err), time.Since(last)
+		}
+		n, err := p.Write(rest)
+		if n > 0 {
+			last = time.Now()
+		}
+		if rest = rest[n:]; len(rest) == 0 {
+			rest = load[len("EHLO mute.example.org\r\n"):]
+		}
+		switch {
+		case err == nil:
+		case !isTimeout(err):
+			return muteClosed, time.Since(last)
+		case time.Since(last) > m.Stall+patience:
+			return "still open", time.Since(last)
+		}
+	}
+	return "ended", time.Since(last)
+}
+
+// read runs peers that read only when nothing can be written any more.
+func (m Mutes) read(ctx context.Context, site *site, each int) error {
+	failures := newTally()
+	var all sync.WaitGroup
+	for i := range each * len(turns) {
+		all.Go(func() {
+			turn := turns[i%len(turns)]
+			if err := m.reader(ctx, site, turn.commands, turn.replies); err != nil {
+				failures.add(err.Error())
+			}
+		})
+	}
+	all.Wait()
+	if failures.total() > 0 {
+		return fmt.Errorf("%d of %d readers: %s", failures.total(), each*len(turns), failures)
+	}
+	return nil
+}
+
+func (m Mutes) reader(ctx context.Context, site *site, commands string, replies []string) error {
+	p, err := dial(ctx, site.SMTP, muteWindow)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	if err := p.greet(); err != nil {
+		return err
+	}
+	rounds := readerCommands / len(replies)
+	written := make(chan error, 1)
+	go func() { written <- p.say(strings.Repeat(commands, rounds) + "QUIT\r\n") }()
+	// Well below the stall timeout, and long enough that nothing moves.
+	if err := site.pass(ctx, m.Stall/2); err != nil {
+		return err
+	}
+	for i := range rounds * len(replies) {
+		reply, err := p.reply(patience)
+		if err != nil {
+			return fmt.Errorf("reply %d of %d: %w", i, rounds*len(replies), err)
+		}
+		if want := replies[i%len(replies)]; !strings.HasPrefix(reply, want) {
+			return fmt.Errorf("reply %d is %q, want %s", i, reply, want)
+		}
+	}
+	if err := p.ask("", "221"); err != nil {
+		return err
+	}
+	return <-written
+}

@@ -1,0 +1,100 @@
+// Package strain puts one Sluice under loads that it must outlive within bounds:
+// more mail than its store takes, sessions that sleep, crawl, never read or vanish,
+// servers behind it that stand still. Each scenario measures from outside, over the
+// wire and in /proc, and says in one row whether its promises held.
+package strain
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"path/filepath"
+	"time"
+
+	"sluice/loadtest/child"
+)
+
+// Ground is where scenarios run.
+type Ground struct {
+	Binary   string    // of Sluice
+	Scratch  string    // folder, one below it for each scenario
+	Progress io.Writer // gets a line now and then
+}
+
+// Scenario is one load with its promises. The error of Run says that it could not
+// be done; whether the promises held stands in the row.
+type Scenario interface {
+	Name() string
+	Run(ctx context.Context, ground *Ground) (*Row, error)
+}
+
+// Long are the scenarios at their full size.
+func Long() []Scenario {
+	return []Scenario{
+		Sleepers{Idle: 15_000, Active: 200, Span: 20 * time.Second, Rest: 150 * time.Second},
+		Crawlers{Slow: 2000, Good: 50, Span: 15 * time.Second, Rounds: 2, Deadline: 25 * time.Second},
+		Mutes{Each: 500, Readers: 25, Stall: 10 * time.Second},
+		Vanishers{Connections: 100_000, AtOnce: 400},
+	}
+}
+
+// Short are the same scenarios in small, for tests: together a minute at most.
+// What only shows in large numbers is promised by the long form alone.
+func Short() []Scenario {
+	return []Scenario{
+		Sleepers{Idle: 2000, Active: 50, Span: 1500 * time.Millisecond, Rest: time.Second, Heap: 16 * mib},
+		Crawlers{Slow: 200, Good: 10, Span: 1500 * time.Millisecond, Rounds: 1, Deadline: 4 * time.Second},
+		Mutes{Each: 50, Readers: 5, Stall: 2 * time.Second, Heap: 16 * mib},
+		Vanishers{Connections: 4000, AtOnce: 100},
+	}
+}
+
+// site is a Sluice under strain.
+type site struct {
+	*child.Sluice
+	process *child.Process
+}
+
+// startPatience bounds a start.
+const startPatience = time.Minute
+
+// open starts a gateway with further lines of YAML.
+func (g *Ground) open(ctx context.Context, name string, kind child.Kind, config string) (*site, error) {
+	gateway, err := child.NewSluice(g.Binary, filepath.Join(g.Scratch, name), kind)
+	if err != nil {
+		return nil, err
+	}
+	gateway.Config = config
+	return start(ctx, gateway)
+}
+
+func start(ctx context.Context, gateway *child.Sluice) (*site, error) {
+	starting, cancel := context.WithTimeout(ctx, startPatience)
+	defer cancel()
+	p, err := gateway.Start(starting)
+	if err != nil {
+		return nil, err
+	}
+	return &site{Sluice: gateway, process: p}, nil
+}
+
+// close ends the gateway, whatever it does: scenarios that promise an orderly end
+// ask for it themselves.
+func (s *site) close() { s.process.Kill() }
+
+// say tells how far a scenario is.
+func (g *Ground) say(format string, args ...any) { fmt.Fprintf(g.Progress, format+"\n", args...) }
+
+// pass lets a time pass while the gateway lives.
+func (s *site) pass(ctx context.Context, span time.Duration) error {
+	over := time.NewTimer(span)
+	defer over.Stop()
+	select {
+	case <-over.C:
+		return nil
+	case <-s.process.Ended():
+		return fmt.Errorf("the gateway ended by itself:\n%s", s.process.Output())
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
