@@ -53,6 +53,7 @@ func (p *Program) open() (err error) {
 	if err := raiseFileLimit(); err != nil {
 		return fmt.Errorf("cannot raise the limit of open files: %w", err)
 	}
+	limitHeap(&p.config)
 	p.journal = newJournal(p.config.Log, os.Stderr)
 	p.metrics = metrics.New(metricLabels(&p.config))
 	if p.events, err = openEvents(&p.config, p.journal.Logger()); err != nil {
