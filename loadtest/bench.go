@@ -57,7 +57,7 @@ func (c *benchCommand) Run(ctx context.Context) error {
 	if c.wants(bench.Fleet) {
 		large := bench.LargeLoad{Messages: c.LargeMessages, Sessions: c.LargeSessions, Size: c.LargeSize}
 		report.Fleet, err = bench.RunFleet(ctx, bench.FleetPlan{
-			Load: load, Large: large, Rounds: c.Rounds, Sluice: binary, Scratch: scratch, Progress: os.Stderr,
+			Load: load, Large: large, Rounds: c.Rounds, Self: self, Sluice: binary, Scratch: scratch, Progress: os.Stderr,
 		})
 		if err != nil {
 			return fmt.Errorf("fleet: %w", err)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"sluice/loadtest/child"
@@ -83,6 +84,17 @@ func (f *Field) startGoSMTP(ctx context.Context) (*child.Process, string, error)
 		return nil, "", err
 	}
 	return listening(ctx, address, f.Self, "peer", "go-smtp", "--listen", address)
+}
+
+// startStream starts the sender of a raw stream of large messages.
+func startStream(ctx context.Context, plan FleetPlan) (*child.Process, string, error) {
+	address, err := child.FreeAddress()
+	if err != nil {
+		return nil, "", err
+	}
+	ctx, cancel := context.WithTimeout(ctx, startPatience)
+	defer cancel()
+	return listening(ctx, address, plan.Self, "peer", "stream", "--listen", address, "--size", strconv.Itoa(plan.Large.Size))
 }
 
 func listening(ctx context.Context, address, name string, args ...string) (*child.Process, string, error) {

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/minio/minio-go/v7"
 
@@ -24,6 +26,7 @@ const (
 	rawPut     = "raw-put"
 	rawProduce = "raw-produce"
 	rawLarge   = "raw-multipart"
+	rawStream  = "raw-stream"
 	fleetLarge = "fleet-large"
 )
 
@@ -45,6 +48,7 @@ type FleetPlan struct {
 	Load     Load
 	Large    LargeLoad
 	Rounds   int
+	Self     string // this program, which is also the sender of the raw stream
 	Sluice   string // the gateway's binary
 	Scratch  string
 	Progress io.Writer // a line for each measurement
@@ -58,6 +62,7 @@ type fleetRun struct {
 	store   *rawStore
 	log     *rawLog
 	content string // of a large message
+	sender  string // host:port of who writes it to whoever connects
 }
 
 // RunFleet starts a store and a broker, and measures against them in turn: the
@@ -69,11 +74,17 @@ func RunFleet(ctx context.Context, plan FleetPlan) (*FleetReport, error) {
 		return nil, err
 	}
 	defer s.close()
-	run := &fleetRun{FleetPlan: &plan, servers: s, report: newFleetReport(plan), content: string(largeContent(plan.Large.Size))}
+	run := &fleetRun{FleetPlan: &plan, servers: s, report: newFleetReport(plan), content: string(LargeContent(plan.Large.Size))}
 	if err := run.prepare(ctx); err != nil {
 		return nil, err
 	}
 	defer run.log.client.Close()
+	sender, address, err := startStream(ctx, plan)
+	if err != nil {
+		return nil, err
+	}
+	defer sender.Kill()
+	run.sender = address
 	turns := []func(context.Context) error{run.rawTurn, run.sluiceTurn}
 	for round := range plan.Rounds {
 		if round > 0 {
@@ -108,7 +119,7 @@ func (run *fleetRun) prepare(ctx context.Context) error {
 	if run.store, err = newRawStore(run.servers.store, putsAtOnce); err != nil {
 		return err
 	}
-	run.store.object = largeContent(int(object.Size))
+	run.store.object = LargeContent(int(object.Size))
 	run.store.metadata = object.UserMetadata
 	const topic = "raw"
 	if err := run.servers.broker.CreateTopic(ctx, topic, 3, nil); err != nil {
@@ -170,14 +181,19 @@ func (run *fleetRun) rawTurn(ctx context.Context) error {
 	}{
 		{rawPut, small, run.store.put},
 		{rawProduce, crew{run.Load.Messages, run.Load.Sessions}, run.log.produce},
-		{rawLarge, large, func(ctx context.Context) error { return run.store.putLarge(ctx, run.content) }},
+		{rawLarge, large, func(ctx context.Context) error {
+			return run.store.putLarge(ctx, strings.NewReader(run.content), int64(len(run.content)))
+		}},
+		{rawStream, large, func(ctx context.Context) error {
+			return run.store.putStream(ctx, run.sender, int64(len(run.content)))
+		}},
 	} {
 		warm := m.crew
 		warm.messages = max(m.crew.messages/10, m.crew.atOnce)
 		if err := warm.work(ctx, m.do); err != nil {
 			return fmt.Errorf("%s: %w", m.what, err)
 		}
-		sample, err := m.crew.measure(ctx, ownCPU, m.do)
+		sample, err := run.measure(ctx, m.crew, ownCPU, m.do)
 		if err != nil {
 			return fmt.Errorf("%s: %w", m.what, err)
 		}
@@ -208,7 +224,7 @@ func (run *fleetRun) sluiceTurn(ctx context.Context) error {
 	if err := (crew{large.atOnce, large.atOnce}).work(ctx, send); err != nil {
 		return fmt.Errorf("large messages: %w\nthe server said:\n%s", err, p.Output())
 	}
-	if sample, err = large.measure(ctx, p.CPU, send); err != nil {
+	if sample, err = run.measure(ctx, large, p.CPU, send); err != nil {
 		return fmt.Errorf("large messages: %w\nthe server said:\n%s", err, p.Output())
 	}
 	run.add(fleetLarge, sample)
@@ -230,6 +246,21 @@ func (run *fleetRun) profileOnce(ctx context.Context, p *child.Process, address 
 	}
 	run.report.Profile = shares
 	return nil
+}
+
+// measure also reads the processor time of the store.
+func (run *fleetRun) measure(ctx context.Context, c crew, cpu func() (time.Duration, error), do func(context.Context) error) (Sample, error) {
+	before, err := child.CPU(run.servers.store.PID())
+	if err != nil {
+		return Sample{}, err
+	}
+	sample, err := c.measure(ctx, cpu, do)
+	if err != nil {
+		return Sample{}, err
+	}
+	after, err := child.CPU(run.servers.store.PID())
+	sample.Store10k = (after - before).Seconds() / float64(c.messages) * 10000
+	return sample, err
 }
 
 func (run *fleetRun) add(what string, sample Sample) {
@@ -260,8 +291,8 @@ func sendLarge(ctx context.Context, address, content string) error {
 	return conn.Quit()
 }
 
-// largeContent is a message of so many octets, without dots to stuff.
-func largeContent(size int) []byte {
+// LargeContent is a message of so many octets, without dots to stuff.
+func LargeContent(size int) []byte {
 	const header = "From: <sender@example.org>\r\nTo: <recipient@example.net>\r\nSubject: large\r\n\r\n"
 	content := append(make([]byte, 0, size+80), header...)
 	for line := 0; len(content) < size-2; line++ {

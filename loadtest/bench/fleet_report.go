@@ -19,15 +19,18 @@ type FleetReport struct {
 // FleetRow is one thing measured. Ratio is of the rounds' ratios to the slower of
 // what is measured beside it in the same round, all 0 for that itself.
 type FleetRow struct {
-	What    string   `json:"what"`
-	Title   string   `json:"title"`
-	Rate    Spread   `json:"messages_per_second"`
-	MBytes  Spread   `json:"megabytes_per_second,omitzero"`   // of large messages
-	CPU10k  float64  `json:"cpu_seconds_per_10000,omitempty"` // median, of small messages
-	CPUGB   float64  `json:"cpu_seconds_per_gigabyte,omitempty"`
-	Ratio   Spread   `json:"rate_to_slower_raw"`
-	Targets []Target `json:"targets,omitempty"`
-	Samples []Sample `json:"samples"`
+	What    string  `json:"what"`
+	Title   string  `json:"title"`
+	Rate    Spread  `json:"messages_per_second"`
+	MBytes  Spread  `json:"megabytes_per_second,omitzero"`   // of large messages
+	CPU10k  float64 `json:"cpu_seconds_per_10000,omitempty"` // median, of small messages
+	CPUGB   float64 `json:"cpu_seconds_per_gigabyte,omitempty"`
+	StoreGB float64 `json:"store_cpu_seconds_per_gigabyte,omitempty"`
+	Ratio   Spread  `json:"rate_to_slower_raw"`
+	// Streamed is of the ratios to the raw upload whose stream comes over TCP.
+	Streamed Spread   `json:"rate_to_raw_stream,omitzero"`
+	Targets  []Target `json:"targets,omitempty"`
+	Samples  []Sample `json:"samples"`
 }
 
 // least is how much of the slower library's rate Sluice must reach.
@@ -40,7 +43,8 @@ func newFleetReport(plan FleetPlan) *FleetReport {
 			{What: rawPut, Title: "minio-go, PUT"},
 			{What: rawProduce, Title: "franz-go, acks=all"},
 			{What: Fleet, Title: "Sluice on MinIO and Kafka"},
-			{What: rawLarge, Title: "minio-go, multipart"},
+			{What: rawLarge, Title: "minio-go, multipart, stream from memory"},
+			{What: rawStream, Title: "minio-go, multipart, stream over TCP"},
 			{What: fleetLarge, Title: "Sluice on MinIO and Kafka, large"},
 		},
 	}
@@ -71,13 +75,16 @@ func (r *FleetReport) conclude() {
 	for _, row := range r.Rows {
 		row.Rate = spreadOf(ratesOf(row.Samples))
 		row.CPU10k = medianOf(row.Samples, func(s Sample) float64 { return s.CPU10k })
-		if row.What == rawLarge || row.What == fleetLarge {
+		if row.What == rawLarge || row.What == rawStream || row.What == fleetLarge {
+			row.StoreGB = medianOf(row.Samples, func(s Sample) float64 { return s.Store10k }) / gigabytes
 			row.MBytes = row.Rate.times(float64(r.Large.Size) / 1e6)
 			row.CPU10k, row.CPUGB = 0, row.CPU10k/gigabytes
 		}
 	}
 	r.row(Fleet).judge("messages/s", slower(r.row(rawPut).Samples, r.row(rawProduce).Samples))
-	r.row(fleetLarge).judge("MB/s", r.row(rawLarge).Samples)
+	large := r.row(fleetLarge)
+	large.judge("MB/s", r.row(rawLarge).Samples)
+	large.Streamed = spreadOf(ratiosOf(large.Samples, r.row(rawStream).Samples, rateOf))
 }
 
 func (row *FleetRow) judge(unit string, raw []Sample) {
@@ -99,13 +106,13 @@ func slower(a, b []Sample) []Sample {
 }
 
 func (r *FleetReport) markdown(b *strings.Builder) {
-	fmt.Fprintf(b, "On MinIO and Kafka, on the same cores: objects of %d octets, %d PUTs at once; events of %d octets; large messages of %d octets, %d of %d at once. The raw rates are those of the client libraries without Sluice, with the same objects and events, taking turns with it; beside a median of the rounds stand the least and the most of them. CPU is that of the client's or of Sluice's process alone.\n\n",
+	fmt.Fprintf(b, "On MinIO and Kafka, on the same cores: objects of %d octets, %d PUTs at once; events of %d octets; large messages of %d octets, %d of %d at once. The raw rates are those of the client libraries without Sluice, with the same objects and events, taking turns with it; beside a median of the rounds stand the least and the most of them. CPU is that of the client's or of Sluice's process alone, beside it that of MinIO. A raw stream over TCP comes from another process, as mail does.\n\n",
 		r.Object, r.Puts, r.Record, r.Large.Size, r.Large.Sessions, r.Large.Messages)
-	b.WriteString("| What | messages/s | MB/s | to the slower raw rate | CPU-s per 10,000 | CPU-s per GB | targets |\n")
-	b.WriteString("|---|---:|---:|---:|---:|---:|---|\n")
+	b.WriteString("| What | messages/s | MB/s | to the slower raw rate | to the stream over TCP | CPU-s per 10,000 | CPU-s per GB | MinIO's | targets |\n")
+	b.WriteString("|---|---:|---:|---:|---:|---:|---:|---:|---|\n")
 	for _, row := range r.Rows {
-		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %s |\n", row.Title, row.Rate.text(1, ""),
-			row.MBytes.text(1, ""), row.Ratio.text(2, "x"), number(row.CPU10k), number(row.CPUGB), verdict(row.Targets))
+		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", row.Title, row.Rate.text(1, ""),
+			row.MBytes.text(1, ""), row.Ratio.text(2, "x"), row.Streamed.text(2, "x"), number(row.CPU10k), number(row.CPUGB), number(row.StoreGB), verdict(row.Targets))
 	}
 	if len(r.Profile) == 0 {
 		return

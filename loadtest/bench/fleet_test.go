@@ -12,12 +12,13 @@ func TestFleetIsComparedWithTheSlowerOfTheRound(t *testing.T) {
 	r.row(rawProduce).Samples = []Sample{{Rate: 200}, {Rate: 200}}
 	r.row(Fleet).Samples = []Sample{{Rate: 90}, {Rate: 180}}
 	r.row(rawLarge).Samples = []Sample{{Rate: 10}, {Rate: 10}, {Rate: 10}}
-	r.row(fleetLarge).Samples = []Sample{{Rate: 9}, {Rate: 6}, {Rate: 7}}
+	r.row(rawStream).Samples = []Sample{{Rate: 9}, {Rate: 12}, {Rate: 8}}
+	r.row(fleetLarge).Samples = []Sample{{Rate: 9, Store10k: 20}, {Rate: 6, Store10k: 40}, {Rate: 7, Store10k: 30}}
 	text := (&Report{Fleet: r}).Markdown()
 	for _, want := range []string{
-		"| minio-go, PUT | 250.0 (100.0–400.0) | – | – | – | – |  |",
-		"| 135.0 (90.0–180.0) | – | 0.90x (0.90–0.90) | – | – | messages/s ≥ 0.80x: met |",
-		"| 7.0 (6.0–9.0) | 7.0 (6.0–9.0) | 0.70x (0.60–0.90) | – | – | MB/s ≥ 0.80x: not met |",
+		"| minio-go, PUT | 250.0 (100.0–400.0) | – | – | – | – | – | – |  |",
+		"| 135.0 (90.0–180.0) | – | 0.90x (0.90–0.90) | – | – | – | – | messages/s ≥ 0.80x: met |",
+		"| 7.0 (6.0–9.0) | 7.0 (6.0–9.0) | 0.70x (0.60–0.90) | 0.88x (0.50–1.00) | – | – | 3.00 | MB/s ≥ 0.80x: not met |",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
@@ -60,7 +61,7 @@ func TestProfileIsSplitByOwner(t *testing.T) {
 
 func TestLargeContentHasItsSizeAndNoDots(t *testing.T) {
 	for _, size := range []int{1000, 65536} {
-		content := string(largeContent(size))
+		content := string(LargeContent(size))
 		if len(content) != size || !strings.HasSuffix(content, "\r\n") || strings.Contains(content, "\n.") {
 			t.Errorf("%d octets: has %d", size, len(content))
 		}

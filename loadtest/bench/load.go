@@ -35,6 +35,8 @@ type Sample struct {
 	CPU     float64 `json:"cpu_seconds"` // of the server, user and system
 	Rate    float64 `json:"messages_per_second"`
 	CPU10k  float64 `json:"cpu_seconds_per_10000"`
+	// Store10k is that of the object store behind it, where it is one.
+	Store10k float64 `json:"store_cpu_seconds_per_10000,omitempty"`
 }
 
 // send runs smtp-source to its end.

@@ -9,8 +9,9 @@ import (
 	"encoding/hex"
 	"fmt"
 	"hash/crc32"
+	"io"
+	"net"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/minio/minio-go/v7"
@@ -70,19 +71,30 @@ func (r *rawStore) put(ctx context.Context) error {
 }
 
 // stream is a reader of which no more is known than that it can be read.
-type stream struct{ from *strings.Reader }
+type stream struct{ from io.Reader }
 
 func (s stream) Read(b []byte) (int, error) { return s.from.Read(b) }
 
 // putLarge stores a stream in parts, as many of them at the same time as minio-go
 // does by default.
-func (r *rawStore) putLarge(ctx context.Context, content string) error {
-	_, err := r.core.Client.PutObject(ctx, r.bucket, key(), stream{strings.NewReader(content)}, int64(len(content)),
+func (r *rawStore) putLarge(ctx context.Context, content io.Reader, size int64) error {
+	_, err := r.core.Client.PutObject(ctx, r.bucket, key(), stream{content}, size,
 		minio.PutObjectOptions{
 			ContentType: "message/rfc822", PartSize: partSize, DisableContentSha256: true,
 			ConcurrentStreamParts: true, NumThreads: 4,
 		})
 	return err
+}
+
+// putStream stores what comes over a connection, as large mail does.
+func (r *rawStore) putStream(ctx context.Context, sender string, size int64) error {
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "tcp", sender)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	return r.putLarge(ctx, conn, size)
 }
 
 // rawLog produces events as Sluice does, without Sluice.

@@ -56,13 +56,16 @@ func (p *Process) Ended() <-chan struct{} { return p.ended }
 // CPU is the processor time, user and system, that all threads of the process
 // have used. The clock of the process counts what wait4 reports as rusage when it
 // has ended, but it can be read before, and in nanoseconds.
-func (p *Process) CPU() (time.Duration, error) {
+func (p *Process) CPU() (time.Duration, error) { return CPU(p.PID()) }
+
+// CPU is the processor time of any process.
+func CPU(pid int) (time.Duration, error) {
 	// CPUCLOCK_SCHED of a whole process: include/linux/posix-timers.h,
 	// make_process_cpuclock.
-	clock := int32(^p.PID()<<3 | 2)
+	clock := int32(^pid<<3 | 2)
 	var at unix.Timespec
 	if err := unix.ClockGettime(clock, &at); err != nil {
-		return 0, fmt.Errorf("processor time of %d: %w", p.PID(), err)
+		return 0, fmt.Errorf("processor time of %d: %w", pid, err)
 	}
 	return time.Duration(at.Nano()), nil
 }
