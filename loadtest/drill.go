@@ -12,7 +12,6 @@ import (
 
 	"sluice/loadtest/child"
 	"sluice/loadtest/drill"
-	"sluice/loadtest/stack"
 )
 
 // drillCommand is `loadtest drill`.
@@ -72,11 +71,11 @@ func (c *drillCommand) Run(ctx context.Context) error {
 		Receipts: receipts, Progress: os.Stderr,
 	}
 	if gateway.Kind == child.Fleet {
-		end, err := startFleet(scratch, &plan)
-		defer end()
-		if err != nil {
+		if plan.Fleet, err = drill.StartFleet(scratch); err != nil {
 			return err
 		}
+		defer plan.Fleet.Kill()
+		plan.Fleet.Use(plan.Gateway)
 	}
 	report, err := c.do(ctx, plan)
 	if err = errors.Join(err, receipts.Flush()); err != nil {
@@ -116,31 +115,4 @@ func (c *drillCommand) name(at time.Time) string {
 		what += "pause-"
 	}
 	return what + at.Format("20060102-150405")
-}
-
-// startFleet starts the servers of a plan's gateway; end kills those that run.
-func startFleet(scratch string, plan *drill.Plan) (end func(), err error) {
-	plan.Fleet = &drill.Fleet{}
-	end = func() {
-		if plan.Fleet.Store != nil {
-			_ = plan.Fleet.Store.Kill() // it ends with us in any case
-		}
-		if plan.Fleet.Log != nil {
-			_ = plan.Fleet.Log.Kill()
-		}
-	}
-	folders := [2]string{filepath.Join(scratch, "minio"), filepath.Join(scratch, "kafka")}
-	for _, folder := range folders {
-		if err := os.MkdirAll(folder, 0o755); err != nil {
-			return end, err
-		}
-	}
-	if plan.Fleet.Store, err = stack.StartMinIO(folders[0]); err != nil {
-		return end, err
-	}
-	if plan.Fleet.Log, err = stack.StartKafka(folders[1]); err != nil {
-		return end, err
-	}
-	plan.Fleet.Use(plan.Gateway)
-	return end, nil
 }

@@ -85,6 +85,6 @@ func (d *drill) kill(ctx context.Context, victim string) (restart func() error, 
 		d.killed = time.Now()
 		return func() error { return d.start(ctx) }, err
 	}
-	server := d.plan.Fleet.server(victim)
+	server := d.plan.Fleet.servers(victim)[0]
 	return server.Restart, server.Kill()
 }

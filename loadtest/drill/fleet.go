@@ -25,6 +25,7 @@ const (
 	VictimSluice = "sluice"
 	VictimStore  = "minio"
 	VictimLog    = "kafka"
+	VictimBoth   = "minio and kafka"
 )
 
 // Use points a gateway at the servers.
@@ -35,12 +36,46 @@ func (f *Fleet) Use(gateway *child.Sluice) {
 	}
 }
 
-// server is the victim that is no gateway.
-func (f *Fleet) server(victim string) *stack.Server {
-	if victim == VictimStore {
-		return f.Store.Server
+// servers are the victim that is no gateway.
+func (f *Fleet) servers(victim string) []*stack.Server {
+	switch victim {
+	case VictimStore:
+		return []*stack.Server{f.Store.Server}
+	case VictimLog:
+		return []*stack.Server{f.Log.Server}
 	}
-	return f.Log.Server
+	return []*stack.Server{f.Store.Server, f.Log.Server}
+}
+
+// StartFleet starts the servers in a folder. They end with the program, or by
+// Kill.
+func StartFleet(folder string) (*Fleet, error) {
+	f := &Fleet{}
+	at := func(name string) string { return filepath.Join(folder, name) }
+	for _, name := range []string{VictimStore, VictimLog} {
+		if err := os.MkdirAll(at(name), 0o755); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	if f.Store, err = stack.StartMinIO(at(VictimStore)); err != nil {
+		return nil, err
+	}
+	if f.Log, err = stack.StartKafka(at(VictimLog)); err != nil {
+		f.Kill()
+		return nil, err
+	}
+	return f, nil
+}
+
+// Kill ends the servers that run.
+func (f *Fleet) Kill() {
+	if f.Store != nil {
+		_ = f.Store.Kill() // it ends with us in any case
+	}
+	if f.Log != nil {
+		_ = f.Log.Kill()
+	}
 }
 
 // pending gives the moments at which the uploads in parts began that the bucket

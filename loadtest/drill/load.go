@@ -20,6 +20,7 @@ type Plan struct {
 	Seed     uint64
 	Receipts io.Writer // gets a line for each 250; may be nil
 	Progress io.Writer
+	Started  func(*child.Process) // is called at each start of the gateway; may be nil
 }
 
 const (
@@ -80,6 +81,9 @@ func (d *drill) start(ctx context.Context) error {
 	defer cancel()
 	var err error
 	d.gateway, err = d.plan.Gateway.Start(starting)
+	if err == nil && d.plan.Started != nil {
+		d.plan.Started(d.gateway)
+	}
 	return err
 }
 

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"sluice/loadtest/stack"
 )
 
 // Outage is one server that was stopped and went on (SIGSTOP, SIGCONT).
@@ -33,7 +35,8 @@ const (
 // errNotBack says that throughput did not come back in backPatience.
 var errNotBack = errors.New("throughput did not come back")
 
-// Pause stops the store and then the log of a fleet for a time each, under load.
+// Pause stops the servers of a fleet for a time each, under load: the store, then
+// the log, or whatever pause names.
 func Pause(ctx context.Context, plan Plan, pause PauseTimes) (*Report, error) {
 	d, err := begin(ctx, plan)
 	if err != nil {
@@ -46,7 +49,11 @@ func Pause(ctx context.Context, plan Plan, pause PauseTimes) (*Report, error) {
 	watching, cancel := context.WithCancel(ctx)
 	defer cancel()
 	w := watch(watching, d)
-	for _, victim := range []string{VictimStore, VictimLog} {
+	victims := pause.Victims
+	if victims == nil {
+		victims = []string{VictimStore, VictimLog}
+	}
+	for _, victim := range victims {
 		outage, err := d.outage(ctx, victim, pause)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", victim, err)
@@ -65,6 +72,7 @@ type PauseTimes struct {
 	Length   time.Duration // of a pause
 	Steady   time.Duration // over which throughput is told, before and after
 	Deadline time.Duration // the longest that the gateway, as it is configured, may take for an answer
+	Victims  []string      // in their order; nil is the store, then the log
 }
 
 func (d *drill) outage(ctx context.Context, victim string, pause PauseTimes) (Outage, error) {
@@ -76,8 +84,8 @@ func (d *drill) outage(ctx context.Context, victim string, pause PauseTimes) (Ou
 	if err != nil {
 		return Outage{}, err
 	}
-	server := d.plan.Fleet.server(victim)
-	if err := server.Pause(); err != nil {
+	servers := d.plan.Fleet.servers(victim)
+	if err := each(servers, (*stack.Server).Pause); err != nil {
 		return Outage{}, err
 	}
 	stopped := time.Now()
@@ -86,7 +94,7 @@ func (d *drill) outage(ctx context.Context, victim string, pause PauseTimes) (Ou
 	o := Outage{Victim: victim, Paused: time.Since(stopped).Seconds(), Before: before}
 	now, _ := d.ledger.Len()
 	o.During = now - held
-	if err := errors.Join(err, server.Resume()); err != nil {
+	if err := errors.Join(err, each(servers, (*stack.Server).Resume)); err != nil {
 		return o, err
 	}
 	back, err := d.awaitRate(ctx, recovered*before)
@@ -96,6 +104,14 @@ func (d *drill) outage(ctx context.Context, victim string, pause PauseTimes) (Ou
 	o.Back = back.Seconds()
 	o.After, err = d.rate(ctx, pause.Steady)
 	return o, err
+}
+
+func each(servers []*stack.Server, do func(*stack.Server) error) error {
+	var errs []error
+	for _, s := range servers {
+		errs = append(errs, do(s))
+	}
+	return errors.Join(errs...)
 }
 
 // rate measures how many 250s a second come in a time.

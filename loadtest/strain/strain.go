@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"sluice/loadtest/child"
+	"sluice/loadtest/drill"
 )
 
 // Ground is where scenarios run.
@@ -31,9 +32,12 @@ type Scenario interface {
 // Long are the scenarios at their full size.
 func Long() []Scenario {
 	return []Scenario{
+		Greedy{Senders: 1000, Size: 20 * mib, Budget: 256 * mib, Rate: 20e6, Credit: 90 * time.Second},
 		Sleepers{Idle: 15_000, Active: 200, Span: 20 * time.Second, Rest: 150 * time.Second},
 		Crawlers{Slow: 2000, Good: 50, Span: 15 * time.Second, Rounds: 2, Deadline: 25 * time.Second},
 		Mutes{Each: 500, Readers: 25, Stall: 10 * time.Second},
+		Outages{Victims: []string{drill.VictimStore, drill.VictimLog, drill.VictimBoth}, Sessions: 50, Length: time.Minute,
+			Steady: 5 * time.Second, Deadline: 30 * time.Second, Budget: 128 * mib},
 		Vanishers{Connections: 100_000, AtOnce: 400},
 	}
 }
@@ -42,9 +46,12 @@ func Long() []Scenario {
 // What only shows in large numbers is promised by the long form alone.
 func Short() []Scenario {
 	return []Scenario{
+		Greedy{Senders: 60, Size: 6 * mib, Budget: 48 * mib, Rate: 60e6, Credit: 5 * time.Second},
 		Sleepers{Idle: 2000, Active: 50, Span: 1500 * time.Millisecond, Rest: time.Second, Heap: 16 * mib},
 		Crawlers{Slow: 200, Good: 10, Span: 1500 * time.Millisecond, Rounds: 1, Deadline: 4 * time.Second},
 		Mutes{Each: 50, Readers: 5, Stall: 2 * time.Second, Heap: 16 * mib},
+		Outages{Victims: []string{drill.VictimBoth}, Sessions: 20, Length: 4 * time.Second,
+			Steady: time.Second, Deadline: 3 * time.Second, Budget: 64 * mib},
 		Vanishers{Connections: 4000, AtOnce: 100},
 	}
 }

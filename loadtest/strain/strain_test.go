@@ -33,7 +33,7 @@ func run(m *testing.M) int {
 // The short form of each scenario, one after the other: they measure.
 func TestShort(t *testing.T) {
 	for _, s := range Short() {
-		t.Run(s.Name(), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%T", s), func(t *testing.T) {
 			row, err := s.Run(t.Context(), &Ground{Binary: gatewayBinary, Scratch: t.TempDir(), Progress: t.Output()})
 			if err != nil {
 				t.Fatal(err)

@@ -1,0 +1,177 @@
+package strain
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"sluice/loadtest/child"
+	"sluice/loadtest/client"
+	"sluice/loadtest/drill"
+)
+
+// Greedy are senders of large mails, all at once, while the store takes little.
+type Greedy struct {
+	Senders int
+	Size    int           // of each mail, in octets
+	Budget  int64         // memory.bodies, in octets
+	Rate    int64         // octets a second that the store takes
+	Credit  time.Duration // timeouts.credit
+}
+
+// Name of the scenario.
+func (g Greedy) Name() string {
+	return fmt.Sprintf("%d senders of %d MiB each, store throttled to %d MB/s, budget %.0f MiB", g.Senders, g.Size/mib, g.Rate/1e6, inMiB(g.Budget))
+}
+
+const (
+	// uploads is the default of store.s3.concurrency.
+	uploads = 32
+	// goroutinesMore is what uploads need: a worker each and a connection's two.
+	goroutinesMore = 200
+	// greedyPatience is longer than everything that the gateway may wait for.
+	greedyPatience = 10 * time.Minute
+)
+
+// Run lets them all send once.
+func (g Greedy) Run(ctx context.Context, ground *Ground) (*Row, error) {
+	folder := filepath.Join(ground.Scratch, "greedy")
+	fleet, err := drill.StartFleet(folder)
+	if err != nil {
+		return nil, err
+	}
+	defer fleet.Kill()
+	// The throttle is on each connection, and there is one for each upload.
+	slow, err := throttle(fleet.Store.Endpoint, g.Rate/uploads)
+	if err != nil {
+		return nil, err
+	}
+	defer slow.Stop()
+	gateway, err := child.NewSluice(ground.Binary, filepath.Join(folder, "gateway"), child.Fleet)
+	if err != nil {
+		return nil, err
+	}
+	fleet.Use(gateway)
+	gateway.S3.Endpoint = slow.Listen
+	gateway.Config = fmt.Sprintf("memory: {bodies: %d}\ntimeouts: {credit: %v}\nlog: {level: error}\n", g.Budget, g.Credit)
+	site, err := start(ctx, gateway)
+	if err != nil {
+		return nil, err
+	}
+	defer site.close()
+	before, err := site.look(ctx)
+	if err != nil {
+		return nil, err
+	}
+	seen := site.watch(ctx)
+	began := time.Now()
+	receipts, ends := g.send(ctx, site)
+	took := time.Since(began)
+	after, settled := site.settle(ctx)
+	if err := seen.stop(); err != nil {
+		return nil, err
+	}
+	if settled != nil {
+		return nil, settled
+	}
+	gateway.S3.Endpoint = fleet.Store.Endpoint
+	found, err := drill.Audit(ctx, gateway, receipts)
+	if err != nil {
+		return nil, err
+	}
+	row := &Row{Scenario: g.Name()}
+	row.atMost("MiB resident at all times", inMiB(seen.resident), inMiB(g.Budget)+residentAbove)
+	row.atMost("MiB of bodies", seen.metrics[metricBodies]/mib, inMiB(g.Budget))
+	row.all("each delivered, or 452 or 421 by rule", len(receipts)+ends.of("452")+ends.of("421"), g.Senders)
+	row.atLeast("delivered", float64(len(receipts)), 1)
+	row.all("delivered byte-equal", len(receipts)-len(found.Lost)-len(found.Altered), len(receipts))
+	row.atMost("more goroutines", seen.metrics[metricGoroutines]-before.metrics[metricGoroutines], goroutinesMore)
+	row.atMost("octets of bodies afterwards", after.metrics[metricBodies], 0)
+	row.note("in %.0f s: %s; %.1f MB/s delivered; %.0f paused at once", took.Seconds(), ends,
+		float64(len(receipts)*g.Size)/1e6/took.Seconds(), seen.metrics[metricPaused])
+	return row, nil
+}
+
+// send opens all sessions and then has each send its mail, once.
+func (g Greedy) send(ctx context.Context, site *site) ([]client.Receipt, *tally) {
+	const line = "all that is sent must be kept, or be refused in time\r\n"
+	text := []byte(strings.Repeat(line, g.Size/len(line)))
+	ends := newTally()
+	ledger := client.NewLedger(nil)
+	var all, open sync.WaitGroup
+	open.Add(g.Senders)
+	for i := range g.Senders {
+		all.Go(func() {
+			p, err := dial(ctx, site.SMTP, 0)
+			if err == nil {
+				defer p.Close()
+				err = p.greet()
+			}
+			open.Done()
+			if err != nil {
+				ends.add(plainError(err))
+				return
+			}
+			open.Wait()
+			ends.add(g.mail(p, i, text, ledger))
+		})
+	}
+	all.Wait()
+	receipts, _ := ledger.Receipts() // nothing is written out
+	return receipts, ends
+}
+
+// mail sends one mail and gives the code that ended it, or what else did.
+func (g Greedy) mail(p *peer, number int, text []byte, ledger *client.Ledger) string {
+	header := fmt.Sprintf("Subject: %d\r\n\r\n", number)
+	parameters := ""
+	if number%2 == 0 {
+		parameters = fmt.Sprintf(" SIZE=%d", len(header)+len(text))
+	}
+	for _, step := range []struct{ send, want string }{
+		{"MAIL FROM:<sender@example.org>" + parameters + "\r\n", "250"}, {"RCPT TO:<recipient@example.net>\r\n", "250"}, {"DATA\r\n", "354"},
+	} {
+		if err := p.say(step.send); err != nil {
+			return plainError(err)
+		}
+		if code := g.code(p); code != step.want {
+			return code
+		}
+	}
+	if err := p.SetWriteDeadline(time.Now().Add(greedyPatience)); err != nil {
+		return plainError(err)
+	}
+	for _, octets := range [][]byte{[]byte(header), text, []byte(".\r\n")} {
+		if _, err := p.Write(octets); err != nil {
+			return g.code(p) // it may have said why
+		}
+	}
+	reply, err := p.reply(greedyPatience)
+	if err != nil {
+		return plainError(err)
+	}
+	id, found := strings.CutPrefix(reply, "250 2.0.0 Ok ")
+	if !found {
+		return reply[:min(3, len(reply))]
+	}
+	digest := sha256.New()
+	digest.Write([]byte(header))
+	digest.Write(text)
+	receipt := client.Receipt{ID: id, Size: int64(len(header) + len(text)), At: time.Now()}
+	digest.Sum(receipt.SHA256[:0])
+	ledger.Add(receipt)
+	return "250"
+}
+
+// code reads a reply and gives its code, or what came instead.
+func (g Greedy) code(p *peer) string {
+	reply, err := p.reply(greedyPatience)
+	if err != nil {
+		return plainError(err)
+	}
+	return reply[:min(3, len(reply))]
+}
