@@ -8,7 +8,7 @@ import (
 // What the heap needs besides message bodies, in octets. docs/memory.md has the
 // measurements.
 const (
-	heapBase          = 48 << 20 // clients of the store and of the log, their buffers and queues
+	heapBase          = 32 << 20 // clients of the store and of the log, their buffers and queues
 	heapEmbedded      = 96 << 20 // the embedded log keeps an index of its batches
 	heapForConnection = 4 << 10  // a session, gnet's part of it, an envelope under way
 )

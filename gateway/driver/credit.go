@@ -17,6 +17,9 @@ const readAhead = 40 << 10
 // growth bounds how much a message of undeclared size takes at a time.
 const growth = 1 << 20
 
+// waitGrowth bounds how much it asks for when it has to wait.
+const waitGrowth = 5 << 20
+
 // patience is the part of timeouts.credit in which no message got the memory that
 // it waits for, before the youngest of them is refused.
 const patience = 30
@@ -102,8 +105,9 @@ func (l *Loop) extend(m *pipeline.Message) bool {
 		m.Credit += n
 		return true
 	}
-	// Who has to wait waits once, for all that the message may need.
-	l.ask(m, l.shared.bodyCredits, l.shared.firstCredit-m.Credit)
+	// Who has to wait waits seldom: for the rest of a common part, if need be.
+	n = pipeline.SlabBytes(min(m.Credit+waitGrowth, l.shared.firstCredit)) - m.Credit
+	l.ask(m, l.shared.bodyCredits, n)
 	return false
 }
 
