@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/minio/minio-go/v7"
+	"golang.org/x/sys/unix"
 
 	"sluice/pipeline"
 	"sluice/pipeline/porttest"
@@ -132,6 +133,7 @@ func BenchmarkUpload(b *testing.B) {
 		m.Door = countingDoor(results)
 		b.SetBytes(size)
 		n := uint64(0)
+		defer reportCPU(b)()
 		for b.Loop() {
 			n++
 			m.ID, m.Header, m.Upload = pipeline.NewID(time.Now(), counted(n<<8)), nil, nil
@@ -152,6 +154,7 @@ func BenchmarkUpload(b *testing.B) {
 		r := benchClient(b)
 		octets := make([]byte, size)
 		b.SetBytes(size)
+		defer reportCPU(b)()
 		for b.Loop() {
 			_, err := r.client.Client.PutObject(b.Context(), r.bucket, "raw", bytes.NewReader(octets), size, minio.PutObjectOptions{
 				PartSize: MinPartSize, NumThreads: benchConcurrency, DisableContentSha256: true,
@@ -161,4 +164,21 @@ func BenchmarkUpload(b *testing.B) {
 			}
 		}
 	})
+}
+
+// reportCPU reports the processor time of the client for each gigabyte: on a
+// machine that it shares with the store the rate says little of the client.
+func reportCPU(b *testing.B) (end func()) {
+	before := processorTime(b)
+	return func() {
+		b.ReportMetric((processorTime(b)-before).Seconds()/(float64(b.N)*float64(64<<20)/1e9), "CPU-s/GB")
+	}
+}
+
+func processorTime(b *testing.B) time.Duration {
+	var at unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_PROCESS_CPUTIME_ID, &at); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(at.Nano())
 }
