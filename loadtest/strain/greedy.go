@@ -29,9 +29,8 @@ func (g Greedy) Name() string {
 }
 
 const (
-	// uploads is the default of store.s3.concurrency.
-	uploads = 32
-	// goroutinesMore is what uploads need: a worker each and a connection's two.
+	// goroutinesMore is what 32 uploads need, a worker each and a connection's two,
+	// and it is far from a goroutine for each sender.
 	goroutinesMore = 200
 	// greedyPatience is longer than everything that the gateway may wait for.
 	greedyPatience = 10 * time.Minute
@@ -45,8 +44,7 @@ func (g Greedy) Run(ctx context.Context, ground *Ground) (*Row, error) {
 		return nil, err
 	}
 	defer fleet.Kill()
-	// The throttle is on each connection, and there is one for each upload.
-	slow, err := throttle(fleet.Store.Endpoint, g.Rate/uploads)
+	slow, err := throttle(fleet.Store.Endpoint, g.Rate)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +55,8 @@ func (g Greedy) Run(ctx context.Context, ground *Ground) (*Row, error) {
 	}
 	fleet.Use(gateway)
 	gateway.S3.Endpoint = slow.Listen
-	gateway.Config = fmt.Sprintf("memory: {bodies: %d}\ntimeouts: {credit: %v}\nlog: {level: error}\n", g.Budget, g.Credit)
+	gateway.Config = fmt.Sprintf("memory: {bodies: %d}\nlimits: {connections: %d}\ntimeouts: {credit: %v}\nlog: {level: error}\n",
+		g.Budget, g.Senders+100, g.Credit) // what the runtime is told to keep to counts connections, too
 	site, err := start(ctx, gateway)
 	if err != nil {
 		return nil, err
@@ -93,6 +92,8 @@ func (g Greedy) Run(ctx context.Context, ground *Ground) (*Row, error) {
 	row.atMost("octets of bodies afterwards", after.metrics[metricBodies], 0)
 	row.note("in %.0f s: %s; %.1f MB/s delivered; %.0f paused at once", took.Seconds(), ends,
 		float64(len(receipts)*g.Size)/1e6/took.Seconds(), seen.metrics[metricPaused])
+	row.note("resident %.1f MiB before; heap in use at most %.1f, obtained %.1f", inMiB(before.resident),
+		seen.metrics["go_memstats_heap_inuse_bytes"]/mib, seen.metrics["go_memstats_heap_sys_bytes"]/mib)
 	return row, nil
 }
 

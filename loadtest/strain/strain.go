@@ -46,7 +46,7 @@ func Long() []Scenario {
 // What only shows in large numbers is promised by the long form alone.
 func Short() []Scenario {
 	return []Scenario{
-		Greedy{Senders: 60, Size: 6 * mib, Budget: 48 * mib, Rate: 60e6, Credit: 5 * time.Second},
+		Greedy{Senders: 60, Size: 6 * mib, Budget: 48 * mib, Rate: 40e6, Credit: 5 * time.Second},
 		Sleepers{Idle: 2000, Active: 50, Span: 1500 * time.Millisecond, Rest: time.Second, Heap: 16 * mib},
 		Crawlers{Slow: 200, Good: 10, Span: 1500 * time.Millisecond, Rounds: 1, Deadline: 4 * time.Second},
 		Mutes{Each: 50, Readers: 5, Stall: 2 * time.Second, Heap: 16 * mib},
