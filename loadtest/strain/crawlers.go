@@ -18,6 +18,7 @@ type Crawlers struct {
 	Slow, Good int
 	Span       time.Duration // of one measurement; shorter than Deadline
 	Rounds     int
+	Every      time.Duration // between two octets of a slow one
 	Deadline   time.Duration // of each phase of a session
 }
 
@@ -27,7 +28,6 @@ func (c Crawlers) Name() string {
 }
 
 const (
-	crawlEvery = 5 * time.Second
 	// crawlLate is what the wheel, the machine and the client may add.
 	crawlLate = 3 * time.Second
 	// goodPart of their throughput must remain to the good.
@@ -92,7 +92,7 @@ func (c Crawlers) Run(ctx context.Context, ground *Ground) (*Row, error) {
 	}
 	row := &Row{Scenario: c.Name()}
 	part := goodPart
-	if c.Span < crawlEvery {
+	if c.Span < 5*time.Second {
 		part = 0.5 // so short a measurement says little
 	}
 	row.atLeast("good throughput, of that without them", beside/alone, part)
@@ -175,7 +175,7 @@ func approach(p *peer, until string) error {
 // drip sends an octet now and then and says how it ended.
 func (c Crawlers) drip(ctx context.Context, p *peer, began time.Time, phase crawlPhase) string {
 	text := phase.drip
-	wait := time.Duration(rand.Int64N(int64(crawlEvery)))
+	wait := time.Duration(rand.Int64N(int64(c.Every)))
 	for i := 0; ctx.Err() == nil; i++ {
 		reply, err := p.reply(wait)
 		took := time.Since(began)
@@ -201,7 +201,7 @@ func (c Crawlers) drip(ctx context.Context, p *peer, began time.Time, phase craw
 		if i == 0 && phase.approach == approachText {
 			began = time.Now() // the rate is told from the first mail text on
 		}
-		wait = crawlEvery
+		wait = c.Every
 	}
 	return "ended"
 }

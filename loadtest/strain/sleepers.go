@@ -15,6 +15,7 @@ import (
 type Sleepers struct {
 	Idle, Active int
 	Span         time.Duration // of one measurement
+	Delay        float64       // what the p99 of replies may be of that without the idle
 	Rest         time.Duration // that the idle ones may have until their memory is told
 	Heap         int64         // octets that the heap may grow for however few sessions
 }
@@ -27,8 +28,6 @@ func (s Sleepers) Name() string {
 const (
 	// sleeperMemory is promised for each idle session, in KiB.
 	sleeperMemory = 1.0
-	// sleeperDelay is what the active ones may wait longer.
-	sleeperDelay = 2.0
 	// activeEvery is the pace of an active session: below what the machine can do,
 	// so that its answers tell of delay and not of its own queue.
 	activeEvery = 50 * time.Millisecond
@@ -84,7 +83,7 @@ func (s Sleepers) Run(ctx context.Context, ground *Ground) (*Row, error) {
 		return nil, err
 	}
 	row.atMost("KiB resident for each idle session", s.each(before, after), sleeperMemory+float64(s.Heap)/float64(s.Idle)/kib)
-	row.atMost("p99 of replies beside them, of that without them", 2*p99(beside)/(p99(first)+p99(alone)), sleeperDelay)
+	row.atMost("p99 of replies beside them, of that without them", 2*p99(beside)/(p99(first)+p99(alone)), s.Delay)
 	row.atMost("more goroutines with them", after.metrics[metricGoroutines]-before.metrics[metricGoroutines], 2)
 	row.note("p99 before %.2g ms, beside %.2g ms, after %.2g ms; %v after they were opened the live heap had grown by %.2f KiB each",
 		1e3*p99(first), 1e3*p99(beside), 1e3*p99(alone), rest.Round(time.Second), s.live(before, after))

@@ -2,6 +2,7 @@ package strain
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -16,6 +17,7 @@ var gatewayBinary string
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
+	flag.Parse()
 	dir, err := os.MkdirTemp("", "sluice-strain-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -23,17 +25,28 @@ func run(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	gatewayBinary = filepath.Join(dir, "sluice")
-	if err := child.Build(context.Background(), gatewayBinary); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
+	if !testing.Short() {
+		if err := child.Build(context.Background(), gatewayBinary); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
 	}
 	return m.Run()
 }
 
-// The short form of each scenario, one after the other: they measure.
+// The short form of each scenario. Those that compare speeds run alone, the others
+// two at a time.
 func TestShort(t *testing.T) {
+	if testing.Short() {
+		t.Skip("end to end")
+	}
 	for _, s := range Short() {
 		t.Run(fmt.Sprintf("%T", s), func(t *testing.T) {
+			switch s.(type) {
+			case Sleepers, Crawlers:
+			default:
+				t.Parallel()
+			}
 			row, err := s.Run(t.Context(), &Ground{Binary: gatewayBinary, Scratch: t.TempDir(), Progress: t.Output()})
 			if err != nil {
 				t.Fatal(err)
