@@ -21,10 +21,10 @@ type producer struct {
 	options []kgo.Opt
 	drain   func() (context.Context, context.CancelFunc) // bounds how long an old client is left
 
-	mu      sync.Mutex // of changes of client
-	client  atomic.Pointer[kgo.Client]
-	closed  bool
-	overdue chan *kgo.Client
+	mu       sync.Mutex // of changes of client
+	client   atomic.Pointer[kgo.Client]
+	closed   bool
+	replaced chan *kgo.Client // and not closed yet
 }
 
 func newProducer(options []kgo.Opt) (*producer, error) {
@@ -32,7 +32,7 @@ func newProducer(options []kgo.Opt) (*producer, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &producer{options: options, overdue: make(chan *kgo.Client, 1)}
+	p := &producer{options: options, replaced: make(chan *kgo.Client, 16)}
 	p.client.Store(client)
 	return p, nil
 }
@@ -42,26 +42,20 @@ func (p *producer) produce(ctx context.Context, r *kgo.Record, promise func(erro
 	client := p.client.Load()
 	client.TryProduce(ctx, r, func(_ *kgo.Record, err error) {
 		if errors.Is(err, kgo.ErrRecordTimeout) {
-			select {
-			case p.overdue <- client:
-			default: // one is enough
-			}
+			p.change(client) // before anybody can know and publish again
 		}
 		promise(err)
 	})
 }
 
-// renew changes the client whenever an event of the present one was overdue,
-// until ctx ends. It returns when all clients but the present one are closed.
+// renew sees to the end of clients that were replaced, until ctx ends. It returns
+// when all clients but the present one are closed.
 func (p *producer) renew(ctx context.Context) {
 	var old sync.WaitGroup
 	defer old.Wait()
 	for {
 		select {
-		case client := <-p.overdue:
-			if client != p.client.Load() || !p.change() {
-				continue
-			}
+		case client := <-p.replaced:
 			old.Go(func() {
 				bounded, cancel := p.drain()
 				defer cancel()
@@ -74,27 +68,34 @@ func (p *producer) renew(ctx context.Context) {
 	}
 }
 
-// change puts a fresh client in the place of the present one, and says whether it
-// could.
-func (p *producer) change() bool {
-	fresh, err := kgo.NewClient(p.options...)
-	if err != nil {
-		return false // the same options made the first
-	}
+// change puts a fresh client in the place of one that had an overdue event, unless
+// another has it already.
+func (p *producer) change(overdue *kgo.Client) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed {
-		fresh.Close()
-		return false
+	if p.closed || overdue != p.client.Load() || len(p.replaced) == cap(p.replaced) {
+		return
+	}
+	fresh, err := kgo.NewClient(p.options...) // it connects to nobody yet
+	if err != nil {
+		return // the same options made the first
 	}
 	p.client.Store(fresh)
-	return true
+	p.replaced <- overdue
 }
 
-// close fails what the present client still has. There is no other afterwards.
+// close fails what the clients still have. There is none afterwards.
 func (p *producer) close() {
 	p.mu.Lock()
 	p.closed = true
 	p.mu.Unlock()
 	p.client.Load().Close()
+	for {
+		select {
+		case client := <-p.replaced:
+			client.Close()
+		default:
+			return
+		}
+	}
 }

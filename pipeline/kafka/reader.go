@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -35,11 +37,11 @@ func (r *Reader) Read(ctx context.Context, each func(key, value []byte) error) e
 	}
 	defer client.Close()
 	admin := kadm.NewClient(client)
-	starts, err := listed(admin.ListStartOffsets(ctx, r.topic))
+	starts, err := r.settled(ctx, admin.ListStartOffsets)
 	if err != nil {
 		return err
 	}
-	ends, err := listed(admin.ListEndOffsets(ctx, r.topic))
+	ends, err := r.settled(ctx, admin.ListEndOffsets)
 	if err != nil {
 		return err
 	}
@@ -57,6 +59,28 @@ func (r *Reader) Read(ctx context.Context, each func(key, value []byte) error) e
 	client.AddConsumePartitions(map[string]map[int32]kgo.Offset{r.topic: at})
 	return drain(ctx, client, left, each)
 }
+
+// settled asks for offsets again as long as the cluster is choosing leaders, which
+// it does when brokers have just come back, and the timeout is not over.
+func (r *Reader) settled(ctx context.Context, list func(context.Context, ...string) (kadm.ListedOffsets, error)) (kadm.ListedOffsets, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.options.Timeout)
+	defer cancel()
+	for {
+		offsets, err := listed(list(ctx, r.topic))
+		if err == nil || !kerr.IsRetriable(err) {
+			return offsets, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(electionPause):
+		}
+	}
+}
+
+// electionPause is how long the choice of a leader is given before it is asked
+// for again.
+const electionPause = 200 * time.Millisecond
 
 func listed(offsets kadm.ListedOffsets, err error) (kadm.ListedOffsets, error) {
 	if err == nil {
