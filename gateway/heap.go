@@ -1,32 +1,53 @@
 package main
 
 import (
+	"context"
 	"os"
 	"runtime/debug"
+	"time"
 )
 
 // What the heap needs besides message bodies, in octets. docs/memory.md has the
 // measurements.
 const (
-	heapBase          = 32 << 20 // clients of the store and of the log, their buffers and queues
-	heapEmbedded      = 96 << 20 // the embedded log keeps an index of its batches
-	heapForConnection = 4 << 10  // a session, gnet's part of it, an envelope under way
+	heapBase       = 32 << 20 // clients of the store and of the log, their buffers and queues
+	heapEmbedded   = 96 << 20 // the embedded log keeps an index of its batches
+	heapForSession = 4 << 10  // a session, gnet's part of it, an envelope under way
+	// heapStep is for how many sessions at a time the limit is moved, because that
+	// stops the process for a moment.
+	heapStep = 2048
+	// heapEvery is how often it is looked at.
+	heapEvery = time.Second
 )
 
 // heapLimit is what the Go runtime is told to keep to. With the default alone
 // (GOGC=100) the heap may grow to twice of what lives, and bodies are most of it;
 // with a limit the collector works only when that much is really in use.
-func (c *Config) heapLimit() int64 {
-	need := c.BodyMemory() + heapBase + int64(c.Limits.Connections)*heapForConnection
+func (c *Config) heapLimit(sessions int64) int64 {
+	need := c.BodyMemory() + heapBase + (sessions/heapStep+1)*heapStep*heapForSession
 	if c.Events.Kind == kindEmbedded {
 		need += heapEmbedded
 	}
 	return min(need, c.machine.memory/10*9)
 }
 
-// limitHeap tells the runtime, unless GOMEMLIMIT has done so.
-func limitHeap(c *Config) {
-	if os.Getenv("GOMEMLIMIT") == "" && c.machine.memory > 0 {
-		debug.SetMemoryLimit(c.heapLimit())
+// limitHeap keeps the runtime's limit at what the open sessions need, until ctx
+// ends. GOMEMLIMIT overrides it.
+func limitHeap(ctx context.Context, c *Config, sessions func() int64) {
+	if os.Getenv("GOMEMLIMIT") != "" || c.machine.memory == 0 {
+		return
+	}
+	again := time.NewTicker(heapEvery)
+	defer again.Stop()
+	for told := int64(0); ; {
+		if limit := c.heapLimit(sessions()); limit != told {
+			debug.SetMemoryLimit(limit)
+			told = limit
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return
+		}
 	}
 }

@@ -53,7 +53,6 @@ func (p *Program) open() (err error) {
 	if err := raiseFileLimit(); err != nil {
 		return fmt.Errorf("cannot raise the limit of open files: %w", err)
 	}
-	limitHeap(&p.config)
 	p.journal = newJournal(p.config.Log, os.Stderr)
 	p.metrics = metrics.New(metricLabels(&p.config))
 	if p.events, err = openEvents(&p.config, p.journal.Logger()); err != nil {
@@ -85,6 +84,9 @@ func (p *Program) Run(ctx context.Context) error {
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(signals)
 	p.watch.Start()
+	serving, over := context.WithCancel(ctx)
+	defer over()
+	go limitHeap(serving, &p.config, p.shared.SessionsOpen)
 	ended := make(chan error, 1)
 	go func() { ended <- p.reactor.Run() }()
 	select {

@@ -13,6 +13,10 @@ const pauseAbove = 4 << 10
 func (l *Loop) steer(c *Conn) {
 	switch {
 	case c.finished || c.lingering:
+	case c.session.Phase() == session.PhaseClosed && len(c.unsent) > 0: // and the last word is unsent
+		if n := len(c.socket.Input()); n > 0 {
+			c.socket.Discard(n)
+		}
 	case !c.waiting():
 		if c.paused {
 			l.readOn(c)
@@ -53,6 +57,7 @@ func (l *Loop) notPaused(c *Conn, ev session.Event) {
 		l.step(c, ev)
 	}
 	l.sendOut(c)
+	l.steer(c)
 }
 
 // readOn ends a pause.

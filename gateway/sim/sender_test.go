@@ -151,6 +151,7 @@ func (s *sender) open() {
 			return
 		}
 		if w.now-s.since > patience {
+			s.settled("waited in vain")
 			s.hangUp("gave up")
 			return
 		}
@@ -158,6 +159,14 @@ func (s *sender) open() {
 	}
 	w.after(time.Second, watch)
 	w.note("connect", s.n, len(s.letters))
+}
+
+// settled fails when something happens that must not, once all is well and what
+// began before is over.
+func (s *sender) settled(what string) {
+	if s.w.calm && s.w.now > s.w.calmSince+time.Minute {
+		s.w.fail("sender %d %s while all was well", s.n, what)
+	}
 }
 
 // hangUp leaves without a word.
@@ -273,6 +282,9 @@ func (s *sender) listen() {
 func (s *sender) reply(line string) {
 	w := s.w
 	w.trace.add(note{at: w.now, what: "reply", who: s.n, n: len(s.expected), text: line[:len(line)-2]})
+	if strings.HasPrefix(line, "421 4.4.2") {
+		s.settled("was told that it was too slow")
+	}
 	if strings.HasPrefix(line, "421 ") {
 		s.hangUp("told to go")
 		return

@@ -16,6 +16,8 @@ type world struct {
 	tally  tally
 	calm   bool // faults strike no more
 
+	calmSince time.Duration
+
 	process *process // nil while none runs
 	store   *store
 	log     *eventLog
@@ -86,7 +88,7 @@ func (w *world) within(d time.Duration) time.Duration {
 // run lives the world's three phases and gives the invariant that was broken.
 func (w *world) run() string {
 	w.until(w.plan.chaos, func() bool { return w.delivered() })
-	w.calm = true
+	w.calm, w.calmSince = true, w.now
 	w.note("calm", 0, 0)
 	if w.process == nil {
 		w.start()
@@ -140,6 +142,12 @@ func (w *world) check() {
 		w.fail("%d octets of a part budget of %d are out", p.shared.Parts.Used(), p.shared.Parts.Limit())
 	}
 	for _, s := range p.sockets {
+		if s.closed {
+			continue
+		}
+		if n := len(s.in); n > 4<<10+readSize || n > 4<<10 && !s.paused && s.conn.Waits() {
+			w.fail("%d octets of sender %d are unread (paused: %v)", n, s.sender.n, s.paused)
+		}
 		if s.paused && !s.closed && !s.conn.Waits() {
 			w.fail("sender %d is not read, and nothing is waited for", s.sender.n)
 		}

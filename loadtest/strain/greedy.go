@@ -55,8 +55,7 @@ func (g Greedy) Run(ctx context.Context, ground *Ground) (*Row, error) {
 	}
 	fleet.Use(gateway)
 	gateway.S3.Endpoint = slow.Listen
-	gateway.Config = fmt.Sprintf("memory: {bodies: %d}\nlimits: {connections: %d}\ntimeouts: {credit: %v}\nlog: {level: error}\n",
-		g.Budget, g.Senders+100, g.Credit) // what the runtime is told to keep to counts connections, too
+	gateway.Config = fmt.Sprintf("memory: {bodies: %d}\ntimeouts: {credit: %v}\nlog: {level: error}\n", g.Budget, g.Credit)
 	site, err := start(ctx, gateway)
 	if err != nil {
 		return nil, err
