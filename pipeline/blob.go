@@ -9,11 +9,17 @@ type Blob struct {
 	Store  string // dir, s3, discard
 	Bucket string // the bucket; for dir the folder's name
 	Key    string
-	Offset int64
-	Length int64
-	Added  int64
-	CRC32C uint32
+	// Container is what the object is when it holds more than this message:
+	// ContainerTar, "" for an object of its own.
+	Container string
+	Offset    int64
+	Length    int64
+	Added     int64
+	CRC32C    uint32
 }
+
+// ContainerTar is a pack: a POSIX tar with an entry for each message.
+const ContainerTar = "tar"
 
 // Digest is the SHA-256 of a message below what Sluice added, that is, of the
 // bytes as received after dot-unstuffing.

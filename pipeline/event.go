@@ -43,7 +43,10 @@ func appendTime(dst []byte, t time.Time) []byte {
 }
 
 // AppendEvent writes the event's JSON value onto dst.
-func AppendEvent(dst []byte, m *Message) []byte {
+func AppendEvent(dst []byte, m *Message) []byte { return AppendEventOf(dst, m, &m.Blob, &m.Digest) }
+
+// AppendEventOf writes the event that a message will have when it is stored at b.
+func AppendEventOf(dst []byte, m *Message, b *Blob, digest *Digest) []byte {
 	dst = append(dst, `{"id":"`...)
 	dst = m.ID.Append(dst)
 	dst = append(dst, `","received_at":"`...)
@@ -52,8 +55,8 @@ func AppendEvent(dst []byte, m *Message) []byte {
 	dst = appendString(dst, m.Gateway)
 	dst = appendClient(dst, &m.Client)
 	dst = appendEnvelope(dst, &m.Envelope)
-	dst = appendMessage(dst, m)
-	dst = appendBlob(dst, &m.Blob)
+	dst = appendMessage(dst, m, b.Length-b.Added, digest)
+	dst = appendBlob(dst, b)
 	return append(dst, '}')
 }
 
@@ -92,11 +95,11 @@ func appendEnvelope(dst []byte, e *Envelope) []byte {
 	return append(dst, '}')
 }
 
-func appendMessage(dst []byte, m *Message) []byte {
+func appendMessage(dst []byte, m *Message, size int64, digest *Digest) []byte {
 	dst = append(dst, `,"message":{"size":`...)
-	dst = strconv.AppendInt(dst, m.Blob.Length-m.Blob.Added, 10)
+	dst = strconv.AppendInt(dst, size, 10)
 	dst = append(dst, `,"sha256":"`...)
-	dst = hex.AppendEncode(dst, m.Digest[:])
+	dst = hex.AppendEncode(dst, digest[:])
 	dst = append(dst, `","message_id":`...)
 	dst = appendString(dst, m.Summary.MessageID)
 	dst = append(dst, `,"eight_bit":`...)
@@ -119,6 +122,10 @@ func appendBlob(dst []byte, b *Blob) []byte {
 	dst = appendString(dst, b.Bucket)
 	dst = append(dst, `,"key":`...)
 	dst = appendString(dst, b.Key)
+	if b.Container != "" {
+		dst = append(dst, `,"container":`...)
+		dst = appendString(dst, b.Container)
+	}
 	dst = append(dst, `,"offset":`...)
 	dst = strconv.AppendInt(dst, b.Offset, 10)
 	dst = append(dst, `,"length":`...)

@@ -134,9 +134,14 @@ func (m *Message) Length() int64 { return int64(len(m.Header)) + m.Body.Size() }
 // AppendKey writes the object key of an id, YYYY/MM/DD/HH/<id>.eml in UTC from
 // the id's own timestamp, onto dst.
 func AppendKey(dst []byte, id ID) []byte {
-	dst = id.Time().AppendFormat(dst, "2006/01/02/15/")
+	dst = AppendFolder(dst, id.Time())
 	dst = id.Append(dst)
 	return append(dst, ".eml"...)
+}
+
+// AppendFolder writes what the keys of a moment's hour begin with, in UTC, onto dst.
+func AppendFolder(dst []byte, at time.Time) []byte {
+	return at.UTC().AppendFormat(dst, "2006/01/02/15/")
 }
 
 // Key gives the message's object key.

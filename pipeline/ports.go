@@ -12,9 +12,9 @@ package pipeline
 // durable and can be read at the blob that comes with it. A result comes within
 // the adapter's own request deadline.
 //
-// What is stored is m.Header followed by m.Body, under m.Key(). From Put until
-// m.Stored the adapter may read m.Header, m.Body, m.Envelope, m.Client and m.ID;
-// nobody writes them. After m.Stored it must not touch m at all. A put cannot be
+// What is stored is m.Header followed by m.Body, under m.Key() or, together with
+// other messages, in a pack (pipeline/pack). From Put until m.Stored the adapter
+// may read all that m's event is made of; nobody writes it. After m.Stored it must not touch m at all. A put cannot be
 // cancelled: a sender that is gone leaves an object without an event.
 type ObjectStore interface {
 	Put(m *Message)

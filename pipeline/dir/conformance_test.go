@@ -4,6 +4,7 @@ import (
 	"sync"
 	"testing"
 
+	"sluice/pipeline/pack"
 	"sluice/pipeline/porttest"
 )
 
@@ -20,9 +21,14 @@ func (s *stallingFS) Create(name string) (file, error) {
 }
 
 func TestConformance(t *testing.T) {
+	t.Run("packing off", func(t *testing.T) { conformance(t, nil) })
+	t.Run("packing on", func(t *testing.T) { conformance(t, &pack.Options{}) })
+}
+
+func conformance(t *testing.T, packs *pack.Options) {
 	porttest.ObjectStore(t, func(t *testing.T) porttest.StoreUnderTest {
 		calls := &stallingFS{}
-		s, err := open(Options{Path: t.TempDir(), Queue: 500}, calls)
+		s, err := open(Options{Path: t.TempDir(), Queue: 500, Pack: packs}, calls)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -38,6 +44,7 @@ func TestConformance(t *testing.T) {
 			Store: s,
 			Open:  s.Open,
 			Close: s.Close,
+			Packs: packs != nil,
 			Stall: func() func() {
 				calls.gate.Lock()
 				return calls.gate.Unlock

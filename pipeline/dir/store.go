@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"sluice/pipeline"
+	"sluice/pipeline/pack"
 )
 
 const (
@@ -35,6 +36,9 @@ type Options struct {
 	// Timeout is how long a message may wait for a writer, default 60 s. One that
 	// waited longer is not written: its sender has another answer.
 	Timeout time.Duration
+	// Pack lets small messages share files; nil gives each its own. Its
+	// Queue and Timeout are those above.
+	Pack *pack.Options
 }
 
 func (o *Options) defaults() {
@@ -61,6 +65,7 @@ type Store struct {
 	folders folders
 
 	queue   chan waiting
+	lanes   *pack.Lanes  // nil without packing
 	depth   atomic.Int64 // from Put until the result
 	closed  atomic.Bool
 	idle    chan struct{} // a hint to Close that depth may be 0
@@ -104,6 +109,11 @@ func open(o Options, calls fileSystem) (*Store, error) {
 				s.handle(w, next)
 			}
 		})
+	}
+	if o.Pack != nil {
+		packs := *o.Pack
+		packs.Queue, packs.Timeout = o.Queue, o.Timeout
+		s.lanes = pack.Start(packs, func(n int) pack.Lane { return lane{newWriter(s, o.Concurrency+n)} })
 	}
 	return s, nil
 }
@@ -172,39 +182,54 @@ var (
 	errWaited    = errors.New("waited too long for a writer")
 )
 
-// Put hands a message to the writers.
+// Put hands a message to the lanes when it may share a file, else to the writers.
 func (s *Store) Put(m *pipeline.Message) {
 	s.depth.Add(1) // before closed is read: Close waits for what it counts
-	if s.closed.Load() {
-		s.answer(m, pipeline.Blob{}, pipeline.Digest{}, fail("put", errClosed))
-		return
+	switch {
+	case s.closed.Load():
+		s.refuse(m, fail("put", errClosed))
+	case !s.lanes.Takes(m):
+		s.enqueue(waiting{m, time.Now()})
+	case !s.lanes.Put(m):
+		s.refuse(m, fail("put", errQueueFull))
 	}
+}
+
+// enqueue lets a message wait for a writer, and never blocks.
+func (s *Store) enqueue(next waiting) {
 	select {
-	case s.queue <- waiting{m, time.Now()}:
+	case s.queue <- next:
 	default:
-		s.answer(m, pipeline.Blob{}, pipeline.Digest{}, fail("put", errQueueFull))
+		s.refuse(next.m, fail("put", errQueueFull))
 	}
 }
 
 func (s *Store) handle(w *writer, next waiting) {
 	if time.Since(next.since) > s.options.Timeout {
-		s.answer(next.m, pipeline.Blob{}, pipeline.Digest{},
-			&pipeline.Failure{Kind: pipeline.KindTimeout, Op: "dir: queue", Err: errWaited})
+		s.refuse(next.m, &pipeline.Failure{Kind: pipeline.KindTimeout, Op: "dir: queue", Err: errWaited})
 		return
 	}
 	blob, digest, err := w.write(next.m)
-	s.answer(next.m, blob, digest, err)
+	next.m.Stored(blob, digest, err)
+	s.done(1)
 }
 
-func (s *Store) answer(m *pipeline.Message, blob pipeline.Blob, digest pipeline.Digest, err error) {
-	m.Stored(blob, digest, err)
-	if s.depth.Add(-1) == 0 {
+func (s *Store) refuse(m *pipeline.Message, err error) {
+	m.Stored(pipeline.Blob{}, pipeline.Digest{}, err)
+	s.done(1)
+}
+
+func (s *Store) done(results int64) {
+	if s.depth.Add(-results) == 0 {
 		select {
 		case s.idle <- struct{}{}:
 		default:
 		}
 	}
 }
+
+// Lanes gives what packs small messages, nil when nothing does.
+func (s *Store) Lanes() *pack.Lanes { return s.lanes }
 
 // Depth gives the messages that wait for a writer or are being written.
 func (s *Store) Depth() int64 { return s.depth.Load() }
@@ -218,6 +243,7 @@ func (s *Store) Close() error {
 	for s.depth.Load() > 0 {
 		<-s.idle
 	}
+	s.lanes.Close()
 	close(s.queue)
 	s.writers.Wait()
 	return s.lock.Close()

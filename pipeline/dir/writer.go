@@ -49,44 +49,55 @@ func (w *writer) write(m *pipeline.Message) (pipeline.Blob, pipeline.Digest, err
 		Added:  int64(len(m.Header)),
 	}
 	var digest pipeline.Digest
-	target, err := w.store.locate(blob.Key)
+	err := w.object(blob.Key, func(f file) (err error) {
+		blob.CRC32C, err = w.copy(f, m)
+		return err
+	})
 	if err != nil {
-		return pipeline.Blob{}, digest, fail("key", err)
+		return pipeline.Blob{}, digest, err
+	}
+	w.digest.Sum(digest[:0])
+	return blob, digest, nil
+}
+
+// object makes a file under a key of what fill writes into it.
+func (w *writer) object(key string, fill func(f file) error) error {
+	target, err := w.store.locate(key)
+	if err != nil {
+		return fail("key", err)
 	}
 	w.count++
 	temporary := filepath.Join(w.store.tmp, strconv.Itoa(w.number)+"-"+strconv.Itoa(w.count))
-	if blob.CRC32C, err = w.fill(temporary, m, &digest); err == nil {
+	if err = w.make(temporary, fill); err == nil {
 		err = w.place(temporary, target)
 	}
 	if err != nil {
 		_ = w.store.fs.Remove(temporary) // after a failed create or a done rename there is none
-		return pipeline.Blob{}, pipeline.Digest{}, err
 	}
-	return blob, digest, nil
+	return err
 }
 
-// fill writes a message into a new file, durably, and sums it on the way.
-func (w *writer) fill(name string, m *pipeline.Message, digest *pipeline.Digest) (uint32, error) {
+// make fills a new file, durably.
+func (w *writer) make(name string, fill func(f file) error) error {
 	f, err := w.store.fs.Create(name)
 	if err != nil {
-		return 0, fail("create", err)
+		return fail("create", err)
 	}
-	crc, err := w.copy(f, m)
-	if err != nil {
+	if err := fill(f); err != nil {
 		_ = f.Close()
-		return 0, fail("write", err)
+		return fail("write", err)
 	}
 	if err := f.Sync(); err != nil {
 		_ = f.Close()
-		return 0, fail("fsync", err)
+		return fail("fsync", err)
 	}
 	if err := f.Close(); err != nil {
-		return 0, fail("close", err)
+		return fail("close", err)
 	}
-	w.digest.Sum(digest[:0])
-	return crc, nil
+	return nil
 }
 
+// copy writes a message and sums it on the way.
 func (w *writer) copy(f file, m *pipeline.Message) (uint32, error) {
 	w.buffer.Reset(f)
 	defer w.buffer.Reset(nil) // neither file nor message are kept
@@ -103,6 +114,18 @@ func (w *writer) copy(f file, m *pipeline.Message) (uint32, error) {
 		}
 	}
 	return crc, w.buffer.Flush()
+}
+
+// gather writes pieces.
+func (w *writer) gather(f file, pieces [][]byte) error {
+	w.buffer.Reset(f)
+	defer w.buffer.Reset(nil)
+	for _, piece := range pieces {
+		if _, err := w.buffer.Write(piece); err != nil {
+			return err
+		}
+	}
+	return w.buffer.Flush()
 }
 
 // place gives a finished file its name.

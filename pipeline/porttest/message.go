@@ -107,7 +107,10 @@ func newSent(m *pipeline.Message) *Sent {
 const resultTimeout = 60 * time.Second
 
 // wait waits for the one result.
-func (s *Sent) wait() error {
+func (s *Sent) wait() error { return s.waitFor(func(*pipeline.Message) {}) }
+
+// waitFor lets look see the message with its result before it is scribbled over.
+func (s *Sent) waitFor(look func(*pipeline.Message)) error {
 	select {
 	case <-s.results:
 	case <-time.After(resultTimeout):
@@ -116,6 +119,7 @@ func (s *Sent) wait() error {
 	if n := s.count.Load(); n != 1 {
 		return fmt.Errorf("%d results", n)
 	}
+	look(s.M)
 	s.take()
 	return nil
 }

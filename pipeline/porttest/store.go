@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"sluice/pipeline"
+	"sluice/pipeline/pack"
 )
 
 // StoreUnderTest is an object store with what the suite needs besides the port.
@@ -25,6 +26,8 @@ type StoreUnderTest struct {
 	Stall func() (resume func())
 	// Close ends the store; nil when it has no end.
 	Close func() error
+	// Packs says that small messages may share objects.
+	Packs bool
 }
 
 // ObjectStore is the conformance suite of pipeline.ObjectStore. open makes a
@@ -34,6 +37,7 @@ func ObjectStore(t *testing.T, open func(t *testing.T) StoreUnderTest) {
 	t.Run("empty header", func(t *testing.T) { storeBare(t, open(t)) })
 	t.Run("concurrent", func(t *testing.T) { storeConcurrent(t, open(t)) })
 	t.Run("never blocks", func(t *testing.T) { storeStalled(t, open(t)) })
+	t.Run("packs", func(t *testing.T) { storePacks(t, open(t)) })
 	t.Run("closed", func(t *testing.T) { storeClosed(t, open(t)) })
 }
 
@@ -97,7 +101,11 @@ func checkStored(t *testing.T, s StoreUnderTest, sent *Sent, key string) {
 	if s.Open == nil {
 		return
 	}
-	if sent.Blob.Key != key {
+	if sent.Blob.Container != "" {
+		if sent.Blob.Container != pipeline.ContainerTar || !pack.IsPack(sent.Blob.Key) {
+			t.Errorf("container %q, key %q", sent.Blob.Container, sent.Blob.Key)
+		}
+	} else if sent.Blob.Key != key {
 		t.Errorf("key %q, want %q", sent.Blob.Key, key)
 	}
 	if got, want := sent.Blob.CRC32C, crc32.Checksum(whole, crc32.MakeTable(crc32.Castagnoli)); got != want {

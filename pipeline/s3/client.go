@@ -12,6 +12,8 @@ import (
 
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
+
+	"sluice/pipeline/pack"
 )
 
 const (
@@ -30,11 +32,15 @@ func newTransport(o *Options) (*http.Transport, error) {
 	if dial == nil {
 		dial = (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext
 	}
+	atOnce := o.Concurrency + spareConnections
+	if o.Pack != nil {
+		atOnce += max(o.Pack.Lanes, pack.DefaultLanes)
+	}
 	t := &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
 		DialContext:           dial,
-		MaxIdleConns:          o.Concurrency + spareConnections,
-		MaxIdleConnsPerHost:   o.Concurrency + spareConnections,
+		MaxIdleConns:          atOnce,
+		MaxIdleConnsPerHost:   atOnce,
 		IdleConnTimeout:       idleTimeout,
 		TLSHandshakeTimeout:   dialTimeout,
 		ResponseHeaderTimeout: o.Timeout,

@@ -3,14 +3,15 @@ package s3
 import (
 	"testing"
 
+	"sluice/pipeline/pack"
 	"sluice/pipeline/porttest"
 )
 
 // open gives a store on a new bucket of the server for the suites.
-func (s *server) open(t *testing.T) porttest.PartStoreUnderTest {
+func (s *server) open(t *testing.T, packs *pack.Options) porttest.PartStoreUnderTest {
 	network := newValve()
 	o := s.options(t)
-	o.dial, o.Queue = network.dial, 500
+	o.dial, o.Queue, o.Pack = network.dial, 500, packs
 	store := mustOpen(t, o)
 	return porttest.PartStoreUnderTest{
 		StoreUnderTest: porttest.StoreUnderTest{
@@ -18,6 +19,7 @@ func (s *server) open(t *testing.T) porttest.PartStoreUnderTest {
 			Open:  store.Open,
 			Close: store.Close,
 			Stall: network.halt,
+			Packs: packs != nil,
 		},
 		Parts:   store,
 		Pending: store.pending,
@@ -29,8 +31,13 @@ func TestConformance(t *testing.T) {
 	for _, s := range servers {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
-			porttest.ObjectStore(t, func(t *testing.T) porttest.StoreUnderTest { return s.open(t).StoreUnderTest })
-			porttest.PartStore(t, s.open)
+			for name, packs := range map[string]*pack.Options{"packing off": nil, "packing on": {}} {
+				t.Run(name, func(t *testing.T) {
+					open := func(t *testing.T) porttest.PartStoreUnderTest { return s.open(t, packs) }
+					porttest.ObjectStore(t, func(t *testing.T) porttest.StoreUnderTest { return open(t).StoreUnderTest })
+					porttest.PartStore(t, open)
+				})
+			}
 		})
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/minio/minio-go/v7/pkg/encrypt"
+
+	"sluice/pipeline/pack"
 )
 
 // MinPartSize is the least that S3 takes for a part that is not the last, in octets.
@@ -52,6 +54,10 @@ type Options struct {
 	CreateBucket bool
 	// SSE asks for server-side encryption: "", AES256, aws:kms or aws:kms:<key id>.
 	SSE string
+
+	// Pack lets small messages share objects; nil gives each its own. Its
+	// Queue and Timeout are those below.
+	Pack *pack.Options
 
 	// Queue is the number of messages and parts that may wait for a worker, default
 	// 1024. One more is a temporary failure.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"sluice/pipeline"
+	"sluice/pipeline/pack"
 )
 
 const storeName = "s3"
@@ -22,6 +23,7 @@ type Store struct {
 	options Options
 
 	queue   chan task
+	lanes   *pack.Lanes  // nil without packing
 	depth   atomic.Int64 // from Put or PutPart until the result
 	closed  atomic.Bool
 	idle    chan struct{} // a hint to Close that depth may be 0
@@ -75,6 +77,11 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 			}
 		})
 	}
+	if o.Pack != nil {
+		packs := *o.Pack
+		packs.Queue, packs.Timeout = o.Queue, o.Timeout
+		s.lanes = pack.Start(packs, func(int) pack.Lane { return lane{newWorker(s)} })
+	}
 	return s, nil
 }
 
@@ -84,8 +91,16 @@ var (
 	errWaited    = errors.New("waited too long for a worker")
 )
 
-// Put hands a message to the workers.
+// Put hands a message to the lanes when it may share an object, else to the workers.
 func (s *Store) Put(m *pipeline.Message) {
+	if s.lanes.Takes(m) {
+		if err := s.count(); err != nil {
+			s.stored(m, stored{}, err)
+		} else if !s.lanes.Put(m) {
+			s.stored(m, stored{}, fail("queue", errQueueFull))
+		}
+		return
+	}
 	if err := s.submit(task{message: m, since: time.Now()}); err != nil {
 		if u, ok := m.Upload.(*upload); ok {
 			s.discard(u) // a Put that fails leaves nothing pending
@@ -119,12 +134,25 @@ func (s *Store) Abort(state any) {
 	}
 }
 
-// submit queues a task without blocking; its error is the task's result.
+// submit counts and queues a task; its error is the task's result.
 func (s *Store) submit(t task) error {
-	s.depth.Add(1) // before closed is read: Close waits for what it counts
+	if err := s.count(); err != nil {
+		return err
+	}
+	return s.enqueue(t)
+}
+
+// count counts what Close waits for, also when there is an error.
+func (s *Store) count() error {
+	s.depth.Add(1) // before closed is read
 	if s.closed.Load() {
 		return fail("queue", errClosed)
 	}
+	return nil
+}
+
+// enqueue queues a task without blocking.
+func (s *Store) enqueue(t task) error {
 	select {
 	case s.queue <- t:
 		return nil
@@ -141,16 +169,16 @@ type stored struct {
 
 func (s *Store) stored(m *pipeline.Message, result stored, err error) {
 	m.Stored(result.blob, result.digest, err)
-	s.done()
+	s.done(1)
 }
 
 func (s *Store) uploaded(p *pipeline.Part, err error) {
 	p.Uploaded(err)
-	s.done()
+	s.done(1)
 }
 
-func (s *Store) done() {
-	if s.depth.Add(-1) == 0 {
+func (s *Store) done(results int64) {
+	if s.depth.Add(-results) == 0 {
 		select {
 		case s.idle <- struct{}{}:
 		default:
@@ -160,6 +188,9 @@ func (s *Store) done() {
 
 // Depth gives the messages and parts that wait for a worker or are on their way.
 func (s *Store) Depth() int64 { return s.depth.Load() }
+
+// Lanes gives what packs small messages, nil when nothing does.
+func (s *Store) Lanes() *pack.Lanes { return s.lanes }
 
 // LeftBehind gives the number of failed or aborted messages of which something
 // stayed in the bucket.
@@ -186,6 +217,7 @@ func (s *Store) Close() error {
 	for s.depth.Load() > 0 {
 		<-s.idle
 	}
+	s.lanes.Close()
 	close(s.queue)
 	s.workers.Wait()
 	s.cleaner.close()

@@ -1,0 +1,279 @@
+package pack
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"sluice/pipeline"
+)
+
+// Lane stores what it is given, one object after another. Its methods are called
+// from one goroutine. since is when the oldest of the messages was put: the
+// result must come in time from there.
+type Lane interface {
+	// Alone stores a message as an object of its own, and answers it.
+	Alone(m *pipeline.Message, since time.Time)
+	// Together stores a pack as one object, again as often as is good for it, and
+	// answers nobody. apart says of a failure that each message alone may fare
+	// better.
+	Together(p *Pack, since time.Time) (apart bool, err error)
+	// Apart lets somebody store a message of a failed pack alone, and returns at
+	// once.
+	Apart(m *pipeline.Message, since time.Time)
+	// Answered is called when so many messages were answered by the pack.
+	Answered(messages int)
+}
+
+// Observer counts packs. A message that was alone is a pack of one.
+type Observer interface {
+	// PackWaited: a message waited so long for a lane.
+	PackWaited(seconds float64)
+	// PackDone: result is ok or a kind of failure. It is not called for one.
+	PackDone(result string)
+	// PackTaken: a lane took so many messages, which have so many octets.
+	PackTaken(messages int, octets int64)
+	// PackSplit: a pack of so many messages failed, and each goes alone.
+	PackSplit(messages int)
+}
+
+// Options of lanes. The zero value of a number takes the default.
+type Options struct {
+	Limits
+	// Lanes is the number of objects under way at the same time, default 2.
+	Lanes int
+	// Linger is how long a lane that has a message waits for more, default none: a
+	// pack grows because all lanes are busy.
+	Linger time.Duration
+	// Queue is the number of messages that may wait, default 1024.
+	Queue int
+	// Timeout is how long a message may wait, and be stored, in all.
+	Timeout  time.Duration
+	Observer Observer
+}
+
+// Defaults of a pack. At 8 MiB a request costs little beside its octets, and a
+// store with parts of its own takes it whole.
+const (
+	DefaultLanes    = 2
+	DefaultMessages = 4096
+	DefaultOctets   = 8 << 20
+	DefaultMessage  = 1 << 20
+)
+
+func (o *Options) defaults() {
+	if o.Lanes <= 0 {
+		o.Lanes = DefaultLanes
+	}
+	if o.Messages <= 0 {
+		o.Messages = DefaultMessages
+	}
+	if o.Octets <= 0 {
+		o.Octets = DefaultOctets
+	}
+	if o.Message <= 0 {
+		o.Message = DefaultMessage
+	}
+	if o.Queue <= 0 {
+		o.Queue = 1024
+	}
+	if o.Timeout <= 0 {
+		o.Timeout = time.Minute
+	}
+	if o.Observer == nil {
+		o.Observer = unobserved{}
+	}
+}
+
+type unobserved struct{}
+
+func (unobserved) PackWaited(float64)   {}
+func (unobserved) PackDone(string)      {}
+func (unobserved) PackTaken(int, int64) {}
+func (unobserved) PackSplit(int)        {}
+
+// Lanes take small messages to a store: a lane that is free takes all that waits,
+// up to the limits. There is no timer, so at low load a message leaves at once.
+type Lanes struct {
+	options Options
+	queue   chan waiting
+	octets  atomic.Int64
+	busy    atomic.Int64
+	group   sync.WaitGroup
+}
+
+type waiting struct {
+	message *pipeline.Message
+	since   time.Time
+}
+
+// Start starts the lanes; lane makes what each of them works with.
+func Start(o Options, lane func(n int) Lane) *Lanes {
+	o.defaults()
+	l := &Lanes{options: o, queue: make(chan waiting, o.Queue)}
+	for n := range o.Lanes {
+		r := &runner{lanes: l, lane: lane(n), pack: New(), timer: time.NewTimer(0)}
+		r.timer.Stop()
+		l.group.Go(r.run)
+	}
+	return l
+}
+
+// Takes says whether a message may share an object: it is small and whole.
+func (l *Lanes) Takes(m *pipeline.Message) bool {
+	return l != nil && m.Upload == nil && l.options.Small(m.Length())
+}
+
+// Put lets a message wait for a lane; false when too many wait. It never blocks.
+func (l *Lanes) Put(m *pipeline.Message) bool {
+	octets := m.Length()
+	l.octets.Add(octets)
+	select {
+	case l.queue <- waiting{m, time.Now()}:
+		return true
+	default:
+		l.octets.Add(-octets)
+		return false
+	}
+}
+
+// Octets gives those of the messages that wait for a lane.
+func (l *Lanes) Octets() int64 { return l.octets.Load() }
+
+// Busy gives the lanes that store something now.
+func (l *Lanes) Busy() int64 { return l.busy.Load() }
+
+// Close ends the lanes when they have taken all that waits. Nobody may Put then.
+func (l *Lanes) Close() {
+	if l == nil {
+		return
+	}
+	close(l.queue)
+	l.group.Wait()
+}
+
+// runner is the goroutine of a lane.
+type runner struct {
+	lanes *Lanes
+	lane  Lane
+	pack  *Pack
+	over  *waiting // taken from the queue, and too young for the pack before it
+	times []time.Time
+	timer *time.Timer
+}
+
+func (r *runner) run() {
+	for {
+		first, open := r.first()
+		if !open {
+			return
+		}
+		r.lanes.busy.Add(1)
+		r.gather(first)
+		r.store()
+		r.lanes.busy.Add(-1)
+	}
+}
+
+// first waits for a message.
+func (r *runner) first() (waiting, bool) {
+	if r.over != nil {
+		first := *r.over
+		r.over = nil
+		return first, true
+	}
+	first, open := <-r.lanes.queue
+	return first, open
+}
+
+// gather fills the pack with what waits. What came much later than the first waits
+// for the next turn: the oldest message's deadline is that of its neighbours.
+func (r *runner) gather(first waiting) {
+	l := r.lanes
+	r.times = r.times[:0]
+	r.add(first)
+	linger := l.options.Linger
+	if linger > 0 {
+		r.timer.Reset(linger)
+		defer r.timer.Stop()
+	}
+	for l.options.Room(r.pack.Len(), r.pack.Octets()) {
+		next, found := r.next(linger > 0)
+		if !found {
+			return
+		}
+		if next.since.Sub(first.since) > l.options.Timeout/4 {
+			r.over = &next
+			return
+		}
+		r.add(next)
+	}
+}
+
+// next gives a message that waits, or comes before the timer when it may linger.
+func (r *runner) next(linger bool) (waiting, bool) {
+	if !linger {
+		select {
+		case next, open := <-r.lanes.queue:
+			return next, open
+		default:
+			return waiting{}, false
+		}
+	}
+	select {
+	case next, open := <-r.lanes.queue:
+		return next, open
+	case <-r.timer.C:
+		return waiting{}, false
+	}
+}
+
+func (r *runner) add(w waiting) {
+	r.lanes.octets.Add(-w.message.Length())
+	r.pack.Add(w.message)
+	r.times = append(r.times, w.since)
+}
+
+var errWaited = errors.New("waited too long for a lane")
+
+// store stores what was gathered and answers it.
+func (r *runner) store() {
+	o, n := &r.lanes.options, r.pack.Len()
+	now := time.Now()
+	for _, since := range r.times {
+		o.Observer.PackWaited(now.Sub(since).Seconds())
+	}
+	o.Observer.PackTaken(n, r.pack.Octets())
+	oldest := r.times[0]
+	if now.Sub(oldest) > o.Timeout {
+		r.answer(n, &pipeline.Failure{Kind: pipeline.KindTimeout, Op: "pack: queue", Err: errWaited})
+		return
+	}
+	if n == 1 {
+		m := r.pack.Messages()[0]
+		r.pack.Clear()
+		r.lane.Alone(m, oldest)
+		return
+	}
+	apart, err := r.lane.Together(r.pack, oldest)
+	o.Observer.PackDone(pipeline.KindOf(err).String())
+	if err == nil || !apart {
+		r.answer(n, err)
+		return
+	}
+	o.Observer.PackSplit(n)
+	for i, m := range r.pack.Messages() {
+		r.lane.Apart(m, r.times[i])
+	}
+	r.pack.Clear()
+}
+
+func (r *runner) answer(n int, err error) {
+	if err == nil {
+		r.pack.Stored()
+	} else {
+		r.pack.Fail(err)
+	}
+	r.lane.Answered(n)
+}

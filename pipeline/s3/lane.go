@@ -1,0 +1,70 @@
+package s3
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"github.com/minio/minio-go/v7"
+
+	"sluice/pipeline"
+	"sluice/pipeline/pack"
+)
+
+// lane stores packs: a worker of a pool of its own.
+type lane struct{ *worker }
+
+var _ pack.Lane = lane{}
+
+// Alone implements pack.Lane.
+func (l lane) Alone(m *pipeline.Message, since time.Time) { l.handle(task{message: m, since: since}) }
+
+// Apart implements pack.Lane: the message waits for a worker like a large one.
+func (l lane) Apart(m *pipeline.Message, since time.Time) {
+	if err := l.enqueue(task{message: m, since: since}); err != nil {
+		l.stored(m, stored{}, err)
+	}
+}
+
+// Answered implements pack.Lane.
+func (l lane) Answered(messages int) { l.done(int64(messages)) }
+
+// random is safe for concurrent use, as rand's own functions are.
+type random struct{}
+
+func (random) Uint64() uint64 { return rand.Uint64() }
+
+// Together implements pack.Lane. A pack is split when the store refuses it, as one
+// does that is too large for a proxy: a store that is away or busy would have as
+// many requests as there are messages instead of one.
+func (l lane) Together(p *pack.Pack, since time.Time) (apart bool, err error) {
+	ctx, cancel := context.WithDeadline(l.ctx, since.Add(l.options.Timeout))
+	defer cancel()
+	if err := expired(ctx); err != nil {
+		return false, err
+	}
+	p.Compose(pipeline.NewID(time.Now(), random{}), pipeline.Blob{Store: storeName, Bucket: l.bucket})
+	sum := checksum(p.CRC32C())
+	o := l.plainOptions()
+	o.ContentType, o.UserMetadata = pack.ContentType, map[string]string{headerChecksum: sum}
+	doubtful, err := l.try(ctx, nil, p.Pieces(), func(body *payload) error {
+		info, err := l.client.PutObject(ctx, l.bucket, p.Key(), body, p.Size(), "", "", o)
+		return confirm(info.ChecksumCRC32C, sum, err)
+	})
+	if err == nil {
+		return false, nil
+	}
+	if doubtful {
+		l.cleaner.add(leftover{key: p.Key(), object: true})
+	}
+	return ctx.Err() == nil && !passing(err) && !misconfigured(err), fail("put pack", err)
+}
+
+// plainOptions are those of every new object.
+func (s *Store) plainOptions() minio.PutObjectOptions {
+	sse, _ := encryption(s.options.SSE) // checked at Open
+	return minio.PutObjectOptions{
+		ServerSideEncryption: sse,
+		DisableContentSha256: true, // the CRC32C protects it; SHA-256 cost 1.8 ms of CPU each MiB
+	}
+}
