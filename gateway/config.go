@@ -101,8 +101,10 @@ type SocketConfig struct {
 
 // StoreConfig is where messages are kept.
 type StoreConfig struct {
-	Kind string // dir, s3 or discard
-	S3   S3Config
+	Kind    string // dir, s3 or discard
+	Packing string // auto or off
+	Pack    PackConfig
+	S3      S3Config
 }
 
 // EventsConfig is where events are published.

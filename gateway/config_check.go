@@ -24,7 +24,7 @@ func (c *Config) check(table []key) Problems {
 	for _, check := range []func(*Config) *Problem{
 		checkAccept, checkOpenDefault, checkConnections, checkBodies, checkStoreTimeout,
 		checkDiscardedStore, checkDiscardedEvents, checkAddresses,
-		checkSASL, checkKafkaTLS, checkS3,
+		checkSASL, checkKafkaTLS, checkS3, checkPack,
 	} {
 		if p := check(c); p != nil && !slices.ContainsFunc(found, func(q Problem) bool { return q.Key == p.Key }) {
 			found = append(found, *p)

@@ -46,7 +46,7 @@ func defaultConfigOn(m machine) Config {
 			SendBuffer:    64 * KiB,
 			ReceiveBuffer: 256 * KiB,
 		},
-		Store: StoreConfig{Kind: kindDir, S3: defaultS3()},
+		Store: StoreConfig{Kind: kindDir, Packing: packingAuto, Pack: defaultPack(), S3: defaultS3()},
 		Events: EventsConfig{
 			Kind:  kindEmbedded,
 			Topic: "mail.received",

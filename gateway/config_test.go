@@ -93,7 +93,7 @@ func unlikeDefault() Config {
 	c.Timeouts = TimeoutsConfig{time.Second, 2500 * time.Millisecond, 3 * time.Second, time.Hour, 61 * time.Second, 6 * time.Second, 90 * time.Minute / 10, 8 * time.Second}
 	c.Memory.Bodies = Share{Octets: 123 * MiB}
 	c.Socket = SocketConfig{8 * KiB, 5000}
-	c.Store = StoreConfig{Kind: kindDiscard, S3: S3Config{
+	c.Store = StoreConfig{Kind: kindDiscard, Packing: packingOff, Pack: PackConfig{3, 9 * MiB, 5, 2 * MiB, time.Millisecond}, S3: S3Config{
 		"s3.example.net", "mail-7", "eu-west-1", true, "/etc/ca.pem", "iam", "key", Secret{plain: redacted}, 6 * MiB, 7, true, "aws:kms:k"}}
 	c.Events = EventsConfig{Kind: kindDiscard, Topic: "a.b_c-d", Embedded: EmbeddedConfig{"127.0.0.1:0", 7, 90 * time.Second}, Kafka: KafkaConfig{
 		[]string{"k1.example.net:9092", "[::1]:9093"}, true, "/etc/kafka.pem", "kafka.example.net",

@@ -58,7 +58,7 @@ func (p *Program) open() (err error) {
 	if p.events, err = openEvents(&p.config, p.journal.Logger()); err != nil {
 		return err
 	}
-	if p.objects, err = openObjects(&p.config, p.journal); err != nil {
+	if p.objects, err = openObjects(&p.config, p.journal, p.metrics); err != nil {
 		return err
 	}
 	if err = p.openWatch(); err != nil {

@@ -82,7 +82,7 @@ func next(line func(string, ...any), c *Config, at places) {
 	}
 	if c.Store.Kind == kindDir {
 		line("Find the messages:")
-		line("  find %s -name '*.eml'", shellWord(c.ObjectsDir()))
+		line("  find %s -name '*.eml' -o -name '*.tar'", shellWord(c.ObjectsDir()))
 	}
 	line("Watch it work:")
 	line("  curl -sS http://%s/metrics | grep ^sluice_", reachable(at.Admin))

@@ -14,6 +14,7 @@ import (
 	"sluice/pipeline/discard"
 	"sluice/pipeline/embedded"
 	"sluice/pipeline/kafka"
+	"sluice/pipeline/pack"
 	"sluice/pipeline/s3"
 )
 
@@ -27,28 +28,31 @@ type objects struct {
 	// leftBehind is the number of failed messages of which something stayed; nil
 	// where a failed message leaves nothing.
 	leftBehind func() int64
+	// lanes pack small messages; nil where each has an object of its own.
+	lanes *pack.Lanes
 }
 
-func openObjects(c *Config, j *journal) (*objects, error) {
+func openObjects(c *Config, j *journal, o pack.Observer) (*objects, error) {
 	switch c.Store.Kind {
 	case kindDiscard:
 		return &objects{store: discard.Store{}}, nil
 	case kindS3:
-		return openBucket(c, j)
+		return openBucket(c, j, o)
 	}
 	s, err := dir.Open(dir.Options{
 		Path: c.ObjectsDir(),
 		// Every session may have one message under way, and no more.
 		Queue:   c.Limits.Connections,
 		Timeout: c.Timeouts.Store,
+		Pack:    c.packing(o),
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &objects{store: s, depth: s.Depth, close: s.Close}, nil
+	return &objects{store: s, depth: s.Depth, close: s.Close, lanes: s.Lanes()}, nil
 }
 
-func openBucket(c *Config, j *journal) (*objects, error) {
+func openBucket(c *Config, j *journal, o pack.Observer) (*objects, error) {
 	at := &c.Store.S3
 	s, err := s3.Open(context.Background(), s3.Options{
 		Endpoint:     at.Endpoint,
@@ -67,11 +71,14 @@ func openBucket(c *Config, j *journal) (*objects, error) {
 		Queue:      c.Limits.Connections + at.Concurrency,
 		Timeout:    c.Timeouts.Store,
 		LeftBehind: j.LeftBehind,
+		Pack:       c.packing(o),
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &objects{store: s, depth: s.Depth, close: s.Close, probe: s.Probe, leftBehind: s.LeftBehind}, nil
+	return &objects{
+		store: s, depth: s.Depth, close: s.Close, probe: s.Probe, leftBehind: s.LeftBehind, lanes: s.Lanes(),
+	}, nil
 }
 
 func (o *objects) Close() error {
@@ -164,6 +171,11 @@ func (p *Program) sources() metrics.Sources {
 		LogLinesDropped: func() float64 { return float64(p.journal.Dropped()) },
 		UnsafeDiscard:   func() float64 { return boolGauge(p.config.discards()) },
 		Build:           build(),
+	}
+	if lanes := p.objects.lanes; lanes != nil {
+		sources.PackWaiting = func() float64 { return float64(lanes.Octets()) }
+		sources.PackLanes = func() float64 { return float64(lanes.Count()) }
+		sources.PackLanesBusy = func() float64 { return float64(lanes.Busy()) }
 	}
 	if p.objects.leftBehind != nil {
 		sources.StoreLeftBehind = func() float64 { return float64(p.objects.leftBehind()) }

@@ -40,17 +40,18 @@ type event struct {
 		LongestLine int64  `json:"longest_line"`
 	} `json:"message"`
 	Blob struct {
-		Key    string `json:"key"`
-		Offset int64  `json:"offset"`
-		Length int64  `json:"length"`
-		Added  int64  `json:"added"`
-		CRC32C string `json:"crc32c"`
+		Key       string `json:"key"`
+		Container string `json:"container"`
+		Offset    int64  `json:"offset"`
+		Length    int64  `json:"length"`
+		Added     int64  `json:"added"`
+		CRC32C    string `json:"crc32c"`
 	} `json:"blob"`
 }
 
 // inventory reads the whole topic and the whole store of a running gateway, by
-// means that are not Sluice's, and checks that they agree: one object for each
-// event, one event for each object, sizes and digests as announced. It gives each
+// means that are not Sluice's, and checks that they agree: one stored message for
+// each event, one event for each message, sizes and digests as announced. It gives each
 // stored message below what Sluice added, by id, and its event.
 func inventory(t *testing.T, gateway *child.Sluice) (messages map[string][]byte, events map[string]event) {
 	t.Helper()
@@ -69,9 +70,9 @@ func inventory(t *testing.T, gateway *child.Sluice) (messages map[string][]byte,
 		events[e.ID] = e
 		messages[e.ID] = object(t, gateway, &e)
 	}
-	objects := countObjects(t, gateway)
-	if objects != len(events) {
-		t.Errorf("%d objects, %d events", objects, len(events))
+	stored := countMessages(t, gateway)
+	if stored != len(events) {
+		t.Errorf("%d messages in the store, %d events", stored, len(events))
 	}
 	return messages, events
 }
@@ -80,8 +81,8 @@ func inventory(t *testing.T, gateway *child.Sluice) (messages map[string][]byte,
 // added headers.
 func object(t *testing.T, gateway *child.Sluice, e *event) []byte {
 	t.Helper()
-	whole := readObject(t, gateway, e.Blob.Key)
-	if e.Blob.Offset != 0 || e.Blob.Length != int64(len(whole)) || e.Blob.Added <= 0 || e.Blob.Added > e.Blob.Length {
+	whole := readObject(t, gateway, e)
+	if (e.Blob.Offset != 0) != (e.Blob.Container == "tar") || e.Blob.Length != int64(len(whole)) || e.Blob.Added <= 0 || e.Blob.Added > e.Blob.Length {
 		t.Fatalf("%s: blob %+v, but the object has %d octets", e.ID, e.Blob, len(whole))
 	}
 	crc := binary.BigEndian.AppendUint32(nil, crc32.Checksum(whole, crc32.MakeTable(crc32.Castagnoli)))

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"archive/tar"
+	"bytes"
+	"errors"
 	"io"
 	"io/fs"
 	"os"
@@ -14,56 +17,121 @@ import (
 	"sluice/loadtest/child"
 )
 
-// readObject reads a whole object by means that are not Sluice's.
-func readObject(t *testing.T, gateway *child.Sluice, key string) []byte {
+// readObject reads what an event points at by means that are not Sluice's; fewer
+// octets come when the object ends before.
+func readObject(t *testing.T, gateway *child.Sluice, e *event) []byte {
 	t.Helper()
-	if gateway.Kind != child.Fleet {
-		whole, err := os.ReadFile(filepath.Join(gateway.StoreDir(), filepath.FromSlash(key)))
+	object := openObject(t, gateway, e.Blob.Key)
+	defer object.Close()
+	if e.Blob.Container == "" {
+		whole, err := io.ReadAll(object) // an octet more than announced would show
 		if err != nil {
-			t.Fatalf("the object %s: %v", key, err)
+			t.Fatalf("the object %s: %v", e.Blob.Key, err)
 		}
 		return whole
 	}
-	object, err := bucket(t, gateway).GetObject(t.Context(), gateway.S3.Bucket, key, minio.GetObjectOptions{})
-	if err != nil {
-		t.Fatalf("the object %s: %v", key, err)
+	octets := make([]byte, e.Blob.Length)
+	if _, err := object.ReadAt(octets, e.Blob.Offset); err != nil && !errors.Is(err, io.EOF) {
+		t.Fatalf("%d octets at %d of %s: %v", e.Blob.Length, e.Blob.Offset, e.Blob.Key, err)
 	}
-	defer object.Close()
-	whole, err := io.ReadAll(object)
-	if err != nil {
-		t.Fatalf("the object %s: %v", key, err)
-	}
-	return whole
+	return octets
 }
 
-// countObjects counts the messages in the store; what is no message, or pending,
-// is an error.
-func countObjects(t *testing.T, gateway *child.Sluice) int {
+// readable is an object.
+type readable interface {
+	io.ReadCloser
+	io.ReaderAt
+}
+
+func openObject(t *testing.T, gateway *child.Sluice, key string) readable {
 	t.Helper()
-	objects := 0
+	var object readable
+	var err error
 	if gateway.Kind != child.Fleet {
-		err := filepath.WalkDir(gateway.StoreDir(), func(path string, d fs.DirEntry, err error) error {
-			if err == nil && !d.IsDir() && strings.HasSuffix(path, ".eml") {
-				objects++
+		object, err = os.Open(filepath.Join(gateway.StoreDir(), filepath.FromSlash(key)))
+	} else {
+		object, err = bucket(t, gateway).GetObject(t.Context(), gateway.S3.Bucket, key, minio.GetObjectOptions{})
+	}
+	if err != nil {
+		t.Fatalf("the object %s: %v", key, err)
+	}
+	return object
+}
+
+// keysOf lists the store; what is pending is an error.
+func keysOf(t *testing.T, gateway *child.Sluice) []string {
+	t.Helper()
+	var keys []string
+	if gateway.Kind != child.Fleet {
+		root := gateway.StoreDir()
+		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+			if err == nil && !d.IsDir() && filepath.Base(filepath.Dir(path)) != "tmp" {
+				key, _ := filepath.Rel(root, path)
+				keys = append(keys, filepath.ToSlash(key))
 			}
 			return err
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		return objects
+		return keys
 	}
 	client := bucket(t, gateway)
 	for info := range client.ListObjects(t.Context(), gateway.S3.Bucket, minio.ListObjectsOptions{Recursive: true}) {
-		if info.Err != nil || !strings.HasSuffix(info.Key, ".eml") {
-			t.Fatalf("object %q: %v", info.Key, info.Err)
+		if info.Err != nil {
+			t.Fatal(info.Err)
 		}
-		objects++
+		keys = append(keys, info.Key)
 	}
 	for pending := range client.ListIncompleteUploads(t.Context(), gateway.S3.Bucket, "", true) {
 		t.Errorf("a pending upload of %q: %v", pending.Key, pending.Err)
 	}
-	return objects
+	return keys
+}
+
+// countMessages counts the messages in the store, those in packs too; what is no
+// message is an error.
+func countMessages(t *testing.T, gateway *child.Sluice) int {
+	t.Helper()
+	messages := 0
+	for _, key := range keysOf(t, gateway) {
+		switch filepath.Ext(key) {
+		case ".eml":
+			messages++
+		case ".tar":
+			messages += countEntries(t, gateway, key)
+		default:
+			t.Fatalf("object %q", key)
+		}
+	}
+	return messages
+}
+
+// countEntries counts the messages of a pack, which has as many events as its last
+// entry.
+func countEntries(t *testing.T, gateway *child.Sluice, key string) (messages int) {
+	t.Helper()
+	object := openObject(t, gateway, key)
+	defer object.Close()
+	entries := tar.NewReader(object)
+	for {
+		header, err := entries.Next()
+		if err != nil {
+			t.Fatalf("%s: %v, without events", key, err)
+		}
+		if strings.HasSuffix(header.Name, ".eml") {
+			messages++
+			continue
+		}
+		list, err := io.ReadAll(entries)
+		if header.Name != "events.jsonl" || err != nil || bytes.Count(list, []byte("\n")) != messages {
+			t.Fatalf("%s: entry %s behind %d messages: %v", key, header.Name, messages, err)
+		}
+		if _, err := entries.Next(); err != io.EOF {
+			t.Fatalf("%s: something behind the events: %v", key, err)
+		}
+		return messages
+	}
 }
 
 func bucket(t *testing.T, gateway *child.Sluice) *minio.Client {

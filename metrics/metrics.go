@@ -81,6 +81,7 @@ type Metrics struct {
 	loopDelay  prometheus.Histogram
 	panics     byLabel[prometheus.Counter]
 
+	packs    packs
 	pressure pressure
 }
 
@@ -102,6 +103,7 @@ func New(labels Labels) *Metrics {
 	m.addMessages(labels)
 	m.addSteps(labels)
 	m.addLoops(labels)
+	m.addPacks(labels)
 	m.addPressure(labels)
 	return m
 }

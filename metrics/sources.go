@@ -20,6 +20,9 @@ type Sources struct {
 	CreditWaiters func() float64
 	// QueueDepths are the lengths of the queues, by name.
 	QueueDepths map[string]func() float64
+	// PackWaiting is in octets, PackLanes what there are and PackLanesBusy what of
+	// them stores something now.
+	PackWaiting, PackLanes, PackLanesBusy func() float64
 	// LogLinesDropped only grows.
 	LogLinesDropped func() float64
 	// StoreLeftBehind only grows.
@@ -49,6 +52,9 @@ func (m *Metrics) Watch(s Sources) {
 	m.gauge("sluice_unsafe_discard", "1 while messages are answered 250 without being kept (unsafe_discard).", s.UnsafeDiscard)
 	m.gauge("sluice_topic_replication_factor", "Copies of each partition of the events' topic, 0 while not known.", s.TopicReplication)
 	m.gauge("sluice_topic_min_insync_replicas", "Copies that an acknowledged event has at least (min.insync.replicas), 0 while not known.", s.TopicMinInsync)
+	m.gauge("sluice_pack_waiting_bytes", "Octets of small messages that wait for a lane; they are part of sluice_body_memory_bytes.", s.PackWaiting)
+	m.gauge("sluice_pack_lanes", "Lanes that take small messages to the object store (store.pack.lanes).", s.PackLanes)
+	m.gauge("sluice_pack_lanes_busy", "Lanes that store something now.", s.PackLanesBusy)
 	m.queues(s.QueueDepths)
 	m.total("sluice_log_lines_dropped_total", "Log lines dropped because they came faster than they could be written.", s.LogLinesDropped)
 	m.total("sluice_store_left_behind_total",

@@ -15,6 +15,8 @@ import (
 	"hash/crc32"
 	"io"
 	"io/fs"
+
+	"sluice/pipeline/pack"
 )
 
 // StoreReader reads an object store. pipeline/dir has one.
@@ -52,11 +54,12 @@ type event struct {
 		SHA256 string `json:"sha256"`
 	} `json:"message"`
 	Blob struct {
-		Key    string `json:"key"`
-		Offset int64  `json:"offset"`
-		Length int64  `json:"length"`
-		Added  int64  `json:"added"`
-		CRC32C string `json:"crc32c"`
+		Key       string `json:"key"`
+		Container string `json:"container"`
+		Offset    int64  `json:"offset"`
+		Length    int64  `json:"length"`
+		Added     int64  `json:"added"`
+		CRC32C    string `json:"crc32c"`
 	} `json:"blob"`
 }
 
@@ -88,6 +91,11 @@ func Run(ctx context.Context, acknowledged []Acknowledged, store StoreReader, lo
 	if err := store.List(ctx, a.takeObject); err != nil {
 		return nil, fmt.Errorf("audit: list the store: %w", err)
 	}
+	for _, key := range a.packs {
+		if err := a.checkPack(ctx, key); err != nil {
+			return nil, err
+		}
+	}
 	return a.report, nil
 }
 
@@ -97,6 +105,7 @@ type auditor struct {
 	events     map[string][]event
 	order      []string            // ids as they came first
 	referenced map[string]struct{} // keys that events point at
+	packs      []string            // keys of objects that hold several messages
 }
 
 func (a *auditor) takeEvent(key, value []byte) error {
@@ -119,6 +128,10 @@ func (a *auditor) takeEvent(key, value []byte) error {
 }
 
 func (a *auditor) takeObject(key string, _ int64) error {
+	if pack.IsPack(key) {
+		a.packs = append(a.packs, key)
+		return nil
+	}
 	a.report.Stored++
 	if _, ok := a.referenced[key]; !ok {
 		a.report.Orphans = append(a.report.Orphans, key)
@@ -195,6 +208,9 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // checkEvent compares an event with its object and with what was sent.
 func (a *auditor) checkEvent(ctx context.Context, e event, ack Acknowledged) error {
+	if pack.IsPack(e.Blob.Key) != (e.Blob.Container == "tar") {
+		return altered("event says container %q of %s", e.Blob.Container, e.Blob.Key)
+	}
 	if got := e.Blob.Length - e.Blob.Added; got != e.Message.Size {
 		return altered("event says size %d and a blob of %d", e.Message.Size, got)
 	}

@@ -14,7 +14,8 @@ type Finding struct {
 // Report is what an audit found.
 type Report struct {
 	Acknowledged int `json:"acknowledged"` // messages that were told 250
-	Stored       int `json:"stored"`       // objects in the store
+	Stored       int `json:"stored"`       // messages in the store
+	Packs        int `json:"packs"`        // objects that hold several of them
 	Events       int `json:"events"`       // events in the log
 
 	// Lost: acknowledged, and event or object are not there.
@@ -23,7 +24,8 @@ type Report struct {
 	Altered []Finding `json:"altered"`
 	// Dangling: an event that consumers cannot follow to its object.
 	Dangling []Finding `json:"dangling"`
-	// Orphans: keys of objects without an event. Expected after a crash.
+	// Orphans: keys of objects without an event, and of single messages without one
+	// in a pack (key#entry). Expected after a crash.
 	Orphans []string `json:"orphans"`
 	// Duplicates: an id with several events, or an event whose message was never
 	// acknowledged, so that its sender probably sent it again. Expected when a
@@ -46,8 +48,8 @@ func (r *Report) String() string {
 	if !r.OK() {
 		verdict = "FAILED"
 	}
-	fmt.Fprintf(&b, "audit %s: %d acknowledged, %d stored, %d events, %d lost, %d altered, %d dangling, %d orphans, %d duplicates\n",
-		verdict, r.Acknowledged, r.Stored, r.Events,
+	fmt.Fprintf(&b, "audit %s: %d acknowledged, %d stored (%d packs), %d events, %d lost, %d altered, %d dangling, %d orphans, %d duplicates\n",
+		verdict, r.Acknowledged, r.Stored, r.Packs, r.Events,
 		len(r.Lost), len(r.Altered), len(r.Dangling), len(r.Orphans), len(r.Duplicates))
 	orphans := make([]Finding, len(r.Orphans))
 	for i, key := range r.Orphans {

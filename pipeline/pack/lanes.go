@@ -141,6 +141,9 @@ func (l *Lanes) Put(m *pipeline.Message) bool {
 // Octets gives those of the messages that wait for a lane.
 func (l *Lanes) Octets() int64 { return l.octets.Load() }
 
+// Count gives the lanes.
+func (l *Lanes) Count() int { return l.options.Lanes }
+
 // Busy gives the lanes that store something now.
 func (l *Lanes) Busy() int64 { return l.busy.Load() }
 

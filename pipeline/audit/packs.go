@@ -1,0 +1,85 @@
+package audit
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+
+	"sluice/pipeline/pack"
+)
+
+// maxEvent bounds a line of a pack's events, octets: an event that is larger does
+// not fit in the log either.
+const maxEvent = 4 << 20
+
+// checkPack looks at each message of a pack: an entry without an event is an orphan,
+// and an entry with one must have the same event in the pack's own list, because
+// the store alone is to rebuild the log.
+func (a *auditor) checkPack(ctx context.Context, key string) error {
+	r, err := a.store.Open(ctx, key, 0, math.MaxInt64)
+	if err != nil {
+		return fmt.Errorf("audit: %s: %w", key, err)
+	}
+	defer r.Close()
+	var ids []string
+	listed := map[string]event{}
+	err = pack.Each(r, func(name string, _ int64, octets io.Reader) error {
+		if id, ok := pack.MessageID(name); ok {
+			ids = append(ids, id)
+			return nil
+		}
+		return takeList(octets, listed)
+	})
+	if err != nil {
+		a.report.Altered = append(a.report.Altered, Finding{key, err.Error()})
+		return nil
+	}
+	a.report.Packs++
+	a.report.Stored += len(ids)
+	orphans := 0
+	for _, id := range ids {
+		announced := a.announced(id, key)
+		if announced == nil {
+			orphans++
+			a.report.Orphans = append(a.report.Orphans, key+"#"+id+pack.MessageExtension)
+			continue
+		}
+		if listed[id] != *announced {
+			a.report.Altered = append(a.report.Altered, Finding{id, "the events in " + key + " and in the log differ"})
+		}
+	}
+	if orphans == len(ids) { // the whole object, then
+		a.report.Orphans = append(a.report.Orphans[:len(a.report.Orphans)-orphans], key)
+	}
+	return nil
+}
+
+// announced gives the log's event of a message in this object.
+func (a *auditor) announced(id, key string) *event {
+	for i, e := range a.events[id] {
+		if e.Blob.Key == key {
+			return &a.events[id][i]
+		}
+	}
+	return nil
+}
+
+func takeList(octets io.Reader, listed map[string]event) error {
+	lines := bufio.NewScanner(octets)
+	lines.Buffer(nil, maxEvent)
+	for lines.Scan() {
+		var e event
+		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
+			return fmt.Errorf("%s: %w", pack.EventsName, err)
+		}
+		if _, again := listed[e.ID]; again {
+			return errors.New(pack.EventsName + ": two events of " + e.ID)
+		}
+		listed[e.ID] = e
+	}
+	return lines.Err()
+}

@@ -1,0 +1,107 @@
+package audit_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"sluice/pipeline"
+	"sluice/pipeline/audit"
+	"sluice/pipeline/pack"
+	"sluice/pipeline/porttest"
+)
+
+// answers is the door of a pack's messages.
+type answers struct{}
+
+func (answers) Post(*pipeline.Parcel) {}
+
+// fixed is a random source.
+type fixed struct{}
+
+func (fixed) Uint64() uint64 { return 42 }
+
+// pack stores and announces three messages that share an object, and notes them
+// as acknowledged. It gives the object's key.
+func (w *world) pack(t *testing.T) string {
+	t.Helper()
+	p := pack.New()
+	for _, body := range []string{"first\r\n", "second\r\n", "third\r\n"} {
+		m := porttest.NewMessage([]byte(body))
+		m.Door = answers{}
+		p.Add(m)
+	}
+	p.Compose(pipeline.NewID(time.Now(), fixed{}), pipeline.Blob{Store: "dir", Bucket: "b"})
+	path := filepath.Join(w.root, filepath.FromSlash(p.Key()))
+	check(t, os.MkdirAll(filepath.Dir(path), 0o750))
+	check(t, os.WriteFile(path, bytes.Join(p.Pieces(), nil), 0o600))
+	packed := append([]*pipeline.Message{}, p.Messages()...)
+	key := p.Key()
+	p.Stored()
+	for _, m := range packed {
+		w.log = append(w.log, [2][]byte{m.ID.Append(nil), pipeline.AppendEvent(nil, m)})
+		w.acks = append(w.acks, audit.Acknowledged{ID: m.ID.String()})
+		w.keys = append(w.keys, key)
+	}
+	return key
+}
+
+// TestFindingsInPacks breaks a good pack in each way that the audit must see.
+func TestFindingsInPacks(t *testing.T) {
+	const first = messages // the pack's first message among all
+	for name, test := range map[string]struct {
+		harm   func(t *testing.T, w *world)
+		counts string // lost altered dangling orphans duplicates
+		says   string
+	}{
+		"nothing": {func(*testing.T, *world) {}, "0 0 0 0 0", "8 stored (1 packs)"},
+		"one event of the log removed": {func(_ *testing.T, w *world) {
+			w.log = append(w.log[:first], w.log[first+1:]...)
+			w.acks = append(w.acks[:first], w.acks[first+1:]...)
+		}, "0 0 0 1 0", ".tar#"},
+		"one event removed, acknowledged": {func(_ *testing.T, w *world) {
+			w.log = append(w.log[:first], w.log[first+1:]...)
+		}, "1 0 0 1 0", "no event"},
+		"all events of the log removed": {func(_ *testing.T, w *world) {
+			w.log, w.acks = w.log[:first], w.acks[:first]
+		}, "0 0 0 1 0", ".tar \n"},
+		"object removed": {func(t *testing.T, w *world) { check(t, os.Remove(w.path(first))) }, "3 0 0 0 0", "no object"},
+		"truncated":      {func(t *testing.T, w *world) { check(t, os.Truncate(w.path(first), 700)) }, "0 4 0 0 0", "unexpected EOF"},
+		"a message altered": {func(t *testing.T, w *world) {
+			replace(t, w.path(first), "second\r\n", "Second\r\n")
+		}, "0 1 0 0 0", "CRC32C"},
+		"an event of the pack altered": {func(t *testing.T, w *world) {
+			replace(t, w.path(first), `"size":7,"sha256":"`, `"size":8,"sha256":"`)
+		}, "0 1 0 0 0", "differ"},
+		"an event of the pack is none": {func(t *testing.T, w *world) {
+			replace(t, w.path(first), "}\n", "]\n")
+		}, "0 1 0 0 0", pack.EventsName},
+		"the log takes it for a message alone": {func(_ *testing.T, w *world) {
+			w.log[first][1] = bytes.Replace(w.log[first][1], []byte(`"container":"tar",`), nil, 1)
+		}, "0 2 0 0 0", "container"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.pack(t)
+			test.harm(t, w)
+			report := w.audit(t)
+			text := strings.ReplaceAll(report.String(), ".tar\n", ".tar \n")
+			if got := counts(report); got != test.counts || !strings.Contains(text, test.says) {
+				t.Errorf("%s, want %s and %q in\n%s", got, test.counts, test.says, text)
+			}
+		})
+	}
+}
+
+func replace(t *testing.T, path, from, to string) {
+	t.Helper()
+	octets, err := os.ReadFile(path)
+	check(t, err)
+	if !bytes.Contains(octets, []byte(from)) {
+		t.Fatalf("no %q in the pack", from)
+	}
+	check(t, os.WriteFile(path, bytes.Replace(octets, []byte(from), []byte(to), 1), 0o600))
+}
