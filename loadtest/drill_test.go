@@ -34,12 +34,30 @@ func TestDrillShort(t *testing.T) {
 		t.Errorf("%d duplicates, but only %d final dots went unanswered", untold, report.Tally.Unanswered)
 	}
 	startGateway(t, gateway)
-	auditNotices(t, gateway, report.Receipts)
+	auditNotices(t, gateway, append(report.Receipts, alone(t, gateway), alone(t, gateway)))
 }
 
+// alone sends a message beside which there is no other, so that its object is its own.
+func alone(t *testing.T, gateway *child.Sluice) client.Receipt {
+	t.Helper()
+	c, err := client.Dial(t.Context(), gateway.SMTP)
+	if err != nil {
+		t.Fatal(err)
+	}
+	receipt, err := c.Send(&client.Mail{From: "sender@example.org", To: []string{"recipient@example.net"}, Content: []byte("Subject: x\r\n\r\nx\r\n")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Quit(); err != nil {
+		t.Fatal(err)
+	}
+	return receipt
+}
+
+// auditNotices breaks the last two messages, each in an object of its own.
 func auditNotices(t *testing.T, gateway *child.Sluice, receipts []client.Receipt) {
 	t.Helper()
-	removed, altered := receipts[0], receipts[len(receipts)-1]
+	removed, altered := receipts[len(receipts)-2], receipts[len(receipts)-1]
 	if err := os.Remove(objectOf(t, gateway, removed.ID)); err != nil {
 		t.Fatal(err)
 	}
