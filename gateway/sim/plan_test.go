@@ -13,6 +13,7 @@ import (
 type plan struct {
 	loops, senders, letters int
 	parts                   bool
+	lanes                   int // that pack small messages, 0 for none
 	budget                  int64
 	rate                    int64
 	connections             int
@@ -48,7 +49,7 @@ func newPlan(r *rand.Rand) plan {
 	}
 	p := plan{
 		loops: 1 + r.IntN(3), senders: 2 + r.IntN(14), letters: 2 + r.IntN(8),
-		parts: r.IntN(3) > 0, connections: 3 + r.IntN(30),
+		parts: r.IntN(3) > 0, lanes: [...]int{0, 1, 1, 2}[r.IntN(4)], connections: 3 + r.IntN(30),
 		chaos:      time.Duration(5+r.IntN(40)) * time.Second,
 		storeError: often(150), storeLate: often(60), partError: often(100),
 		logError: often(150), logLate: often(60), early: often(300),

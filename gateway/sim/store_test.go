@@ -23,6 +23,7 @@ type store struct {
 	w       *world
 	objects map[string]object
 	uploads map[*upload]struct{}
+	packs   map[string][]byte
 }
 
 // upload is one that was begun and neither completed nor aborted.
@@ -32,7 +33,7 @@ type upload struct {
 }
 
 func newStore(w *world) *store {
-	return &store{w: w, objects: map[string]object{}, uploads: map[*upload]struct{}{}}
+	return &store{w: w, objects: map[string]object{}, uploads: map[*upload]struct{}{}, packs: map[string][]byte{}}
 }
 
 // slabUse is a slab that the store reads, with what it held when it was given.
@@ -107,6 +108,15 @@ func (w *world) pace(late int, o outage) time.Duration {
 
 // Put implements pipeline.ObjectStore.
 func (s *store) Put(m *pipeline.Message) {
+	if s.w.plan.lanes > 0 && m.Upload == nil && packLimits.Small(m.Length()) {
+		s.w.process.lanes.put(m)
+		return
+	}
+	s.alone(m, func() {})
+}
+
+// alone puts a message as an object of its own; then is called after its answer.
+func (s *store) alone(m *pipeline.Message, then func()) {
 	w, p := s.w, s.w.process
 	giveBack := p.lend(&m.Body)
 	u, _ := m.Upload.(*upload)
@@ -138,6 +148,7 @@ func (s *store) Put(m *pipeline.Message) {
 	w.begin(w.pace(w.plan.storeLate, w.storeOut), effect, func() {
 		giveBack()
 		m.Stored(pipeline.Blob{Store: "sim", Key: id, Length: length, Added: added}, kept.digest, err)
+		then()
 	})
 }
 
@@ -211,7 +222,7 @@ func newEventLog(w *world) *eventLog {
 func (l *eventLog) Publish(m *pipeline.Message) {
 	w := l.w
 	id, digest := m.ID.String(), m.Digest
-	if m.Blob.Key != id {
+	if m.Blob.Container == "" && m.Blob.Key != id || m.Blob.Container != "" && !w.store.leadsTo(m) {
 		w.fail("an event of %s points at %q", id, m.Blob.Key)
 	}
 	var err error

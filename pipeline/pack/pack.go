@@ -36,7 +36,7 @@ type Pack struct {
 	key    string
 	blobs  []pipeline.Blob
 	sums   []pipeline.Digest
-	frame  []byte   // headers and paddings, in pieces between the messages
+	frame  []byte   // headers, in pieces between the messages
 	events []byte   // the last entry
 	pieces [][]byte // all of the tar, in order
 	size   int64
@@ -80,9 +80,7 @@ func (p *Pack) Pieces() [][]byte { return p.pieces }
 func (p *Pack) Compose(id pipeline.ID, place pipeline.Blob) {
 	p.key = Key(id)
 	place.Key, place.Container = p.key, pipeline.ContainerTar
-	// No piece may move when the frame grows: a header and a padding for each
-	// entry, and the end.
-	if most := (len(p.messages)+1)*2*blockSize + endSize; cap(p.frame) < most {
+	if most := (len(p.messages) + 1) * blockSize; cap(p.frame) < most { // a header for each entry
 		p.frame = make([]byte, 0, most)
 	}
 	p.size, p.crc, p.frame, p.events = 0, 0, p.frame[:0], p.events[:0]

@@ -8,7 +8,6 @@ import (
 
 const (
 	blockSize = 512
-	endSize   = 2 * blockSize // of zeros end a tar (POSIX.1-2017 pax, ustar)
 	// entryMode of the files: mail is nobody's business but its group's.
 	entryMode = 0o640
 )
@@ -52,7 +51,7 @@ func (p *Pack) pad() {
 	}
 }
 
-// end ends the tar.
+// end ends the tar: two blocks of zeros (POSIX.1-2017, pax).
 func (p *Pack) end() {
 	p.piece(zeros[:])
 	p.piece(zeros[:])
