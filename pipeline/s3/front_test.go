@@ -66,6 +66,8 @@ func what(r *http.Request) string {
 		return "complete"
 	case r.Method == http.MethodPut && q.Has("partNumber"):
 		return "part " + q.Get("partNumber")
+	case r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, ".tar"):
+		return "pack"
 	case r.Method == http.MethodPut && strings.Count(r.URL.Path, "/") > 2:
 		return "put"
 	case r.Method == http.MethodDelete && q.Has("uploadId"):

@@ -1,0 +1,130 @@
+package dir
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"sluice/pipeline"
+	"sluice/pipeline/pack"
+	"sluice/pipeline/porttest"
+)
+
+// openPacking opens a store with one lane whose creations wait until the returned
+// function is called.
+func openPacking(t *testing.T) (*Store, *recordingFS, *stallingFS) {
+	t.Helper()
+	r := &recordingFS{root: filepath.Join(t.TempDir(), "mail"), fail: map[string]error{}}
+	stalling := &stallingFS{}
+	s, err := open(Options{Path: r.root, Concurrency: 1, Pack: &pack.Options{Lanes: 1}}, both{r, stalling})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s, r, stalling
+}
+
+// both records, and waits in Create.
+type both struct {
+	*recordingFS
+	stalling *stallingFS
+}
+
+func (b both) Create(name string) (file, error) {
+	b.stalling.gate.RLock()
+	defer b.stalling.gate.RUnlock()
+	return b.recordingFS.Create(name)
+}
+
+// together stores a message that holds the lane, and behind it some that share a
+// file; before is called when all wait.
+func together(t *testing.T, s *Store, stalling *stallingFS, before func()) []*porttest.Sent {
+	t.Helper()
+	stalling.gate.Lock()
+	all := make([]*porttest.Sent, 6)
+	var group sync.WaitGroup
+	store := func(i int, m *pipeline.Message) {
+		group.Go(func() {
+			var err error
+			if all[i], err = porttest.Store(s, m); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	store(0, porttest.NewMessage([]byte("alone\r\n")))
+	for s.Lanes().Busy() == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	octets := int64(0)
+	for i := 1; i < len(all); i++ {
+		m := porttest.NewMessage([]byte(strings.Repeat("body\r\n", i)))
+		octets += m.Length()
+		store(i, m)
+	}
+	for s.Lanes().Octets() < octets {
+		time.Sleep(time.Millisecond)
+	}
+	before()
+	stalling.gate.Unlock()
+	group.Wait()
+	return all
+}
+
+// TestPackIsOneFile: one file and one fsync for all messages of a pack.
+func TestPackIsOneFile(t *testing.T) {
+	s, r, stalling := openPacking(t)
+	r.take()
+	all := together(t, s, stalling, func() {})
+	calls := r.take()
+	for call, want := range map[string]int{"create": 2, "fsync": 2, "rename": 2} {
+		got := len(slices.DeleteFunc(slices.Clone(calls), func(c string) bool { return !strings.HasPrefix(c, call+" ") }))
+		if got != want {
+			t.Errorf("%s: %d times, want %d in\n%s", call, got, want, strings.Join(calls, "\n"))
+		}
+	}
+	for i, sent := range all {
+		if sent.Err != nil || (sent.Blob.Container == pipeline.ContainerTar) != (i > 0) {
+			t.Errorf("message %d: %v %+v", i, sent.Err, sent.Blob)
+		}
+	}
+	checkObjects(t, s, 2)
+}
+
+// TestPackFails: each step may fail; the messages then go one by one, and have
+// their own failures when that goes on, and nothing is left behind.
+func TestPackFails(t *testing.T) {
+	for _, step := range []string{"create", "write", "fsync", "close", "rename", "syncdir"} {
+		for err, kind := range map[syscall.Errno]pipeline.Kind{
+			syscall.EIO: pipeline.KindTemporary, syscall.ENOSPC: pipeline.KindFull,
+		} {
+			t.Run(step+" "+err.Error(), func(t *testing.T) {
+				s, r, stalling := openPacking(t)
+				all := together(t, s, stalling, func() {
+					r.mu.Lock()
+					defer r.mu.Unlock()
+					r.fail[step] = err
+				})
+				for i, sent := range all {
+					if pipeline.KindOf(sent.Err) != kind {
+						t.Errorf("message %d: %v", i, sent.Err)
+					}
+				}
+				r.mu.Lock()
+				clear(r.fail)
+				r.mu.Unlock()
+				checkObjects(t, s, 0)
+				if err := s.Close(); err != nil || s.Depth() != 0 {
+					t.Errorf("%v, depth %d", err, s.Depth())
+				}
+			})
+		}
+	}
+}
