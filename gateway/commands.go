@@ -31,6 +31,15 @@ type commandLine struct {
 		Check struct{} `cmd:"" help:"Check the configuration and say what is wrong with it."`
 		Print struct{} `cmd:"" help:"Print the whole effective configuration, secrets redacted."`
 	} `cmd:"" help:"Look at the configuration."`
+	Cat struct {
+		Key    string `arg:"" help:"An object's key, or a message's id."`
+		Offset int64  `help:"Where the message begins in the object, octets (blob.offset of its event)."`
+		Length int64  `default:"-1" help:"The message's octets (blob.length of its event); -1 for all that follow."`
+	} `cmd:"" help:"Print a stored message."`
+	Unpack struct {
+		Key    string `arg:"" help:"The key of a pack, a .tar of several messages."`
+		Folder string `short:"C" default:"." placeholder:"FOLDER" help:"Where to; it must be there."`
+	} `cmd:"" help:"Write the messages of a pack, and events.jsonl, into files."`
 	Healthcheck struct{} `cmd:"" help:"Ask the running gateway whether it is ready; exit code 0 or 1."`
 	Version     struct{} `cmd:"" help:"Print the version."`
 }
@@ -91,7 +100,11 @@ func (w world) run(args []string) int {
 		fmt.Fprintln(w.err, err)
 		return exitConfig
 	}
-	switch parsed.Command() {
+	switch command, _, _ := strings.Cut(parsed.Command(), " <"); command {
+	case "cat":
+		err = w.cat(context.Background(), &c, section{line.Cat.Key, line.Cat.Offset, line.Cat.Length})
+	case "unpack":
+		err = w.unpack(context.Background(), &c, line.Unpack.Key, line.Unpack.Folder)
 	case "config check":
 		err = w.check(&c)
 	case "config print":

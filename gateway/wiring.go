@@ -52,9 +52,10 @@ func openObjects(c *Config, j *journal, o pack.Observer) (*objects, error) {
 	return &objects{store: s, depth: s.Depth, close: s.Close, lanes: s.Lanes()}, nil
 }
 
-func openBucket(c *Config, j *journal, o pack.Observer) (*objects, error) {
+// bucketOptions are those of whoever reads or writes the bucket.
+func bucketOptions(c *Config) s3.Options {
 	at := &c.Store.S3
-	s, err := s3.Open(context.Background(), s3.Options{
+	return s3.Options{
 		Endpoint:     at.Endpoint,
 		Bucket:       at.Bucket,
 		Region:       at.Region,
@@ -68,11 +69,15 @@ func openBucket(c *Config, j *journal, o pack.Observer) (*objects, error) {
 		CreateBucket: at.CreateBucket,
 		SSE:          at.SSE,
 		// One message for every session, or its parts.
-		Queue:      c.Limits.Connections + at.Concurrency,
-		Timeout:    c.Timeouts.Store,
-		LeftBehind: j.LeftBehind,
-		Pack:       c.packing(o),
-	})
+		Queue:   c.Limits.Connections + at.Concurrency,
+		Timeout: c.Timeouts.Store,
+	}
+}
+
+func openBucket(c *Config, j *journal, o pack.Observer) (*objects, error) {
+	options := bucketOptions(c)
+	options.LeftBehind, options.Pack = j.LeftBehind, c.packing(o)
+	s, err := s3.Open(context.Background(), options)
 	if err != nil {
 		return nil, err
 	}

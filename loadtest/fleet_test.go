@@ -39,6 +39,7 @@ func TestFleet(t *testing.T) {
 		{"Python smtplib", takesPython},
 		{"swaks and kcat", takesSwaks},
 		{"Postfix", takesPostfix},
+		{"packs", packsRead},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, newFleet) })
 	}

@@ -39,7 +39,24 @@ func (r *Reader) locate(key string) (string, error) {
 // List calls each with every object's key and length in octets, in the keys'
 // order, until it returns an error.
 func (r *Reader) List(ctx context.Context, each func(key string, length int64) error) error {
-	return filepath.WalkDir(r.root, func(path string, d fs.DirEntry, err error) error {
+	return r.ListBelow(ctx, "", each)
+}
+
+// ListBelow lists like List what stands in a folder, as "2026/01/02/15/", alone. A
+// folder that is not there is empty.
+func (r *Reader) ListBelow(ctx context.Context, folder string, each func(key string, length int64) error) error {
+	top := r.root
+	if folder != "" {
+		name, err := r.locate(strings.TrimSuffix(folder, "/"))
+		if err != nil {
+			return fmt.Errorf("dir: %w", err)
+		}
+		top = filepath.Join(r.root, name)
+	}
+	return filepath.WalkDir(top, func(path string, d fs.DirEntry, err error) error {
+		if path == top && top != r.root && errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
 		if err != nil {
 			return err
 		}

@@ -189,4 +189,3 @@ func TestPackNotSplit(t *testing.T) {
 		})
 	}
 }
-

@@ -33,9 +33,14 @@ func NewReader(o Options) (*Reader, error) {
 // List calls each with every object's key and length in octets, in the keys'
 // order, until it returns an error.
 func (r *Reader) List(ctx context.Context, each func(key string, length int64) error) error {
+	return r.ListBelow(ctx, "", each)
+}
+
+// ListBelow lists like List what stands in a folder, as "2026/01/02/15/", alone.
+func (r *Reader) ListBelow(ctx context.Context, folder string, each func(key string, length int64) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel() // ends the listing when each does
-	for object := range r.client.ListObjectsIter(ctx, r.bucket, minio.ListObjectsOptions{Recursive: true}) {
+	for object := range r.client.ListObjectsIter(ctx, r.bucket, minio.ListObjectsOptions{Prefix: folder, Recursive: true}) {
 		if object.Err != nil {
 			return fmt.Errorf("s3: list %s: %w", r.bucket, object.Err)
 		}
