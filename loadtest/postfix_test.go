@@ -2,18 +2,15 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
-	"os/exec"
-	"os/user"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"sluice/loadtest/child"
 	"sluice/loadtest/client"
+	"sluice/loadtest/peers"
 )
 
 // A real Postfix takes mail, queues it, and relays it to Sluice.
@@ -93,14 +90,16 @@ func startPostfix(t *testing.T, to string) string {
 	// Postfix writes logs only below a few folders, of which this is one.
 	log := filepath.Join("/var/log", filepath.Base(dir)+".log")
 	t.Cleanup(func() { os.Remove(log) })
-	configurePostfix(t, dir, log, address, to)
-
-	command(t, "postfix", "-c", filepath.Join(dir, "etc"), "start")
+	host, port, _ := strings.Cut(to, ":")
+	relay := &peers.Postfix{Dir: dir, Log: log, Address: address, Processes: 100, Settings: "relayhost = [" + host + "]:" + port + "\n"}
+	if err := relay.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() {
 		stopping, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
-		if out, err := exec.CommandContext(stopping, "postfix", "-c", filepath.Join(dir, "etc"), "stop").CombinedOutput(); err != nil {
-			t.Errorf("postfix stop: %v\n%s", err, out)
+		if err := relay.Stop(stopping); err != nil {
+			t.Error(err)
 		}
 		if t.Failed() {
 			said, _ := os.ReadFile(log)
@@ -115,90 +114,4 @@ func startPostfix(t *testing.T, to string) string {
 		return err == nil
 	})
 	return address
-}
-
-func configurePostfix(t *testing.T, dir, log, address, to string) {
-	t.Helper()
-	etc, queue, data := filepath.Join(dir, "etc"), filepath.Join(dir, "spool"), filepath.Join(dir, "data")
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.CopyFS(etc, os.DirFS("/etc/postfix")); err != nil {
-		t.Fatal(err)
-	}
-	for _, folder := range []string{queue, data} {
-		if err := os.Mkdir(folder, 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	chown(t, data, "postfix")
-	host, port, _ := strings.Cut(to, ":")
-	main := fmt.Sprintf(`compatibility_level = 3.6
-queue_directory = %s
-data_directory = %s
-meta_directory = %s
-maillog_file = %s
-maillog_file_prefixes = /var
-inet_interfaces = 127.0.0.1
-inet_protocols = ipv4
-myhostname = relay.example.org
-mydestination =
-mynetworks = 127.0.0.0/8
-relayhost = [%s]:%s
-smtp_host_lookup = native
-disable_dns_lookups = yes
-message_size_limit = 0
-mailbox_size_limit = 0
-smtputf8_enable = no
-alias_maps =
-local_recipient_maps =
-`, queue, data, etc, log, host, port)
-	if err := os.WriteFile(filepath.Join(etc, "main.cf"), []byte(main), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	rewriteMaster(t, filepath.Join(etc, "master.cf"), address)
-}
-
-// rewriteMaster takes every service out of its chroot, which nobody has
-// furnished, and lets smtpd listen on the address instead of port 25.
-func rewriteMaster(t *testing.T, path, address string) {
-	t.Helper()
-	packaged, err := os.ReadFile(path)
-	if os.IsNotExist(err) {
-		packaged, err = os.ReadFile("/usr/share/postfix/master.cf.dist")
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	var master strings.Builder
-	for line := range strings.Lines(string(packaged)) {
-		field := strings.Fields(line)
-		if len(field) < 8 || strings.HasPrefix(line, "#") || strings.HasPrefix(line, " ") {
-			master.WriteString(line)
-			continue
-		}
-		if field[0] == "smtp" && field[1] == "inet" {
-			field[0], field[6] = address, "100"
-		}
-		field[4] = "n"
-		master.WriteString(strings.Join(field, " ") + "\n")
-	}
-	if err := os.WriteFile(path, []byte(master.String()), 0o644); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func chown(t *testing.T, path, name string) {
-	t.Helper()
-	account, err := user.Lookup(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	uid, err := strconv.Atoi(account.Uid)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Chown(path, uid, -1); err != nil {
-		t.Fatal(err)
-	}
 }
