@@ -18,7 +18,7 @@ type benchCommand struct {
 	Rounds        int      `default:"5" help:"Measurements of each server in each mode; the servers take turns."`
 	Sessions      int      `default:"50" help:"Sessions at the same time."`
 	Size          int      `default:"10240" help:"Octets in a message's body."`
-	Only          []string `placeholder:"SERVER" help:"Measure these alone: smtp-sink, go-smtp, discard, embedded, fleet."`
+	Only          []string `placeholder:"SERVER" help:"Measure these alone: smtp-sink, go-smtp, discard, embedded, fleet, packs."`
 	LargeSize     int      `default:"67108864" help:"Octets in a large message, sent to the fleet."`
 	LargeMessages int      `default:"32" help:"Large messages in one measurement."` // eight took 2 s: too short for a rate
 	LargeSessions int      `default:"4" help:"Large messages at the same time."`
@@ -63,12 +63,20 @@ func (c *benchCommand) Run(ctx context.Context) error {
 			return fmt.Errorf("fleet: %w", err)
 		}
 	}
+	if c.wants(bench.Packs) {
+		report.Packs, err = bench.RunPacks(ctx, bench.PacksPlan{
+			Messages: 2 * c.Messages, Rounds: c.Rounds, Size: c.Size, Sluice: binary, Scratch: scratch, Progress: os.Stderr,
+		})
+		if err != nil {
+			return fmt.Errorf("packs: %w", err)
+		}
+	}
 	fmt.Print(report.Markdown())
 	return report.Write(c.Results, "bench-"+time.Now().UTC().Format("20060102-150405"))
 }
 
 func (c *benchCommand) wantsSluice() bool {
-	return c.wants(bench.Discard) || c.wants(bench.Embedded) || c.wants(bench.Fleet)
+	return c.wants(bench.Discard) || c.wants(bench.Embedded) || c.wants(bench.Fleet) || c.wants(bench.Packs)
 }
 
 func (c *benchCommand) wants(server string) bool {

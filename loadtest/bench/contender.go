@@ -57,8 +57,10 @@ func (f *Field) Contenders() ([]Contender, error) {
 		}
 	}
 	asked := len(f.Only)
-	if slices.Contains(f.Only, Fleet) { // measured by itself: RunFleet
-		asked--
+	for _, alone := range []string{Fleet, Packs} { // measured by themselves: RunFleet, RunPacks
+		if slices.Contains(f.Only, alone) {
+			asked--
+		}
 	}
 	if len(chosen) != asked {
 		return nil, fmt.Errorf("unknown server among %s", strings.Join(f.Only, ", "))

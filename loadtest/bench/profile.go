@@ -30,6 +30,7 @@ var owners = []struct {
 }{
 	{"garbage collection", []string{"runtime.gcBgMarkWorker", "runtime.gcAssist", "runtime.bgsweep", "runtime.bgscavenge", "runtime.gcStart"}},
 	{"hashing (SHA-256, CRC32C)", []string{"crypto/sha256.", "crypto/internal/fips140/sha256.", "hash/crc32."}},
+	{"packs (tar, events)", []string{"sluice/pipeline/pack.(*Pack)"}},
 	{"HTTP client (minio-go, net/http)", []string{"minio-go", "net/http.", "sluice/pipeline/s3."}},
 	{"Kafka client (franz-go)", []string{"franz-go", "sluice/pipeline/kafka."}},
 	{"event loops (gnet, codec, session)", []string{"gnet/v2"}},

@@ -19,6 +19,8 @@ type Report struct {
 	Rows    []*Row    `json:"rows,omitempty"`
 	// Fleet is nil when it was not measured.
 	Fleet *FleetReport `json:"fleet,omitempty"`
+	// Packs is nil when it was not measured.
+	Packs *PacksReport `json:"packs,omitempty"`
 }
 
 // Row is one server in one mode. The ratios are medians of the rounds' ratios to
@@ -70,6 +72,9 @@ func (r *Report) add(server string, mode Mode, sample Sample) {
 func (r *Report) conclude() {
 	if r.Fleet != nil {
 		r.Fleet.conclude()
+	}
+	if r.Packs != nil {
+		r.Packs.conclude()
 	}
 	for _, row := range r.Rows {
 		row.Rate = row.median(func(s Sample) float64 { return s.Rate })
@@ -137,21 +142,28 @@ func (r *Report) Markdown() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d cores %s, Linux %s, %s. smtp-source on the same cores: %d messages of %d octets, %d sessions; medians of %d rounds, the servers taking turns.\n\n",
 		r.Machine.Cores, r.Machine.CPU, r.Machine.Kernel, r.Machine.Go, r.Load.Messages, r.Load.Size, r.Load.Sessions, r.Rounds)
-	if len(r.Rows) == 0 && r.Fleet != nil {
-		r.Fleet.markdown(&b)
-		return b.String()
+	if len(r.Rows) > 0 {
+		r.servers(&b)
 	}
+	if r.Fleet != nil {
+		r.Fleet.markdown(&b)
+	}
+	if r.Packs != nil {
+		b.WriteString("\n")
+		r.Packs.markdown(&b)
+	}
+	return b.String()
+}
+
+// servers is the table of those that are compared with smtp-sink.
+func (r *Report) servers(b *strings.Builder) {
 	b.WriteString("| Connections | Server | messages/s | to smtp-sink | CPU-s per 10,000 | to smtp-sink | targets |\n")
 	b.WriteString("|---|---|---:|---:|---:|---:|---|\n")
 	for _, row := range r.Rows {
-		fmt.Fprintf(&b, "| %s | %s | %.0f | %s | %.3f | %s | %s |\n", row.Mode, row.Title,
+		fmt.Fprintf(b, "| %s | %s | %.0f | %s | %.3f | %s | %s |\n", row.Mode, row.Title,
 			row.Rate, times(row.RateRatio), row.CPU10k, times(row.CPURatio), row.verdict())
 	}
-	if r.Fleet != nil {
-		b.WriteString("\n")
-		r.Fleet.markdown(&b)
-	}
-	return b.String()
+	b.WriteString("\n")
 }
 
 func times(ratio float64) string {

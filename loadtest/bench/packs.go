@@ -1,0 +1,233 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"sluice/loadtest/child"
+	"sluice/loadtest/client"
+	"sluice/loadtest/peers"
+)
+
+// Packs is Sluice on a store and a broker, with packing and without, beside a
+// Postfix that keeps its queue on the same disk.
+const Packs = "packs"
+
+// PacksPlan is one run of it.
+type PacksPlan struct {
+	Messages int // of one measurement of a rate, with packing
+	Rounds   int
+	Size     int // octets
+	Sluice   string
+	Scratch  string
+	Progress io.Writer
+}
+
+// What is measured, and with how many sessions.
+const (
+	packed   = "packed"
+	unpacked = "unpacked"
+	postfix  = "postfix"
+)
+
+var packSessions = []int{1, 50, 500}
+
+// slower contenders send a part of the messages: rates are compared.
+const slowPart = 4
+
+type packsRun struct {
+	*PacksPlan
+	servers *servers
+	report  *PacksReport
+}
+
+// RunPacks measures in turn, each round beginning with another.
+func RunPacks(ctx context.Context, plan PacksPlan) (*PacksReport, error) {
+	s, err := startServers(plan.Scratch)
+	if err != nil {
+		return nil, err
+	}
+	defer s.close()
+	run := &packsRun{PacksPlan: &plan, servers: s, report: &PacksReport{Size: plan.Size}}
+	turns := []func(context.Context) error{
+		func(ctx context.Context) error { return run.sluiceTurn(ctx, packed) },
+		func(ctx context.Context) error { return run.sluiceTurn(ctx, unpacked) },
+		run.postfixTurn,
+	}
+	for round := range plan.Rounds {
+		for i := range turns {
+			if err := turns[(round+i)%len(turns)](ctx); err != nil {
+				return nil, err
+			}
+		}
+		if err := run.servers.renewStore(); err != nil {
+			return nil, err
+		}
+	}
+	return run.report, nil
+}
+
+// start starts a fresh Sluice.
+func (run *packsRun) start(ctx context.Context, what string) (*child.Process, *child.Sluice, error) {
+	dir := filepath.Join(run.Scratch, what)
+	if err := os.RemoveAll(dir); err != nil {
+		return nil, nil, err
+	}
+	gateway, err := child.NewSluice(run.Sluice, dir, child.Fleet)
+	if err != nil {
+		return nil, nil, err
+	}
+	gateway.Events = run.servers.broker.Bootstrap
+	gateway.S3 = child.S3{
+		Endpoint: run.servers.store.Endpoint, Bucket: fleetBucket,
+		AccessKey: run.servers.store.AccessKey, SecretKey: run.servers.store.SecretKey,
+	}
+	if what == unpacked {
+		gateway.S3.More = "packing: off"
+	}
+	gateway.Config = "limits: {messages: 1000000}\n"
+	starting, cancel := context.WithTimeout(ctx, startPatience)
+	defer cancel()
+	p, err := gateway.Start(starting)
+	return p, gateway, err
+}
+
+func (run *packsRun) sluiceTurn(ctx context.Context, what string) error {
+	p, gateway, err := run.start(ctx, what)
+	if err != nil {
+		return err
+	}
+	defer p.Kill()
+	messages := run.Messages
+	if what == unpacked {
+		messages /= slowPart
+	}
+	for _, sessions := range packSessions {
+		if err := run.measure(ctx, p, gateway.SMTP, PacksRow{What: what, Sessions: sessions}, messages); err != nil {
+			return fmt.Errorf("%s: %w\nthe server said:\n%s", what, err, p.Output())
+		}
+	}
+	if what == unpacked {
+		return nil
+	}
+	const sessions = 50
+	for _, load := range []struct {
+		with string
+		size func(int) int
+	}{{"mixed sizes, without the large", smallMixed}, {"mixed sizes", mixed}} {
+		latency, err := timedLoad{run.Messages / slowPart, sessions, load.size}.send(ctx, gateway.SMTP)
+		if err != nil {
+			return err
+		}
+		run.add(PacksRow{What: load.with, Sessions: sessions}, PacksSample{Latency: latency})
+	}
+	return run.profileOnce(ctx, p, gateway.SMTP)
+}
+
+// measure sends by smtp-source, for the rate, and by a client that times each final
+// dot. One session sends a few messages: its rate says nothing that its times do not.
+func (run *packsRun) measure(ctx context.Context, p *child.Process, address string, at PacksRow, messages int) error {
+	load := Load{Messages: messages, Sessions: at.Sessions, Size: run.Size}
+	if at.Sessions == 1 {
+		load.Messages = messages / 10
+	}
+	warm := load
+	warm.Messages = max(load.Messages/10, at.Sessions)
+	if err := warm.send(ctx, Reused, address); err != nil {
+		return err
+	}
+	sample, err := load.measure(ctx, Reused, p, address)
+	if err != nil {
+		return err
+	}
+	latency, err := timedLoad{max(load.Messages/2, 500), at.Sessions, always(run.Size)}.send(ctx, address)
+	run.add(at, PacksSample{Sample: sample, Latency: latency})
+	return err
+}
+
+// profileOnce takes a profile in the last round, after everything was measured.
+func (run *packsRun) profileOnce(ctx context.Context, p *child.Process, address string) error {
+	if len(run.report.row(packed, 500).Samples) < run.Rounds {
+		return nil
+	}
+	load := Load{Messages: run.Messages * 2, Sessions: 500, Size: run.Size}
+	shares, err := profile(ctx, p, filepath.Join(run.Scratch, "perf.data"), func() error {
+		return load.send(ctx, Reused, address)
+	})
+	if err != nil {
+		fmt.Fprintf(run.Progress, "no profile: %v\n", err)
+		return nil
+	}
+	run.report.Profile = shares
+	return nil
+}
+
+// postfixTurn measures a Postfix that discards what it has queued, as fast as it can.
+func (run *packsRun) postfixTurn(ctx context.Context) error {
+	address, err := child.FreeAddress()
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "sluice-postfix-") // the user postfix must get in
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	log := filepath.Join("/var/log", filepath.Base(dir)+".log")
+	defer os.Remove(log)
+	p := &peers.Postfix{Dir: dir, Log: log, Address: address, Processes: 600, Settings: `default_transport = discard
+smtpd_client_connection_count_limit = 0
+smtpd_client_connection_rate_limit = 0
+default_process_limit = 600
+qmgr_message_active_limit = 100000
+`}
+	if err := p.Start(ctx); err != nil {
+		return err
+	}
+	defer func() { _ = p.Stop(context.WithoutCancel(ctx)) }()
+	if err := awaitSMTP(ctx, address); err != nil {
+		return err
+	}
+	for _, sessions := range packSessions[1:] {
+		load := Load{Messages: run.Messages / slowPart, Sessions: sessions, Size: run.Size}
+		warm := load
+		warm.Messages = max(load.Messages/10, sessions)
+		if err := warm.send(ctx, Reused, address); err != nil {
+			return err
+		}
+		began := time.Now()
+		if err := load.send(ctx, Reused, address); err != nil {
+			return err
+		}
+		run.add(PacksRow{What: postfix, Sessions: sessions}, PacksSample{Sample: newSample(load.Messages, time.Since(began), 0)})
+	}
+	return nil
+}
+
+// awaitSMTP waits until somebody greets.
+func awaitSMTP(ctx context.Context, address string) error {
+	ctx, cancel := context.WithTimeout(ctx, startPatience)
+	defer cancel()
+	for {
+		c, err := client.Dial(ctx, address)
+		if err == nil {
+			return c.Quit()
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+func (run *packsRun) add(at PacksRow, sample PacksSample) {
+	row := run.report.row(at.What, at.Sessions)
+	row.Samples = append(row.Samples, sample)
+	fmt.Fprintf(run.Progress, "round %d  %-32s %4d sessions %9.1f messages/s %7.3f CPU-s per 10,000  p50 %.1f ms p99 %.1f ms\n",
+		len(row.Samples), at.What, at.Sessions, sample.Rate, sample.CPU10k, sample.Latency.P50, sample.Latency.P99)
+}

@@ -1,0 +1,115 @@
+package bench
+
+import (
+	"context"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"sluice/loadtest/client"
+)
+
+// Latency is the time from final dots to their 250, in milliseconds.
+type Latency struct {
+	P50 float64 `json:"p50_ms"`
+	P99 float64 `json:"p99_ms"`
+}
+
+func latencyOf(times []float64) Latency {
+	if len(times) == 0 {
+		return Latency{}
+	}
+	slices.Sort(times)
+	at := func(part float64) float64 { return times[min(int(part*float64(len(times))), len(times)-1)] }
+	return Latency{P50: at(0.5), P99: at(0.99)}
+}
+
+// timedLoad is sent by a client of ours, which times each final dot.
+type timedLoad struct {
+	messages, sessions int
+	size               func(n int) int // octets of the n-th message
+}
+
+// smallest that is not counted as small: a large message goes to the store alone.
+const largeFrom = 1 << 20
+
+// send gives the latency of the small messages.
+func (l timedLoad) send(ctx context.Context, address string) (Latency, error) {
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	content := string(LargeContent(largestMixed))
+	var begun atomic.Int64
+	var mu sync.Mutex
+	var times []float64
+	var all sync.WaitGroup
+	for range l.sessions {
+		all.Go(func() {
+			conn, err := client.Dial(ctx, address)
+			if err != nil {
+				fail(err)
+				return
+			}
+			defer func() { _ = conn.Close() }()
+			var own []float64
+			for n := begun.Add(1); n <= int64(l.messages) && ctx.Err() == nil; n = begun.Add(1) {
+				size := l.size(int(n))
+				took, err := timeMessage(conn, content[:size]+"\r\n")
+				if err != nil {
+					fail(err)
+					return
+				}
+				if size < largeFrom {
+					own = append(own, took.Seconds()*1000)
+				}
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			times = append(times, own...)
+			_ = conn.Quit() // all its messages were answered
+		})
+	}
+	all.Wait()
+	return latencyOf(times), context.Cause(ctx)
+}
+
+func timeMessage(conn *client.Conn, content string) (time.Duration, error) {
+	if err := conn.Begin(&client.Mail{From: "sender@example.org", To: []string{"recipient@example.net"}}); err != nil {
+		return 0, err
+	}
+	if err := conn.Write(content); err != nil {
+		return 0, err
+	}
+	began := time.Now()
+	err := conn.Command(250, ".")
+	return time.Since(began), err
+}
+
+// always is a size for all messages.
+func always(size int) func(int) int { return func(int) int { return size } }
+
+const (
+	typicalMixed  = 20 << 10
+	largeMixed    = 5 << 20
+	largestMixed  = 20 << 20
+	largeOneIn    = 100
+	mixedSpread   = 1.0 // of the sizes' logarithm
+	smallestMixed = 500
+)
+
+// smallMixed gives sizes that are log-normal around 20 KiB. They follow from n alone.
+func smallMixed(n int) int {
+	r := rand.New(rand.NewPCG(uint64(n), 1))
+	size := int(typicalMixed * math.Exp(mixedSpread*r.NormFloat64()))
+	return min(max(size, smallestMixed), largeFrom-1)
+}
+
+// mixed makes one of a hundred of these 5 to 20 MiB large.
+func mixed(n int) int {
+	if n%largeOneIn != 0 {
+		return smallMixed(n)
+	}
+	return largeMixed + rand.New(rand.NewPCG(uint64(n), 2)).IntN(largestMixed-largeMixed)
+}
