@@ -29,7 +29,7 @@ func (w world) unpack(ctx context.Context, c *Config, key, folder string) error 
 	if err != nil {
 		return err
 	}
-	defer root.Close()
+	defer func() { _ = root.Close() }() // nothing is written through it
 	object, err := store.Open(ctx, key, 0, math.MaxInt64)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("no object %s in the store", key)

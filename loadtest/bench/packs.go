@@ -107,7 +107,7 @@ func (run *packsRun) sluiceTurn(ctx context.Context, what string) error {
 		messages /= slowPart
 	}
 	for _, sessions := range packSessions {
-		if err := run.measure(ctx, p, gateway.SMTP, PacksRow{What: what, Sessions: sessions}, messages); err != nil {
+		if err := run.measure(ctx, target{p, gateway.SMTP}, PacksRow{What: what, Sessions: sessions}, messages); err != nil {
 			return fmt.Errorf("%s: %w\nthe server said:\n%s", what, err, p.Output())
 		}
 	}
@@ -128,23 +128,29 @@ func (run *packsRun) sluiceTurn(ctx context.Context, what string) error {
 	return run.profileOnce(ctx, p, gateway.SMTP)
 }
 
+// target is who is measured.
+type target struct {
+	process *child.Process
+	address string
+}
+
 // measure sends by smtp-source, for the rate, and by a client that times each final
 // dot. One session sends a few messages: its rate says nothing that its times do not.
-func (run *packsRun) measure(ctx context.Context, p *child.Process, address string, at PacksRow, messages int) error {
+func (run *packsRun) measure(ctx context.Context, to target, at PacksRow, messages int) error {
 	load := Load{Messages: messages, Sessions: at.Sessions, Size: run.Size}
 	if at.Sessions == 1 {
 		load.Messages = messages / 10
 	}
 	warm := load
 	warm.Messages = max(load.Messages/10, at.Sessions)
-	if err := warm.send(ctx, Reused, address); err != nil {
+	if err := warm.send(ctx, Reused, to.address); err != nil {
 		return err
 	}
-	sample, err := load.measure(ctx, Reused, p, address)
+	sample, err := load.measure(ctx, Reused, to.process, to.address)
 	if err != nil {
 		return err
 	}
-	latency, err := timedLoad{max(load.Messages/2, 500), at.Sessions, always(run.Size)}.send(ctx, address)
+	latency, err := timedLoad{max(load.Messages/2, 500), at.Sessions, always(run.Size)}.send(ctx, to.address)
 	run.add(at, PacksSample{Sample: sample, Latency: latency})
 	return err
 }

@@ -25,7 +25,9 @@ func Each(r io.Reader, each func(name string, size int64, octets io.Reader) erro
 		if err != nil {
 			return fmt.Errorf("pack: %w", err)
 		}
-		if h.Typeflag != tar.TypeReg || !filepath.IsLocal(h.Name) || strings.ContainsAny(h.Name, `/\`) {
+		// What we write is plain ustar. Other forms can say a size that is not there:
+		// a sparse file of a few octets reads as petabytes.
+		if h.Format&tar.FormatUSTAR == 0 || h.PAXRecords != nil || h.Typeflag != tar.TypeReg || !filepath.IsLocal(h.Name) || strings.ContainsAny(h.Name, `/\`) {
 			return fmt.Errorf("pack: entry %q is no message and no list of events", h.Name)
 		}
 		if err := each(h.Name, h.Size, entries); err != nil {
