@@ -70,6 +70,7 @@ type entry struct {
 	err        error
 	code       int
 	recipients int
+	messages   int
 	octets     int64
 	seconds    float64
 }
@@ -80,6 +81,7 @@ const (
 	refused entryKind = iota
 	accepted
 	leftBehind
+	packSplit
 	panicked
 )
 
@@ -140,6 +142,13 @@ func (j *journal) Accepted(a *driver.Acceptance) {
 func (j *journal) LeftBehind(key string, err error) {
 	if j.warning {
 		j.put(entry{kind: leftBehind, message: key, err: err})
+	}
+}
+
+// PackSplit says why the object store refused a pack of so many messages.
+func (j *journal) PackSplit(messages int, err error) {
+	if j.warning {
+		j.put(entry{kind: packSplit, messages: messages, err: err})
 	}
 }
 
@@ -232,6 +241,9 @@ func (j *journal) write(to slog.Handler, e entry) {
 	case leftBehind:
 		record = slog.NewRecord(e.at, slog.LevelWarn, "something of a failed message stays in the bucket", 0)
 		record.AddAttrs(slog.String("key", e.message), slog.String("err", e.err.Error()))
+	case packSplit:
+		record = slog.NewRecord(e.at, slog.LevelWarn, "the store refused a pack: its messages go one by one", 0)
+		record.AddAttrs(slog.Int("messages", e.messages), slog.String("err", e.err.Error()))
 	default:
 		record = slog.NewRecord(e.at, slog.LevelError, "panicked", 0)
 		record.AddAttrs(slog.String("where", e.verb), slog.String("reason", e.cause), slog.String("stack", e.message))

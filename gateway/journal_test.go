@@ -51,6 +51,7 @@ func TestJournalLines(t *testing.T) {
 	j.Refused(&driver.Refusal{Code: 421, Enhanced: "4.3.2", Cause: "pressure", Pressure: "store_errors", Verb: "MAIL"})
 	j.Accepted(&driver.Acceptance{Client: someRefusal.Client, Helo: "c", MailFrom: []byte("a@b.c"), Recipients: 2, Message: &pipeline.Message{ID: pipeline.ID{1, 0x91}}, Octets: 10240, Seconds: 0.25})
 	j.LeftBehind("2026/01/02/03/0190.eml", errors.New("503 Slow Down"))
+	packLog{metrics.New(metrics.Labels{}), j}.PackSplit(40, errors.New("413 Entity Too Large"))
 	j.Panicked("traffic", "index out of range", []byte("goroutine 1\nmain.go:1"))
 	if err := j.Close(); err != nil {
 		t.Fatal(err)
@@ -61,6 +62,7 @@ func TestJournalLines(t *testing.T) {
 		`level=INFO msg=refused cause=pressure code=421 enhanced=4.3.2 client="" helo="" verb=MAIL from="" pressure=store_errors`,
 		`level=DEBUG msg=accepted id=01910000-0000-0000-0000-000000000000 client=192.0.2.1:4711 helo=c from=a@b.c recipients=2 octets=10240 seconds=0.25`,
 		`level=WARN msg="something of a failed message stays in the bucket" key=2026/01/02/03/0190.eml err="503 Slow Down"`,
+		`level=WARN msg="the store refused a pack: its messages go one by one" messages=40 err="413 Entity Too Large"`,
 		`level=ERROR msg=panicked where=traffic reason="index out of range" stack="goroutine 1\nmain.go:1"`,
 	}
 	got := s.lines()

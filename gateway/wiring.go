@@ -32,7 +32,20 @@ type objects struct {
 	lanes *pack.Lanes
 }
 
+// packLog counts packs and logs those that were refused.
+type packLog struct {
+	pack.Observer
+	journal *journal
+}
+
+// PackSplit implements pack.Observer.
+func (l packLog) PackSplit(messages int, err error) {
+	l.Observer.PackSplit(messages, err)
+	l.journal.PackSplit(messages, err)
+}
+
 func openObjects(c *Config, j *journal, o pack.Observer) (*objects, error) {
+	o = packLog{o, j}
 	switch c.Store.Kind {
 	case kindDiscard:
 		return &objects{store: discard.Store{}}, nil

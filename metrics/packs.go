@@ -39,4 +39,4 @@ func (m *Metrics) PackTaken(messages int, octets int64) {
 func (m *Metrics) PackDone(result string) { m.packs.done.at(result).Inc() }
 
 // PackSplit counts the messages of a pack that was refused.
-func (m *Metrics) PackSplit(messages int) { m.packs.split.Add(float64(messages)) }
+func (m *Metrics) PackSplit(messages int, _ error) { m.packs.split.Add(float64(messages)) }

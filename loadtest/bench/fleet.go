@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -149,25 +148,11 @@ func (run *fleetRun) renewStore(ctx context.Context) error {
 
 // start starts a fresh Sluice on the servers.
 func (run *fleetRun) start(ctx context.Context) (*child.Process, *child.Sluice, error) {
-	dir := filepath.Join(run.Scratch, Fleet)
-	if err := os.RemoveAll(dir); err != nil {
-		return nil, nil, err
-	}
-	gateway, err := child.NewSluice(run.Sluice, dir, child.Fleet)
-	if err != nil {
-		return nil, nil, err
-	}
-	gateway.Events = run.servers.broker.Bootstrap
-	gateway.S3 = child.S3{
-		Endpoint: run.servers.store.Endpoint, Bucket: fleetBucket,
-		AccessKey: run.servers.store.AccessKey, SecretKey: run.servers.store.SecretKey,
-	}
-	// Content of the large size, and what Sluice writes above it.
-	gateway.Config = fmt.Sprintf("limits: {message_size: %dMiB, messages: 1000000}\n", run.Large.Size>>20+16)
-	starting, cancel := context.WithTimeout(ctx, startPatience)
-	defer cancel()
-	p, err := gateway.Start(starting)
-	return p, gateway, err
+	return run.servers.startSluice(ctx, run.Sluice, filepath.Join(run.Scratch, Fleet), func(gateway *child.Sluice) {
+		// Content of the large size, and what Sluice writes above it.
+		gateway.Config = fmt.Sprintf("limits: {message_size: %dMiB, messages: 1000000}\n", run.Large.Size>>20+16)
+		gateway.S3.More = packingOff
+	})
 }
 
 // rawTurn measures the libraries without Sluice.

@@ -73,27 +73,12 @@ func RunPacks(ctx context.Context, plan PacksPlan) (*PacksReport, error) {
 
 // start starts a fresh Sluice.
 func (run *packsRun) start(ctx context.Context, what string) (*child.Process, *child.Sluice, error) {
-	dir := filepath.Join(run.Scratch, what)
-	if err := os.RemoveAll(dir); err != nil {
-		return nil, nil, err
-	}
-	gateway, err := child.NewSluice(run.Sluice, dir, child.Fleet)
-	if err != nil {
-		return nil, nil, err
-	}
-	gateway.Events = run.servers.broker.Bootstrap
-	gateway.S3 = child.S3{
-		Endpoint: run.servers.store.Endpoint, Bucket: fleetBucket,
-		AccessKey: run.servers.store.AccessKey, SecretKey: run.servers.store.SecretKey,
-	}
-	if what == unpacked {
-		gateway.S3.More = "packing: off"
-	}
-	gateway.Config = "limits: {messages: 1000000}\n"
-	starting, cancel := context.WithTimeout(ctx, startPatience)
-	defer cancel()
-	p, err := gateway.Start(starting)
-	return p, gateway, err
+	return run.servers.startSluice(ctx, run.Sluice, filepath.Join(run.Scratch, what), func(gateway *child.Sluice) {
+		gateway.Config = "limits: {messages: 1000000}\n"
+		if what == unpacked {
+			gateway.S3.More = packingOff
+		}
+	})
 }
 
 func (run *packsRun) sluiceTurn(ctx context.Context, what string) error {
@@ -114,18 +99,43 @@ func (run *packsRun) sluiceTurn(ctx context.Context, what string) error {
 	if what == unpacked {
 		return nil
 	}
-	const sessions = 50
-	for _, load := range []struct {
-		with string
-		size func(int) int
-	}{{"mixed sizes, without the large", smallMixed}, {"mixed sizes", mixed}} {
-		latency, err := timedLoad{run.Messages / slowPart, sessions, load.size}.send(ctx, gateway.SMTP)
+	for _, mix := range mixes(run.Messages / slowPart) {
+		latency, err := mix.load.send(ctx, gateway.SMTP)
 		if err != nil {
 			return err
 		}
-		run.add(PacksRow{What: load.with, Sessions: sessions}, PacksSample{Latency: latency})
+		run.add(PacksRow{What: mix.what, Sessions: mixedSessions}, PacksSample{Latency: latency})
 	}
 	return run.profileOnce(ctx, p, gateway.SMTP)
+}
+
+// Names of the mixed loads.
+const (
+	mixedFull      = "mixed sizes"
+	mixedFullSmall = "mixed sizes, without the large"
+	mixedPaced     = "mixed sizes, paced"
+	mixedPacedSame = "mixed sizes, paced, without the large"
+
+	mixedSessions = 50
+	// mixedPace leaves the machine a third to a half of its time: the small
+	// messages have to wait for nothing but what Sluice lets them wait for.
+	mixedPace = 2500 * time.Microsecond
+)
+
+type mix struct {
+	what string
+	load timedLoad
+}
+
+// mixes are small messages, and the same with large ones among them: as fast as
+// the answers come, where the large take their part of the machine, and at a pace.
+func mixes(messages int) []mix {
+	return []mix{
+		{mixedFullSmall, timedLoad{messages: messages, sessions: mixedSessions, size: smallMixed}},
+		{mixedFull, timedLoad{messages: messages, sessions: mixedSessions, size: mixed}},
+		{mixedPacedSame, timedLoad{messages: messages, sessions: mixedSessions, size: smallMixed, pace: mixedPace}},
+		{mixedPaced, timedLoad{messages: messages, sessions: mixedSessions, size: mixed, pace: mixedPace}},
+	}
 }
 
 // target is who is measured.
@@ -150,7 +160,7 @@ func (run *packsRun) measure(ctx context.Context, to target, at PacksRow, messag
 	if err != nil {
 		return err
 	}
-	latency, err := timedLoad{max(load.Messages/2, 500), at.Sessions, always(run.Size)}.send(ctx, to.address)
+	latency, err := timedLoad{messages: max(load.Messages/2, 500), sessions: at.Sessions, size: always(run.Size)}.send(ctx, to.address)
 	run.add(at, PacksSample{Sample: sample, Latency: latency})
 	return err
 }

@@ -1,10 +1,12 @@
 package bench
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
 
+	"sluice/loadtest/child"
 	"sluice/loadtest/stack"
 )
 
@@ -26,6 +28,30 @@ func startServers(scratch string) (*servers, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// packingOff gives each message an object of its own.
+const packingOff = "packing: off"
+
+// startSluice starts a fresh Sluice on the servers, as configure changes it.
+func (s *servers) startSluice(ctx context.Context, binary, dir string, configure func(*child.Sluice)) (*child.Process, *child.Sluice, error) {
+	if err := os.RemoveAll(dir); err != nil {
+		return nil, nil, err
+	}
+	gateway, err := child.NewSluice(binary, dir, child.Fleet)
+	if err != nil {
+		return nil, nil, err
+	}
+	gateway.Events = s.broker.Bootstrap
+	gateway.S3 = child.S3{
+		Endpoint: s.store.Endpoint, Bucket: fleetBucket,
+		AccessKey: s.store.AccessKey, SecretKey: s.store.SecretKey,
+	}
+	configure(gateway)
+	starting, cancel := context.WithTimeout(ctx, startPatience)
+	defer cancel()
+	p, err := gateway.Start(starting)
+	return p, gateway, err
 }
 
 // renewStore puts an empty store in the place of the one that runs, so that what

@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,7 +31,10 @@ func latencyOf(times []float64) Latency {
 // timedLoad is sent by a client of ours, which times each final dot.
 type timedLoad struct {
 	messages, sessions int
-	size               func(n int) int // octets of the n-th message
+	size               func(n int) int // octets of the n-th message, about
+	// pace is the time between two messages' beginnings, 0 for as fast as the
+	// answers come.
+	pace time.Duration
 }
 
 // smallest that is not counted as small: a large message goes to the store alone.
@@ -42,6 +46,7 @@ func (l timedLoad) send(ctx context.Context, address string) (Latency, error) {
 	defer fail(nil)
 	content := string(LargeContent(largestMixed))
 	var begun atomic.Int64
+	start := time.Now()
 	var mu sync.Mutex
 	var times []float64
 	var all sync.WaitGroup
@@ -55,8 +60,9 @@ func (l timedLoad) send(ctx context.Context, address string) (Latency, error) {
 			defer func() { _ = conn.Close() }()
 			var own []float64
 			for n := begun.Add(1); n <= int64(l.messages) && ctx.Err() == nil; n = begun.Add(1) {
+				time.Sleep(time.Until(start.Add(time.Duration(n) * l.pace)))
 				size := l.size(int(n))
-				took, err := timeMessage(conn, content[:size]+"\r\n")
+				took, err := timeMessage(conn, lines(content, size))
 				if err != nil {
 					fail(err)
 					return
@@ -85,6 +91,11 @@ func timeMessage(conn *client.Conn, content string) (time.Duration, error) {
 	began := time.Now()
 	err := conn.Command(250, ".")
 	return time.Since(began), err
+}
+
+// lines gives the whole lines of content's first octets.
+func lines(content string, octets int) string {
+	return content[:strings.LastIndex(content[:octets], "\r\n")+2]
 }
 
 // always is a size for all messages.

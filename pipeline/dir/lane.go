@@ -1,7 +1,6 @@
 package dir
 
 import (
-	"math/rand/v2"
 	"time"
 
 	"sluice/pipeline"
@@ -24,17 +23,12 @@ func (l lane) Apart(m *pipeline.Message, since time.Time) { l.store.enqueue(wait
 // Answered implements pack.Lane.
 func (l lane) Answered(messages int) { l.store.done(int64(messages)) }
 
-// random is safe for concurrent use, as rand's own functions are.
-type random struct{}
-
-func (random) Uint64() uint64 { return rand.Uint64() }
-
 // Together implements pack.Lane: one file and one fsync for a pack. What does not
 // fit on the disk together may fit in part, so that every failure splits it.
 func (l lane) Together(p *pack.Pack, _ time.Time) (apart bool, err error) {
 	place := pipeline.Blob{Store: storeName, Bucket: l.store.bucket}
 	for attempt := 1; ; attempt++ {
-		p.Compose(pipeline.NewID(time.Now(), random{}), place)
+		p.Compose(pack.NewID(), place)
 		err = l.object(p.Key(), func(f file) error { return l.gather(f, p.Pieces()) })
 		if err == nil || attempt == 2 || pipeline.KindOf(err) == pipeline.KindFull {
 			return err != nil, err

@@ -34,8 +34,8 @@ type Observer interface {
 	PackDone(result string)
 	// PackTaken: a lane took so many messages, which have so many octets.
 	PackTaken(messages int, octets int64)
-	// PackSplit: a pack of so many messages failed, and each goes alone.
-	PackSplit(messages int)
+	// PackSplit: a pack of so many messages was refused so, and each goes alone.
+	PackSplit(messages int, err error)
 }
 
 // Options of lanes. The zero value of a number takes the default.
@@ -91,7 +91,7 @@ type unobserved struct{}
 func (unobserved) PackWaited(float64)   {}
 func (unobserved) PackDone(string)      {}
 func (unobserved) PackTaken(int, int64) {}
-func (unobserved) PackSplit(int)        {}
+func (unobserved) PackSplit(int, error) {}
 
 // Lanes take small messages to a store: a lane that is free takes all that waits,
 // up to the limits. There is no timer, so at low load a message leaves at once.
@@ -265,7 +265,7 @@ func (r *runner) store() {
 		r.answer(n, err)
 		return
 	}
-	o.Observer.PackSplit(n)
+	o.Observer.PackSplit(n, err)
 	for i, m := range r.pack.Messages() {
 		r.lane.Apart(m, r.times[i])
 	}

@@ -62,7 +62,13 @@ func (o *observed) note(list *[]int, n int) {
 
 func (o *observed) PackWaited(float64)       { o.note(&o.waited, 1) }
 func (o *observed) PackTaken(n int, _ int64) { o.note(&o.taken, n) }
-func (o *observed) PackSplit(n int)          { o.note(&o.split, n) }
+func (o *observed) PackSplit(n int, err error) {
+	if err == nil {
+		n = -1 // a split has a reason
+	}
+	o.note(&o.split, n)
+}
+
 func (o *observed) PackDone(result string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -2,7 +2,6 @@ package s3
 
 import (
 	"context"
-	"math/rand/v2"
 	"time"
 
 	"github.com/minio/minio-go/v7"
@@ -29,11 +28,6 @@ func (l lane) Apart(m *pipeline.Message, since time.Time) {
 // Answered implements pack.Lane.
 func (l lane) Answered(messages int) { l.done(int64(messages)) }
 
-// random is safe for concurrent use, as rand's own functions are.
-type random struct{}
-
-func (random) Uint64() uint64 { return rand.Uint64() }
-
 // Together implements pack.Lane. A pack is split when the store refuses it, as one
 // does that is too large for a proxy: a store that is away or busy would have as
 // many requests as there are messages instead of one.
@@ -43,7 +37,7 @@ func (l lane) Together(p *pack.Pack, since time.Time) (apart bool, err error) {
 	if err := expired(ctx); err != nil {
 		return false, err
 	}
-	p.Compose(pipeline.NewID(time.Now(), random{}), pipeline.Blob{Store: storeName, Bucket: l.bucket})
+	p.Compose(pack.NewID(), pipeline.Blob{Store: storeName, Bucket: l.bucket})
 	sum := checksum(p.CRC32C())
 	o := l.plainOptions()
 	o.ContentType, o.UserMetadata = pack.ContentType, map[string]string{headerChecksum: sum}
