@@ -9,7 +9,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/signal"
-	"runtime"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -64,10 +63,11 @@ func (p *Program) open() (err error) {
 	if err = p.openWatch(); err != nil {
 		return err
 	}
-	p.shared = driver.NewShared(p.driverOptions())
+	loops := reserveLoops()
+	p.shared = driver.NewShared(p.driverOptions(loops))
 	p.reactor = reactor.New(p.shared, reactor.Options{
 		Addresses:     p.config.addresses(),
-		Loops:         runtime.GOMAXPROCS(0),
+		Loops:         loops,
 		SendBuffer:    int(p.config.Socket.SendBuffer),
 		ReceiveBuffer: int(p.config.Socket.ReceiveBuffer),
 		NewRandom:     newRandom,
@@ -215,7 +215,7 @@ func (p *Program) Close() error {
 	return errors.Join(errs...)
 }
 
-func (p *Program) driverOptions() driver.Options {
+func (p *Program) driverOptions(loops int) driver.Options {
 	c := &p.config
 	accept := session.AcceptDomains(c.Accept.Domains)
 	if c.Accept.Any {
@@ -248,7 +248,7 @@ func (p *Program) driverOptions() driver.Options {
 		Clock:     systemClock{},
 		Observer:  p.metrics,
 		Journal:   p.journal,
-		SlabsKept: c.BodyMemory() / 16 / int64(runtime.GOMAXPROCS(0)),
+		SlabsKept: c.BodyMemory() / 16 / int64(loops),
 	}
 }
 
