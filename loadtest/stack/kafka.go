@@ -74,6 +74,10 @@ func newKafka(dir, address, controller string, settings KafkaSettings) (*KafkaSe
 	if err != nil {
 		return nil, err
 	}
+	if strings.Contains(dir, ",") {
+		// log.dirs is a list: the data would go to a folder elsewhere.
+		return nil, fmt.Errorf("kafka: folder %q: a comma in its name would split it in two; choose another", dir)
+	}
 	k := &KafkaServer{Bootstrap: address}
 	properties := append([]string{
 		"process.roles=broker,controller", "node.id=1",

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -74,6 +75,13 @@ func TestKafka(t *testing.T) {
 	checkLives(t, k.Server)
 	if err := k.CreateTopic(t.Context(), "kept", 3, nil); err == nil {
 		t.Error("the topic was lost with the broker")
+	}
+}
+
+func TestKafkaFolderWithComma(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "of two, halves")
+	if _, err := StartKafka(dir); err == nil || !strings.Contains(err.Error(), "comma") {
+		t.Errorf("%v", err)
 	}
 }
 
