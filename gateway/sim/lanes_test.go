@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"hash/crc32"
 	"io"
+	"time"
 
 	"sluice/pipeline"
 	"sluice/pipeline/pack"
@@ -23,7 +24,14 @@ type lanes struct {
 	p       *process
 	waiting []lent
 	free    []*pack.Pack
+	// underWay messages are with the lanes that are not free. Beside them what is not
+	// worth a request waits until one of those ends, or patience does (holding).
+	underWay int
+	holding  bool
 }
+
+// packPatience bounds the wait for as many messages as are under way.
+const packPatience = 20 * time.Millisecond
 
 // lent is a message that the store reads, until giveBack.
 type lent struct {
@@ -42,12 +50,34 @@ func newLanes(s *store, p *process) *lanes {
 // put lets a message wait for a lane.
 func (l *lanes) put(m *pipeline.Message) {
 	l.waiting = append(l.waiting, lent{m, l.p.lend(&m.Body)})
-	l.take()
+	l.take(l.worth)
 }
 
-// take lets free lanes take what waits.
-func (l *lanes) take() {
+// worth says whether what waits is worth a request beside those under way.
+func (l *lanes) worth() bool {
+	return pack.Worth(len(l.waiting), int64(l.p.w.plan.lanes-len(l.free)), int64(l.underWay))
+}
+
+// hold takes what waits when it has waited long enough for more.
+func (l *lanes) hold() {
+	if l.holding || l.p.dead {
+		return
+	}
+	l.holding = true
+	l.p.w.after(packPatience, func() {
+		l.holding = false
+		l.take(func() bool { return true })
+	})
+}
+
+// take lets free lanes take what waits and is to go now.
+func (l *lanes) take(now func() bool) {
 	for len(l.free) > 0 && len(l.waiting) > 0 && !l.p.dead {
+		if !now() {
+			l.p.w.tally["packs held"]++
+			l.hold()
+			return
+		}
 		last := len(l.free) - 1
 		p := l.free[last]
 		l.free = l.free[:last]
@@ -60,10 +90,11 @@ func (l *lanes) take() {
 		if p.Octets() > packLimits.Octets || p.Len() > packLimits.Messages {
 			l.p.w.fail("a pack of %d messages and %d octets", p.Len(), p.Octets())
 		}
+		l.underWay += len(taken)
 		if p.Len() == 1 {
 			p.Clear()
 			taken[0].giveBack()
-			l.s.alone(taken[0].m, func() { l.leave(p) })
+			l.s.alone(taken[0].m, func() { l.leave(p, 1) })
 			continue
 		}
 		l.p.w.tally["packs"]++
@@ -72,9 +103,10 @@ func (l *lanes) take() {
 	}
 }
 
-func (l *lanes) leave(p *pack.Pack) {
+func (l *lanes) leave(p *pack.Pack, messages int) {
 	l.free = append(l.free, p)
-	l.take()
+	l.underWay -= messages
+	l.take(l.worth)
 }
 
 // store puts a pack, a second time when the first failed by something that passes.
@@ -110,7 +142,7 @@ func (l *lanes) store(p *pack.Pack, taken []lent, attempt int) {
 				l.s.alone(m, func() {})
 			}
 		}
-		l.leave(p)
+		l.leave(p, len(taken))
 	})
 }
 

@@ -22,8 +22,11 @@ func (s *stallingFS) Create(name string) (file, error) {
 
 func TestConformance(t *testing.T) {
 	t.Run("packing off", func(t *testing.T) { conformance(t, nil) })
-	t.Run("packing on", func(t *testing.T) { conformance(t, &pack.Options{}) })
+	t.Run("packing on", func(t *testing.T) { conformance(t, smallPacks()) })
 }
+
+// smallPacks take less than a flood of the suite, however fast a lane gathers.
+func smallPacks() *pack.Options { return &pack.Options{Limits: pack.Limits{Messages: 64}} }
 
 func conformance(t *testing.T, packs *pack.Options) {
 	porttest.ObjectStore(t, func(t *testing.T) porttest.StoreUnderTest {

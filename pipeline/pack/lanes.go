@@ -1,7 +1,6 @@
 package pack
 
 import (
-	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -46,6 +45,10 @@ type Options struct {
 	// Linger is how long a lane that has a message waits for more, default none: a
 	// pack grows because all lanes are busy.
 	Linger time.Duration
+	// Patience is how long a lane waits at most until what it has is worth a request
+	// beside those under way, default 20 ms. A request that stands still costs the
+	// other lanes so much for each of theirs.
+	Patience time.Duration
 	// Queue is the number of messages that may wait, default 1024.
 	Queue int
 	// Timeout is how long a message may wait, and be stored, in all.
@@ -60,6 +63,8 @@ const (
 	DefaultMessages = 4096
 	DefaultOctets   = 8 << 20
 	DefaultMessage  = 1 << 20
+
+	defaultPatience = 20 * time.Millisecond
 )
 
 func (o *Options) defaults() {
@@ -74,6 +79,9 @@ func (o *Options) defaults() {
 	}
 	if o.Message <= 0 {
 		o.Message = DefaultMessage
+	}
+	if o.Patience <= 0 {
+		o.Patience = defaultPatience
 	}
 	if o.Queue <= 0 {
 		o.Queue = 1024
@@ -94,13 +102,19 @@ func (unobserved) PackTaken(int, int64) {}
 func (unobserved) PackSplit(int, error) {}
 
 // Lanes take small messages to a store: a lane that is free takes all that waits,
-// up to the limits. There is no timer, so at low load a message leaves at once.
+// up to the limits. While other lanes are busy it takes what is worth a request
+// beside theirs, and waits a moment for that much. At low load a message leaves at
+// once.
 type Lanes struct {
 	options Options
 	queue   chan waiting
+	turn    chan *waiting // what one lane at a time gathers with
+	ended   chan struct{} // a hint to it that a request has ended
 	octets  atomic.Int64
-	busy    atomic.Int64
 	group   sync.WaitGroup
+
+	// busy lanes store something, underWay messages in all.
+	busy, underWay atomic.Int64
 }
 
 type waiting struct {
@@ -111,7 +125,11 @@ type waiting struct {
 // Start starts the lanes; lane makes what each of them works with.
 func Start(o Options, lane func(n int) Lane) *Lanes {
 	o.defaults()
-	l := &Lanes{options: o, queue: make(chan waiting, o.Queue)}
+	l := &Lanes{
+		options: o, queue: make(chan waiting, o.Queue),
+		turn: make(chan *waiting, 1), ended: make(chan struct{}, 1),
+	}
+	l.turn <- nil
 	for n := range o.Lanes {
 		r := &runner{lanes: l, lane: lane(n), pack: New(), timer: time.NewTimer(0)}
 		r.timer.Stop()
@@ -154,129 +172,4 @@ func (l *Lanes) Close() {
 	}
 	close(l.queue)
 	l.group.Wait()
-}
-
-// runner is the goroutine of a lane.
-type runner struct {
-	lanes *Lanes
-	lane  Lane
-	pack  *Pack
-	over  *waiting // taken from the queue, and too young for the pack before it
-	times []time.Time
-	timer *time.Timer
-}
-
-func (r *runner) run() {
-	for {
-		first, open := r.first()
-		if !open {
-			return
-		}
-		r.lanes.busy.Add(1)
-		r.gather(first)
-		r.store()
-		r.lanes.busy.Add(-1)
-	}
-}
-
-// first waits for a message.
-func (r *runner) first() (waiting, bool) {
-	if r.over != nil {
-		first := *r.over
-		r.over = nil
-		return first, true
-	}
-	first, open := <-r.lanes.queue
-	return first, open
-}
-
-// gather fills the pack with what waits. What came much later than the first waits
-// for the next turn: the oldest message's deadline is that of its neighbours.
-func (r *runner) gather(first waiting) {
-	l := r.lanes
-	r.times = r.times[:0]
-	r.add(first)
-	linger := l.options.Linger
-	if linger > 0 {
-		r.timer.Reset(linger)
-		defer r.timer.Stop()
-	}
-	for l.options.Room(r.pack.Len(), r.pack.Octets()) {
-		next, found := r.next(linger > 0)
-		if !found {
-			return
-		}
-		if next.since.Sub(first.since) > l.options.Timeout/4 {
-			r.over = &next
-			return
-		}
-		r.add(next)
-	}
-}
-
-// next gives a message that waits, or comes before the timer when it may linger.
-func (r *runner) next(linger bool) (waiting, bool) {
-	if !linger {
-		select {
-		case next, open := <-r.lanes.queue:
-			return next, open
-		default:
-			return waiting{}, false
-		}
-	}
-	select {
-	case next, open := <-r.lanes.queue:
-		return next, open
-	case <-r.timer.C:
-		return waiting{}, false
-	}
-}
-
-func (r *runner) add(w waiting) {
-	r.lanes.octets.Add(-w.message.Length())
-	r.pack.Add(w.message)
-	r.times = append(r.times, w.since)
-}
-
-var errWaited = errors.New("waited too long for a lane")
-
-// store stores what was gathered and answers it.
-func (r *runner) store() {
-	o, n := &r.lanes.options, r.pack.Len()
-	now := time.Now()
-	for _, since := range r.times {
-		o.Observer.PackWaited(now.Sub(since).Seconds())
-	}
-	o.Observer.PackTaken(n, r.pack.Octets())
-	oldest := r.times[0]
-	if now.Sub(oldest) > o.Timeout {
-		r.answer(n, &pipeline.Failure{Kind: pipeline.KindTimeout, Op: "pack: queue", Err: errWaited})
-		return
-	}
-	if n == 1 {
-		m := r.pack.Messages()[0]
-		r.pack.Clear()
-		r.lane.Alone(m, oldest)
-		return
-	}
-	apart, err := r.lane.Together(r.pack, oldest)
-	o.Observer.PackDone(pipeline.KindOf(err).String())
-	if err == nil || !apart {
-		r.answer(n, err)
-		return
-	}
-	o.Observer.PackSplit(n, err)
-	for i, m := range r.pack.Messages() {
-		r.lane.Apart(m, r.times[i])
-	}
-	r.pack.Clear()
-}
-
-func (r *runner) answer(n int, err error) {
-	if err == nil {
-		r.pack.Stored()
-	} else {
-		r.pack.Fail(err)
-	}
-	r.lane.Answered(n)
 }

@@ -77,15 +77,27 @@ func (o *observed) PackDone(result string) {
 
 func startOne(t *testing.T, o pack.Options) (*pack.Lanes, *testLane, *observed) {
 	t.Helper()
-	// Nobody reads what was taken at the end: there is room.
-	lane, seen := &testLane{taken: make(chan []*pipeline.Message, 100), let: make(chan error, 100)}, &observed{}
-	o.Lanes, o.Observer = 1, seen
-	l := pack.Start(o, func(int) pack.Lane { return lane })
+	l, lanes, seen := start(t, 1, o)
+	return l, lanes[0], seen
+}
+
+func start(t *testing.T, n int, o pack.Options) (*pack.Lanes, []*testLane, *observed) {
+	t.Helper()
+	seen := &observed{}
+	lanes := make([]*testLane, n)
+	for i := range lanes {
+		// Nobody reads what was taken at the end: there is room.
+		lanes[i] = &testLane{taken: make(chan []*pipeline.Message, 100), let: make(chan error, 100)}
+	}
+	o.Lanes, o.Observer = n, seen
+	l := pack.Start(o, func(n int) pack.Lane { return lanes[n] })
 	t.Cleanup(func() {
-		for range 100 {
-			select {
-			case lane.let <- nil:
-			default:
+		for _, lane := range lanes {
+			for range 100 {
+				select {
+				case lane.let <- nil:
+				default:
+				}
 			}
 		}
 		l.Close()
@@ -93,7 +105,7 @@ func startOne(t *testing.T, o pack.Options) (*pack.Lanes, *testLane, *observed) 
 			t.Errorf("%d octets wait, %d lanes are busy", l.Octets(), l.Busy())
 		}
 	})
-	return l, lane, seen
+	return l, lanes, seen
 }
 
 func put(t *testing.T, l *pack.Lanes, n, size int) []*pipeline.Message {
@@ -227,5 +239,72 @@ func TestLaneLingers(t *testing.T) {
 	want := put(t, l, 3, 1) // full ends the wait
 	if got := <-lane.taken; !slices.Equal(got, want) {
 		t.Errorf("%d taken", len(got))
+	}
+}
+
+// takenBy waits for the lane that takes what was put, and gives it with what it took.
+func takenBy(lanes []*testLane) (*testLane, []*pipeline.Message) {
+	select {
+	case taken := <-lanes[0].taken:
+		return lanes[0], taken
+	case taken := <-lanes[1].taken:
+		return lanes[1], taken
+	}
+}
+
+// besideFour starts two lanes of which one is busy with a pack of four, and the
+// other gathers the two messages that it gives.
+func besideFour(t *testing.T, o pack.Options) (l *pack.Lanes, four, other *testLane, two []*pipeline.Message) {
+	t.Helper()
+	l, lanes, _ := start(t, 2, o)
+	put(t, l, 1, 1)
+	first, _ := takenBy(lanes)
+	put(t, l, 1, 1) // as many as are under way
+	second, _ := takenBy(lanes)
+	if first == second {
+		t.Fatal("the lane that is busy took more")
+	}
+	put(t, l, 4, 1) // no lane is free
+	first.let <- nil
+	if got := <-first.taken; len(got) != 4 {
+		t.Fatalf("%d taken, want all that waits", len(got))
+	}
+	second.let <- nil
+	for l.Busy() > 1 {
+		time.Sleep(time.Millisecond)
+	}
+	return l, first, second, put(t, l, 2, 1)
+}
+
+// TestLaneWaitsForAsMany: beside a pack of four a lane waits for four messages.
+func TestLaneWaitsForAsMany(t *testing.T) {
+	l, _, other, want := besideFour(t, pack.Options{Patience: time.Hour})
+	want = append(want, put(t, l, 1, 1)...)
+	for l.Octets() > 0 { // until the lane has the three
+		time.Sleep(time.Millisecond)
+	}
+	if len(other.taken) > 0 {
+		t.Errorf("%d taken beside four", len(<-other.taken))
+	}
+	want = append(want, put(t, l, 1, 1)...)
+	if got := <-other.taken; !slices.Equal(got, want) {
+		t.Errorf("%d taken, want 4", len(got))
+	}
+}
+
+// TestLaneWaitsForNobody: what a lane waits beside is done, so it goes.
+func TestLaneWaitsForNobody(t *testing.T) {
+	_, four, other, want := besideFour(t, pack.Options{Patience: time.Hour})
+	four.let <- nil
+	if got := <-other.taken; !slices.Equal(got, want) {
+		t.Errorf("%d taken, want 2", len(got))
+	}
+}
+
+// TestLaneHasPatience: beside a request that stands still others go on.
+func TestLaneHasPatience(t *testing.T) {
+	_, _, other, want := besideFour(t, pack.Options{})
+	if got := <-other.taken; !slices.Equal(got, want) {
+		t.Errorf("%d taken, want 2", len(got))
 	}
 }
