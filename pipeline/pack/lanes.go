@@ -46,8 +46,7 @@ type Options struct {
 	// pack grows because all lanes are busy.
 	Linger time.Duration
 	// Patience is how long a lane waits at most until what it has is worth a request
-	// beside those under way, default 20 ms. A request that stands still costs the
-	// other lanes so much for each of theirs.
+	// beside those under way, default as long as a request usually takes (pace).
 	Patience time.Duration
 	// Queue is the number of messages that may wait, default 1024.
 	Queue int
@@ -63,8 +62,6 @@ const (
 	DefaultMessages = 4096
 	DefaultOctets   = 8 << 20
 	DefaultMessage  = 1 << 20
-
-	defaultPatience = 20 * time.Millisecond
 )
 
 func (o *Options) defaults() {
@@ -79,9 +76,6 @@ func (o *Options) defaults() {
 	}
 	if o.Message <= 0 {
 		o.Message = DefaultMessage
-	}
-	if o.Patience <= 0 {
-		o.Patience = defaultPatience
 	}
 	if o.Queue <= 0 {
 		o.Queue = 1024
@@ -115,6 +109,7 @@ type Lanes struct {
 
 	// busy lanes store something, underWay messages in all.
 	busy, underWay atomic.Int64
+	pace           pace
 }
 
 type waiting struct {

@@ -89,7 +89,11 @@ func (r *runner) mayWait() time.Duration {
 	if Worth(r.pack.Len(), l.busy.Load(), l.underWay.Load()) {
 		return l.options.Linger
 	}
-	return max(l.options.Linger, l.options.Patience)
+	patience := l.options.Patience
+	if patience <= 0 {
+		patience = l.pace.usual()
+	}
+	return max(l.options.Linger, patience)
 }
 
 func (r *runner) add(w waiting) {
@@ -103,7 +107,9 @@ var errWaited = errors.New("waited too long for a lane")
 // store stores what was gathered, answers it, and says that the lane is free.
 func (r *runner) store() {
 	l, n := r.lanes, r.pack.Len()
-	r.request(n)
+	began := time.Now()
+	r.request(n, began)
+	l.pace.note(time.Since(began))
 	l.underWay.Add(-int64(n))
 	l.busy.Add(-1)
 	select {
@@ -112,9 +118,8 @@ func (r *runner) store() {
 	}
 }
 
-func (r *runner) request(n int) {
+func (r *runner) request(n int, now time.Time) {
 	o := &r.lanes.options
-	now := time.Now()
 	for _, since := range r.times {
 		o.Observer.PackWaited(now.Sub(since).Seconds())
 	}
