@@ -57,6 +57,7 @@ func RunPacks(ctx context.Context, plan PacksPlan) (*PacksReport, error) {
 		func(ctx context.Context) error { return run.sluiceTurn(ctx, packed) },
 		func(ctx context.Context) error { return run.sluiceTurn(ctx, unpacked) },
 		run.postfixTurn,
+		run.rawTurn,
 	}
 	for round := range plan.Rounds {
 		for i := range turns {
@@ -100,7 +101,7 @@ func (run *packsRun) sluiceTurn(ctx context.Context, what string) error {
 		return nil
 	}
 	for _, mix := range mixes(run.Messages / slowPart) {
-		latency, err := mix.load.send(ctx, gateway.SMTP)
+		latency, err := mix.load.send(ctx, overSMTP(gateway.SMTP))
 		if err != nil {
 			return err
 		}
@@ -115,6 +116,8 @@ const (
 	mixedFullSmall = "mixed sizes, without the large"
 	mixedPaced     = "mixed sizes, paced"
 	mixedPacedSame = "mixed sizes, paced, without the large"
+
+	rawPrefix = "minio-go, " // the same without Sluice
 
 	mixedSessions = 50
 	// mixedPace leaves the machine a third to a half of its time: the small
@@ -136,6 +139,29 @@ func mixes(messages int) []mix {
 		{mixedPacedSame, timedLoad{messages: messages, sessions: mixedSessions, size: smallMixed, pace: mixedPace}},
 		{mixedPaced, timedLoad{messages: messages, sessions: mixedSessions, size: mixed, pace: mixedPace}},
 	}
+}
+
+// rawTurn puts the paced messages by the bare client: whom the large ones hold up
+// there, the store does.
+func (run *packsRun) rawTurn(ctx context.Context) error {
+	store, err := newRawStore(run.servers.store, mixedSessions+4)
+	if err != nil {
+		return err
+	}
+	if err := store.makeBucket(ctx); err != nil {
+		return err
+	}
+	for _, mix := range mixes(run.Messages / slowPart) {
+		if mix.load.pace == 0 {
+			continue
+		}
+		latency, err := mix.load.send(ctx, store.open)
+		if err != nil {
+			return err
+		}
+		run.add(PacksRow{What: rawPrefix + mix.what, Sessions: mixedSessions}, PacksSample{Latency: latency})
+	}
+	return nil
 }
 
 // target is who is measured.
@@ -160,7 +186,7 @@ func (run *packsRun) measure(ctx context.Context, to target, at PacksRow, messag
 	if err != nil {
 		return err
 	}
-	latency, err := timedLoad{messages: max(load.Messages/2, 500), sessions: at.Sessions, size: always(run.Size)}.send(ctx, to.address)
+	latency, err := timedLoad{messages: max(load.Messages/2, 500), sessions: at.Sessions, size: always(run.Size)}.send(ctx, overSMTP(to.address))
 	run.add(at, PacksSample{Sample: sample, Latency: latency})
 	return err
 }

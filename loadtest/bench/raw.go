@@ -12,6 +12,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/minio/minio-go/v7"
@@ -84,6 +85,34 @@ func (r *rawStore) putLarge(ctx context.Context, content io.Reader, size int64) 
 			ConcurrentStreamParts: true, NumThreads: 4,
 		})
 	return err
+}
+
+// makeBucket makes the bucket unless it is there.
+func (r *rawStore) makeBucket(ctx context.Context) error {
+	found, err := r.core.BucketExists(ctx, r.bucket)
+	if err != nil || found {
+		return err
+	}
+	return r.core.MakeBucket(ctx, r.bucket, minio.MakeBucketOptions{})
+}
+
+// open is an opener of sessions that put each message as an object.
+func (r *rawStore) open(context.Context) (deliverer, error) { return rawSession{r}, nil }
+
+type rawSession struct{ *rawStore }
+
+func (rawSession) close() {}
+
+func (s rawSession) deliver(ctx context.Context, content string) (time.Duration, error) {
+	began := time.Now()
+	if len(content) >= largeFrom {
+		err := s.putLarge(ctx, strings.NewReader(content), int64(len(content)))
+		return time.Since(began), err
+	}
+	one := *s.rawStore
+	one.object = []byte(content)
+	err := one.put(ctx)
+	return time.Since(began), err
 }
 
 // putStream stores what comes over a connection, as large mail does.

@@ -28,7 +28,17 @@ func latencyOf(times []float64) Latency {
 	return Latency{P50: at(0.5), P99: at(0.99)}
 }
 
-// timedLoad is sent by a client of ours, which times each final dot.
+// deliverer delivers messages, one after another.
+type deliverer interface {
+	// deliver gives the time from the last octet to the answer.
+	deliver(ctx context.Context, content string) (time.Duration, error)
+	close()
+}
+
+// opener opens a session.
+type opener func(ctx context.Context) (deliverer, error)
+
+// timedLoad is delivered by clients of ours, which time each message's end.
 type timedLoad struct {
 	messages, sessions int
 	size               func(n int) int // octets of the n-th message, about
@@ -41,7 +51,7 @@ type timedLoad struct {
 const largeFrom = 1 << 20
 
 // send gives the latency of the small messages.
-func (l timedLoad) send(ctx context.Context, address string) (Latency, error) {
+func (l timedLoad) send(ctx context.Context, open opener) (Latency, error) {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	content := string(LargeContent(largestMixed))
@@ -52,17 +62,17 @@ func (l timedLoad) send(ctx context.Context, address string) (Latency, error) {
 	var all sync.WaitGroup
 	for range l.sessions {
 		all.Go(func() {
-			conn, err := client.Dial(ctx, address)
+			session, err := open(ctx)
 			if err != nil {
 				fail(err)
 				return
 			}
-			defer func() { _ = conn.Close() }()
+			defer session.close()
 			var own []float64
 			for n := begun.Add(1); n <= int64(l.messages) && ctx.Err() == nil; n = begun.Add(1) {
 				time.Sleep(time.Until(start.Add(time.Duration(n) * l.pace)))
 				size := l.size(int(n))
-				took, err := timeMessage(conn, lines(content, size))
+				took, err := session.deliver(ctx, lines(content, size))
 				if err != nil {
 					fail(err)
 					return
@@ -74,14 +84,25 @@ func (l timedLoad) send(ctx context.Context, address string) (Latency, error) {
 			mu.Lock()
 			defer mu.Unlock()
 			times = append(times, own...)
-			_ = conn.Quit() // all its messages were answered
 		})
 	}
 	all.Wait()
 	return latencyOf(times), context.Cause(ctx)
 }
 
-func timeMessage(conn *client.Conn, content string) (time.Duration, error) {
+// overSMTP opens sessions to a server.
+func overSMTP(address string) opener {
+	return func(ctx context.Context) (deliverer, error) {
+		conn, err := client.Dial(ctx, address)
+		return smtpSession{conn}, err
+	}
+}
+
+type smtpSession struct{ *client.Conn }
+
+func (conn smtpSession) close() { _ = conn.Quit() } // all its messages were answered
+
+func (conn smtpSession) deliver(_ context.Context, content string) (time.Duration, error) {
 	if err := conn.Begin(&client.Mail{From: "sender@example.org", To: []string{"recipient@example.net"}}); err != nil {
 		return 0, err
 	}
