@@ -11,12 +11,19 @@ import (
 // encode makes records of messages and gives them to the client.
 func (l *Log) encode() {
 	var headers []pipeline.EventHeader
+	var records []*kgo.Record
 	g := newGathering(l.queue, l.options.Linger)
 	for batch := g.next(); len(batch) > 0; batch = g.next() {
+		records = records[:0]
 		for _, m := range batch {
 			headers = pipeline.AppendEventHeaders(headers[:0], m)
-			l.events.produce(l.ctx, record(m, headers), func(err error) { l.answer(m, delivery(err)) })
+			records = append(records, record(m, headers))
 		}
+		// One right behind the other: the client makes a request of what it has.
+		for i, m := range batch {
+			l.events.produce(l.ctx, records[i], func(err error) { l.answer(m, delivery(err)) })
+		}
+		clear(records)
 	}
 }
 
@@ -38,8 +45,9 @@ func newGathering(queue <-chan *pipeline.Message, linger time.Duration) *gatheri
 	return g
 }
 
-// next waits for a message, and when another came just before it, a moment for
-// more. It gives none when the queue is closed. The result is good until next.
+// next waits for a message, takes what is there with it, and when another came just
+// before, waits a moment for more. It gives none when the queue is closed. The
+// result is good until next.
 func (g *gathering) next() []*pipeline.Message {
 	g.batch = g.batch[:0]
 	m, open := <-g.queue
@@ -50,6 +58,7 @@ func (g *gathering) next() []*pipeline.Message {
 	now := time.Now()
 	alone := now.Sub(g.last) >= g.linger
 	g.last = now
+	g.takeWaiting()
 	if alone {
 		return g.batch
 	}
@@ -69,6 +78,21 @@ func (g *gathering) next() []*pipeline.Message {
 	}
 	g.last = time.Now()
 	return g.batch
+}
+
+// takeWaiting adds what is in the queue.
+func (g *gathering) takeWaiting() {
+	for len(g.batch) < enough {
+		select {
+		case m, open := <-g.queue:
+			if !open {
+				return
+			}
+			g.batch = append(g.batch, m)
+		default:
+			return
+		}
+	}
 }
 
 // valueSize is a guess at an event's size that is right for few recipients.

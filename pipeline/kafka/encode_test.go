@@ -8,8 +8,8 @@ import (
 	"sluice/pipeline"
 )
 
-// TestGathering: what comes alone goes at once; what follows another waits for
-// more, but not longer than the linger and not for more than enough.
+// TestGathering: what comes alone, or together, goes at once; what follows another
+// waits for more, but not longer than the linger and not for more than enough.
 func TestGathering(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const linger = 5 * time.Millisecond
@@ -34,8 +34,7 @@ func TestGathering(t *testing.T) {
 		take("one just behind it", 1, linger)
 		time.Sleep(linger)
 		put(3)
-		take("the first of three", 1, 0)
-		take("the others", 2, linger)
+		take("three together", 3, 0)
 		go func() {
 			time.Sleep(linger / 2)
 			put(1)
