@@ -53,6 +53,7 @@ func packsRead(t *testing.T, newGateway gatewayMaker) {
 		if octets[e.Blob.Added:] != string(messages[e.ID]) {
 			t.Errorf("the range of %s has %d octets and is something else", e.ID, len(octets))
 		}
+		readByGo(t, gateway, e, messages)
 	}
 	readBySluice(t, gateway, e, packed[key], messages)
 }
@@ -92,43 +93,6 @@ func readByTar(t *testing.T, tarball string, events []event, messages map[string
 		if listed[e.ID] != e.Message.SHA256 {
 			t.Errorf("events.jsonl has %q of %s", listed[e.ID], e.ID)
 		}
-	}
-}
-
-// pythonStore stands in for boto3's client: a range of a file.
-const pythonStore = `
-import io, re, sys
-
-class Store:
-    def get_object(self, Bucket, Key, Range):
-        first, last = map(int, re.fullmatch(r"bytes=(\d+)-(\d+)", Range).groups())
-        with open(Key, "rb") as f:
-            f.seek(first)
-            return {"Body": io.BytesIO(f.read(last - first + 1))}
-
-listed = events(sys.argv[1])
-[event] = [e for e in listed if e["id"] == sys.argv[2]]
-event["blob"].setdefault("bucket", "")
-event["blob"]["key"] = sys.argv[1]
-sys.stdout.buffer.write(message(Store(), event))
-`
-
-// readByPython runs what docs/storage.md says.
-func readByPython(t *testing.T, tarball string, e event, messages map[string][]byte) {
-	t.Helper()
-	needs(t, "python3")
-	document, err := os.ReadFile("../docs/storage.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(string(document), "```python\n")
-	code, _, found := strings.Cut(rest, "```")
-	if !found {
-		t.Fatal("no Python in docs/storage.md")
-	}
-	octets := command(t, "python3", "-c", code+pythonStore, tarball, e.ID)
-	if int64(len(octets)) != e.Blob.Length || octets[e.Blob.Added:] != string(messages[e.ID]) {
-		t.Errorf("Python reads %d octets of %s, which are something else", len(octets), e.ID)
 	}
 }
 

@@ -3,6 +3,7 @@ package s3
 import (
 	"bytes"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -187,5 +188,39 @@ func TestPackNotSplit(t *testing.T) {
 				t.Errorf("depth %d, %d octets wait", s.Depth(), s.Lanes().Octets())
 			}
 		})
+	}
+}
+
+// TestSmallBesideLarge: while every worker stands still with parts of large
+// messages, small ones are stored.
+func TestSmallBesideLarge(t *testing.T) {
+	f := newFake(t)
+	parts, release := make(chan struct{}, 10), make(chan struct{})
+	f.answer = func(_ http.ResponseWriter, r request) bool {
+		if strings.HasPrefix(r.what, "part ") {
+			parts <- struct{}{}
+			<-release
+		}
+		return false
+	}
+	o := f.options()
+	o.Concurrency, o.Pack = 2, &pack.Options{}
+	s := mustOpen(t, o)
+	large := porttest.NewLarge(s, bytes.Repeat([]byte("first"), MinPartSize/5))
+	for range 2 * o.Concurrency {
+		large.PutPart(make([]byte, MinPartSize))
+	}
+	for range o.Concurrency {
+		<-parts
+	}
+	for range 20 {
+		mustStore(t, s, "small")
+	}
+	close(release)
+	if failure, err := large.Wait(); failure != nil || err != nil {
+		t.Error(failure, err)
+	}
+	if err := large.Put(); err != nil || large.M.Err != nil {
+		t.Error(err, large.M.Err)
 	}
 }
