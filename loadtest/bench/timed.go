@@ -94,15 +94,27 @@ func (l timedLoad) send(ctx context.Context, open opener) (Latency, error) {
 func overSMTP(address string) opener {
 	return func(ctx context.Context) (deliverer, error) {
 		conn, err := client.Dial(ctx, address)
-		return smtpSession{conn}, err
+		return &smtpSession{conn: conn}, err
 	}
 }
 
-type smtpSession struct{ *client.Conn }
+type smtpSession struct {
+	conn     *client.Conn
+	answered bool // the last message
+}
 
-func (conn smtpSession) close() { _ = conn.Quit() } // all its messages were answered
+// close takes leave only where the server can understand it.
+func (s *smtpSession) close() {
+	if s.answered {
+		_ = s.conn.Quit()
+		return
+	}
+	_ = s.conn.Close()
+}
 
-func (conn smtpSession) deliver(_ context.Context, content string) (time.Duration, error) {
+func (s *smtpSession) deliver(_ context.Context, content string) (time.Duration, error) {
+	s.answered = false
+	conn := s.conn
 	if err := conn.Begin(&client.Mail{From: "sender@example.org", To: []string{"recipient@example.net"}}); err != nil {
 		return 0, err
 	}
@@ -111,6 +123,7 @@ func (conn smtpSession) deliver(_ context.Context, content string) (time.Duratio
 	}
 	began := time.Now()
 	err := conn.Command(250, ".")
+	s.answered = err == nil
 	return time.Since(began), err
 }
 

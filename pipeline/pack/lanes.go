@@ -102,8 +102,8 @@ func (unobserved) PackSplit(int, error) {}
 type Lanes struct {
 	options Options
 	queue   chan waiting
-	turn    chan *waiting // what one lane at a time gathers with
-	ended   chan struct{} // a hint to it that a request has ended
+	turn    chan *waiting // the lane that gathers has it, with what was left over, or nil
+	ended   chan struct{} // a hint to that lane that a request has ended
 	octets  atomic.Int64
 	group   sync.WaitGroup
 

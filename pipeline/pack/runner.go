@@ -108,8 +108,9 @@ var errWaited = errors.New("waited too long for a lane")
 func (r *runner) store() {
 	l, n := r.lanes, r.pack.Len()
 	began := time.Now()
-	r.request(n, began)
-	l.pace.note(time.Since(began))
+	if r.request(n, began) {
+		l.pace.note(time.Since(began))
+	}
 	l.underWay.Add(-int64(n))
 	l.busy.Add(-1)
 	select {
@@ -118,7 +119,9 @@ func (r *runner) store() {
 	}
 }
 
-func (r *runner) request(n int, now time.Time) {
+// request says whether there was one that took as long as it usually does: what is
+// over before it, or refused, takes no time.
+func (r *runner) request(n int, now time.Time) (usual bool) {
 	o := &r.lanes.options
 	for _, since := range r.times {
 		o.Observer.PackWaited(now.Sub(since).Seconds())
@@ -127,25 +130,26 @@ func (r *runner) request(n int, now time.Time) {
 	oldest := r.times[0]
 	if now.Sub(oldest) > o.Timeout {
 		r.answer(n, &pipeline.Failure{Kind: pipeline.KindTimeout, Op: "pack: queue", Err: errWaited})
-		return
+		return false
 	}
 	if n == 1 {
 		m := r.pack.Messages()[0]
 		r.pack.Clear()
 		r.lane.Alone(m, oldest)
-		return
+		return true
 	}
 	apart, err := r.lane.Together(r.pack, oldest)
 	o.Observer.PackDone(pipeline.KindOf(err).String())
 	if err == nil || !apart {
 		r.answer(n, err)
-		return
+		return err == nil
 	}
 	o.Observer.PackSplit(n, err)
 	for i, m := range r.pack.Messages() {
 		r.lane.Apart(m, r.times[i])
 	}
 	r.pack.Clear()
+	return false
 }
 
 func (r *runner) answer(n int, err error) {
