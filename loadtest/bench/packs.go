@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"sluice/loadtest/child"
@@ -59,7 +58,6 @@ func RunPacks(ctx context.Context, plan PacksPlan) (*PacksReport, error) {
 		func(ctx context.Context) error { return run.sluiceTurn(ctx, unpacked) },
 		run.postfixTurn,
 		run.rawTurn,
-		run.calmTurn,
 	}
 	for round := range plan.Rounds {
 		for i := range turns {
@@ -74,18 +72,12 @@ func RunPacks(ctx context.Context, plan PacksPlan) (*PacksReport, error) {
 	return run.report, nil
 }
 
-// calm is a Sluice that sends one request of large messages at a time.
-const calm = "one large request at a time"
-
 // start starts a fresh Sluice.
 func (run *packsRun) start(ctx context.Context, what string) (*child.Process, *child.Sluice, error) {
 	return run.servers.startSluice(ctx, run.Sluice, filepath.Join(run.Scratch, what), func(gateway *child.Sluice) {
 		gateway.Config = "limits: {messages: 1000000}\n"
-		switch what {
-		case unpacked:
+		if what == unpacked {
 			gateway.S3.More = packingOff
-		case calm:
-			gateway.S3.MoreS3 = "concurrency: 1"
 		}
 	})
 }
@@ -108,36 +100,14 @@ func (run *packsRun) sluiceTurn(ctx context.Context, what string) error {
 	if what == unpacked {
 		return nil
 	}
-	if err := run.sendMixes(ctx, "", overSMTP(gateway.SMTP), mixes(run.Messages/slowPart)); err != nil {
-		return err
+	for _, mix := range mixes(run.Messages / slowPart) {
+		latency, err := mix.load.send(ctx, overSMTP(gateway.SMTP))
+		if err != nil {
+			return err
+		}
+		run.add(PacksRow{What: mix.what, Sessions: mixedSessions}, PacksSample{Latency: latency})
 	}
 	return run.profileOnce(ctx, p, gateway.SMTP)
-}
-
-// sendMixes sends each load and adds a row for it, whose name begins with prefix.
-func (run *packsRun) sendMixes(ctx context.Context, prefix string, open opener, mixes []mix) error {
-	for _, mix := range mixes {
-		latency, err := mix.load.send(ctx, open)
-		if err != nil {
-			return fmt.Errorf("%s%s: %w", prefix, mix.what, err)
-		}
-		run.add(PacksRow{What: prefix + mix.what, Sessions: mixedSessions}, PacksSample{Latency: latency})
-	}
-	return nil
-}
-
-// calmTurn sends the mixed sizes when the large ones take turns.
-func (run *packsRun) calmTurn(ctx context.Context) error {
-	p, gateway, err := run.start(ctx, calm)
-	if err != nil {
-		return err
-	}
-	defer p.Kill()
-	warm := Load{Messages: run.Messages / 10, Sessions: mixedSessions, Size: run.Size}
-	if err := warm.send(ctx, Reused, gateway.SMTP); err != nil {
-		return err
-	}
-	return run.sendMixes(ctx, calmPrefix, overSMTP(gateway.SMTP), mixes(run.Messages/slowPart))
 }
 
 // Names of the mixed loads.
@@ -147,8 +117,7 @@ const (
 	mixedPaced     = "mixed sizes, paced"
 	mixedPacedSame = "mixed sizes, paced, without the large"
 
-	rawPrefix  = "minio-go, " // the same without Sluice
-	calmPrefix = calm + ", "
+	rawPrefix = "minio-go, " // the same without Sluice
 
 	mixedSessions = 50
 	// mixedPace leaves the machine a third to a half of its time: the small
@@ -182,8 +151,17 @@ func (run *packsRun) rawTurn(ctx context.Context) error {
 	if err := store.makeBucket(ctx); err != nil {
 		return err
 	}
-	all := mixes(run.Messages / slowPart)
-	return run.sendMixes(ctx, rawPrefix, store.open, slices.DeleteFunc(all, func(m mix) bool { return m.load.pace == 0 }))
+	for _, mix := range mixes(run.Messages / slowPart) {
+		if mix.load.pace == 0 {
+			continue
+		}
+		latency, err := mix.load.send(ctx, store.open)
+		if err != nil {
+			return err
+		}
+		run.add(PacksRow{What: rawPrefix + mix.what, Sessions: mixedSessions}, PacksSample{Latency: latency})
+	}
+	return nil
 }
 
 // target is who is measured.

@@ -88,10 +88,6 @@ func (r *PacksReport) conclude() {
 	}
 	most("p99 of small messages beside large ones, as fast as the answers come",
 		mixed(mixedFull).ratio(mixed(mixedFullSmall), packP99), 2)
-	if calm := func(what string) *PacksRow { return mixed(calmPrefix + what) }; len(calm(mixedFull).Samples) > 0 {
-		most("paced, one large request at a time", calm(mixedPaced).ratio(calm(mixedPacedSame), packP99), 2)
-		most("as fast as the answers come, one large request at a time", calm(mixedFull).ratio(calm(mixedFullSmall), packP99), 2)
-	}
 }
 
 func (r *PacksReport) markdown(b *strings.Builder) {

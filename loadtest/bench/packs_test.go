@@ -60,12 +60,6 @@ func TestPacksReport(t *testing.T) {
 		add(mixedFull, 50, 0, 0, 10, 50)
 		add(mixedPacedSame, 50, 0, 0, 10, 20)
 		add(mixedFullSmall, 50, 0, 0, 10, 20)
-		for _, what := range []string{mixedPaced, mixedFull} {
-			add(calmPrefix+what, 50, 0, 0, 10, 30)
-		}
-		for _, what := range []string{mixedPacedSame, mixedFullSmall} {
-			add(calmPrefix+what, 50, 0, 0, 10, 20)
-		}
 		add(rawPrefix+mixedPaced, 50, 0, 0, 2, 12)
 		add(rawPrefix+mixedPacedSame, 50, 0, 0, 2, 4)
 	}
@@ -83,8 +77,6 @@ func TestPacksReport(t *testing.T) {
 		"to that without them, paced ≤ 2.00x | 1.50x | met |",
 		"| the same, to what the bare client's PUTs have ≤ 1.00x | 0.50x | met |",
 		"| p99 of small messages beside large ones, as fast as the answers come ≤ 2.00x | 2.50x | not met |",
-		"| paced, one large request at a time ≤ 2.00x | 1.50x | met |",
-		"| as fast as the answers come, one large request at a time ≤ 2.00x | 1.50x | met |",
 	} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("no %q in\n%s", want, &text)

@@ -37,7 +37,7 @@ const (
 // S3 says where the objects of a Fleet are.
 type S3 struct {
 	Endpoint, Bucket, AccessKey, SecretKey string
-	MoreS3, More                           string // further keys of store.s3 and of store, "" for none
+	More                                   string // further keys of the store, "" for none
 }
 
 // Sluice is a gateway on free ports of loopback with a folder of its own. It can
@@ -83,8 +83,8 @@ func (s *Sluice) Args() ([]string, error) {
 	case Discard:
 		yaml.WriteString("unsafe_discard: true\nstore: {kind: discard}\nevents: {kind: discard}\n")
 	case Fleet:
-		fmt.Fprintf(&yaml, "store: {kind: s3, s3: {endpoint: %q, bucket: %s, create_bucket: true, secure: false, credentials: static, access_key: %s, secret_key: %s, %s}, %s}\n",
-			s.S3.Endpoint, s.S3.Bucket, s.S3.AccessKey, s.S3.SecretKey, s.S3.MoreS3, s.S3.More)
+		fmt.Fprintf(&yaml, "store: {kind: s3, s3: {endpoint: %q, bucket: %s, create_bucket: true, secure: false, credentials: static, access_key: %s, secret_key: %s}, %s}\n",
+			s.S3.Endpoint, s.S3.Bucket, s.S3.AccessKey, s.S3.SecretKey, s.S3.More)
 		fmt.Fprintf(&yaml, "events: {kind: kafka, topic: %s, kafka: {brokers: [%q], create_topic: {partitions: 3, replication: 1}}}\n", s.Topic, s.Events)
 	default:
 		fmt.Fprintf(&yaml, "events: {kind: embedded, topic: %s, embedded: {address: %q}}\n", s.Topic, s.Events)
