@@ -30,6 +30,9 @@ type objects struct {
 	leftBehind func() int64
 	// lanes pack small messages; nil where each has an object of its own.
 	lanes *pack.Lanes
+	// largeLimit is how many large messages' requests may be under way; nil where
+	// they do not give way to small ones.
+	largeLimit func() int
 }
 
 // packLog counts packs and logs those that were refused.
@@ -94,9 +97,13 @@ func openBucket(c *Config, j *journal, o pack.Observer) (*objects, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &objects{
+	opened := &objects{
 		store: s, depth: s.Depth, close: s.Close, probe: s.Probe, leftBehind: s.LeftBehind, lanes: s.Lanes(),
-	}, nil
+	}
+	if opened.lanes != nil {
+		opened.largeLimit = s.LargeLimit
+	}
+	return opened, nil
 }
 
 func (o *objects) Close() error {
@@ -194,6 +201,9 @@ func (p *Program) sources() metrics.Sources {
 		sources.PackWaiting = func() float64 { return float64(lanes.Octets()) }
 		sources.PackLanes = func() float64 { return float64(lanes.Count()) }
 		sources.PackLanesBusy = func() float64 { return float64(lanes.Busy()) }
+	}
+	if limit := p.objects.largeLimit; limit != nil {
+		sources.LargeLimit = func() float64 { return float64(limit()) }
 	}
 	if p.objects.leftBehind != nil {
 		sources.StoreLeftBehind = func() float64 { return float64(p.objects.leftBehind()) }

@@ -23,6 +23,8 @@ type Sources struct {
 	// PackWaiting is in octets, PackLanes what there are and PackLanesBusy what of
 	// them stores something now.
 	PackWaiting, PackLanes, PackLanesBusy func() float64
+	// LargeLimit is how many tasks of large messages may be under way.
+	LargeLimit func() float64
 	// LogLinesDropped only grows.
 	LogLinesDropped func() float64
 	// StoreLeftBehind only grows.
@@ -55,6 +57,7 @@ func (m *Metrics) Watch(s Sources) {
 	m.gauge("sluice_pack_waiting_bytes", "Octets of small messages that wait for a lane; they are part of sluice_body_memory_bytes.", s.PackWaiting)
 	m.gauge("sluice_pack_lanes", "Lanes that take small messages to the object store (store.pack.lanes).", s.PackLanes)
 	m.gauge("sluice_pack_lanes_busy", "Lanes that store something now.", s.PackLanesBusy)
+	m.gauge("sluice_store_large_limit", "Parts and messages too large for a pack that may be on their way to the object store at the same time now: store.s3.concurrency, or fewer beside small messages that feel them.", s.LargeLimit)
 	m.queues(s.QueueDepths)
 	m.total("sluice_log_lines_dropped_total", "Log lines dropped because they came faster than they could be written.", s.LogLinesDropped)
 	m.total("sluice_store_left_behind_total",

@@ -16,7 +16,16 @@ type lane struct{ *worker }
 var _ pack.Lane = lane{}
 
 // Alone implements pack.Lane.
-func (l lane) Alone(m *pipeline.Message, since time.Time) { l.handle(task{message: m, since: since}) }
+func (l lane) Alone(m *pipeline.Message, since time.Time) {
+	ctx, cancel := context.WithDeadline(l.ctx, since.Add(l.options.Timeout))
+	defer cancel()
+	done := l.turnstile.small()
+	result, err := l.put(ctx, m)
+	if err == nil {
+		done(result.blob.Length)
+	}
+	l.stored(m, result, err)
+}
 
 // Apart implements pack.Lane: the message waits for a worker like a large one.
 func (l lane) Apart(m *pipeline.Message, since time.Time) {
@@ -37,6 +46,7 @@ func (l lane) Together(p *pack.Pack, since time.Time) (apart bool, err error) {
 	if err := expired(ctx); err != nil {
 		return false, err
 	}
+	done := l.turnstile.small()
 	p.Compose(pack.NewID(), pipeline.Blob{Store: storeName, Bucket: l.bucket})
 	sum := checksum(p.CRC32C())
 	o := l.plainOptions()
@@ -46,6 +56,7 @@ func (l lane) Together(p *pack.Pack, since time.Time) (apart bool, err error) {
 		return confirm(info.ChecksumCRC32C, sum, err)
 	})
 	if err == nil {
+		done(p.Size())
 		return false, nil
 	}
 	if doubtful {

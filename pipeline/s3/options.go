@@ -48,7 +48,8 @@ type Options struct {
 	// PartSize in octets, default and least MinPartSize.
 	PartSize int64
 	// Concurrency is the number of requests under way at the same time, default
-	// 32. So many connections are kept.
+	// 32, beside those of the lanes. So many connections are kept. Beside small
+	// messages that feel them, requests of large ones are fewer (courtesy).
 	Concurrency int
 	// CreateBucket makes the bucket when it is not there.
 	CreateBucket bool
@@ -59,8 +60,9 @@ type Options struct {
 	// Queue and Timeout are those below.
 	Pack *pack.Options
 
-	// Queue is the number of messages and parts that may wait for a worker, default
-	// 1024. One more is a temporary failure.
+	// Queue is the number of messages and parts that may wait for a worker, and
+	// beside lanes that of large ones apart, default 1024. One more is a temporary
+	// failure.
 	Queue int
 	// Timeout is the time from Put or PutPart to its result, default 60 s: waiting,
 	// every attempt and, for the last part, completing.

@@ -22,12 +22,14 @@ type Store struct {
 	Reader
 	options Options
 
-	queue   chan task
-	lanes   *pack.Lanes  // nil without packing
-	depth   atomic.Int64 // from Put or PutPart until the result
-	closed  atomic.Bool
-	idle    chan struct{} // a hint to Close that depth may be 0
-	workers sync.WaitGroup
+	queue     chan task // of small messages, without lanes of all
+	large     chan task // beside lanes, through the turnstile
+	turnstile *turnstile
+	lanes     *pack.Lanes  // nil without packing
+	depth     atomic.Int64 // from Put or PutPart until the result
+	closed    atomic.Bool
+	idle      chan struct{} // a hint to Close that depth may be 0
+	workers   sync.WaitGroup
 
 	cleaner    *cleaner
 	background sync.WaitGroup
@@ -56,10 +58,12 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	o.defaults()
 	s := &Store{
-		Reader:  *reader,
-		options: o,
-		queue:   make(chan task, o.Queue),
-		idle:    make(chan struct{}, 1),
+		Reader:    *reader,
+		options:   o,
+		queue:     make(chan task, o.Queue),
+		large:     make(chan task, o.Queue),
+		turnstile: newTurnstile(o.Concurrency, o.Timeout),
+		idle:      make(chan struct{}, 1),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	if err := s.look(ctx); err != nil {
@@ -69,20 +73,31 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	s.cleaner = newCleaner(s)
 	s.background.Go(s.cleaner.run)
-	for range o.Concurrency {
-		w := newWorker(s)
-		s.workers.Go(func() {
-			for next := range s.queue {
-				w.handle(next)
-			}
-		})
-	}
+	s.background.Go(func() { s.turnstile.run(s.ctx, s.large) })
+	s.startWorkers()
 	if o.Pack != nil {
 		packs := *o.Pack
 		packs.Queue, packs.Timeout = o.Queue, o.Timeout
 		s.lanes = pack.Start(packs, func(int) pack.Lane { return lane{newWorker(s)} })
 	}
 	return s, nil
+}
+
+// startWorkers starts the workers, and what hands them large messages in order.
+func (s *Store) startWorkers() {
+	admitted := make(chan task)
+	s.workers.Go(func() {
+		defer close(admitted)
+		for next := range s.large {
+			s.turnstile.enter(next.since)
+			admitted <- next
+		}
+	})
+	for range s.options.Concurrency {
+		w := newWorker(s)
+		w.rest = s.turnstile.rest
+		s.workers.Go(func() { w.run(admitted) })
+	}
 }
 
 var (
@@ -153,8 +168,12 @@ func (s *Store) count() error {
 
 // enqueue queues a task without blocking.
 func (s *Store) enqueue(t task) error {
+	queue := s.queue
+	if s.lanes != nil && (t.message == nil || !s.lanes.Takes(t.message)) {
+		queue = s.large
+	}
 	select {
-	case s.queue <- t:
+	case queue <- t:
 		return nil
 	default:
 		return fail("queue", errQueueFull)
@@ -189,6 +208,10 @@ func (s *Store) done(results int64) {
 // Depth gives the messages and parts that wait for a worker or are on their way.
 func (s *Store) Depth() int64 { return s.depth.Load() }
 
+// LargeLimit gives how many tasks of large messages may be under way at the same
+// time now: up to Options.Concurrency.
+func (s *Store) LargeLimit() int { return s.turnstile.limit() }
+
 // Lanes gives what packs small messages, nil when nothing does.
 func (s *Store) Lanes() *pack.Lanes { return s.lanes }
 
@@ -219,6 +242,7 @@ func (s *Store) Close() error {
 	}
 	s.lanes.Close()
 	close(s.queue)
+	close(s.large)
 	s.workers.Wait()
 	s.cleaner.close()
 	s.background.Wait()

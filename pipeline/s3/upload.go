@@ -89,25 +89,18 @@ func (u *upload) passTurn() {
 	u.turn.Broadcast()
 }
 
-// sum adds the part whose turn it is to the digest, before the second also the
-// first, and gives its CRC32C.
-func (u *upload) sum(t task) (uint32, error) {
+// sum adds the part whose turn it is to its upload's digest, before the second also
+// the first, and gives its CRC32C.
+func (w *worker) sum(t task) (uint32, error) {
+	u := t.upload
 	if err := u.await(t.turn); err != nil {
 		return 0, err
 	}
 	defer u.passTurn()
 	if t.turn == 0 {
-		u.first = u.hash(&t.part.Message.Body)
+		u.first = w.hash(u.digest, 0, &t.part.Message.Body)
 	}
-	return u.hash(&t.part.Body), nil
-}
-
-func (u *upload) hash(b *pipeline.Body) (crc uint32) {
-	for _, chunk := range b.Chunks() {
-		crc = crc32.Update(crc, castagnoli, chunk)
-		u.digest.Write(chunk)
-	}
-	return crc
+	return w.hash(u.digest, 0, &t.part.Body), nil
 }
 
 // part uploads a part from the second on.
@@ -116,7 +109,7 @@ func (w *worker) part(ctx context.Context, t task) error {
 		return err
 	}
 	u, p := t.upload, t.part
-	crc, err := u.sum(t)
+	crc, err := w.sum(t)
 	if err != nil || p.Body.Size() == 0 { // what ended at a part's end has an empty last one
 		return err
 	}

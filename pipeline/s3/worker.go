@@ -35,9 +35,31 @@ var errChecksum = errors.New("the store has another checksum")
 type worker struct {
 	*Store
 	digest hash.Hash
+	rest   func() // called now and then while hashing, nil for a lane
 }
 
 func newWorker(s *Store) *worker { return &worker{Store: s, digest: sha256.New()} }
+
+// run handles tasks until both queues are closed and empty.
+func (w *worker) run(admitted <-chan task) {
+	for queue := w.queue; queue != nil || admitted != nil; {
+		select {
+		case next, open := <-queue:
+			if !open {
+				queue = nil
+				continue
+			}
+			w.handle(next)
+		case next, open := <-admitted:
+			if !open {
+				admitted = nil
+				continue
+			}
+			w.handle(next)
+			w.turnstile.leave()
+		}
+	}
+}
 
 func (w *worker) handle(t task) {
 	ctx, cancel := context.WithDeadline(w.ctx, t.since.Add(w.options.Timeout))
@@ -86,10 +108,7 @@ func (w *worker) put(ctx context.Context, m *pipeline.Message) (stored, error) {
 		CRC32C: crc32.Update(0, castagnoli, m.Header),
 	}}
 	w.digest.Reset()
-	for _, chunk := range m.Body.Chunks() {
-		result.blob.CRC32C = crc32.Update(result.blob.CRC32C, castagnoli, chunk)
-		w.digest.Write(chunk)
-	}
+	result.blob.CRC32C = w.hash(w.digest, result.blob.CRC32C, &m.Body)
 	w.digest.Sum(result.digest[:0])
 	o := w.objectOptions(m)
 	sum := checksum(result.blob.CRC32C)
@@ -105,6 +124,23 @@ func (w *worker) put(ctx context.Context, m *pipeline.Message) (stored, error) {
 		return stored{}, fail("put", err)
 	}
 	return result, nil
+}
+
+// resting is after how many octets a worker rests from hashing.
+const resting = 512 << 10
+
+// hash adds a body to a digest, and to the CRC32C of what stands before it.
+func (w *worker) hash(digest hash.Hash, crc uint32, b *pipeline.Body) uint32 {
+	octets := 0
+	for _, chunk := range b.Chunks() {
+		crc = crc32.Update(crc, castagnoli, chunk)
+		digest.Write(chunk)
+		if octets += len(chunk); octets >= resting && w.rest != nil {
+			octets = 0
+			w.rest()
+		}
+	}
+	return crc
 }
 
 // objectOptions are those of a message's object, without its checksum.
