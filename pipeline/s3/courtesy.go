@@ -1,48 +1,60 @@
 package s3
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // courtesy is how many tasks of large messages may be under way at the same time
-// while small ones are: as many as these do not feel. It begins with one, tries
-// twice as many when more wait, and goes back when the lanes' requests take longer
-// beside them, as those of a store near its limits do. One that is far away, or
-// large, soon has all. (Background traffic as in RFC 6817, which too goes by the
-// delay that it adds; the number stands in the place of the window.)
+// while small ones are frequent: as many as these do not feel. A survey begins with
+// one and tries twice as many, while more wait, until the lanes' requests take
+// longer beside them than beside one, as those of a store near its limits do. One
+// that is far away, or large, has all in seconds. (Background traffic as in RFC
+// 6817, which too goes by the delay that it adds; the number of tasks stands in the
+// place of the window.)
 type courtesy struct {
-	most int // tasks at the same time
-	late time.Duration
+	most     int           // tasks at the same time
+	late     time.Duration // whoever waits longer gives way no more
+	stalled  time.Duration // so long one task may keep all others waiting
+	frequent float64       // small messages a second
+	samples  int           // requests that it takes to judge
 
-	level      int // that small requests were found not to feel, or that is being tried
-	extra      int // above it, because large messages wait too long
-	few, many  mean
-	notBefore  time.Time // of the next trial
-	lastSmall  time.Time // a small request was begun or ended well
+	level      int  // that small requests do not feel, or that is being tried
+	surveying  bool // a higher level is tried when this one was not felt
+	surveyed   time.Time
+	few, many  mean // what requests cost beside one task at most, and at the level
+	extra      int  // above the level, because large messages wait too long
+	small      float64
+	lastSmall  time.Time // when small was right
 	lastBegun  time.Time // a large task was
 	lastWaited time.Duration
 }
 
 const (
-	// quiet without small requests for so long, large ones give way to nobody.
-	quiet = time.Second
 	// hurts is how much longer small requests may take beside the large ones of a
 	// level than they do beside one or none.
 	hurts = 1.3
-	// samples are as many requests as it takes to judge.
-	samples = 32
-	// between trials that found a level too high.
-	between = time.Minute
-	// stalled is how long one task may keep all others waiting.
-	stalled = time.Second
+	// between surveys, when nothing else calls for one.
+	between = 5 * time.Minute
+	// memory is the time in which what is known of the small messages' rate fades
+	// by a factor of e, so that their number in it is the rate.
+	memory = time.Second
 )
 
 func newCourtesy(most int, timeout time.Duration) *courtesy {
-	return &courtesy{most: most, late: timeout / 20, level: 1}
+	return &courtesy{
+		most: most, late: timeout / 20, stalled: timeout / 12, frequent: 10, samples: 32,
+		level: 1,
+	}
 }
 
-// yields says whether small messages are on their way.
-func (c *courtesy) yields(now time.Time) bool {
-	return !c.lastSmall.IsZero() && now.Sub(c.lastSmall) < quiet
+// rate gives the small messages a second, about.
+func (c *courtesy) rate(now time.Time) float64 {
+	return c.small * math.Exp(-now.Sub(c.lastSmall).Seconds()/memory.Seconds())
 }
+
+// yields says whether small messages are so frequent that large ones give way.
+func (c *courtesy) yields(now time.Time) bool { return c.rate(now) >= c.frequent }
 
 // limit gives the number of tasks.
 func (c *courtesy) limit(now time.Time) int {
@@ -52,22 +64,34 @@ func (c *courtesy) limit(now time.Time) int {
 	return min(c.level+c.extra, c.most)
 }
 
-// smallBegun notes that a small request is made.
-func (c *courtesy) smallBegun(now time.Time) { c.lastSmall = now }
+// smallBegun notes a request of so many small messages.
+func (c *courtesy) smallBegun(now time.Time, messages int) {
+	c.small, c.lastSmall = c.rate(now)+float64(messages), now
+}
 
 // smallDone notes that a small request went well.
 func (c *courtesy) smallDone(now time.Time, r smallRequest) {
-	c.lastSmall = now
-	switch seconds := r.cost(); {
-	case max(r.before, r.after) <= 1:
-		c.few.add(seconds, c.few.value)
-	case c.level > 1 && min(r.before, r.after) > c.level/2 && c.few.count >= samples:
-		c.many.add(seconds, c.few.value)
+	least, most := min(r.before, r.after), max(r.before, r.after)
+	switch {
+	case most <= 1:
+		c.few.add(r.cost(), c.few.value)
+	case least > c.level/2 && most <= c.level && c.few.count >= c.samples:
+		c.many.add(r.cost(), c.few.value) // not of tasks that an earlier limit let in
 	}
-	if c.many.count >= samples && c.many.value > hurts*c.few.value {
-		c.level, c.many = c.level/2, mean{}
-		c.notBefore = now.Add(between)
+	if c.many.count < c.samples || c.many.value <= hurts*c.few.value {
+		return
 	}
+	if !c.surveying { // something has changed, perhaps without the large ones
+		c.survey(now)
+		return
+	}
+	c.level, c.many, c.surveying = c.level/2, mean{}, false
+}
+
+// survey begins anew.
+func (c *courtesy) survey(now time.Time) {
+	c.level, c.few, c.many = 1, mean{}, mean{}
+	c.surveying, c.surveyed = true, now
 }
 
 // largeBegun notes that a task is taken up that has waited so long.
@@ -81,15 +105,26 @@ func (c *courtesy) tick(now time.Time, waiting int) {
 	case waiting == 0:
 		c.extra, c.lastBegun = 0, now
 		return
-	case now.Sub(c.lastBegun) > stalled || c.lastWaited > c.late:
+	case now.Sub(c.lastBegun) > c.stalled || c.lastWaited > c.late:
 		c.extra = min(c.extra+1, c.most)
 	case c.lastWaited < c.late/2:
 		c.extra = max(c.extra-1, 0)
 	}
-	known := c.few.count >= samples && (c.level == 1 || c.many.count >= samples)
-	if known && c.level < c.most && now.After(c.notBefore) {
-		c.level, c.many = min(2*c.level, c.most), mean{}
+	if !c.yields(now) {
+		return
 	}
+	if now.Sub(c.surveyed) > between {
+		c.survey(now)
+	}
+	known := c.few.count >= c.samples && (c.level == 1 || c.many.count >= c.samples)
+	if !c.surveying || !known {
+		return
+	}
+	if c.level == c.most {
+		c.surveying = false
+		return
+	}
+	c.level, c.many = min(2*c.level, c.most), mean{}
 }
 
 // smallRequest is one of the lanes.

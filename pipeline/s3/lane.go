@@ -19,7 +19,7 @@ var _ pack.Lane = lane{}
 func (l lane) Alone(m *pipeline.Message, since time.Time) {
 	ctx, cancel := context.WithDeadline(l.ctx, since.Add(l.options.Timeout))
 	defer cancel()
-	done := l.turnstile.small()
+	done := l.turnstile.small(1)
 	result, err := l.put(ctx, m)
 	if err == nil {
 		done(result.blob.Length)
@@ -46,7 +46,7 @@ func (l lane) Together(p *pack.Pack, since time.Time) (apart bool, err error) {
 	if err := expired(ctx); err != nil {
 		return false, err
 	}
-	done := l.turnstile.small()
+	done := l.turnstile.small(p.Len())
 	p.Compose(pack.NewID(), pipeline.Blob{Store: storeName, Bucket: l.bucket})
 	sum := checksum(p.CRC32C())
 	o := l.plainOptions()

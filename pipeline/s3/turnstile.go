@@ -47,13 +47,13 @@ func (t *turnstile) leave() {
 	t.changed.Signal()
 }
 
-// small watches a request of the lanes: what it gives is to be called when the
-// request went well.
-func (t *turnstile) small() (done func(octets int64)) {
+// small watches a request of the lanes with so many messages: what it gives is to be
+// called when the request went well.
+func (t *turnstile) small(messages int) (done func(octets int64)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	begun, before := time.Now(), t.busy
-	t.law.smallBegun(begun)
+	t.law.smallBegun(begun, messages)
 	return func(octets int64) {
 		t.mu.Lock()
 		defer t.mu.Unlock()
@@ -62,9 +62,9 @@ func (t *turnstile) small() (done func(octets int64)) {
 	}
 }
 
-// rest leaves the processor to small messages while they are on their way. A part
-// is hashed in 4 ms: on two processors, one of them the event loop's, what the
-// store answers the lanes would have to wait so long.
+// rest leaves the processor to small messages while they are frequent. Hashing a
+// part takes 4 ms, and on two processors, of which the event loop has one, whoever
+// waits for an answer of the store to the lanes would wait for that.
 func (t *turnstile) rest() {
 	t.mu.Lock()
 	yields := t.law.yields(time.Now())

@@ -2,6 +2,7 @@ package s3
 
 import (
 	"bytes"
+	"math"
 	"net/http"
 	"strings"
 	"sync"
@@ -17,7 +18,7 @@ import (
 func TestTurnstile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newTurnstile(3, time.Minute)
-		s.small()
+		s.small(100)
 		var in atomic.Int32
 		for range 3 {
 			go func() { // one after another, as they are handed over
@@ -34,7 +35,7 @@ func TestTurnstile(t *testing.T) {
 		if n := in.Load(); n != 2 {
 			t.Fatalf("%d have come in after one left", n)
 		}
-		time.Sleep(quiet)
+		time.Sleep(10 * memory)
 		s.tick(time.Now(), 1)
 		synctest.Wait()
 		if n := in.Load(); n != 3 || s.limit() != 3 {
@@ -55,11 +56,52 @@ func TestTurnstileRest(t *testing.T) {
 		if d := rested(); d != 0 {
 			t.Errorf("rested %s alone", d)
 		}
-		s.small()
+		s.small(100)
 		if rested() == 0 {
 			t.Error("no rest beside a small message")
 		}
 	})
+}
+
+// giveWay lets one task of large messages be under way at a time, always.
+func giveWay(s *Store) {
+	s.turnstile.mu.Lock()
+	defer s.turnstile.mu.Unlock()
+	law := s.turnstile.law
+	law.frequent, law.late, law.stalled, law.samples = 0, time.Hour, time.Hour, math.MaxInt
+}
+
+// TestCloseBehindTurnstile: what waits its turn behind a task that stands still has
+// its result when the store is closed.
+func TestCloseBehindTurnstile(t *testing.T) {
+	f := newFake(t)
+	begun, release := make(chan struct{}, 10), make(chan struct{})
+	f.answer = func(_ http.ResponseWriter, r request) bool {
+		if strings.HasPrefix(r.what, "part ") {
+			begun <- struct{}{}
+			<-release
+		}
+		return false
+	}
+	defer close(release)
+	o := f.options()
+	o.Pack, o.CloseTimeout = &pack.Options{}, 100*time.Millisecond
+	s := mustOpen(t, o)
+	giveWay(s)
+	large := porttest.NewLarge(s, bytes.Repeat([]byte("first"), MinPartSize/5))
+	for range 4 {
+		large.PutPart(make([]byte, MinPartSize))
+	}
+	<-begun
+	if err := s.Close(); err == nil {
+		t.Error("closed in time, though a part was under way")
+	}
+	if failure, err := large.Wait(); failure == nil || err != nil {
+		t.Error(failure, err)
+	}
+	if s.Depth() != 0 || len(begun) != 0 {
+		t.Errorf("depth %d, %d more parts were begun", s.Depth(), len(begun))
+	}
 }
 
 // TestLargeGiveWay: while small messages are stored, one request of large ones is
@@ -86,8 +128,7 @@ func TestLargeGiveWay(t *testing.T) {
 	o := f.options()
 	o.Pack = &pack.Options{}
 	s := mustOpen(t, o)
-	s.turnstile.law.notBefore = time.Now().Add(time.Hour) // no trials: this store feels nothing
-	mustStore(t, s, "small")
+	giveWay(s)
 	if n := s.LargeLimit(); n != 1 {
 		t.Fatalf("limit %d", n)
 	}
