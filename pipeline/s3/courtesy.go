@@ -7,7 +7,7 @@ import (
 
 // courtesy is how many tasks of large messages may be under way at the same time
 // while small ones are frequent: as many as these do not feel. A survey begins with
-// one and tries twice as many, while more wait, until the lanes' requests take
+// one and tries four times as many, while more wait, until the lanes' requests take
 // longer beside them than beside one, as those of a store near its limits do. One
 // that is far away, or large, has all in seconds. (Background traffic as in RFC
 // 6817, which too goes by the delay that it adds; the number of tasks stands in the
@@ -34,6 +34,9 @@ const (
 	// hurts is how much longer small requests may take beside the large ones of a
 	// level than they do beside one or none.
 	hurts = 1.3
+	// step is by how much the next level is higher: where one is felt, two are not
+	// much more so, but four are.
+	step = 4
 	// between surveys, when nothing else calls for one.
 	between = 5 * time.Minute
 	// memory is the time in which what is known of the small messages' rate fades
@@ -75,17 +78,24 @@ func (c *courtesy) smallDone(now time.Time, r smallRequest) {
 	switch {
 	case most <= 1:
 		c.few.add(r.cost(), c.few.value)
-	case least > c.level/2 && most <= c.level && c.few.count >= c.samples:
+	case least > c.level/step && most <= c.level && c.few.count >= c.samples:
 		c.many.add(r.cost(), c.few.value) // not of tasks that an earlier limit let in
 	}
-	if c.many.count < c.samples || c.many.value <= hurts*c.few.value {
+	if !c.felt() {
 		return
 	}
 	if !c.surveying { // something has changed, perhaps without the large ones
 		c.survey(now)
 		return
 	}
-	c.level, c.many, c.surveying = c.level/2, mean{}, false
+	c.level, c.many, c.surveying = max(c.level/step, 1), mean{}, false
+}
+
+// felt says whether small requests take too long at the level. Where they take
+// twice as long a quarter of the samples will do: a trial shall be short.
+func (c *courtesy) felt() bool {
+	return c.many.count >= c.samples && c.many.value > hurts*c.few.value ||
+		c.many.count >= c.samples/4 && c.many.value > 2*c.few.value
 }
 
 // survey begins anew.
@@ -124,7 +134,7 @@ func (c *courtesy) tick(now time.Time, waiting int) {
 		c.surveying = false
 		return
 	}
-	c.level, c.many = min(2*c.level, c.most), mean{}
+	c.level, c.many = min(step*c.level, c.most), mean{}
 }
 
 // smallRequest is one of the lanes.
