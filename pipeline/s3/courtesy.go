@@ -22,10 +22,10 @@ type courtesy struct {
 	level      int  // that small requests do not feel, or that is being tried
 	surveying  bool // a higher level is tried when this one was not felt
 	surveyed   time.Time
-	few, many  mean // what requests cost beside one task at most, and at the level
-	extra      int  // above the level, because large messages wait too long
-	small      float64
-	lastSmall  time.Time // when small was right
+	few, many  mean    // what requests cost beside one task at most, and at the level
+	extra      int     // above the level, because large messages wait too long
+	small      float64 // small messages a second, at lastSmall (rate)
+	lastSmall  time.Time
 	lastBegun  time.Time // a large task was
 	lastWaited time.Duration
 }
@@ -148,21 +148,3 @@ type smallRequest struct {
 // cost makes requests of different size comparable: the first octet costs a store
 // about as much as a mebibyte more does.
 func (r *smallRequest) cost() float64 { return r.took.Seconds() / (1 + float64(r.octets)/(1<<20)) }
-
-// mean is one of the last 256 values, nearly.
-type mean struct {
-	value float64
-	count int
-}
-
-// add adds a value, of which no more counts than eight times the usual one: one
-// request that stood still says nothing of the others.
-func (m *mean) add(value, usual float64) {
-	if m.count < 256 {
-		m.count++
-	}
-	if usual > 0 {
-		value = min(value, 8*usual)
-	}
-	m.value += (value - m.value) / float64(m.count)
-}

@@ -191,18 +191,25 @@ func TestPackNotSplit(t *testing.T) {
 	}
 }
 
+// holdParts lets every part stand still, once it has been told, until release is
+// closed.
+func holdParts(f *fake) (parts <-chan struct{}, release chan<- struct{}) {
+	told, released := make(chan struct{}, 10), make(chan struct{})
+	f.answer = func(_ http.ResponseWriter, r request) bool {
+		if strings.HasPrefix(r.what, "part ") {
+			told <- struct{}{}
+			<-released
+		}
+		return false
+	}
+	return told, released
+}
+
 // TestSmallBesideLarge: while every worker stands still with parts of large
 // messages, small ones are stored.
 func TestSmallBesideLarge(t *testing.T) {
 	f := newFake(t)
-	parts, release := make(chan struct{}, 10), make(chan struct{})
-	f.answer = func(_ http.ResponseWriter, r request) bool {
-		if strings.HasPrefix(r.what, "part ") {
-			parts <- struct{}{}
-			<-release
-		}
-		return false
-	}
+	parts, release := holdParts(f)
 	o := f.options()
 	o.Concurrency, o.Pack = 2, &pack.Options{}
 	s := mustOpen(t, o)
@@ -222,5 +229,21 @@ func TestSmallBesideLarge(t *testing.T) {
 	}
 	if err := large.Put(); err != nil || large.M.Err != nil {
 		t.Error(err, large.M.Err)
+	}
+}
+
+// TestLanesWatched: large messages hear of each request of the lanes, whether a
+// message is alone in it or not.
+func TestLanesWatched(t *testing.T) {
+	f := newFake(t)
+	s, all := packed(t, f, f.options(), never)
+	s.turnstile.mu.Lock()
+	defer s.turnstile.mu.Unlock()
+	law := s.turnstile.law
+	if law.few.count != 2 || law.few.value <= 0 {
+		t.Errorf("%d requests are known, of %v s", law.few.count, law.few.value)
+	}
+	if most := float64(1 + len(all)); law.small <= 1 || law.small > most {
+		t.Errorf("%v small messages, there were %v", law.small, most)
 	}
 }

@@ -22,8 +22,8 @@ type Store struct {
 	Reader
 	options Options
 
-	queue     chan task // of small messages, without lanes of all
-	large     chan task // beside lanes, through the turnstile
+	queue     chan task // without lanes all, with them messages of refused packs
+	large     chan task // beside lanes all others, through the turnstile
 	turnstile *turnstile
 	lanes     *pack.Lanes  // nil without packing
 	depth     atomic.Int64 // from Put or PutPart until the result

@@ -75,14 +75,7 @@ func giveWay(s *Store) {
 // its result when the store is closed.
 func TestCloseBehindTurnstile(t *testing.T) {
 	f := newFake(t)
-	begun, release := make(chan struct{}, 10), make(chan struct{})
-	f.answer = func(_ http.ResponseWriter, r request) bool {
-		if strings.HasPrefix(r.what, "part ") {
-			begun <- struct{}{}
-			<-release
-		}
-		return false
-	}
+	begun, release := holdParts(f)
 	defer close(release)
 	o := f.options()
 	o.Pack, o.CloseTimeout = &pack.Options{}, 100*time.Millisecond
@@ -159,5 +152,18 @@ func TestLargeGiveWay(t *testing.T) {
 		default:
 			mustStore(t, s, "small")
 		}
+	}
+}
+
+// TestHashRests: a worker rests while it hashes something large, and a lane never.
+func TestHashRests(t *testing.T) {
+	rests := 0
+	o := newFake(t).options()
+	w := newWorker(mustOpen(t, o))
+	m := porttest.NewMessage(make([]byte, 4*resting))
+	alone := w.hash(w.digest, 0, &m.Body)
+	w.rest = func() { rests++ }
+	if crc := w.hash(w.digest, 0, &m.Body); crc != alone || rests < 3 || rests > 4 { // slabs have several sizes
+		t.Errorf("%d rests, checksum %x and %x", rests, crc, alone)
 	}
 }
