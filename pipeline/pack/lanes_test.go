@@ -276,11 +276,11 @@ func besideFour(t *testing.T, o pack.Options) (l *pack.Lanes, four, other *testL
 	return l, first, second, put(t, l, 2, 1)
 }
 
-// TestLaneWaitsForAsMany: beside a pack of four a lane waits for four messages.
-func TestLaneWaitsForAsMany(t *testing.T) {
+// TestLaneWaitsForMore: beside a pack of four a lane waits for seven messages.
+func TestLaneWaitsForMore(t *testing.T) {
 	l, _, other, want := besideFour(t, pack.Options{Patience: time.Hour})
-	want = append(want, put(t, l, 1, 1)...)
-	for l.Octets() > 0 { // until the lane has the three
+	want = append(want, put(t, l, 4, 1)...)
+	for l.Octets() > 0 { // until the lane has the six
 		time.Sleep(time.Millisecond)
 	}
 	if len(other.taken) > 0 {
@@ -288,7 +288,7 @@ func TestLaneWaitsForAsMany(t *testing.T) {
 	}
 	want = append(want, put(t, l, 1, 1)...)
 	if got := <-other.taken; !slices.Equal(got, want) {
-		t.Errorf("%d taken, want 4", len(got))
+		t.Errorf("%d taken, want 7", len(got))
 	}
 }
 
