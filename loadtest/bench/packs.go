@@ -115,6 +115,9 @@ func (run *packsRun) sluiceTurn(ctx context.Context, what string) error {
 	if what == unpacked {
 		return nil
 	}
+	if err := run.mixUp(ctx, gateway.SMTP); err != nil {
+		return err
+	}
 	for _, mix := range mixes(run.Messages / slowPart) {
 		latency, err := mix.load.send(ctx, overSMTP(gateway.SMTP))
 		if err != nil {
@@ -154,6 +157,14 @@ func mixes(messages int) []mix {
 		{mixedPacedSame, timedLoad{messages: messages, sessions: mixedSessions, size: smallMixed, pace: mixedPace}},
 		{mixedPaced, timedLoad{messages: messages, sessions: mixedSessions, size: mixed, pace: mixedPace}},
 	}
+}
+
+// mixUp lets Sluice find out how many requests of large messages its small ones do
+// not feel. It tries that once in five minutes, for some tenths of a second, which
+// would be a good part of a measurement of seconds.
+func (run *packsRun) mixUp(ctx context.Context, address string) error {
+	_, err := timedLoad{messages: run.Messages / slowPart, sessions: mixedSessions, size: mixed}.send(ctx, overSMTP(address))
+	return err
 }
 
 // rawTurn puts the paced messages by the bare client: whom the large ones hold up
