@@ -34,6 +34,7 @@ type Config struct {
 	Events          EventsConfig
 	Drain           DrainConfig
 	Pressure        PressureConfig
+	Process         ProcessConfig
 
 	machine machine
 	file    string            // "" for none

@@ -20,7 +20,7 @@ func (k *key) env() string { return envName(k.path) }
 
 // keys is every key, in the order in which they are printed. A section's keys
 // stand together.
-var keys = slices.Concat(mainKeys, packKeys, s3Keys, eventKeys, kafkaKeys, drainKeys, pressureKeys)
+var keys = slices.Concat(mainKeys, packKeys, s3Keys, eventKeys, kafkaKeys, drainKeys, pressureKeys, processKeys)
 
 var mainKeys = []key{
 	{"hostname", func(c *Config) value { return word{&c.Hostname, isHostname} },

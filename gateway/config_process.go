@@ -1,0 +1,20 @@
+package main
+
+// Choices of process.scheduling.
+const (
+	schedulingBatch   = "batch"
+	schedulingInherit = "inherit"
+)
+
+// ProcessConfig is how the process runs.
+type ProcessConfig struct {
+	Scheduling string // batch or inherit
+}
+
+// processKeys are the keys of the section process.
+var processKeys = []key{
+	{"process.scheduling", func(c *Config) value {
+		return choice{&c.Process.Scheduling, []string{schedulingBatch, schedulingInherit}, nil}
+	},
+		"batch (threads that wake up do not interrupt others, sched(7)) or inherit (as it was started)", "batch"},
+}

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestScheduling: every thread of a running gateway is in the class that was
+// chosen, with the nice value that it was started with.
+func TestScheduling(t *testing.T) {
+	usual := []string{"chrt", "--other", "0"}
+	for _, c := range []struct {
+		scheduling string
+		starter    []string // before the gateway's own command
+		policy     uint32
+		nice       int32
+	}{
+		{schedulingBatch, usual, unix.SCHED_BATCH, 0},
+		{schedulingBatch, append(usual, "nice", "-n", "3"), unix.SCHED_BATCH, 3},
+		{schedulingInherit, usual, unix.SCHED_NORMAL, 0},
+		{schedulingBatch, []string{"chrt", "--idle", "0"}, unix.SCHED_IDLE, 0},
+	} {
+		t.Run(c.scheduling+", "+strings.Join(c.starter, " "), func(t *testing.T) {
+			for id, got := range threadsOf(t, runScheduled(t, c.scheduling, c.starter)) {
+				if got.Policy != c.policy || got.Nice != c.nice {
+					t.Errorf("thread %d: class %d, nice %d; want %d, %d", id, got.Policy, got.Nice, c.policy, c.nice)
+				}
+			}
+		})
+	}
+}
+
+// scheduledEnv makes the test's own program a gateway with this scheduling.
+const scheduledEnv = "TEST_SCHEDULING"
+
+// TestScheduledGateway is that gateway, until its input ends.
+func TestScheduledGateway(t *testing.T) {
+	scheduling := os.Getenv(scheduledEnv)
+	if scheduling == "" {
+		return
+	}
+	launch(t, func(c *Config) { c.Process.Scheduling = scheduling })
+	fmt.Println("\nready")
+	_, _ = io.Copy(io.Discard, os.Stdin)
+}
+
+// runScheduled starts it, by the starter if there is one, and gives its number.
+func runScheduled(t *testing.T, scheduling string, starter []string) (pid int) {
+	t.Helper()
+	command := slices.Concat(starter, []string{os.Args[0], "-test.run=^TestScheduledGateway$"})
+	child := exec.Command(command[0], command[1:]...)
+	child.Env = append(os.Environ(), scheduledEnv+"="+scheduling)
+	child.Stderr = os.Stderr
+	in, err := child.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := child.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(out)
+	t.Cleanup(func() {
+		_ = in.Close()
+		for lines.Scan() {
+		}
+		if err := child.Wait(); err != nil {
+			t.Error(err)
+		}
+	})
+	for lines.Scan() {
+		if lines.Text() == "ready" {
+			return child.Process.Pid
+		}
+	}
+	t.Fatal("the gateway ended")
+	return 0
+}
+
+// threadsOf gives how a process's threads are scheduled.
+func threadsOf(t *testing.T, pid int) map[int]*unix.SchedAttr {
+	t.Helper()
+	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	threads := map[int]*unix.SchedAttr{}
+	for _, entry := range entries {
+		id, err := strconv.Atoi(entry.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if threads[id], err = unix.SchedGetAttr(id, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return threads
+}
