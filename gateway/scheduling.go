@@ -7,6 +7,6 @@ func (p *Program) schedule() {
 		return
 	}
 	if err := batchThreads(); err != nil {
-		p.journal.Logger().Warn("scheduled as started: the system does not allow process.scheduling: batch", "err", err)
+		p.journal.Logger().Warn("the system does not allow process.scheduling: batch; set inherit to go without", "err", err)
 	}
 }

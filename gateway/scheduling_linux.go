@@ -14,47 +14,53 @@ import (
 // thread inherits the class of the one that starts it. What somebody has put into
 // another class than the usual one, as by chrt, stays there.
 func batchThreads() error {
-	for {
-		moved, err := batchThreadsOnce()
-		if err != nil || moved == 0 { // else one may have been started meanwhile
+	for range batchPasses {
+		changed, err := batchThreadsOnce()
+		if err != nil || !changed { // else one may have been started meanwhile
 			return err
 		}
 	}
+	return errors.New("threads do not stay in SCHED_BATCH")
 }
 
-func batchThreadsOnce() (moved int, err error) {
+// batchPasses over the threads are enough, unless a system only seems to obey.
+const batchPasses = 16
+
+// batchThreadsOnce says whether a thread was moved or has ended.
+func batchThreadsOnce() (changed bool, err error) {
 	threads, err := os.ReadDir("/proc/self/task")
 	if err != nil {
-		return 0, err
+		return false, err
 	}
 	for _, thread := range threads {
 		id, err := strconv.Atoi(thread.Name())
 		if err != nil {
-			return moved, err
+			return changed, err
 		}
-		batch, err := batchThread(id)
-		if errors.Is(err, unix.ESRCH) {
-			continue // it has ended
+		moved, err := batchThread(id)
+		if err != nil && !errors.Is(err, unix.ESRCH) {
+			return changed, err
 		}
-		if err != nil {
-			return moved, fmt.Errorf("sched_setattr, thread %d: %w", id, err)
-		}
-		if batch {
-			moved++
-		}
+		changed = changed || moved || err != nil
 	}
-	return moved, nil
+	return changed, nil
 }
 
 // batchThread says whether it moved the thread.
 func batchThread(id int) (bool, error) {
 	was, err := unix.SchedGetAttr(id, 0)
-	if err != nil || was.Policy != unix.SCHED_NORMAL {
-		return false, err
+	if err != nil {
+		return false, fmt.Errorf("sched_getattr: %w", err)
+	}
+	if was.Policy != unix.SCHED_NORMAL {
+		return false, nil
 	}
 	// Runtime, which is the thread's slice since Linux 6.12, stays the system's.
-	return true, unix.SchedSetAttr(id, &unix.SchedAttr{
-		Size: unix.SizeofSchedAttr, Policy: unix.SCHED_BATCH, Nice: was.Nice,
-		Flags: was.Flags & unix.SCHED_FLAG_RESET_ON_FORK,
+	err = unix.SchedSetAttr(id, &unix.SchedAttr{
+		Policy: unix.SCHED_BATCH, Nice: was.Nice, Flags: was.Flags & unix.SCHED_FLAG_RESET_ON_FORK,
 	}, 0)
+	if err != nil {
+		return false, fmt.Errorf("sched_setattr: %w", err)
+	}
+	return true, nil
 }

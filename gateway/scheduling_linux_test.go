@@ -2,6 +2,8 @@ package main
 
 import (
 	"bufio"
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -10,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -17,12 +20,16 @@ import (
 // TestScheduling: every thread of a running gateway is in the class that was
 // chosen, with the nice value that it was started with.
 func TestScheduling(t *testing.T) {
+	own, err := unix.SchedGetAttr(0, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
 	usual := []string{"chrt", "--other", "0"}
 	for _, c := range []struct {
 		scheduling string
 		starter    []string // before the gateway's own command
 		policy     uint32
-		nice       int32
+		nice       int32 // more than this test has
 	}{
 		{schedulingBatch, usual, unix.SCHED_BATCH, 0},
 		{schedulingBatch, append(usual, "nice", "-n", "3"), unix.SCHED_BATCH, 3},
@@ -31,8 +38,8 @@ func TestScheduling(t *testing.T) {
 	} {
 		t.Run(c.scheduling+", "+strings.Join(c.starter, " "), func(t *testing.T) {
 			for id, got := range threadsOf(t, runScheduled(t, c.scheduling, c.starter)) {
-				if got.Policy != c.policy || got.Nice != c.nice {
-					t.Errorf("thread %d: class %d, nice %d; want %d, %d", id, got.Policy, got.Nice, c.policy, c.nice)
+				if got.Policy != c.policy || got.Nice != own.Nice+c.nice {
+					t.Errorf("thread %d: class %d, nice %d; want %d, %d", id, got.Policy, got.Nice, c.policy, own.Nice+c.nice)
 				}
 			}
 		})
@@ -48,16 +55,17 @@ func TestScheduledGateway(t *testing.T) {
 	if scheduling == "" {
 		return
 	}
-	launch(t, func(c *Config) { c.Process.Scheduling = scheduling })
+	r := launch(t, func(c *Config) { c.Process.Scheduling = scheduling })
 	fmt.Println("\nready")
 	_, _ = io.Copy(io.Discard, os.Stdin)
+	r.end(t)
 }
 
 // runScheduled starts it, by the starter if there is one, and gives its number.
 func runScheduled(t *testing.T, scheduling string, starter []string) (pid int) {
 	t.Helper()
 	command := slices.Concat(starter, []string{os.Args[0], "-test.run=^TestScheduledGateway$"})
-	child := exec.Command(command[0], command[1:]...)
+	child := exec.CommandContext(deadline(t), command[0], command[1:]...)
 	child.Env = append(os.Environ(), scheduledEnv+"="+scheduling)
 	child.Stderr = os.Stderr
 	in, err := child.StdinPipe()
@@ -102,9 +110,24 @@ func threadsOf(t *testing.T, pid int) map[int]*unix.SchedAttr {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if threads[id], err = unix.SchedGetAttr(id, 0); err != nil {
+		attr, err := unix.SchedGetAttr(id, 0)
+		if errors.Is(err, unix.ESRCH) {
+			continue // it has ended
+		}
+		if err != nil {
 			t.Fatal(err)
 		}
+		threads[id] = attr
+	}
+	if len(threads) == 0 {
+		t.Fatal("no threads")
 	}
 	return threads
+}
+
+// deadline kills a child that hangs, and one that a failed test leaves behind.
+func deadline(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	t.Cleanup(cancel)
+	return ctx
 }

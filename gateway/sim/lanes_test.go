@@ -30,7 +30,7 @@ type lanes struct {
 	holding  bool
 }
 
-// packPatience bounds the wait for as many messages as are under way.
+// packPatience bounds the wait for what is worth a request.
 const packPatience = 20 * time.Millisecond
 
 // lent is a message that the store reads, until giveBack.
@@ -53,9 +53,17 @@ func (l *lanes) put(m *pipeline.Message) {
 	l.take(l.worth)
 }
 
-// worth says whether what waits is worth a request beside those under way.
+// worth says whether what waits is worth a request beside those under way, or is a
+// full pack.
 func (l *lanes) worth() bool {
-	return pack.Worth(len(l.waiting), int64(l.p.w.plan.lanes-len(l.free)), int64(l.underWay))
+	octets := int64(0)
+	for i, waiting := range l.waiting {
+		if !packLimits.Room(i, octets) {
+			return true
+		}
+		octets += waiting.m.Length()
+	}
+	return !packLimits.Room(len(l.waiting), octets) || pack.Worth(len(l.waiting), int64(l.p.w.plan.lanes-len(l.free)), int64(l.underWay))
 }
 
 // hold takes what waits when it has waited long enough for more.

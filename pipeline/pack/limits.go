@@ -17,11 +17,11 @@ func (l *Limits) Room(messages int, octets int64) bool {
 	return messages == 0 || messages < l.Messages && octets+l.Message <= l.Octets
 }
 
-// Worth says whether so many messages are worth a request of their own while
-// busy lanes have so many under way: they are when they are about twice as many as
-// a busy lane has, and one is beside one. A request costs a store about as much for
-// few messages as for many (MinIO: 1.8 ms of processor time, and 0.03 ms for each
-// message of 10 KiB), so that a small pack beside a large one makes both slower.
+// Worth says whether so many messages are worth a request of their own while busy
+// lanes have underWay. Beside m in each of them 2m-1 are, so one beside one; where
+// nothing is under way, one. Some tens of small messages cost a store little more
+// than one does (MinIO: 1.8 ms of processor time, and 0.03 ms for each of 10 KiB),
+// so that a small pack beside a large one makes both slower.
 func Worth(messages int, busy, underWay int64) bool {
 	return busy == 0 || int64(messages)*busy > 2*(underWay-busy)
 }
