@@ -53,7 +53,7 @@ func (p *Program) open() (err error) {
 		return fmt.Errorf("cannot raise the limit of open files: %w", err)
 	}
 	p.journal = newJournal(p.config.Log, os.Stderr)
-	p.schedule()
+	schedule(p.config.Process.Scheduling, batchThreads, p.journal.Logger())
 	p.metrics = metrics.New(metricLabels(&p.config))
 	if p.events, err = openEvents(&p.config, p.journal.Logger()); err != nil {
 		return err

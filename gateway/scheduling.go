@@ -1,12 +1,14 @@
 package main
 
+import "log/slog"
+
 // schedule makes the process one that works in batches, unless it is told to stay
 // as it was started. A system that refuses it costs processor time, not mail.
-func (p *Program) schedule() {
-	if p.config.Process.Scheduling != schedulingBatch {
+func schedule(scheduling string, batch func() error, log *slog.Logger) {
+	if scheduling != schedulingBatch {
 		return
 	}
-	if err := batchThreads(); err != nil {
-		p.journal.Logger().Warn("the system does not allow process.scheduling: batch; set inherit to go without", "err", err)
+	if err := batch(); err != nil {
+		log.Warn("the system does not allow process.scheduling: batch; set inherit to go without", "err", err)
 	}
 }

@@ -56,14 +56,11 @@ func (l *lanes) put(m *pipeline.Message) {
 // worth says whether what waits is worth a request beside those under way, or is a
 // full pack.
 func (l *lanes) worth() bool {
-	octets := int64(0)
-	for i, waiting := range l.waiting {
-		if !packLimits.Room(i, octets) {
-			return true
-		}
-		octets += waiting.m.Length()
+	n, octets := 0, int64(0)
+	for ; n < len(l.waiting) && packLimits.Room(n, octets); n++ {
+		octets += l.waiting[n].m.Length()
 	}
-	return !packLimits.Room(len(l.waiting), octets) || pack.Worth(len(l.waiting), int64(l.p.w.plan.lanes-len(l.free)), int64(l.underWay))
+	return !packLimits.Room(n, octets) || pack.Worth(len(l.waiting), int64(l.p.w.plan.lanes-len(l.free)), int64(l.underWay))
 }
 
 // hold takes what waits when it has waited long enough for more.

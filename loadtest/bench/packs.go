@@ -115,7 +115,7 @@ func (run *packsRun) sluiceTurn(ctx context.Context, what string) error {
 	if what == unpacked {
 		return nil
 	}
-	if err := run.mixUp(ctx, gateway.SMTP); err != nil {
+	if err := run.warmUpMixed(ctx, gateway.SMTP); err != nil {
 		return err
 	}
 	for _, mix := range mixes(run.Messages / slowPart) {
@@ -148,22 +148,26 @@ type mix struct {
 	load timedLoad
 }
 
+func mixedLoad(messages int) timedLoad {
+	return timedLoad{messages: messages, sessions: mixedSessions, size: mixed}
+}
+
 // mixes are small messages, and the same with large ones among them: as fast as
 // the answers come, where the large take their part of the machine, and at a pace.
 func mixes(messages int) []mix {
 	return []mix{
 		{mixedFullSmall, timedLoad{messages: messages, sessions: mixedSessions, size: smallMixed}},
-		{mixedFull, timedLoad{messages: messages, sessions: mixedSessions, size: mixed}},
+		{mixedFull, mixedLoad(messages)},
 		{mixedPacedSame, timedLoad{messages: messages, sessions: mixedSessions, size: smallMixed, pace: mixedPace}},
 		{mixedPaced, timedLoad{messages: messages, sessions: mixedSessions, size: mixed, pace: mixedPace}},
 	}
 }
 
-// mixUp lets Sluice find out how many requests of large messages its small ones do
+// warmUpMixed lets Sluice find out how many requests of large messages its small ones do
 // not feel. It tries that once in five minutes, for some tenths of a second, which
 // would be a good part of a measurement of seconds.
-func (run *packsRun) mixUp(ctx context.Context, address string) error {
-	_, err := timedLoad{messages: run.Messages / slowPart, sessions: mixedSessions, size: mixed}.send(ctx, overSMTP(address))
+func (run *packsRun) warmUpMixed(ctx context.Context, address string) error {
+	_, err := mixedLoad(run.Messages/slowPart).send(ctx, overSMTP(address))
 	return err
 }
 
