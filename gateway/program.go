@@ -72,6 +72,8 @@ func (p *Program) open() (err error) {
 		SendBuffer:    int(p.config.Socket.SendBuffer),
 		ReceiveBuffer: int(p.config.Socket.ReceiveBuffer),
 		NewRandom:     newRandom,
+		AcceptFailed:  p.metrics.AcceptFailed,
+		AcceptTrouble: p.acceptTrouble,
 	})
 	p.metrics.Watch(p.sources())
 	p.admin, err = newAdmin(p.config.Admin.Address, p.metrics.Handler(), p.readiness)
@@ -110,8 +112,22 @@ func (p *Program) Run(ctx context.Context) error {
 		// Balancers and supervisors take us for dead now, and nobody sees a metric:
 		// better an end that finishes transactions than theirs.
 		p.journal.Logger().Error("shutting down: nobody can see any more how it is", "err", failed)
+	case failed = <-p.reactor.Failed():
+		p.journal.Logger().Error("shutting down: an event loop ended", "err", failed)
 	}
 	return errors.Join(failed, p.end(signals, ended))
+}
+
+// acceptTrouble logs that connections cannot be accepted for now, and that they can
+// again.
+func (p *Program) acceptTrouble(t reactor.Trouble) {
+	log := p.journal.Logger().With("listener", t.Address)
+	if t.Err != nil {
+		log.Error("connections cannot be accepted for now: they wait in the kernel's queue",
+			"cause", reactor.AcceptCause(t.Err), "err", t.Err, "attempts", t.Failed)
+		return
+	}
+	log.Info("connections are accepted again", "attempts_failed", t.Failed)
 }
 
 // end lets the sessions end and then what they stand on.

@@ -8,6 +8,7 @@ import (
 
 	"sluice/codec"
 	"sluice/gateway/pressure"
+	"sluice/gateway/reactor"
 	"sluice/metrics"
 	"sluice/pipeline"
 	"sluice/pipeline/dir"
@@ -244,6 +245,7 @@ func metricLabels(c *Config) metrics.Labels {
 	for _, k := range pipeline.FailureKinds() {
 		labels.FailureKinds = append(labels.FailureKinds, k.String())
 	}
-	labels.PanicPlaces = []string{"open", "traffic", "closed", "timer", "result", "drain", "run", "tick"}
+	labels.PanicPlaces = []string{"open", "traffic", "ended", "closed", "timer", "result", "credit", "drain", "run", "tick"}
+	labels.AcceptCauses = reactor.AcceptCauses()
 	return labels
 }

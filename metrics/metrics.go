@@ -42,6 +42,8 @@ type Labels struct {
 	FailureKinds []string
 	// PanicPlaces are the handlers that recover from panics.
 	PanicPlaces []string
+	// AcceptCauses are the causes for which accepting a connection fails.
+	AcceptCauses []string
 	// PressureClasses are the classes of clients that the gate tells apart.
 	PressureClasses []string
 	// PressureCauses are the causes for which sessions are shed.
@@ -61,6 +63,7 @@ type Reply struct {
 type Metrics struct {
 	registry *prometheus.Registry
 
+	acceptFailures  byLabel[prometheus.Counter]
 	sessionsOpened  prometheus.Counter
 	sessionsRefused byLabel[prometheus.Counter]
 	sessionsShed    byLabel[prometheus.Counter]
@@ -122,6 +125,9 @@ func (m *Metrics) Handler() http.Handler {
 }
 
 func (m *Metrics) addSessions(labels Labels) {
+	m.acceptFailures = m.counters("sluice_accept_failures_total",
+		"Attempts to accept a connection that failed, by cause; the connection stays in the kernel's queue.",
+		"cause", labels.AcceptCauses)
 	m.sessionsOpened = m.counter("sluice_sessions_total",
 		"SMTP sessions that were greeted with 220.")
 	m.sessionsRefused = m.counters("sluice_sessions_refused_total",

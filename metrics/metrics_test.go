@@ -27,6 +27,7 @@ func testLabels() Labels {
 		MessageResults: []string{"too_large", "temporary"},
 		FailureKinds:   []string{"temporary", "permanent"},
 		PanicPlaces:    []string{"traffic"},
+		AcceptCauses:   []string{"process_descriptors", "other"},
 
 		PressureClasses: []string{"default", "own"},
 		PressureCauses:  []string{"lag_records", "lag_age"},

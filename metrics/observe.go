@@ -3,6 +3,9 @@ package metrics
 // The methods in this file are the driver's observer. They are called on
 // event loops: no lock, no allocation (a test counts them).
 
+// AcceptFailed counts an attempt to accept a connection that failed.
+func (m *Metrics) AcceptFailed(cause string) { m.acceptFailures.at(cause).Inc() }
+
 // SessionOpened counts a session that was greeted with 220.
 func (m *Metrics) SessionOpened() { m.sessionsOpened.Inc() }
 

@@ -32,6 +32,7 @@ type Conn struct {
 	counted    bool // in the counts of admission
 	refused    bool // answered 421 in place of the greeting
 	paused     bool // does not read
+	ended      bool // its client has sent the end of its input and may still read
 	lingering  bool // has said its last word and half-closed
 	finished   bool // ended; the socket is closed
 	quit       bool // ended by QUIT

@@ -19,8 +19,12 @@ const (
 // hangUp ends a connection whose last reply was sent.
 func (l *Loop) hangUp(c *Conn) {
 	// A client that said QUIT sends nothing more (RFC 5321 §4.1.1.10).
-	if c.quit && len(c.socket.Input()) == 0 {
+	switch {
+	case c.quit && (c.ended || len(c.socket.Input()) == 0):
 		l.finish(c, "quit")
+		return
+	case c.ended: // nothing is in flight
+		l.finish(c, "refused")
 		return
 	}
 	c.lingering, c.lingerLeft = true, maxLinger

@@ -110,7 +110,27 @@ func (l *Loop) Traffic(c *Conn) {
 	l.leave()
 }
 
-// Closed ends the session of a connection that the client closed or that broke.
+// Owes reports whether the client of a connection has replies to come for what it
+// has sent: if so, the end of its input is not the end of its session.
+func (l *Loop) Owes(c *Conn) bool { return !c.finished && !c.lingering && c.waiting() }
+
+// InputEnded takes the end of a client's input on a connection that owes it replies.
+// The socket is not read any more, and is neither paused nor resumed: what it has
+// in Input is the rest.
+func (l *Loop) InputEnded(c *Conn) {
+	if c.finished {
+		return
+	}
+	l.enter()
+	l.guarded(c, "ended", func() {
+		c.ended = true
+		l.flush(c)
+	})
+	l.leave()
+}
+
+// Closed ends the session of a connection that broke, or whose client closed it and
+// is owed nothing.
 func (l *Loop) Closed(c *Conn) {
 	if c.finished {
 		return

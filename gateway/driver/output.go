@@ -51,13 +51,17 @@ func (l *Loop) reply(c *Conn, r *codec.Reply, arg []byte, what string) {
 	*f = Refusal{}
 }
 
-// flush ends a turn: it sends what was gathered, and hangs up behind the last
-// word.
+// flush ends a turn: it sends what was gathered, and hangs up behind the last word
+// or when all that came before the end of input is answered.
 func (l *Loop) flush(c *Conn) {
 	l.sendOut(c)
 	l.steer(c)
-	if !c.finished && !c.lingering && len(c.unsent) == 0 && c.session.Phase() == session.PhaseClosed {
+	switch {
+	case c.finished || c.lingering || len(c.unsent) > 0:
+	case c.session.Phase() == session.PhaseClosed:
 		l.hangUp(c)
+	case c.ended && !c.waiting():
+		l.finish(c, "client")
 	}
 }
 

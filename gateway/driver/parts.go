@@ -115,7 +115,7 @@ func (l *Loop) partHome(p *pipeline.Part) {
 
 // unstarve reads on for a message that was given up while it waited for memory.
 func (l *Loop) unstarve(m *pipeline.Message) {
-	if c, _ := m.Owner.(*Conn); c != nil && c.paused {
+	if c, _ := m.Owner.(*Conn); c != nil && (c.paused || c.ended) {
 		l.guarded(c, "result", func() {
 			l.awaitText(c, m)
 			l.pump(c)

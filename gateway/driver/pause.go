@@ -17,6 +17,7 @@ func (l *Loop) steer(c *Conn) {
 		if n := len(c.socket.Input()); n > 0 {
 			c.socket.Discard(n)
 		}
+	case c.ended: // it is not read, whatever it waits for
 	case !c.waiting():
 		if c.paused {
 			l.readOn(c)

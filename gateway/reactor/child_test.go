@@ -12,6 +12,8 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -50,7 +52,7 @@ func serveChild() int {
 	go func() {
 		for in := bufio.NewScanner(os.Stdin); in.Scan(); {
 			debug.FreeOSMemory()
-			fmt.Println(runtime.NumGoroutine(), resident(), s.shared.SessionsOpen())
+			fmt.Println(runtime.NumGoroutine(), resident(), s.shared.SessionsOpen(), s.all())
 		}
 	}()
 	err := <-s.ended
@@ -73,13 +75,39 @@ type child struct {
 	in      io.WriteCloser
 	out     *bufio.Reader
 	address string
-	stderr  strings.Builder
+	stderr  lockedBuffer
+}
+
+// lockedBuffer is a buffer that is read while it is written.
+type lockedBuffer struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
 }
 
 func startChild(t *testing.T, env ...string) *child {
 	t.Helper()
-	c := &child{cmd: exec.Command(childBinary(t))}
+	return startChildWith(t, nil, env...)
+}
+
+// startChildWith starts the server by another program's means.
+func startChildWith(t *testing.T, starter []string, env ...string) *child {
+	t.Helper()
+	command := append(starter, childBinary(t))
+	c := &child{cmd: exec.Command(command[0], command[1:]...)}
 	c.cmd.Env = append(append(os.Environ(), "REACTOR_TEST_CHILD=serve"), env...)
+	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	c.cmd.Stderr = &c.stderr
 	var err error
 	if c.in, err = c.cmd.StdinPipe(); err != nil {
@@ -93,7 +121,10 @@ func startChild(t *testing.T, env ...string) *child {
 	if err := c.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = c.cmd.Process.Kill(); _ = c.cmd.Wait() })
+	t.Cleanup(func() { // the starter and what it started
+		_ = unix.Kill(-c.cmd.Process.Pid, unix.SIGKILL)
+		_ = c.cmd.Wait()
+	})
 	line, err := c.out.ReadString('\n')
 	if err != nil {
 		t.Fatalf("the server did not start: %v %s", err, c.stderr.String())
@@ -118,13 +149,19 @@ func childBinary(t *testing.T) string {
 
 func (c *child) measure(t *testing.T) (goroutines int, octets, sessions int64) {
 	t.Helper()
+	goroutines, octets, sessions, _ = c.measureAll(t)
+	return goroutines, octets, sessions
+}
+
+func (c *child) measureAll(t *testing.T) (goroutines int, octets, sessions, failed int64) {
+	t.Helper()
 	if _, err := io.WriteString(c.in, "\n"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := fmt.Fscanln(c.out, &goroutines, &octets, &sessions); err != nil {
+	if _, err := fmt.Fscanln(c.out, &goroutines, &octets, &sessions, &failed); err != nil {
 		t.Fatal(err)
 	}
-	return goroutines, octets, sessions
+	return goroutines, octets, sessions, failed
 }
 
 // 5,000 idle sessions, each past its EHLO: no goroutine more, and at most 1.2 KB
@@ -169,25 +206,67 @@ func TestIdleSessions(t *testing.T) {
 	}
 }
 
-// gnet ends its engine, without an error, when accept finds no descriptor. That
-// must end the process with one.
-func TestAcceptFailingForGoodIsAnError(t *testing.T) {
-	c := startChild(t, "REACTOR_TEST_FILES=40")
+// TestNoDescriptorToAccept: connections wait while there is no descriptor for them,
+// sessions that are open go on, and the trouble is counted and reported once.
+func TestNoDescriptorToAccept(t *testing.T) {
+	const files = 40
+	c := startChild(t, "REACTOR_TEST_FILES="+strconv.Itoa(files))
 	var conns []net.Conn
-	defer func() {
+	t.Cleanup(func() {
 		for _, conn := range conns {
 			_ = conn.Close()
 		}
-	}()
-	for range 60 {
+	})
+	for range files + 20 {
 		conn, err := net.Dial("tcp", c.address)
 		if err != nil {
-			break
+			t.Fatal(err)
 		}
+		_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
 		conns = append(conns, conn)
 	}
-	err := c.cmd.Wait()
-	if err == nil || c.cmd.ProcessState.ExitCode() != 1 || !strings.Contains(c.stderr.String(), ErrEngineEnded.Error()) {
-		t.Errorf("the process ended with %v: %s", err, c.stderr.String())
+	first := bufio.NewReader(conns[0])
+	expect(t, first, "220")
+	eventually(t, "accepting fails", func() bool {
+		_, _, _, failed := c.measureAll(t)
+		return failed > 2
+	})
+	_, _ = io.WriteString(conns[0], "NOOP\r\n")
+	expect(t, first, "250")
+	last := conns[len(conns)-1]
+	for _, conn := range conns[1 : len(conns)-1] {
+		_ = conn.Close()
+	}
+	expect(t, bufio.NewReader(last), "220")
+	if n := strings.Count(c.stderr.String(), "trouble"); n != 2 {
+		t.Errorf("trouble was reported %d times: %s", n, c.stderr.String())
+	}
+}
+
+// TestAcceptErrors has the kernel answer accept4 with each error that it documents:
+// the next connection is accepted all the same.
+func TestAcceptErrors(t *testing.T) {
+	strace, err := exec.LookPath("strace")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{
+		"EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "EPERM", "EPROTO", "ECONNABORTED", "EINTR",
+		"ENETDOWN", "EHOSTUNREACH", "EOPNOTSUPP", "ETIMEDOUT",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := startChildWith(t, []string{strace, "-f", "-qq", "-o", "/dev/null", "-e", "trace=accept4",
+				"-e", "inject=accept4:error=" + name + ":when=1..2"})
+			for range 3 {
+				conn, err := net.Dial("tcp", c.address)
+				if err != nil {
+					t.Fatal(err)
+				}
+				_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
+				expect(t, bufio.NewReader(conn), "220")
+				_ = conn.Close()
+			}
+		})
 	}
 }

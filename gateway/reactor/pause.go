@@ -21,9 +21,9 @@ func (s *socket) Pause() error {
 	if s.conn == nil {
 		return unix.EPIPE
 	}
-	fd, err := unix.FcntlInt(uintptr(s.fd), unix.F_DUPFD_CLOEXEC, 0)
+	fd, err := duplicate(s.fd)
 	if err != nil {
-		return os.NewSyscallError("dup", err)
+		return err
 	}
 	s.carry()
 	s.spare, s.leaving = fd, true
@@ -33,6 +33,23 @@ func (s *socket) Pause() error {
 		_ = conn.EventLoop().Close(conn)
 	}
 	return nil
+}
+
+// keep goes over to a duplicate for good, because the client's input has ended: gnet
+// closes such a connection, and would report its end for ever if it had it back.
+func (s *socket) keep() error {
+	fd, err := duplicate(s.fd)
+	if err != nil {
+		return err
+	}
+	s.carry()
+	s.conn, s.fd = nil, fd
+	return nil
+}
+
+func duplicate(fd int) (int, error) {
+	dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	return dup, os.NewSyscallError("dup", err)
 }
 
 // carry takes along what was read and not discarded.

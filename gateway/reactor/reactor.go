@@ -5,8 +5,10 @@ package reactor
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -24,6 +26,10 @@ type Options struct {
 	ReceiveBuffer int // SO_RCVBUF
 	// NewRandom makes the random source of a loop.
 	NewRandom func() driver.Random
+	// AcceptFailed counts a connection that could not be accepted, by AcceptCause. It
+	// and AcceptTrouble, which is for the log, are called on goroutines that accept.
+	AcceptFailed  func(cause string)
+	AcceptTrouble func(Trouble)
 }
 
 // readSize is how much is read from a connection at a time: what a session that is
@@ -33,16 +39,22 @@ const readSize = 32 << 10
 // tickEvery is how often loops turn their timer wheels.
 const tickEvery = 100 * time.Millisecond
 
-// Reactor is a gnet engine with the driver's loops on it.
+// Reactor is a set of gnet loops with the driver's loops on them. gnet calls it a
+// client, as it listens nowhere: accept.go hands it the connections.
 type Reactor struct {
 	gnet.BuiltinEventEngine
-	shared  *driver.Shared
-	options Options
-	engine  gnet.Engine
-	bound   []string
-	booted  chan struct{}
-	asked   atomic.Bool // Stop was called
-	loops   []atomic.Pointer[loop]
+	shared    *driver.Shared
+	options   Options
+	client    *gnet.Client
+	listeners []*listener
+	accepting sync.WaitGroup
+	booted    chan struct{}
+	stop      chan struct{} // closed by Stop
+	stopping  sync.Once
+	stopped   chan struct{} // closed when all has ended
+	dead      chan error    // gets ErrLoopEnded
+	asked     atomic.Bool   // Stop was called
+	loops     []atomic.Pointer[loop]
 }
 
 // loop ties a driver loop to the gnet loop that runs it.
@@ -53,6 +65,8 @@ type loop struct {
 	wake    gnet.Runnable
 
 	enrolments []enrolment
+	ticking    atomic.Bool // a tick was asked for and has not come
+	missed     int         // ticks that were not asked for because of that, in a row
 }
 
 // Wake implements driver.Waker. After Stop gnet would write the wake-up into a
@@ -67,49 +81,83 @@ func (l *loop) Wake() {
 func New(shared *driver.Shared, o Options) *Reactor {
 	return &Reactor{
 		shared: shared, options: o,
-		booted: make(chan struct{}),
-		loops:  make([]atomic.Pointer[loop], o.Loops),
+		booted:  make(chan struct{}),
+		stop:    make(chan struct{}),
+		stopped: make(chan struct{}),
+		dead:    make(chan error, 1),
+		loops:   make([]atomic.Pointer[loop], o.Loops),
 	}
 }
 
-// ErrEngineEnded says that gnet ended without having been told to: its accept
-// failed for good. gnet itself reports no error then.
-var ErrEngineEnded = errors.New("the event loops ended by themselves: accepting connections failed for good")
+// ErrLoopEnded says that an event loop does not turn any more.
+var ErrLoopEnded = errors.New("an event loop has ended by itself or stands still")
 
-// Run listens and serves until Stop. It returns nil after Stop only.
-func (r *Reactor) Run() error {
-	bound, err := probe(r.options.Addresses)
-	if err != nil {
+// Run listens and serves until Stop, and then returns nil. An error says that it
+// could not begin.
+func (r *Reactor) Run() (err error) {
+	if r.listeners, err = listen(&r.options); err != nil {
 		return err
 	}
-	r.bound = bound
-	addresses := make([]string, len(bound))
-	for i, a := range bound {
-		addresses[i] = "tcp://" + a
+	if err := r.startLoops(); err != nil {
+		closeAll(r.listeners)
+		return err
 	}
-	err = gnet.Rotate(r, addresses,
+	for _, l := range r.listeners {
+		a := &acceptor{listener: l, options: &r.options, enroll: r.enroll, stop: r.stop}
+		for range acceptorsPerLoop * r.options.Loops {
+			r.accepting.Go(a.run)
+		}
+	}
+	close(r.booted)
+	<-r.stopped
+	return nil
+}
+
+func (r *Reactor) startLoops() (err error) {
+	r.client, err = gnet.NewClient(r,
 		gnet.WithNumEventLoop(r.options.Loops),
-		gnet.WithReusePort(true), // an accept queue for each loop
-		gnet.WithReuseAddr(true),
 		gnet.WithTicker(true),
 		gnet.WithReadBufferCap(readSize),
-		gnet.WithSocketSendBuffer(r.options.SendBuffer),
-		gnet.WithSocketRecvBuffer(r.options.ReceiveBuffer),
-		gnet.WithTCPNoDelay(gnet.TCPNoDelay),
+		gnet.WithTCPNoDelay(gnet.TCPDelay), // net's Accept has set TCP_NODELAY
 		gnet.WithLogger(silent{}),
 		gnet.WithLogLevel(logging.FatalLevel),
 	)
-	if err == nil && !r.asked.Load() {
-		return ErrEngineEnded
+	if err != nil {
+		return err
 	}
+	return r.client.Start()
+}
+
+// enroll hands a connection to the loop that has the fewest.
+func (r *Reactor) enroll(conn net.Conn, l *listener) error {
+	_, err := r.client.EnrollContext(conn, l)
 	return err
 }
 
 // Booted is closed when the listeners accept.
 func (r *Reactor) Booted() <-chan struct{} { return r.booted }
 
-// Addresses gives the addresses that it listens on, once Booted is closed.
-func (r *Reactor) Addresses() []string { return r.bound }
+// Bound returns the addresses that it listens on, once Booted is closed.
+func (r *Reactor) Bound() []Bound {
+	bound := make([]Bound, 0, len(r.listeners))
+	for _, l := range r.listeners {
+		bound = append(bound, l.bound)
+	}
+	return bound
+}
+
+// Addresses returns the addresses of Bound.
+func (r *Reactor) Addresses() []string {
+	var all []string
+	for _, b := range r.Bound() {
+		all = append(all, b.Address)
+	}
+	return all
+}
+
+// Failed gets ErrLoopEnded when a loop does not turn any more. The other loops go
+// on, so that sessions can be drained before Stop.
+func (r *Reactor) Failed() <-chan error { return r.dead }
 
 // Stop ends Run. Sessions must have been drained: what is left is cut.
 func (r *Reactor) Stop(ctx context.Context) error {
@@ -118,15 +166,31 @@ func (r *Reactor) Stop(ctx context.Context) error {
 	default:
 		return nil
 	}
-	r.asked.Store(true)
-	return r.engine.Stop(ctx)
+	go r.stopping.Do(func() {
+		close(r.stop)
+		closeAll(r.listeners)
+		r.acceptorsEnd(ctx)
+		r.asked.Store(true)
+		_ = r.client.Stop() // the error is that of a loop that ended before
+		close(r.stopped)
+	})
+	select {
+	case <-r.stopped:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
-// OnBoot implements gnet.EventHandler.
-func (r *Reactor) OnBoot(e gnet.Engine) gnet.Action {
-	r.engine = e
-	close(r.booted)
-	return gnet.None
+// acceptorsEnd waits for the acceptors, each of which may wait for a loop to take
+// its connection: the loops must turn until then.
+func (r *Reactor) acceptorsEnd(ctx context.Context) {
+	ended := make(chan struct{})
+	go func() { r.accepting.Wait(); close(ended) }()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+	}
 }
 
 // OnOpen implements gnet.EventHandler.
@@ -154,29 +218,58 @@ func (r *Reactor) OnTraffic(c gnet.Conn) gnet.Action {
 	return s.turn(func() { s.loop.driver.Traffic(&s.state) })
 }
 
-// OnClose implements gnet.EventHandler.
-func (r *Reactor) OnClose(c gnet.Conn, _ error) gnet.Action {
-	if s, ok := c.Context().(*socket); ok && s.conn != nil {
-		s.gone() // first: nothing may use it any more
-		s.loop.driver.Closed(&s.state)
+// OnClose implements gnet.EventHandler. The end of input is not the end of the
+// connection: its client may still read what it is owed (RFC 9293 §3.6). gnet's
+// descriptor is open until OnClose returns.
+func (r *Reactor) OnClose(c gnet.Conn, err error) gnet.Action {
+	s, ok := c.Context().(*socket)
+	if !ok || s.conn == nil {
+		return gnet.None
 	}
+	if errors.Is(err, io.EOF) && s.loop.driver.Owes(&s.state) && s.keep() == nil {
+		s.loop.driver.InputEnded(&s.state)
+		return gnet.None
+	}
+	s.gone() // first: nothing may use it any more
+	s.loop.driver.Closed(&s.state)
 	return gnet.None
 }
+
+// missedTicks is how many ticks in a row a loop may miss before it is taken for
+// ended: a minute. They are counted, not timed: a process that was stopped for an
+// hour has missed none.
+const missedTicks = 600
 
 // OnTick implements gnet.EventHandler. It is called on a goroutine of its own,
 // so it asks each loop to turn its wheel itself.
 func (r *Reactor) OnTick() (time.Duration, gnet.Action) {
-	asked := time.Now()
 	for i := range r.loops {
-		if l := r.loops[i].Load(); l != nil {
-			_ = l.gnet.Execute(context.Background(), gnet.RunnableFunc(func(context.Context) error {
-				l.driver.Tick(asked)
-				l.enrolled(time.Now())
-				return nil
-			}))
+		if l := r.loops[i].Load(); l != nil && !l.askTick() {
+			select {
+			case r.dead <- ErrLoopEnded:
+			default:
+			}
 		}
 	}
 	return tickEvery, gnet.None
+}
+
+// askTick asks a loop for a tick, unless it is still to come. It reports whether the
+// loop may be alive.
+func (l *loop) askTick() bool {
+	if !l.ticking.CompareAndSwap(false, true) {
+		l.missed++
+		return l.missed < missedTicks
+	}
+	l.missed = 0
+	asked := time.Now()
+	_ = l.gnet.Execute(context.Background(), gnet.RunnableFunc(func(context.Context) error {
+		l.ticking.Store(false)
+		l.driver.Tick(asked)
+		l.enrolled(time.Now())
+		return nil
+	}))
+	return true
 }
 
 // turn runs a callback of the connection and gives gnet's action for it.

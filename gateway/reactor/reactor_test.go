@@ -34,6 +34,40 @@ type server struct {
 	address string
 	ended   chan error
 	seen    pauses
+	troubles
+}
+
+// troubles keeps what is reported of accepting.
+type troubles struct {
+	mu      sync.Mutex
+	causes  map[string]int
+	reports []Trouble
+}
+
+func (t *troubles) failed(cause string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.causes == nil {
+		t.causes = map[string]int{}
+	}
+	t.causes[cause]++
+}
+
+func (t *troubles) reported(trouble Trouble) {
+	fmt.Fprintln(os.Stderr, "trouble:", trouble) // a test looks at what its child writes
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.reports = append(t.reports, trouble)
+}
+
+// all returns how many attempts to accept have failed.
+func (t *troubles) all() (n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, failed := range t.causes {
+		n += failed
+	}
+	return n
 }
 
 // pauses counts those of sessions.
@@ -151,7 +185,9 @@ func (s *server) serve(o driver.Options) {
 	s.reactor = New(s.shared, Options{
 		Addresses: []string{"127.0.0.1:0"}, Loops: 2,
 		SendBuffer: 64 << 10, ReceiveBuffer: 256 << 10,
-		NewRandom: func() driver.Random { return rand.New(rand.NewPCG(rand.Uint64(), 1)) },
+		NewRandom:     func() driver.Random { return rand.New(rand.NewPCG(rand.Uint64(), 1)) },
+		AcceptFailed:  s.troubles.failed,
+		AcceptTrouble: s.troubles.reported,
 	})
 }
 
@@ -370,6 +406,7 @@ func TestLateResultMeetsNoStranger(t *testing.T) {
 	}
 	eventually(t, "all messages wait for the store", func() bool { return s.store.waiting() == clients })
 	for _, c := range gone {
+		_ = c.(*net.TCPConn).SetLinger(0) // a reset: a mere FIN is not the end
 		_ = c.Close()
 	}
 	eventually(t, "all sessions are gone", func() bool { return s.shared.SessionsOpen() == 0 })

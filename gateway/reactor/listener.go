@@ -1,0 +1,106 @@
+package reactor
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Family is what a listener takes: connections over IPv4, IPv6, or both.
+type Family string
+
+// The families.
+const (
+	IPv4     Family = "IPv4"
+	IPv6     Family = "IPv6"
+	IPv4And6 Family = "IPv4 and IPv6"
+)
+
+// Bound is an address that is listened on.
+type Bound struct {
+	Address string // host:port with the port that it really has; the host may be empty
+	Family  Family
+}
+
+// listener takes connections on one of the configured addresses.
+type listener struct {
+	net.Listener
+	bound Bound
+}
+
+// familyOf returns the network for net.Listen and what that takes. 0.0.0.0 is all of
+// IPv4 and [::] all of IPv6; only an empty host is both. The families are kept
+// apart so that both can be listed: net.Listen on "tcp" makes either one both.
+func familyOf(host string) (network string, family Family) {
+	ip, err := netip.ParseAddr(host)
+	switch {
+	case err != nil:
+		return "tcp", IPv4And6
+	case ip.Unmap().Is4():
+		return "tcp4", IPv4
+	default:
+		return "tcp6", IPv6
+	}
+}
+
+// listen binds all addresses. A port that another process has is an error, as
+// SO_REUSEPORT is not used: a second process would take half of the mail unnoticed.
+func listen(o *Options) (all []*listener, err error) {
+	config := net.ListenConfig{
+		KeepAlive: -1, // sessions have deadlines of their own
+		Control: func(_, _ string, c syscall.RawConn) error {
+			return setBuffers(c, o.SendBuffer, o.ReceiveBuffer)
+		},
+	}
+	config.SetMultipathTCP(false)
+	for _, address := range o.Addresses {
+		l, err := listenOn(&config, address)
+		if err != nil {
+			closeAll(all)
+			return nil, fmt.Errorf("cannot listen on %s: %w", address, err)
+		}
+		all = append(all, l)
+	}
+	return all, nil
+}
+
+func listenOn(config *net.ListenConfig, address string) (*listener, error) {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	network, family := familyOf(host)
+	l, err := config.Listen(context.Background(), network, address)
+	if err != nil {
+		return nil, err
+	}
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		return nil, err
+	}
+	return &listener{Listener: l, bound: Bound{net.JoinHostPort(host, port), family}}, nil
+}
+
+// setBuffers sets the kernel's buffers of a listener; its connections inherit them.
+func setBuffers(c syscall.RawConn, send, receive int) error {
+	var failed error
+	err := c.Control(func(fd uintptr) {
+		if failed = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_SNDBUF, send); failed == nil {
+			failed = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, receive)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	return failed
+}
+
+func closeAll(all []*listener) {
+	for _, l := range all {
+		_ = l.Close()
+	}
+}
