@@ -208,6 +208,7 @@ type memorySocket struct {
 	err    error
 	half   bool
 	closed bool
+	ended  bool // the client sends nothing more
 
 	paused  bool
 	kernel  []byte // what has come while it was paused
@@ -216,7 +217,7 @@ type memorySocket struct {
 }
 
 func (s *memorySocket) Pause() error {
-	if s.paused || s.closed {
+	if s.paused || s.closed || s.ended {
 		panic("paused twice, or behind the end")
 	}
 	if s.noPause != nil {
@@ -228,7 +229,7 @@ func (s *memorySocket) Pause() error {
 
 // Resume implements Socket. The connection is back when the test settles.
 func (s *memorySocket) Resume() error {
-	if !s.paused || s.closed {
+	if !s.paused || s.closed || s.ended {
 		panic("resumed twice, or behind the end")
 	}
 	s.paused = false

@@ -27,6 +27,12 @@ func TestMain(m *testing.M) {
 	switch os.Getenv("REACTOR_TEST_CHILD") {
 	case "serve":
 		os.Exit(serveChild())
+	case "alone":
+		if err := serveAlone(os.Getenv("REACTOR_TEST_ADDRESS")); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		os.Exit(0)
 	case "":
 		os.Exit(m.Run())
 	}

@@ -24,6 +24,8 @@ const (
 type Bound struct {
 	Address string // host:port with the port that it really has; the host may be empty
 	Family  Family
+	// Unreachable says that the host has no address of the family.
+	Unreachable bool
 }
 
 // listener takes connections on one of the configured addresses.
@@ -82,7 +84,19 @@ func listenOn(config *net.ListenConfig, address string) (*listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &listener{Listener: l, bound: Bound{net.JoinHostPort(host, port), family}}, nil
+	return &listener{Listener: l, bound: Bound{
+		Address: net.JoinHostPort(host, port), Family: family, Unreachable: family == IPv6 && !hasIPv6(),
+	}}, nil
+}
+
+// hasIPv6 reports whether the host has IPv6: where it is switched off, [::] can be
+// bound all the same.
+func hasIPv6() bool {
+	l, err := net.Listen("tcp6", "[::1]:0")
+	if err == nil {
+		_ = l.Close()
+	}
+	return err == nil
 }
 
 // setBuffers sets the kernel's buffers of a listener; its connections inherit them.

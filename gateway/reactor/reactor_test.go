@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"net/netip"
 	"os"
 	"strconv"
 	"strings"
@@ -116,11 +117,19 @@ type heldStore struct {
 	mu   sync.Mutex
 	hold bool
 	held []*pipeline.Message
+	last netip.Addr // the client of the newest message
+}
+
+func (s *heldStore) lastClient() netip.Addr {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.last
 }
 
 func (s *heldStore) Put(m *pipeline.Message) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.last = m.Client.Address.Addr()
 	if s.hold {
 		s.held = append(s.held, m)
 		return

@@ -21,6 +21,7 @@ type plan struct {
 
 	storeError, storeLate, partError     int
 	logError, logLate, early             int
+	fin                                  int // octets between which a client may stop sending
 	reset, deaf, stall, kill, term, shed int
 	pause, noPause, impatient, out       int
 	ahead                                int // commands that a client may send ahead
@@ -63,6 +64,7 @@ func newPlan(r *rand.Rand) plan {
 		p.ahead = 300
 	}
 	p.rate = int64(r.IntN(2) * 100)
+	p.fin = often(40)
 	return p
 }
 

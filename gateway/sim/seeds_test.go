@@ -11,7 +11,7 @@ import (
 
 var (
 	oneSeed   = flag.Uint64("sim.seed", 0, "simulate this seed alone and print its trace")
-	manySeeds = flag.Int("sim.seeds", 150, "simulate so many seeds")
+	manySeeds = flag.Int("sim.seeds", 500, "simulate so many seeds")
 	seedsFor  = flag.Duration("sim.for", 0, "simulate fresh seeds for so long")
 )
 

@@ -29,6 +29,10 @@ type sender struct {
 
 	socket   *socket
 	unsent   []byte
+	sent     int  // octets given to the connection
+	said     int  // octets of all commands and text put into the stream
+	last     bool // it half-closes once all is sent
+	over     bool // it has half-closed
 	expected []expectation // replies that are due, in the order of the commands
 	heard    []byte
 	deafTo   time.Duration
@@ -43,6 +47,7 @@ type expectation struct {
 	to     string
 	want   string // prefix
 	letter *letter
+	end    int // where the command ends in the stream
 }
 
 const patience = 25 * time.Second
@@ -112,7 +117,7 @@ func (s *sender) act() {
 		s.push()
 		return
 	case w.fault("client deaf", w.plan.deaf):
-		s.deafTo = w.now + w.within(8*time.Second)
+		s.deafTo, s.socket.faulty = w.now+w.within(8*time.Second), true
 		w.after(s.deafTo-w.now, s.wake)
 		s.push()
 		return
@@ -124,7 +129,7 @@ func (s *sender) act() {
 	if s.socket == nil {
 		return
 	}
-	if len(s.expected) == 0 && len(s.unsent) == 0 {
+	if len(s.expected) == 0 && len(s.unsent) == 0 && !s.over {
 		s.speak()
 	}
 	s.push()
@@ -144,6 +149,7 @@ func (s *sender) open() {
 	turn := s.turn
 	s.socket, s.since = w.process.connect(s), w.now
 	s.unsent, s.heard = nil, nil
+	s.sent, s.said, s.last, s.over = 0, 0, false, false
 	s.expected = append(s.expected[:0], expectation{to: "greeting", want: "220 "})
 	var watch func()
 	watch = func() {
@@ -187,8 +193,18 @@ func (s *sender) lose() {
 
 // say puts commands into the stream, with the replies that are due.
 func (s *sender) say(command, want string, l *letter) {
-	s.unsent = append(s.unsent, command...)
-	s.expected = append(s.expected, expectation{to: strings.TrimSpace(command[:min(len(command), 10)]), want: want, letter: l})
+	s.put(command)
+	s.expected = append(s.expected, expectation{
+		to: strings.TrimSpace(command[:min(len(command), 10)]), want: want, letter: l, end: s.said,
+	})
+}
+
+// put adds to the stream what is sent, unless its end was decided on.
+func (s *sender) put(text string) {
+	s.said += len(text)
+	if !s.last {
+		s.unsent = append(s.unsent, text...)
+	}
 }
 
 // speak goes on with the dialog when nothing is due.
@@ -225,8 +241,13 @@ func (s *sender) envelope() {
 // text sends a letter behind its 354, and now and then much behind its end.
 func (s *sender) text(l *letter) {
 	w := s.w
-	s.unsent = append(s.unsent, stuffed(l.body)...)
-	s.expected = append(s.expected, expectation{to: "final dot", want: "250 2.0.0 Ok ", letter: l})
+	s.put(stuffed(l.body))
+	s.expected = append(s.expected, expectation{to: "final dot", want: "250 2.0.0 Ok ", letter: l, end: s.said})
+	if w.chance(100) { // as Exim does behind its last message
+		s.say("QUIT\r\n", "221 2.0.0", nil)
+		s.last = true
+		return
+	}
 	if w.chance(150) {
 		for range w.random.IntN(w.plan.ahead) {
 			s.say("VRFY "+filler[:450]+"\r\n", "252 2.1.5", nil)
@@ -241,18 +262,28 @@ func (s *sender) push() {
 	if s.socket == nil || len(s.unsent) == 0 || s.stillTo > w.now {
 		return
 	}
+	if w.fault("client ends anywhere", w.plan.fin) {
+		s.unsent, s.last = s.unsent[:w.random.IntN(len(s.unsent)+1)], true
+	}
 	if w.fault("client stalls", w.plan.stall) {
 		s.stillTo = w.now + w.within(6*time.Second)
 		w.after(s.stillTo-w.now, s.wake)
 		return
 	}
 	n := len(s.unsent)
-	if w.chance(300) {
+	if n > 0 && w.chance(300) {
 		n = 1 + w.random.IntN(n)
 	}
-	n = s.socket.send(s.unsent[:n])
-	s.unsent = s.unsent[n:]
-	if len(s.unsent) > 0 {
+	if n > 0 {
+		n = s.socket.send(s.unsent[:n])
+		s.unsent, s.sent = s.unsent[n:], s.sent+n
+	}
+	switch {
+	case len(s.unsent) == 0 && s.last && !s.over:
+		w.note("half-close", s.n, len(s.expected))
+		s.over = true
+		s.socket.finish()
+	case len(s.unsent) > 0:
 		w.after(w.within(5*time.Millisecond)+time.Millisecond, s.wake)
 	}
 }
@@ -275,7 +306,18 @@ func (s *sender) listen() {
 		}
 	}
 	if s.socket == c && (c.half || c.closed || c.dead) {
+		if s.over && !c.dead && !c.faulty {
+			s.answered()
+		}
 		s.hangUp("closed")
+	}
+}
+
+// answered asserts that a client which half-closed had the reply to each command
+// that it had sent whole.
+func (s *sender) answered() {
+	if len(s.expected) > 0 && s.expected[0].end > 0 && s.expected[0].end <= s.sent {
+		s.w.fail("sender %d half-closed and never had its reply to %s", s.n, s.expected[0].to)
 	}
 }
 

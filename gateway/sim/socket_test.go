@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"bytes"
 	"errors"
 	"net/netip"
 	"time"
@@ -27,7 +28,10 @@ type socket struct {
 	reading bool   // a read is on the agenda
 	half    bool   // no more replies
 	closed  bool   // by us
-	gone    bool   // by the client
+	gone    bool   // by the client, which has reset
+	fin     bool   // the client sends nothing more, and reads
+	ended   bool   // the session knows that, and is not read any more
+	faulty  bool   // something befell it for which its client may lose replies
 	dead    bool   // the connection broke; the client has been told or will see
 	paused  bool
 	back    bool // resumed and not back yet
@@ -72,6 +76,9 @@ func (s *socket) Write(b []byte) (int, error) {
 	if s.gone {
 		return 0, errGone
 	}
+	if s.ended && bytes.Contains(b, []byte("421 4.4.2")) {
+		s.p.w.fail("input was waited for behind its end")
+	}
 	n := min(len(b), bufferSize-len(s.out))
 	s.out = append(s.out, b[:n]...)
 	s.sender.wake()
@@ -92,7 +99,7 @@ func (s *socket) Close() {
 	s.closed = true
 	s.loop.open--
 	if len(s.kernel) > 0 && s.p.w.chance(500) {
-		s.out = nil // a close with unread input resets, and may overtake the reply
+		s.out, s.faulty = nil, true // a close with unread input resets, and may overtake the reply
 	}
 	s.sender.wake()
 }
@@ -100,10 +107,11 @@ func (s *socket) Close() {
 // Pause implements driver.Socket.
 func (s *socket) Pause() error {
 	w := s.p.w
-	if s.paused || s.closed {
+	if s.paused || s.closed || s.ended {
 		w.fail("paused twice, or behind the end")
 	}
 	if w.fault("no descriptor", w.plan.noPause) {
+		s.faulty = true
 		return errFault
 	}
 	w.tally["pauses"]++
@@ -115,12 +123,13 @@ func (s *socket) Pause() error {
 // Resume implements driver.Socket.
 func (s *socket) Resume() error {
 	w := s.p.w
-	if !s.paused || s.closed {
+	if !s.paused || s.closed || s.ended {
 		w.fail("resumed twice, or behind the end")
 	}
 	w.note("resume", s.sender.n, len(s.in))
 	s.paused = false
 	if s.gone && w.chance(700) || w.fault("no way back", w.plan.noPause) {
+		s.faulty = true
 		return errGone
 	}
 	s.back = true
@@ -135,6 +144,7 @@ func (s *socket) Resume() error {
 			}
 			s.back = false
 			if lost {
+				s.faulty = true
 				s.loop.loop.Closed(&s.conn)
 				return
 			}
@@ -148,7 +158,7 @@ func (s *socket) Resume() error {
 // poll puts a read on the agenda when there is something to read, as a
 // level-triggered epoll does.
 func (s *socket) poll() {
-	if s.reading || s.closed || s.paused || s.back || len(s.kernel) == 0 && !s.gone {
+	if s.reading || s.closed || s.paused || s.back || s.ended || len(s.kernel) == 0 && !s.gone && !s.fin {
 		return
 	}
 	s.reading = true
@@ -156,7 +166,7 @@ func (s *socket) poll() {
 	w.after(w.within(time.Millisecond), func() {
 		s.loop.call(func() {
 			s.reading = false
-			if s.closed || s.paused || s.back {
+			if s.closed || s.paused || s.back || s.ended {
 				return
 			}
 			s.read()
@@ -169,8 +179,11 @@ func (s *socket) poll() {
 func (s *socket) read() {
 	w := s.p.w
 	if len(s.kernel) == 0 || s.gone && w.chance(300) {
-		if s.gone {
+		switch {
+		case s.gone:
 			s.loop.loop.Closed(&s.conn)
+		case s.fin:
+			s.end()
 		}
 		return
 	}
@@ -183,8 +196,33 @@ func (s *socket) read() {
 	s.loop.loop.Traffic(&s.conn)
 }
 
+// end tells the session of the end of its client's input: a session that owes a reply
+// lives on in a duplicate, if there is a descriptor for it.
+func (s *socket) end() {
+	w := s.p.w
+	if s.loop.loop.Owes(&s.conn) {
+		if !w.fault("no descriptor to keep", w.plan.noPause) {
+			w.tally["sessions kept behind the end of input"]++
+			s.ended = true
+			s.loop.loop.InputEnded(&s.conn)
+			return
+		}
+		s.faulty = true
+	}
+	s.loop.loop.Closed(&s.conn)
+}
+
+// finish is the client's last octet: it sends nothing more.
+func (s *socket) finish() {
+	s.fin = true
+	s.poll()
+}
+
 // send takes what the window allows of a client's octets.
 func (s *socket) send(b []byte) int {
+	if s.fin {
+		s.p.w.fail("a client sent behind its end")
+	}
 	n := min(len(b), windowSize-len(s.kernel))
 	s.kernel = append(s.kernel[:len(s.kernel):len(s.kernel)], b[:n]...)
 	s.poll()

@@ -1,0 +1,109 @@
+package reactor
+
+import (
+	"io"
+	"net"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestHalfClosedClient: a client that has sent all and shut its half down reads its
+// answers, whether they are there by then or not (Exim does so behind its last
+// message, and so does printf … | nc -N).
+func TestHalfClosedClient(t *testing.T) {
+	const whole = "HELO c.example.org\r\n" + transaction + "text\r\n.\r\nQUIT\r\n"
+	replies := []string{"220", "250", "250", "250", "354", "250 2.0.0 Ok 0", "221"}
+	for name, test := range map[string]struct {
+		stream string
+		hold   bool // the store answers after the end of input
+		want   []string
+	}{
+		"at once":                  {whole, false, replies},
+		"before the store answers": {whole, true, replies},
+		"without QUIT":             {strings.TrimSuffix(whole, "QUIT\r\n"), true, replies[:6]},
+		"in the middle of a word":  {strings.TrimSuffix(whole, "IT\r\n"), true, replies[:6]},
+		"many commands behind":     {whole[:len(whole)-6] + strings.Repeat("NOOP\r\n", 90) + "QUIT\r\n", true, replies[:6]},
+		"more than a pause holds":  {whole[:len(whole)-6] + strings.Repeat("VRFY "+strings.Repeat("x", 400)+"\r\n", 90), true, replies[:6]},
+		"in the text":              {"HELO c.example.org\r\n" + transaction + "text\r\n", false, replies[:5]},
+		"nothing at all":           {"", false, replies[:1]},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := start(t)
+			if test.hold {
+				s.store.holdAll()
+			}
+			c, r := s.dial(t)
+			expect(t, r, "220")
+			if _, err := io.WriteString(c, test.stream); err != nil {
+				t.Fatal(err)
+			}
+			if err := c.(*net.TCPConn).CloseWrite(); err != nil {
+				t.Fatal(err)
+			}
+			if test.hold {
+				eventually(t, "the store holds the message", func() bool { return s.store.waiting() == 1 })
+				time.Sleep(5 * time.Millisecond) // most often the end has been seen by now
+				s.store.release()
+			}
+			for _, want := range test.want[1:] {
+				expect(t, r, want)
+			}
+			switch rest, err := io.ReadAll(r); {
+			case err != nil:
+				t.Errorf("the connection ended with %v", err)
+			case strings.HasPrefix(name, "many"):
+				if n := strings.Count(string(rest), "250 2.0.0 Ok\r\n"); n != 90 || !strings.Contains(string(rest), "\r\n221 ") {
+					t.Errorf("%d of 90 NOOPs were answered", n)
+				}
+			case strings.HasPrefix(name, "more"):
+				if n := strings.Count(string(rest), "252 "); n != 90 {
+					t.Errorf("%d of 90 VRFYs were answered", n)
+				}
+			case len(rest) > 0:
+				t.Errorf("behind the last reply: %q", rest)
+			}
+			eventually(t, "nothing is left", func() bool {
+				return s.shared.SessionsOpen() == 0 && s.shared.Budget.Used() == 0 && s.seen.now.Load() == 0
+			})
+		})
+	}
+}
+
+// The duplicates that half-closed connections live in are closed with them.
+func TestHalfClosedLeavesNoDescriptor(t *testing.T) {
+	s := start(t)
+	open := func() int {
+		entries, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(entries)
+	}
+	before := open() + 2*acceptorsPerLoop // who accepts comes to hold a spare one
+	for range 100 {
+		s.store.holdAll()
+		c, r := s.dial(t)
+		_, _ = io.WriteString(c, "HELO c.example.org\r\n"+transaction+"text\r\n.\r\nQUIT\r\n")
+		_ = c.(*net.TCPConn).CloseWrite()
+		eventually(t, "the store holds the message", func() bool { return s.store.waiting() == 1 })
+		s.store.release()
+		if _, err := io.Copy(io.Discard, r); err != nil {
+			t.Fatal(err)
+		}
+		_ = c.Close()
+	}
+	eventually(t, "all descriptors are closed", func() bool { return open() <= before })
+}
+
+// A reset is the end, whatever the session owes.
+func TestResetIsTheEnd(t *testing.T) {
+	s := start(t)
+	c, _ := s.sendHeld(t)
+	_ = c.SetLinger(0)
+	_ = c.Close()
+	eventually(t, "the session ends", func() bool { return s.shared.SessionsOpen() == 0 })
+	s.store.release()
+	eventually(t, "body memory is free", func() bool { return s.shared.Budget.Used() == 0 })
+}

@@ -1,0 +1,204 @@
+package reactor
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"sluice/gateway/session"
+)
+
+// freePort returns a port that is free on all addresses of both families.
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", ":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
+
+// greeted reports whether a server greets at an address.
+func greeted(t *testing.T, host, port string) bool {
+	t.Helper()
+	conn, err := net.DialTimeout("tcp", net.JoinHostPort(host, port), 10*time.Second)
+	if errors.Is(err, unix.ECONNREFUSED) {
+		return false
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
+	expect(t, bufio.NewReader(conn), "220")
+	return true
+}
+
+// TestWhoCanConnect: 0.0.0.0 takes IPv4, [::] IPv6, an empty host both, and so do
+// both that are listed together, whether the port is given or left open.
+func TestWhoCanConnect(t *testing.T) {
+	const v4, v6 = "127.0.0.1", "::1"
+	for _, c := range []struct {
+		hosts    []string
+		want     map[string]bool
+		families []Family
+	}{
+		{[]string{"0.0.0.0"}, map[string]bool{v4: true, v6: false}, []Family{IPv4}},
+		{[]string{"[::]"}, map[string]bool{v4: false, v6: true}, []Family{IPv6}},
+		{[]string{""}, map[string]bool{v4: true, v6: true}, []Family{IPv4And6}},
+		{[]string{"0.0.0.0", "[::]"}, map[string]bool{v4: true, v6: true}, []Family{IPv4, IPv6}},
+		{[]string{"[::]", "0.0.0.0"}, map[string]bool{v4: true, v6: true}, []Family{IPv6, IPv4}},
+		{[]string{"127.0.0.1", "[::1]"}, map[string]bool{v4: true, v6: true}, []Family{IPv4, IPv6}},
+		{[]string{"127.0.0.1"}, map[string]bool{v4: true, v6: false}, []Family{IPv4}},
+		{[]string{"[::1]"}, map[string]bool{v4: false, v6: true}, []Family{IPv6}},
+	} {
+		for _, open := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s port open %v", strings.Join(c.hosts, " and "), open), func(t *testing.T) {
+				port := "0"
+				if !open {
+					port = freePort(t)
+				}
+				s := newServer(testLimits(), session.AcceptAny())
+				s.reactor.options.Addresses = nil
+				for _, host := range c.hosts {
+					s.reactor.options.Addresses = append(s.reactor.options.Addresses, host+":"+port)
+				}
+				s.run(t)
+				reached := map[string]bool{}
+				for i, bound := range s.reactor.Bound() {
+					host, port, err := net.SplitHostPort(bound.Address)
+					if err != nil || host != strings.Trim(c.hosts[i], "[]") || port == "0" {
+						t.Fatalf("bound to %q, %v", bound.Address, err)
+					}
+					if bound.Family != c.families[i] {
+						t.Errorf("%s takes %s, want %s", bound.Address, bound.Family, c.families[i])
+					}
+					for client := range c.want {
+						reached[client] = greeted(t, client, port) || reached[client]
+					}
+				}
+				for client, want := range c.want {
+					if reached[client] != want {
+						t.Errorf("a client from %s is greeted: %v, want %v", client, reached[client], want)
+					}
+				}
+			})
+		}
+	}
+}
+
+// The IPv4 client of a listener for both families is an IPv4 client to everybody.
+func TestClientOfBothFamilies(t *testing.T) {
+	s := newServer(testLimits(), session.AcceptAny())
+	s.reactor.options.Addresses = []string{":0"}
+	s.run(t)
+	_, port, _ := net.SplitHostPort(s.address)
+	conn, err := net.Dial("tcp", "127.0.0.1:"+port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	r := bufio.NewReader(conn)
+	expect(t, r, "220")
+	_, _ = io.WriteString(conn, "HELO c.example.org\r\n"+transaction+"text\r\n.\r\n")
+	for range 4 {
+		expect(t, r, "")
+	}
+	expect(t, r, "250 2.0.0 Ok 0")
+	if client := s.store.lastClient(); client.String() != "127.0.0.1" {
+		t.Errorf("the client is %s", client)
+	}
+}
+
+// Two addresses that overlap stop the start, with the one that cannot be had.
+func TestOverlappingListeners(t *testing.T) {
+	port := freePort(t)
+	for _, second := range []string{"0.0.0.0:" + port, "127.0.0.1:" + port, "[::]:" + port} {
+		s := newServer(testLimits(), session.AcceptAny())
+		s.reactor.options.Addresses = []string{":" + port, second}
+		err := s.start()
+		if err == nil || !strings.Contains(err.Error(), second) || !errors.Is(err, unix.EADDRINUSE) {
+			t.Errorf("%s: got %v", second, err)
+		}
+	}
+}
+
+// TestHostWithoutIPv6: a container's network has none by default. Whoever listens on
+// 0.0.0.0 or on an empty host is reached all the same, and of [::] it is known that nobody can reach it.
+func TestHostWithoutIPv6(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root may make a network namespace")
+	}
+	for address, want := range map[string]string{
+		"0.0.0.0:2525":   "220 ",
+		":2525":          "220 ",
+		"127.0.0.1:2525": "220 ",
+		"[::]:2525":      "nobody can reach [::]:2525",
+	} {
+		t.Run(address, func(t *testing.T) {
+			c := exec.Command(childBinary(t))
+			c.Env = append(os.Environ(), "REACTOR_TEST_CHILD=alone", "REACTOR_TEST_ADDRESS="+address)
+			c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET | unix.CLONE_NEWNS}
+			out, err := c.CombinedOutput()
+			if !strings.Contains(string(out), want) {
+				t.Errorf("got %q, %v, want %s", out, err, want)
+			}
+		})
+	}
+}
+
+// serveAlone serves in a network namespace of its own without IPv6, and prints what
+// its IPv4 client is greeted with.
+func serveAlone(address string) error {
+	if err := os.WriteFile("/proc/sys/net/ipv6/conf/all/disable_ipv6", []byte("1"), 0); err != nil && !os.IsNotExist(err) {
+		return err
+	}
+	if err := loopbackUp(); err != nil {
+		return err
+	}
+	s := newServer(testLimits(), session.AcceptAny())
+	s.reactor.options.Addresses = []string{address}
+	if err := s.start(); err != nil {
+		return err
+	}
+	if b := s.reactor.Bound()[0]; b.Unreachable {
+		return fmt.Errorf("nobody can reach %s", b.Address)
+	}
+	conn, err := net.DialTimeout("tcp", "127.0.0.1:2525", 10*time.Second)
+	if err != nil {
+		return err
+	}
+	_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
+	line, err := bufio.NewReader(conn).ReadString('\n')
+	fmt.Print(line)
+	return err
+}
+
+func loopbackUp() error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	lo, err := unix.NewIfreq("lo")
+	if err != nil {
+		return err
+	}
+	lo.SetUint16(unix.IFF_UP)
+	return unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, lo)
+}
