@@ -31,17 +31,20 @@ func cacheDir() (string, error) {
 	return filepath.Join(dir, "sluice"), nil
 }
 
-func minioBinary() (string, error) {
+// Installed returns the path of something that .ci/tools puts into the cache.
+func Installed(path string) (string, error) {
 	cache, err := cacheDir()
 	if err != nil {
 		return "", err
 	}
-	path := filepath.Join(cache, "bin", "minio")
+	path = filepath.Join(cache, path)
 	if _, err := os.Stat(path); err != nil {
-		return "", fmt.Errorf("MinIO is not installed, run make tools: %w", err)
+		return "", fmt.Errorf("%s is not installed, run make tools: %w", filepath.Base(path), err)
 	}
 	return path, nil
 }
+
+func minioBinary() (string, error) { return Installed(filepath.Join("bin", "minio")) }
 
 // kafkaInstall gives the Java runtime and Kafka's class path.
 func kafkaInstall() (java, classPath string, err error) {
