@@ -29,10 +29,10 @@ type sender struct {
 
 	socket   *socket
 	unsent   []byte
-	sent     int  // octets given to the connection
-	said     int  // octets of all commands and text put into the stream
-	last     bool // it half-closes once all is sent
-	over     bool // it has half-closed
+	sent     int           // octets given to the connection
+	said     int           // octets of all commands and text put into the stream
+	last     bool          // it half-closes once all is sent
+	over     bool          // it has half-closed
 	expected []expectation // replies that are due, in the order of the commands
 	heard    []byte
 	deafTo   time.Duration
