@@ -43,7 +43,8 @@ var meanings = map[string]struct {
 	"XMinioAdminBucketQuotaExceeded": {pipeline.KindFull, "quota exceeded"},
 	"QuotaExceeded":                  {pipeline.KindFull, "quota exceeded"},
 	"InsufficientCapacity":           {pipeline.KindFull, "store full"},
-	"EntityTooLarge":                 {pipeline.KindTooLarge, "too large"},
+	// The size was offered to the sender: a store that takes less is not set right.
+	"EntityTooLarge": {pipeline.KindTemporary, "too large for the store"},
 }
 
 // response gives the answer of the store that an error is, if it is one.
@@ -73,7 +74,7 @@ func fail(op string, err error) error {
 		} else if r.StatusCode == http.StatusInsufficientStorage {
 			f.Kind, f.Op = pipeline.KindFull, f.Op+": store full"
 		} else if r.StatusCode == http.StatusRequestEntityTooLarge {
-			f.Kind, f.Op = pipeline.KindTooLarge, f.Op+": too large"
+			f.Op += ": too large for what answers"
 		} else if r.Code != "" {
 			f.Op += ": " + r.Code
 		}
@@ -109,10 +110,10 @@ func uncertain(err error) bool {
 	}
 	if r, ok := response(err); ok {
 		switch r.StatusCode {
-		case http.StatusOK, http.StatusInternalServerError, http.StatusBadGateway, http.StatusGatewayTimeout:
+		case http.StatusInternalServerError, http.StatusBadGateway, http.StatusGatewayTimeout:
 			return true
 		}
-		return false
+		return r.StatusCode/100 == 2
 	}
 	var op *net.OpError
 	return !(errors.As(err, &op) && op.Op == "dial") && !misconfigured(err)

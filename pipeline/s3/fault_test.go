@@ -145,7 +145,7 @@ func TestAnswers(t *testing.T) {
 		{http.StatusForbidden, "InvalidAccessKeyId", pipeline.KindTemporary, "credentials refused"},
 		{http.StatusForbidden, "AccessDenied", pipeline.KindTemporary, "access denied"},
 		{http.StatusNotFound, "NoSuchBucket", pipeline.KindTemporary, "no such bucket"},
-		{http.StatusBadRequest, "EntityTooLarge", pipeline.KindTooLarge, "too large"},
+		{http.StatusBadRequest, "EntityTooLarge", pipeline.KindTemporary, "too large for the store"},
 	} {
 		t.Run(test.code, func(t *testing.T) {
 			t.Parallel()

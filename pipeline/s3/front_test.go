@@ -124,7 +124,9 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case seen.what == "begin":
 		_, _ = io.WriteString(w, `<InitiateMultipartUploadResult><UploadId>u1</UploadId></InitiateMultipartUploadResult>`)
 	case seen.what == "complete":
-		_, _ = io.WriteString(w, `<CompleteMultipartUploadResult><Bucket>b</Bucket><Key>k</Key></CompleteMultipartUploadResult>`)
+		_, _ = io.WriteString(w, `<CompleteMultipartUploadResult><Bucket>b</Bucket><Key>k</Key><ETag>"whole"</ETag></CompleteMultipartUploadResult>`)
+	case seen.what == "put", seen.what == "pack":
+		w.Header().Set("ETag", `"etag"`)
 	case strings.HasPrefix(seen.what, "part "):
 		w.Header().Set("ETag", `"etag-`+seen.what[5:]+`"`)
 	case seen.what == "abort", seen.what == "delete":

@@ -19,7 +19,7 @@ type gather struct{ *http.Transport }
 // net/http, which may go on reading it after the answer, so it is not used again.
 func (g gather) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.Body == nil || r.ContentLength <= 0 || r.ContentLength > gathered {
-		return g.Transport.RoundTrip(r)
+		return g.send(r)
 	}
 	body := make([]byte, r.ContentLength)
 	_, err := io.ReadFull(r.Body, body)
@@ -32,5 +32,18 @@ func (g gather) RoundTrip(r *http.Request) (*http.Response, error) {
 	r = r.WithContext(r.Context()) // a shallow copy: the caller's stays as it is
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	r.GetBody = nil
-	return g.Transport.RoundTrip(r)
+	return g.send(r)
+}
+
+// send makes the request. An object, or a part of one, has our checksum beside it.
+func (g gather) send(r *http.Request) (*http.Response, error) {
+	answer, err := g.Transport.RoundTrip(r)
+	if err != nil || r.Method != http.MethodPut || r.Header.Get(headerChecksum) == "" {
+		return answer, err
+	}
+	if err := emptyAnswer(answer); err != nil {
+		_ = answer.Body.Close()
+		return nil, err
+	}
+	return answer, nil
 }

@@ -53,7 +53,7 @@ func (l lane) Together(p *pack.Pack, since time.Time) (apart bool, err error) {
 	o.ContentType, o.UserMetadata = pack.ContentType, map[string]string{headerChecksum: sum}
 	doubtful, err := l.try(ctx, nil, p.Pieces(), func(body *payload) error {
 		info, err := l.client.PutObject(ctx, l.bucket, p.Key(), body, p.Size(), "", "", o)
-		return confirm(info.ChecksumCRC32C, sum, err)
+		return confirmation{info.ETag, info.ChecksumCRC32C}.confirm(sum, err)
 	})
 	if err == nil {
 		done(p.Size())

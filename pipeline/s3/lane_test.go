@@ -130,7 +130,7 @@ func TestPackSplit(t *testing.T) {
 		case sent.Err == nil && sent.Blob.Container != "":
 			t.Errorf("stored in a pack that was refused: %+v", sent.Blob)
 		case sent.Err == nil:
-		case pipeline.KindOf(sent.Err) != pipeline.KindTooLarge || len(sent.Header)+len(sent.Body) <= 60_000:
+		case pipeline.KindOf(sent.Err) != pipeline.KindTemporary || len(sent.Header)+len(sent.Body) <= 60_000:
 			t.Errorf("%d octets: %v", len(sent.Body), sent.Err)
 		default:
 			failed++

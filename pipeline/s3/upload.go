@@ -136,6 +136,9 @@ func (w *worker) begin(ctx context.Context, u *upload, m *pipeline.Message) erro
 	var id string
 	doubtful, err := w.try(ctx, nil, nil, func(*payload) (err error) {
 		id, err = w.client.NewMultipartUpload(ctx, w.bucket, u.key, o)
+		if err == nil && id == "" {
+			err = errNoUpload
+		}
 		return err
 	})
 	u.mu.Lock()
@@ -158,7 +161,7 @@ func (w *worker) send(ctx context.Context, u *upload, p piece) error {
 	_, err := w.try(ctx, p.head, p.chunks, func(octets *payload) error {
 		part, err := w.client.PutObjectPart(ctx, w.bucket, u.key, u.id, p.number, octets, p.size, o)
 		p.etag = part.ETag
-		return confirm(part.ChecksumCRC32C, sum, err)
+		return confirmation{part.ETag, part.ChecksumCRC32C}.confirm(sum, err)
 	})
 	if err != nil {
 		return fail("part", err)
@@ -224,8 +227,9 @@ func (w *worker) complete(ctx context.Context, u *upload, list []minio.CompleteP
 		if doubtful && isCode(err, codeNoSuchUpload) && w.isStored(ctx, b) {
 			return nil // the attempt before had done it
 		}
+		err = confirmation{info.ETag, info.ChecksumCRC32C}.confirm(sum, err)
 		doubtful = doubtful || uncertain(err)
-		return confirm(info.ChecksumCRC32C, sum, err)
+		return err
 	})
 	if err != nil {
 		return fail("complete", err)
@@ -239,7 +243,8 @@ func (w *worker) complete(ctx context.Context, u *upload, list []minio.CompleteP
 // isStored says whether the object is there whole.
 func (w *worker) isStored(ctx context.Context, b pipeline.Blob) bool {
 	info, err := w.client.StatObject(ctx, w.bucket, b.Key, minio.StatObjectOptions{Checksum: true})
-	return err == nil && info.Size == b.Length && confirm(info.ChecksumCRC32C, checksum(b.CRC32C), nil) == nil
+	return err == nil && info.Size == b.Length &&
+		confirmation{info.ETag, info.ChecksumCRC32C}.confirm(checksum(b.CRC32C), nil) == nil
 }
 
 // discard gives what an upload left at the store to the cleaner, once.

@@ -24,13 +24,6 @@ const (
 	backoff = 100 * time.Millisecond
 )
 
-// errEarly is an answer 200 to a request that was not read whole: whatever was
-// stored is not the message.
-var errEarly = errors.New("the store answered before it had all octets")
-
-// errChecksum is an answer that names another checksum than the one sent.
-var errChecksum = errors.New("the store has another checksum")
-
 // worker carries out tasks one after another: what one goroutine of the pool keeps.
 type worker struct {
 	*Store
@@ -115,7 +108,7 @@ func (w *worker) put(ctx context.Context, m *pipeline.Message) (stored, error) {
 	o.UserMetadata[headerChecksum] = sum
 	doubtful, err := w.try(ctx, m.Header, m.Body.Chunks(), func(body *payload) error {
 		info, err := w.client.PutObject(ctx, w.bucket, result.blob.Key, body, result.blob.Length, "", "", o)
-		return confirm(info.ChecksumCRC32C, sum, err)
+		return confirmation{info.ETag, info.ChecksumCRC32C}.confirm(sum, err)
 	})
 	if err != nil {
 		if doubtful {
@@ -150,15 +143,6 @@ func (s *Store) objectOptions(m *pipeline.Message) minio.PutObjectOptions {
 	return o
 }
 
-// confirm compares the checksum that the store answered, if it did, with the one
-// sent: a store that does not know the header would store anything.
-func confirm(got, sent string, err error) error {
-	if err == nil && got != "" && got != sent {
-		return errChecksum
-	}
-	return err
-}
-
 // try makes a request with this body, again when it failed by something that
 // passes, until ctx ends. The body's octets are free again when it returns.
 // doubtful says that a failed attempt may have been carried out all the same.
@@ -177,7 +161,7 @@ func (s *Store) try(ctx context.Context, head []byte, chunks [][]byte, send func
 			s.client.credentials.Expire() // the next request asks for new ones
 		}
 		if attempt == attempts || !passing(err) || !pause(ctx, backoff<<(attempt-1)) {
-			return doubtful, err
+			return doubtful, s.proxied(err)
 		}
 	}
 }
