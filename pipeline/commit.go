@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -22,6 +23,22 @@ type Committer struct {
 	Store    ObjectStore
 	Log      EventLog
 	Observer Observer
+	// Bucket is what events call the store's bucket: it counts in their size.
+	Bucket string
+}
+
+// EventLimit returns the most octets (Message.EventBound) that an event may have so
+// that the log can take it, 0 when that is not known.
+func (c *Committer) EventLimit() int64 {
+	log, ok := c.Log.(BoundedLog)
+	if !ok {
+		return 0
+	}
+	limit := log.EventLimit()
+	if limit <= 0 {
+		return 0
+	}
+	return max(1, limit-textSize(c.Bucket))
 }
 
 // Commit hands a complete message to the object store.
@@ -36,6 +53,9 @@ func (c *Committer) Commit(m *Message, now time.Time) {
 // published: its sender will send it again, and an object without an event is
 // cheaper than a message twice.
 func (c *Committer) Advance(m *Message, now time.Time) (done bool) {
+	if m.Stage == StagePublishing && KindOf(m.Err) == KindEventTooLarge {
+		c.remove(m)
+	}
 	step := m.Stage.String()
 	result := KindOf(m.Err).String()
 	if m.Forsaken() {
@@ -51,6 +71,25 @@ func (c *Committer) Advance(m *Message, now time.Time) (done bool) {
 	m.Stage, m.StepAt = StagePublishing, now
 	c.Log.Publish(m)
 	return false
+}
+
+// remove takes back the object of a message whose event the log can never take. One
+// that shares its object with others stays.
+func (c *Committer) remove(m *Message) {
+	if store, ok := c.Store.(RemovingStore); ok && m.Blob.Container == "" {
+		store.Remove(m.Blob.Key)
+	}
+}
+
+var errEventTooLarge = errors.New("the event log does not take an event of this size (max.message.bytes of its topic)")
+
+// EventTooLarge returns the failure of a message whose event may have size octets
+// where the log takes limit.
+func EventTooLarge(size, limit int64) error {
+	return &Failure{
+		Kind: KindEventTooLarge, Op: "event",
+		Err: fmt.Errorf("up to %d octets, and the log takes %d: %w", size, limit, errEventTooLarge),
+	}
 }
 
 var errOverdue = errors.New("no answer in time")

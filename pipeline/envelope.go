@@ -11,6 +11,9 @@ type Envelope struct {
 
 	text []byte   // the reverse path, then each recipient, end to end
 	ends []uint32 // ends[0]: end of the reverse path; ends[i]: end of recipient i-1
+	// eventSize is the octets of all addresses in the event, with what stands
+	// around each recipient's.
+	eventSize int64
 }
 
 // keptText bounds the buffer that a message keeps for the next one: the rare
@@ -26,7 +29,7 @@ func (e *Envelope) Reset() {
 	if cap(e.text) > keptText {
 		e.text, e.ends = nil, nil
 	}
-	e.text, e.ends = e.text[:0], e.ends[:0]
+	e.text, e.ends, e.eventSize = e.text[:0], e.ends[:0], 0
 }
 
 // SetReversePath begins the envelope with the address of MAIL FROM, without
@@ -34,11 +37,13 @@ func (e *Envelope) Reset() {
 func (e *Envelope) SetReversePath(address []byte) {
 	e.text = append(e.text[:0], address...)
 	e.ends = append(e.ends[:0], uint32(len(e.text)))
+	e.eventSize = textSize(address)
 }
 
 // AddRecipient adds the address of a RCPT TO, without brackets.
 func (e *Envelope) AddRecipient(address []byte) {
 	e.text = append(e.text, address...)
+	e.eventSize += RecipientBound(address)
 	e.ends = append(e.ends, uint32(len(e.text)))
 }
 

@@ -19,6 +19,8 @@ const (
 	KindMemory
 	// KindTooLarge is a message over the size limit: 552 5.3.4.
 	KindTooLarge
+	// KindEventTooLarge is a message whose event the log can never take: 552 5.3.4.
+	KindEventTooLarge
 	// KindLoop is a message with too many Received fields: 554 5.4.6.
 	KindLoop
 	// KindPolicy is a message that policy refuses: 550 5.7.1.
@@ -27,7 +29,7 @@ const (
 	KindPermanent
 )
 
-var kindNames = [...]string{"ok", "temporary", "timeout", "full", "memory", "too_large", "loop", "policy", "permanent"}
+var kindNames = [...]string{"ok", "temporary", "timeout", "full", "memory", "too_large", "event_too_large", "loop", "policy", "permanent"}
 
 // String gives the kind as a bounded metric label.
 func (k Kind) String() string { return kindNames[k] }

@@ -34,3 +34,26 @@ type ObjectStore interface {
 type EventLog interface {
 	Publish(m *Message)
 }
+
+// BoundedLog is an EventLog that knows how large an event it can take. Adapter:
+// pipeline/kafka.
+type BoundedLog interface {
+	EventLog
+	// EventLimit returns the most octets that the key, the value and the headers of
+	// an event may have together, 0 while that is not known. It may change at any
+	// time, never blocks, and is called on event loops. An event within the limit may
+	// still be refused, when the limit has just become less; Publish answers an event
+	// that the log can never take with KindEventTooLarge.
+	EventLimit() int64
+}
+
+// RemovingStore is an ObjectStore that can remove the object of one message again,
+// because its event can never be published. Adapters: pipeline/dir, pipeline/s3.
+type RemovingStore interface {
+	ObjectStore
+	// Remove begins to remove the object of a key that Put answered without a
+	// container, and returns at once: it never blocks and is called on event loops.
+	// What could not be removed is counted by the adapter; one that was closed need
+	// not try.
+	Remove(key string)
+}

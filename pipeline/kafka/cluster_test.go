@@ -8,7 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"sluice/loadtest/stack"
 	"sluice/pipeline/kafka"
@@ -18,7 +20,11 @@ import (
 // TestCluster runs on Apache Kafka itself. Its parts share one broker; those that
 // end or stop it come last.
 func TestCluster(t *testing.T) {
-	k := stack.Kafka(t, stack.KafkaSettings{Secured: true})
+	k := stack.Kafka(t, stack.KafkaSettings{Secured: true, Properties: []string{
+		// Rights are asked for where a topic has some; whoever comes without a name has all.
+		"authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+		"super.users=User:ANONYMOUS", "allow.everyone.if.no.acl.found=true",
+	}})
 	c := &cluster{KafkaServer: k}
 	t.Run("conformance", c.conformance)
 	t.Run("security", c.security)
@@ -26,6 +32,8 @@ func TestCluster(t *testing.T) {
 	t.Run("missing topic", c.missingTopic)
 	t.Run("creates its topic", c.createsTopic)
 	t.Run("compression", c.compression)
+	t.Run("small topic", c.smallTopic)
+	t.Run("limit denied", c.limitDenied)
 	t.Run("faults", c.faults)
 	t.Run("paused", c.paused)
 	t.Run("killed", c.killed)
@@ -183,7 +191,7 @@ func (c *cluster) createsTopic(t *testing.T) {
 		Found:       func(i kafka.TopicInfo) { found <- i },
 	}
 	l := c.open(t, o)
-	want := kafka.TopicInfo{Name: "made.by.us", Partitions: 5, ReplicationFactor: 1, MinInsyncReplicas: 1}
+	want := kafka.TopicInfo{Name: "made.by.us", Partitions: 5, ReplicationFactor: 1, MinInsyncReplicas: 1, MaxMessageBytes: 1 << 20 + 12}
 	if got := l.Topic(); got != want || <-found != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
@@ -201,4 +209,42 @@ func (c *cluster) compression(t *testing.T) {
 	for _, name := range kafka.Compressions() {
 		mustAnnounce(t, c.open(t, kafka.Options{Compression: name}))
 	}
+}
+
+// smallTopic: 40 sessions publish to a topic of 6,000 octets. None of their events is
+// refused, because batches keep below the topic's limit, before and after it changes.
+func (c *cluster) smallTopic(t *testing.T) {
+	o := kafka.Options{Topic: c.newTopic(t), LookEvery: 50 * time.Millisecond, Compression: "none"}
+	l := c.open(t, o)
+	fits(t, l, 1<<20+12)
+	setMaxMessage(t, c.Bootstrap, o.Topic, smallTopic)
+	checkNeighbours(t, l)
+	eventually(t, "the limit is known", func() bool { return l.Topic().MaxMessageBytes == smallTopic })
+	fits(t, l, smallTopic)
+	checkNeighbours(t, l)
+	checkTooLarge(t, l, smallTopic+1)
+}
+
+// limitDenied: a user who may write to the topic and not describe its configs.
+func (c *cluster) limitDenied(t *testing.T) {
+	o := kafka.Options{
+		Brokers: []string{c.SASLBootstrap}, SASL: c.sasl("PLAIN"), Topic: c.newTopic(t), Compression: "none",
+	}
+	setMaxMessage(t, c.Bootstrap, o.Topic, smallTopic)
+	client, err := kgo.NewClient(kgo.SeedBrokers(c.Bootstrap))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	rights := kadm.NewACLs().Topics(o.Topic).Allow("User:" + c.Username).AllowHosts("*").
+		ResourcePatternType(kadm.ACLPatternLiteral).Operations(kadm.OpWrite, kadm.OpDescribe)
+	if made, err := kadm.NewClient(client).CreateACLs(t.Context(), rights); err != nil || made[0].Err != nil {
+		t.Fatalf("%v %+v", err, made)
+	}
+	l := c.open(t, o)
+	if l.EventLimit() != 0 || l.Topic().MaxMessageBytes != 0 || l.Topic().Partitions == 0 {
+		t.Errorf("limit %d, %+v", l.EventLimit(), l.Topic())
+	}
+	checkNeighbours(t, l)
+	checkTooLarge(t, l, smallTopic+1)
 }

@@ -15,13 +15,17 @@ func (l *Log) encode() {
 	g := newGathering(l.queue, l.options.Linger)
 	for batch := g.next(); len(batch) > 0; batch = g.next() {
 		records = records[:0]
+		now := time.Now()
 		for _, m := range batch {
 			headers = pipeline.AppendEventHeaders(headers[:0], m)
 			records = append(records, record(m, headers))
 		}
 		// One right behind the other: the client makes a request of what it has.
 		for i, m := range batch {
-			l.events.produce(l.ctx, records[i], func(err error) { l.answer(m, delivery(err)) })
+			r := records[i]
+			l.events.produce(l.ctx, r, func(by *kgo.Client, err error) {
+				l.settle(event{message: m, record: r, since: now, by: by}, err)
+			})
 		}
 		clear(records)
 	}

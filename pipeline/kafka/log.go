@@ -20,18 +20,22 @@ type Log struct {
 	events  *producer
 	dialer  *dialer
 
-	queue  chan *pipeline.Message
+	queue   chan *pipeline.Message
+	refused chan event    // their batch was too large
+	limit   atomic.Int64  // the most octets of a batch that the topic takes, 0: not known
+	again   chan struct{} // a hint to look at the topic
+
 	depth  atomic.Int64 // from Publish until the result
 	closed atomic.Bool
 	idle   chan struct{} // a hint to Close that depth may be 0
 
-	background sync.WaitGroup // the encoder, the change of clients and the look at the topic
+	background sync.WaitGroup // the encoder, singles, the change of clients and the look at the topic
 	ctx        context.Context
 	cancel     context.CancelFunc
 	topic      atomic.Pointer[TopicInfo]
 }
 
-var _ pipeline.EventLog = (*Log)(nil)
+var _ pipeline.BoundedLog = (*Log)(nil)
 
 // Open connects to a topic. A topic that is not there, or that we may not write,
 // credentials that are refused and certificates that are not to be believed are
@@ -45,6 +49,8 @@ func Open(ctx context.Context, o Options) (*Log, error) {
 	l := &Log{
 		options: o,
 		queue:   make(chan *pipeline.Message, o.Queue),
+		refused: make(chan event, o.Queue),
+		again:   make(chan struct{}, 1),
 		idle:    make(chan struct{}, 1),
 	}
 	if err := l.connect(); err != nil {
@@ -61,8 +67,9 @@ func Open(ctx context.Context, o Options) (*Log, error) {
 	}
 	l.background.Go(l.encode)
 	l.background.Go(func() { l.events.renew(l.ctx) })
-	if l.topic.Load() == nil {
-		l.background.Go(l.lookAgain)
+	l.background.Go(l.watchTopic)
+	for range singles {
+		l.background.Go(l.publishSingly)
 	}
 	return l, nil
 }
@@ -78,7 +85,7 @@ func (l *Log) connect() error {
 		return err
 	}
 	l.dialer = dialer
-	l.events, err = newProducer(append(connecting, producing...))
+	l.events, err = newProducer(append(connecting, producing...), unknownBatch)
 	return err
 }
 
@@ -111,15 +118,17 @@ func (l *Log) answer(m *pipeline.Message, err error) {
 	}
 }
 
-// delivery gives the client's error its kind. Nothing is permanent: what a
-// broker refuses today an operator can allow tomorrow, and the sender keeps the
-// message until then.
+// delivery gives the client's error its kind. Nothing is permanent but the size of an
+// event that was published alone: what else a broker refuses today an operator can
+// allow tomorrow, and the sender keeps the message until then.
 func delivery(err error) error {
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, kgo.ErrRecordTimeout), errors.Is(err, context.DeadlineExceeded):
 		return &pipeline.Failure{Kind: pipeline.KindTimeout, Op: "kafka: produce", Err: err}
+	case tooLarge(err):
+		return &pipeline.Failure{Kind: pipeline.KindEventTooLarge, Op: "kafka: produce", Err: err}
 	default:
 		return fail("produce", err)
 	}
@@ -154,6 +163,7 @@ func (l *Log) Close() error {
 		<-l.idle
 	}
 	close(l.queue)
+	close(l.refused)
 	l.background.Wait()
 	return err
 }

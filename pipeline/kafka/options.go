@@ -45,10 +45,13 @@ type Options struct {
 	CloseTimeout time.Duration
 	// Dial makes connections to brokers; nil for TCP.
 	Dial func(ctx context.Context, network, host string) (net.Conn, error)
-	// Found is told of the topic once, as soon as its settings are known: by
-	// Open, or from another goroutine when no broker could be reached then. Nil
-	// when nobody asks.
+	// Found is told of the topic as soon as its settings are known, by Open or from
+	// another goroutine when no broker could be reached then, and again when they
+	// have become others. Nil when nobody asks.
 	Found func(TopicInfo)
+	// LookEvery is the time between two looks at the topic's settings, default 15 s.
+	// A refusal that may come of them makes the next one sooner.
+	LookEvery time.Duration
 }
 
 // CreateTopic says what a topic that is made shall be.
@@ -82,6 +85,9 @@ func (o *Options) defaults() {
 	if o.Timeout <= 0 {
 		o.Timeout = 30 * time.Second
 	}
+	if o.LookEvery <= 0 {
+		o.LookEvery = 15 * time.Second
+	}
 	if o.CloseTimeout <= 0 {
 		o.CloseTimeout = 10 * time.Second
 	}
@@ -109,10 +115,6 @@ func (o Options) connecting(timeout time.Duration) ([]kgo.Opt, *dialer, error) {
 	return opts, d, nil
 }
 
-// maxBatch is the broker's own default limit of a batch (message.max.bytes:
-// 1 MiB and 12 octets), less what the client's accounting may be off.
-const maxBatch = 1_000_012
-
 // uniformBytes go to one partition before another has its turn.
 const uniformBytes = 64 << 10
 
@@ -132,7 +134,6 @@ func (o Options) producing() ([]kgo.Opt, error) {
 		// All of one moment go to one partition, in one batch, and to none that is
 		// behind. The key is unique to each event: to spread by it orders nothing.
 		kgo.RecordPartitioner(kgo.UniformBytesPartitioner(uniformBytes, true, false, nil)),
-		kgo.ProducerBatchMaxBytes(maxBatch),
 		kgo.MaxBufferedRecords(o.Queue),
 		kgo.RecordDeliveryTimeout(o.Timeout),
 		kgo.ProduceRequestTimeout(o.Timeout / 3),

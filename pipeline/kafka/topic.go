@@ -19,6 +19,9 @@ type TopicInfo struct {
 	Partitions        int
 	ReplicationFactor int // 0: not known yet
 	MinInsyncReplicas int // 0: not known
+	// MaxMessageBytes is the most octets of a batch, and so of an event: the less of
+	// max.message.bytes and segment.bytes. 0: not known.
+	MaxMessageBytes int64
 }
 
 // Topic gives what is known of the topic. While no broker has been reached only
@@ -41,7 +44,8 @@ func (l *Log) look(ctx context.Context) error {
 	defer cancel()
 	admin := kadm.NewClient(l.events.client.Load())
 	detail, err := l.detail(ctx, admin)
-	if errors.Is(err, kerr.UnknownTopicOrPartition) && l.options.CreateTopic != nil {
+	before := l.topic.Load()
+	if errors.Is(err, kerr.UnknownTopicOrPartition) && l.options.CreateTopic != nil && before == nil {
 		if err = l.create(ctx, admin); err == nil {
 			detail, err = l.created(ctx, admin)
 		}
@@ -55,14 +59,38 @@ func (l *Log) look(ctx context.Context) error {
 		ReplicationFactor: detail.Partitions.NumReplicas(),
 	}
 	// To describe needs a right of its own that a producer may lack.
-	configs, err := admin.DescribeTopicConfigs(ctx, l.options.Topic)
-	if err == nil {
-		info.MinInsyncReplicas = minInsync(configs)
+	configs, err := describe(ctx, admin, l.options.Topic)
+	switch {
+	case err == nil:
+		info.MinInsyncReplicas = int(setting(configs, minInsyncKey))
+		info.MaxMessageBytes = least(setting(configs, maxMessageKey), setting(configs, segmentKey))
+	case before != nil && !denied(err): // what was read before holds until it is read anew
+		info.MinInsyncReplicas, info.MaxMessageBytes = before.MinInsyncReplicas, before.MaxMessageBytes
 	}
-	if l.topic.Swap(&info) == nil && l.options.Found != nil {
+	l.setLimit(info.MaxMessageBytes)
+	l.topic.Store(&info)
+	if (before == nil || *before != info) && l.options.Found != nil {
 		l.options.Found(info)
 	}
 	return nil
+}
+
+// describe reads the topic's configs.
+func describe(ctx context.Context, admin *kadm.Client, topic string) ([]kadm.Config, error) {
+	resources, err := admin.DescribeTopicConfigs(ctx, topic)
+	if err != nil {
+		return nil, err
+	}
+	if len(resources) != 1 {
+		return nil, fmt.Errorf("configs of %d topics", len(resources))
+	}
+	return resources[0].Configs, resources[0].Err
+}
+
+// denied reports whether an error is a broker's word that trying again will not mend.
+func denied(err error) bool {
+	var answered *kerr.Error
+	return errors.As(err, &answered) && !answered.Retriable
 }
 
 func (l *Log) detail(ctx context.Context, admin *kadm.Client) (kadm.TopicDetail, error) {
@@ -98,24 +126,36 @@ func (l *Log) created(ctx context.Context, admin *kadm.Client) (kadm.TopicDetail
 		}
 		select {
 		case <-ctx.Done():
-			return detail, ctx.Err() // it is there; lookAgain reads it
+			return detail, ctx.Err() // it is there; watchTopic reads it
 		case <-again.C:
 		}
 	}
 }
 
-const minInsyncKey = "min.insync.replicas"
+// The topic's settings that matter to us.
+const (
+	minInsyncKey  = "min.insync.replicas"
+	maxMessageKey = "max.message.bytes"
+	segmentKey    = "segment.bytes"
+)
 
-func minInsync(configs kadm.ResourceConfigs) int {
-	for _, resource := range configs {
-		for _, c := range resource.Configs {
-			if c.Key == minInsyncKey && c.Value != nil {
-				n, _ := strconv.Atoi(*c.Value)
-				return n
-			}
+// setting returns a whole number among configs, 0 for none.
+func setting(configs []kadm.Config, key string) int64 {
+	for _, c := range configs {
+		if c.Key == key && c.Value != nil {
+			n, _ := strconv.ParseInt(*c.Value, 10, 64)
+			return n
 		}
 	}
 	return 0
+}
+
+// least returns the less of two numbers that are 0 when not known.
+func least(a, b int64) int64 {
+	if a == 0 || b == 0 {
+		return max(a, b)
+	}
+	return min(a, b)
 }
 
 // refusal keeps an error that a broker answered and that trying again will not
@@ -125,8 +165,7 @@ func (l *Log) refusal(err error) error {
 		// franz-go calls it retriable: a topic may be on its way.
 		return &MissingTopicError{Topic: l.options.Topic, Brokers: l.options.Brokers, Err: err}
 	}
-	var answered *kerr.Error
-	if errors.As(err, &answered) && !answered.Retriable {
+	if denied(err) {
 		return err
 	}
 	return l.dialer.refusal()
@@ -149,16 +188,36 @@ func (e *MissingTopicError) Error() string {
 // Unwrap gives the broker's answer.
 func (e *MissingTopicError) Unwrap() error { return e.Err }
 
-// lookAgain reads the settings as soon as a broker can be reached.
-func (l *Log) lookAgain() {
-	ticker := time.NewTicker(lookTimeout)
+// lookPause is the least time between two looks.
+const lookPause = time.Second
+
+// watchTopic reads the settings as soon as a broker can be reached, and again while
+// the log is open: an operator may change them at any time.
+func (l *Log) watchTopic() {
+	ticker := time.NewTicker(l.untilLook())
 	defer ticker.Stop()
-	for l.topic.Load() == nil {
+	last := time.Now()
+	for {
 		select {
 		case <-l.ctx.Done():
 			return
+		case <-l.again:
+			if wait := lookPause - time.Since(last); wait > 0 {
+				ticker.Reset(wait)
+				continue
+			}
 		case <-ticker.C:
-			_ = l.look(l.ctx) // Open reported what it could; a Publish says the rest
 		}
+		_ = l.look(l.ctx) // Open reported what it could; a Publish says the rest
+		last = time.Now()
+		ticker.Reset(l.untilLook())
 	}
+}
+
+// untilLook returns the time until the next look.
+func (l *Log) untilLook() time.Duration {
+	if l.topic.Load() == nil {
+		return min(lookTimeout, l.options.LookEvery)
+	}
+	return l.options.LookEvery
 }

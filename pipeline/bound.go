@@ -1,0 +1,93 @@
+package pipeline
+
+import (
+	"math"
+	"net/netip"
+	"time"
+	"unicode/utf8"
+
+	"sluice/codec"
+)
+
+const (
+	// VerdictReserve is kept free, in octets, for what an event does not say yet: the
+	// session's TLS and login, and what SPF, DKIM and DMARC gave. They are known only
+	// when the recipients have been taken, and some of them when the text has.
+	VerdictReserve = 1 << 10
+	// MessageIDReserve is what a Message-ID may take that is not known at RCPT: the
+	// longest line there may be (RFC 5322 §2.1.1).
+	MessageIDReserve = maxField
+
+	// maxAddress is the longest text of a client's address: IPv6 in full, and a zone
+	// with the longest name of an interface (IFNAMSIZ).
+	maxAddress = 39 + 1 + 15
+	// keySize is the record's key, the id.
+	keySize = 36
+)
+
+// recipientFrame is what stands around a recipient's address in the event.
+const recipientFrame = int64(len(`{"address":},`))
+
+// eventFrame is the size of an event of which every text that a client or an
+// operator chooses is empty, and every number as long as it can be.
+var eventFrame = frameSize()
+
+func frameSize() int64 {
+	m := &Message{ReceivedAt: time.UnixMilli(0)}
+	m.Envelope.Body, m.Envelope.SizeDeclared = codec.Body8BitMIME, math.MaxInt64
+	m.Envelope.SetReversePath(nil)
+	m.Client.Address = netip.AddrPortFrom(netip.Addr{}, math.MaxUint16)
+	m.Report.LongestLine = math.MaxInt
+	b := Blob{
+		Store: "discard", Key: m.Key(), Container: ContainerTar,
+		Offset: math.MaxInt64, Length: math.MaxInt64, CRC32C: math.MaxUint32,
+	}
+	size := keySize + maxAddress + len(AppendEventOf(nil, m, &b, &Digest{}))
+	size += len("9223372036854775807") // blob.added, for which message.size was 0
+	for _, h := range AppendEventHeaders(nil, m) {
+		size += len(h.Key) + len(h.Value)
+	}
+	return int64(size)
+}
+
+// EventBound returns the most octets that the message's event may have as things
+// stand: the record's key, its value and its headers, without the name of the
+// bucket, which Committer.EventLimit counts. It grows with each recipient and with
+// the Message-ID, once that was read, and never shrinks.
+func (m *Message) EventBound() int64 {
+	return eventFrame + VerdictReserve + int64(len(m.Gateway)) + // ce_source has the name as it is
+		textSize(m.Gateway) + textSize(m.Client.Helo) + textSize(m.Client.Protocol) +
+		m.Envelope.eventSize + textSize(m.Summary.MessageID)
+}
+
+// RecipientBound returns the octets by which EventBound grows with a recipient.
+func RecipientBound(address []byte) int64 { return recipientFrame + 2 + textSize(address) }
+
+// textSize returns the octets that appendString writes between the quotes.
+func textSize[T string | []byte](s T) int64 {
+	size := int64(0)
+	for i := 0; i < len(s); {
+		c := s[i]
+		switch {
+		case c == '"' || c == '\\':
+			size += 2
+		case c < 0x20 || c == 0x7f:
+			size += int64(len(`\u0000`))
+		case c < utf8.RuneSelf:
+			size++
+		default:
+			var octets [utf8.UTFMax]byte // a conversion of s would allocate
+			n := 0
+			for n < len(octets) && i+n < len(s) {
+				octets[n] = s[i+n]
+				n++
+			}
+			r, length := utf8.DecodeRune(octets[:n])
+			size += int64(utf8.RuneLen(r))
+			i += length
+			continue
+		}
+		i++
+	}
+	return size
+}
