@@ -61,6 +61,10 @@ var (
 		Lines: []string{"Too much mail in flight, try again later"}}
 	ReplyTooManyRecipients = &Reply{Code: 452, Enhanced: EnhancedCode{4, 5, 3}, Cause: "recipients",
 		Lines: []string{"Too many recipients, send the rest in another transaction"}}
+	// ReplyEnvelopeFull: with one recipient more the event log could not announce the
+	// message.
+	ReplyEnvelopeFull = &Reply{Code: 452, Enhanced: EnhancedCode{4, 5, 3}, Cause: "envelope_full",
+		Lines: []string{"Too many recipients, send the rest in another transaction"}}
 
 	ReplyLineTooLong = &Reply{Code: 500, Enhanced: EnhancedCode{5, 5, 2}, Cause: "line_too_long",
 		Lines: []string{"Line too long"}}
@@ -88,6 +92,9 @@ var (
 		Lines: []string{"Mail refused by policy"}}
 	ReplyTooLarge = &Reply{Code: 552, Enhanced: EnhancedCode{5, 3, 4}, Cause: "too_large",
 		Lines: []string{"Message too large"}}
+	// ReplyEventTooLarge: the envelope is larger than the event log can announce.
+	ReplyEventTooLarge = &Reply{Code: 552, Enhanced: EnhancedCode{5, 3, 4}, Cause: "event_too_large",
+		Lines: []string{"Message envelope too large"}}
 	// ReplyTooLargeBye ends a message that went on to twice the limit.
 	ReplyTooLargeBye = &Reply{Code: 552, Enhanced: EnhancedCode{5, 3, 4}, Close: true, Cause: "far_too_large",
 		Lines: []string{"Message far too large"}}
@@ -127,11 +134,11 @@ func Replies() []*Reply {
 		ReplyDraining, ReplyPressure, ReplyTooManyConnections, ReplyTooManyFromAddress, ReplyTimeout,
 		ReplyTooManyErrors, ReplyTooManyJunk, ReplyTooManyMessages, ReplyInputBehindData,
 		ReplyTooMuchPipelined, ReplyNoDescriptor, ReplyInternalError,
-		ReplyTemporary, ReplyOverdue, ReplyStoreFull, ReplyNoBodyMemory, ReplyTooManyRecipients,
+		ReplyTemporary, ReplyOverdue, ReplyStoreFull, ReplyNoBodyMemory, ReplyTooManyRecipients, ReplyEnvelopeFull,
 		ReplyLineTooLong, ReplyBadLine, ReplyUnknownCommand, ReplyBadArgument,
 		ReplyBadReversePath, ReplyBadForwardPath, ReplyNotImplemented,
 		ReplyNeedHelo, ReplyNeedMail, ReplyNestedMail,
-		ReplyRelayDenied, ReplyPolicy, ReplyTooLarge, ReplyTooLargeBye, ReplyNoRecipients,
+		ReplyRelayDenied, ReplyPolicy, ReplyTooLarge, ReplyEventTooLarge, ReplyTooLargeBye, ReplyNoRecipients,
 		ReplyMailLoop, ReplyPermanent, ReplyUnknownParameter,
 	}
 }

@@ -260,7 +260,7 @@ func (p *Program) driverOptions(loops int) driver.Options {
 		MinDataRate: int64(c.Limits.MinDataRate),
 		Gate:        p.watch.Gate(),
 		Committer: &pipeline.Committer{
-			Store: p.objects.store, Log: p.events.log, Observer: p.storing.meter,
+			Store: p.objects.store, Log: p.events.log, Observer: p.storing.meter, Bucket: p.objects.bucket,
 		},
 		Clock:     systemClock{},
 		Observer:  p.metrics,

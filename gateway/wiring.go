@@ -22,8 +22,10 @@ import (
 // objects is the object store that the configuration names.
 type objects struct {
 	store pipeline.ObjectStore
-	depth func() int64
-	close func() error
+	// bucket is what events call the store's bucket.
+	bucket string
+	depth  func() int64
+	close  func() error
 	// probe says whether the store can be used; nil for one that is always there.
 	probe func(ctx context.Context) error
 	// leftBehind is the number of failed messages of which something stayed; nil
@@ -59,14 +61,17 @@ func openObjects(c *Config, j *journal, o pack.Observer) (*objects, error) {
 	s, err := dir.Open(dir.Options{
 		Path: c.ObjectsDir(),
 		// Every session may have one message under way, and no more.
-		Queue:   c.Limits.Connections,
-		Timeout: c.Timeouts.Store,
-		Pack:    c.packing(o),
+		Queue:      c.Limits.Connections,
+		Timeout:    c.Timeouts.Store,
+		Pack:       c.packing(o),
+		LeftBehind: j.LeftBehind,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &objects{store: s, depth: s.Depth, close: s.Close, lanes: s.Lanes()}, nil
+	return &objects{
+		store: s, bucket: s.Bucket(), depth: s.Depth, close: s.Close, leftBehind: s.LeftBehind, lanes: s.Lanes(),
+	}, nil
 }
 
 // bucketOptions are those of whoever reads or writes the bucket.
@@ -99,7 +104,8 @@ func openBucket(c *Config, j *journal, o pack.Observer) (*objects, error) {
 		return nil, err
 	}
 	opened := &objects{
-		store: s, depth: s.Depth, close: s.Close, probe: s.Probe, leftBehind: s.LeftBehind, lanes: s.Lanes(),
+		store: s, bucket: options.Bucket, depth: s.Depth, close: s.Close,
+		probe: s.Probe, leftBehind: s.LeftBehind, lanes: s.Lanes(),
 	}
 	if opened.lanes != nil {
 		opened.largeLimit = s.LargeLimit
@@ -211,6 +217,7 @@ func (p *Program) sources() metrics.Sources {
 	}
 	if p.events.kafka != nil {
 		sources.TopicReplication = func() float64 { return float64(p.events.kafka.Topic().ReplicationFactor) }
+		sources.TopicMaxMessage = func() float64 { return float64(p.events.kafka.Topic().MaxMessageBytes) }
 		sources.TopicMinInsync = func() float64 { return float64(p.events.kafka.Topic().MinInsyncReplicas) }
 	}
 	return sources

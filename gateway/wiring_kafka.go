@@ -47,11 +47,18 @@ func reportTopic(logger *slog.Logger, info kafka.TopicInfo) {
 	case info.MinInsyncReplicas == 1:
 		text = "min.insync.replicas is 1: 250 may rest on one broker alone; set it to 2 or more"
 	case info.MinInsyncReplicas == 0:
-		text = "topic; its min.insync.replicas is not known, because describing configs is not allowed"
+		text = "topic; its min.insync.replicas and max.message.bytes are not known, because describing configs is not allowed"
+	case info.MaxMessageBytes > 0 && info.MaxMessageBytes < smallMessages:
+		log = logger.Warn
+		text = "max.message.bytes of the topic is small: mail with many or long recipients is split by 452, or refused by 552"
 	}
 	log(text, "topic", info.Name, "partitions", info.Partitions,
-		"replication_factor", info.ReplicationFactor, "min_insync_replicas", info.MinInsyncReplicas)
+		"replication_factor", info.ReplicationFactor, "min_insync_replicas", info.MinInsyncReplicas,
+		"max_message_bytes", info.MaxMessageBytes)
 }
+
+// smallMessages is what an event of a thousand recipients of common length needs.
+const smallMessages = 64 << 10
 
 // openLog opens the topic. A missing one names the keys that would have it made.
 func openLog(ctx context.Context, c *Config, o kafka.Options) (*kafka.Log, error) {

@@ -54,6 +54,7 @@ func testMetrics() *Metrics {
 		UnsafeDiscard:    constant(0),
 		TopicReplication: constant(3),
 		TopicMinInsync:   constant(2),
+		TopicMaxMessage:  constant(1048588),
 		Build:            Build{Version: "v1.2.3", Revision: "abc", GoVersion: "go1.26"},
 	})
 	return m

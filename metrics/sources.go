@@ -31,8 +31,10 @@ type Sources struct {
 	StoreLeftBehind func() float64
 	// UnsafeDiscard is 1 while messages are answered 250 without being kept.
 	UnsafeDiscard func() float64
-	// TopicReplication and TopicMinInsync are what the topic of the events is
-	// set to, 0 while that is not known.
+	// TopicMaxMessage is the most octets of an event; it, TopicReplication and
+	// TopicMinInsync are what the topic of the events is set to, 0 while that is not
+	// known.
+	TopicMaxMessage  func() float64
 	TopicReplication func() float64
 	TopicMinInsync   func() float64
 	Build            Build
@@ -54,6 +56,7 @@ func (m *Metrics) Watch(s Sources) {
 	m.gauge("sluice_unsafe_discard", "1 while messages are answered 250 without being kept (unsafe_discard).", s.UnsafeDiscard)
 	m.gauge("sluice_topic_replication_factor", "Copies of each partition of the events' topic, 0 while not known.", s.TopicReplication)
 	m.gauge("sluice_topic_min_insync_replicas", "Copies that an acknowledged event has at least (min.insync.replicas), 0 while not known.", s.TopicMinInsync)
+	m.gauge("sluice_topic_max_message_bytes", "Octets that an event may have (the less of the topic's max.message.bytes and segment.bytes), 0 while not known.", s.TopicMaxMessage)
 	m.gauge("sluice_pack_waiting_bytes", "Octets of small messages that wait for a lane; they are part of sluice_body_memory_bytes.", s.PackWaiting)
 	m.gauge("sluice_pack_lanes", "Lanes that take small messages to the object store (store.pack.lanes).", s.PackLanes)
 	m.gauge("sluice_pack_lanes_busy", "Lanes that store something now.", s.PackLanesBusy)

@@ -117,6 +117,7 @@ func TestKindOf(t *testing.T) {
 		{&pipeline.Failure{Kind: pipeline.KindFull}, pipeline.KindFull, "full"},
 		{&pipeline.Failure{Kind: pipeline.KindMemory}, pipeline.KindMemory, "memory"},
 		{&pipeline.Failure{Kind: pipeline.KindTooLarge}, pipeline.KindTooLarge, "too_large"},
+		{pipeline.EventTooLarge(2, 1), pipeline.KindEventTooLarge, "event_too_large"},
 		{&pipeline.Failure{Kind: pipeline.KindLoop}, pipeline.KindLoop, "loop"},
 		{&pipeline.Failure{Kind: pipeline.KindPolicy}, pipeline.KindPolicy, "policy"},
 		{fmt.Errorf("wrapped: %w", &pipeline.Failure{Kind: pipeline.KindPermanent}), pipeline.KindPermanent, "permanent"},

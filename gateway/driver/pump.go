@@ -77,6 +77,7 @@ func (l *Loop) command(c *Conn, in []byte) int {
 	}
 	if cmd.Verb == codec.VerbRCPT && c.session.Message() != nil {
 		ev.NoMemory = !l.envelopeRoom(c.session.Message(), len(cmd.Arg))
+		ev.EventLimit = l.shared.Committer.EventLimit()
 	}
 	l.step(c, ev)
 	if more && cmd.Verb == codec.VerbDATA && c.session.Phase() == session.PhaseCommand {
@@ -167,7 +168,7 @@ func (l *Loop) bodyEnded(c *Conn, m *pipeline.Message) {
 		p.Credit -= spare
 		l.shared.Parts.Give(spare)
 	}
-	l.step(c, session.Event{Kind: session.BodyEnded})
+	l.step(c, session.Event{Kind: session.BodyEnded, EventLimit: l.shared.Committer.EventLimit()})
 }
 
 // drop discards what a lingering connection still sends, up to its bound.

@@ -31,7 +31,7 @@ func (s *Session) command(ev Event, pool Pool) Actions {
 		if ev.NoMemory {
 			return Actions{Reply: codec.ReplyNoBodyMemory}
 		}
-		return s.rcpt(cmd.Arg)
+		return s.rcpt(cmd.Arg, ev.EventLimit)
 	case codec.VerbDATA:
 		return s.data(cmd.Arg)
 	case codec.VerbRSET:

@@ -45,6 +45,9 @@ type Event struct {
 	// no transaction begins; empty when it may stay.
 	Shed string
 	Err  error // of NotPaused
+	// EventLimit is the most octets of an event that the log can take (RCPT and
+	// BodyEnded), 0 while that is not known.
+	EventLimit int64
 }
 
 // Do is what the driver does for a session besides sending its reply.

@@ -8,15 +8,16 @@ import (
 // outcomes maps what became of a message to the answer to its final dot. It is
 // the only place where a kind of failure meets a reply.
 var outcomes = [...]*codec.Reply{
-	pipeline.KindNone:      codec.ReplyAccepted,
-	pipeline.KindTemporary: codec.ReplyTemporary,
-	pipeline.KindTimeout:   codec.ReplyOverdue,
-	pipeline.KindFull:      codec.ReplyStoreFull,
-	pipeline.KindMemory:    codec.ReplyNoBodyMemory,
-	pipeline.KindTooLarge:  codec.ReplyTooLarge,
-	pipeline.KindLoop:      codec.ReplyMailLoop,
-	pipeline.KindPolicy:    codec.ReplyPolicy,
-	pipeline.KindPermanent: codec.ReplyPermanent,
+	pipeline.KindNone:          codec.ReplyAccepted,
+	pipeline.KindTemporary:     codec.ReplyTemporary,
+	pipeline.KindTimeout:       codec.ReplyOverdue,
+	pipeline.KindFull:          codec.ReplyStoreFull,
+	pipeline.KindMemory:        codec.ReplyNoBodyMemory,
+	pipeline.KindTooLarge:      codec.ReplyTooLarge,
+	pipeline.KindLoop:          codec.ReplyMailLoop,
+	pipeline.KindEventTooLarge: codec.ReplyEventTooLarge,
+	pipeline.KindPolicy:        codec.ReplyPolicy,
+	pipeline.KindPermanent:     codec.ReplyPermanent,
 }
 
 func outcomeReply(k pipeline.Kind) *codec.Reply { return outcomes[k] }

@@ -84,7 +84,7 @@ func (s *Session) step(ev Event, pool Pool) Actions {
 		s.phase = PhaseBody
 		return Actions{Reply: codec.ReplyStartData, Do: DoReceive}
 	case BodyEnded:
-		return s.bodyEnded()
+		return s.bodyEnded(ev.EventLimit)
 	case BodyOverflowed:
 		return Actions{Reply: codec.ReplyTooLargeBye}
 	case Outcome:

@@ -42,7 +42,7 @@ func (s *Session) protocol() string {
 }
 
 // rcpt adds a recipient (RFC 5321 §4.1.1.3).
-func (s *Session) rcpt(arg []byte) Actions {
+func (s *Session) rcpt(arg []byte, eventLimit int64) Actions {
 	path, rest, fault := codec.ParseRcpt(arg)
 	if fault != codec.FaultNone {
 		return Actions{Reply: pathRefusal(fault, codec.ReplyBadForwardPath)}
@@ -57,9 +57,29 @@ func (s *Session) rcpt(arg []byte) Actions {
 	if s.message.Envelope.Recipients() >= s.settings.Limits.Recipients {
 		return Actions{Reply: codec.ReplyTooManyRecipients}
 	}
+	if refusal := eventRefusal(s.message, path.Address, eventLimit); refusal != nil {
+		return Actions{Reply: refusal}
+	}
 	s.message.Envelope.AddRecipient(path.Address)
 	s.state = codec.StateRcpt
 	return Actions{Reply: codec.ReplyRecipientOk}
+}
+
+// eventRefusal answers a recipient with whom the message's event may not fit into the
+// log, nil for one with whom it does. Room is kept for a long Message-ID, so that
+// nothing is refused at the final dot, but not at the price of the only recipient,
+// who could come in no other transaction.
+func eventRefusal(m *pipeline.Message, address []byte, limit int64) *codec.Reply {
+	size := m.EventBound() + pipeline.RecipientBound(address)
+	switch first := m.Envelope.Recipients() == 0; {
+	case limit <= 0:
+		return nil
+	case first && size > limit:
+		return codec.ReplyEventTooLarge
+	case !first && size+pipeline.MessageIDReserve > limit:
+		return codec.ReplyEnvelopeFull
+	}
+	return nil
 }
 
 // data asks for the memory that the message will need; the 354 comes when it is
@@ -74,7 +94,7 @@ func (s *Session) data(arg []byte) Actions {
 }
 
 // bodyEnded decides on the message at its final dot.
-func (s *Session) bodyEnded() Actions {
+func (s *Session) bodyEnded(eventLimit int64) Actions {
 	m := s.message
 	if m.Err != nil {
 		return s.outcome(m.Err)
@@ -82,6 +102,9 @@ func (s *Session) bodyEnded() Actions {
 	m.Summary.ScanHeader(&m.Body)
 	if m.Summary.Received > s.settings.Limits.ReceivedHeaders {
 		return s.outcome(&pipeline.Failure{Kind: pipeline.KindLoop, Op: "trace"})
+	}
+	if size := m.EventBound(); eventLimit > 0 && size > eventLimit { // before anything is stored
+		return s.outcome(pipeline.EventTooLarge(size, eventLimit))
 	}
 	s.phase = PhaseOutcome
 	return Actions{Do: DoCommit}

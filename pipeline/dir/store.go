@@ -39,6 +39,9 @@ type Options struct {
 	// Pack lets small messages share files; nil gives each its own. Its
 	// Queue and Timeout are those above.
 	Pack *pack.Options
+	// LeftBehind hears, from any goroutine, of an object that should go and could
+	// not be removed. It must not block.
+	LeftBehind func(key string, err error)
 }
 
 func (o *Options) defaults() {
@@ -50,6 +53,9 @@ func (o *Options) defaults() {
 	}
 	if o.Timeout <= 0 {
 		o.Timeout = 60 * time.Second
+	}
+	if o.LeftBehind == nil {
+		o.LeftBehind = func(string, error) {}
 	}
 }
 
@@ -70,6 +76,7 @@ type Store struct {
 	closed  atomic.Bool
 	idle    chan struct{} // a hint to Close that depth may be 0
 	writers sync.WaitGroup
+	remover *remover
 }
 
 type waiting struct {
@@ -102,6 +109,7 @@ func open(o Options, calls fileSystem) (*Store, error) {
 	if err := s.prepare(); err != nil {
 		return nil, fmt.Errorf("dir: %w", err)
 	}
+	s.remover = startRemover(s.removeObject, o.LeftBehind)
 	for i := range o.Concurrency {
 		w := newWriter(s, i)
 		s.writers.Go(func() {
@@ -228,6 +236,9 @@ func (s *Store) done(results int64) {
 	}
 }
 
+// Bucket gives the name of the folder, which events call the bucket.
+func (s *Store) Bucket() string { return s.bucket }
+
 // Lanes gives what packs small messages, nil when nothing does.
 func (s *Store) Lanes() *pack.Lanes { return s.lanes }
 
@@ -246,5 +257,6 @@ func (s *Store) Close() error {
 	s.lanes.Close()
 	close(s.queue)
 	s.writers.Wait()
+	s.remover.close()
 	return s.lock.Close()
 }

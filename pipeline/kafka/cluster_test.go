@@ -76,9 +76,10 @@ func (c *cluster) conformance(t *testing.T) {
 		o := kafka.Options{Brokers: []string{c.Bootstrap}, Topic: c.newTopic(t), Queue: 1000, Timeout: 15 * time.Second}
 		l := c.open(t, o)
 		return porttest.LogUnderTest{
-			Log:   l,
-			Read:  kafka.NewReader(o).Read,
-			Close: l.Close,
+			Log:      l,
+			Read:     kafka.NewReader(o).Read,
+			Close:    l.Close,
+			SetLimit: func(octets int) { setMaxMessage(t, c.Bootstrap, o.Topic, octets) },
 			Stall: func() (resume func()) {
 				if err := c.Pause(); err != nil {
 					t.Fatal(err)
@@ -191,7 +192,7 @@ func (c *cluster) createsTopic(t *testing.T) {
 		Found:       func(i kafka.TopicInfo) { found <- i },
 	}
 	l := c.open(t, o)
-	want := kafka.TopicInfo{Name: "made.by.us", Partitions: 5, ReplicationFactor: 1, MinInsyncReplicas: 1, MaxMessageBytes: 1 << 20 + 12}
+	want := kafka.TopicInfo{Name: "made.by.us", Partitions: 5, ReplicationFactor: 1, MinInsyncReplicas: 1, MaxMessageBytes: 1<<20 + 12}
 	if got := l.Topic(); got != want || <-found != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
@@ -236,7 +237,7 @@ func (c *cluster) limitDenied(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	rights := kadm.NewACLs().Topics(o.Topic).Allow("User:" + c.Username).AllowHosts("*").
+	rights := kadm.NewACLs().Topics(o.Topic).Allow("User:"+c.Username).AllowHosts("*").
 		ResourcePatternType(kadm.ACLPatternLiteral).Operations(kadm.OpWrite, kadm.OpDescribe)
 	if made, err := kadm.NewClient(client).CreateACLs(t.Context(), rights); err != nil || made[0].Err != nil {
 		t.Fatalf("%v %+v", err, made)

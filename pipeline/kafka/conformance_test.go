@@ -131,10 +131,11 @@ func TestConformance(t *testing.T) {
 		}
 		l := openLog(t, o)
 		return porttest.LogUnderTest{
-			Log:   l,
-			Read:  kafka.NewReader(kafka.Options{Brokers: o.Brokers, Topic: topic}).Read,
-			Close: l.Close,
-			Stall: v.close,
+			Log:      l,
+			Read:     kafka.NewReader(kafka.Options{Brokers: o.Brokers, Topic: topic}).Read,
+			Close:    l.Close,
+			Stall:    v.close,
+			SetLimit: func(octets int) { setMaxMessage(t, b.Addr(), topic, octets) },
 		}
 	})
 }

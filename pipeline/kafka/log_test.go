@@ -102,7 +102,7 @@ func TestKcat(t *testing.T) {
 func TestTopicInfo(t *testing.T) {
 	b := startBroker(t, embedded.Options{Partitions: 3})
 	l := openLog(t, kafka.Options{Brokers: []string{b.Addr()}})
-	want := kafka.TopicInfo{Name: topic, Partitions: 3, ReplicationFactor: 1, MinInsyncReplicas: 1, MaxMessageBytes: 1 << 20 + 12}
+	want := kafka.TopicInfo{Name: topic, Partitions: 3, ReplicationFactor: 1, MinInsyncReplicas: 1, MaxMessageBytes: 1<<20 + 12}
 	if got := l.Topic(); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}

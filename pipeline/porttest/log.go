@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"sluice/pipeline"
 )
@@ -21,6 +22,9 @@ type LogUnderTest struct {
 	Stall func() (resume func())
 	// Close ends the log; nil when it has no end.
 	Close func() error
+	// SetLimit makes the log take events of at most so many octets, and batches too;
+	// nil when it takes any.
+	SetLimit func(octets int)
 }
 
 // EventLog is the conformance suite of pipeline.EventLog. open makes a new,
@@ -29,6 +33,7 @@ func EventLog(t *testing.T, open func(t *testing.T) LogUnderTest) {
 	t.Run("extremes", func(t *testing.T) { logExtremes(t, open(t)) })
 	t.Run("concurrent", func(t *testing.T) { logConcurrent(t, open(t)) })
 	t.Run("never blocks", func(t *testing.T) { logStalled(t, open(t)) })
+	t.Run("limit", func(t *testing.T) { logLimit(t, open(t)) })
 	t.Run("closed", func(t *testing.T) { logClosed(t, open(t)) })
 }
 
@@ -185,5 +190,60 @@ func logClosed(t *testing.T, l LogUnderTest) {
 	}
 	if sent.Err == nil {
 		t.Error("a closed log took an event")
+	}
+}
+
+// logLimit lowers what the log takes while it is used: an event fails for its own size
+// alone and then for good, whatever else is published beside it.
+func logLimit(t *testing.T, l LogUnderTest) {
+	if l.SetLimit == nil {
+		t.Skip("this log takes events of any size")
+	}
+	const limit = 6000
+	l.SetLimit(limit)
+	want := map[string][]byte{}
+	var lock sync.Mutex
+	var group sync.WaitGroup
+	for i := range senders {
+		group.Go(func() {
+			for j := range 20 {
+				m := Stored()
+				for k := range 20 {
+					m.Envelope.AddRecipient(fmt.Appendf(nil, "%d.%d.%d@example.net", i, j, k*k*7919))
+				}
+				id, value := m.ID.String(), pipeline.AppendEvent(nil, m)
+				sent, err := Announce(l.Log, m)
+				if err != nil || sent.Err != nil {
+					t.Errorf("an event of %d octets: %v %v", len(value), err, sent.Err)
+				}
+				lock.Lock()
+				want[id] = value
+				lock.Unlock()
+			}
+		})
+	}
+	group.Go(func() {
+		for range 3 {
+			m := Stored()
+			m.Summary.MessageID = octets(3 * limit) // which no compression makes small enough
+			sent, err := Announce(l.Log, m)
+			if err != nil || pipeline.KindOf(sent.Err) != pipeline.KindEventTooLarge {
+				t.Errorf("an event that is too large: %v %v", err, sent.Err)
+			}
+		}
+	})
+	group.Wait()
+	checkLog(t, l, want)
+	log, ok := l.Log.(pipeline.BoundedLog)
+	if !ok {
+		return
+	}
+	for end := time.Now().Add(resultTimeout); log.EventLimit() > limit; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("the limit is %d", log.EventLimit())
+		}
+	}
+	if got := log.EventLimit(); got <= 0 {
+		t.Errorf("the limit is %d", got)
 	}
 }

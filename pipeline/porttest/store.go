@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
+	"io/fs"
 	"math/rand/v2"
 	"sync"
 	"testing"
@@ -38,6 +40,7 @@ func ObjectStore(t *testing.T, open func(t *testing.T) StoreUnderTest) {
 	t.Run("concurrent", func(t *testing.T) { storeConcurrent(t, open(t)) })
 	t.Run("never blocks", func(t *testing.T) { storeStalled(t, open(t)) })
 	t.Run("packs", func(t *testing.T) { storePacks(t, open(t)) })
+	t.Run("removes", func(t *testing.T) { storeRemoves(t, open(t)) })
 	t.Run("closed", func(t *testing.T) { storeClosed(t, open(t)) })
 }
 
@@ -273,4 +276,43 @@ func storeClosed(t *testing.T, s StoreUnderTest) {
 	if sent.Err == nil {
 		t.Error("a closed store stored a message")
 	}
+}
+
+// storeRemoves removes objects again, without blocking, and nothing else.
+func storeRemoves(t *testing.T, s StoreUnderTest) {
+	store, ok := s.Store.(pipeline.RemovingStore)
+	if !ok {
+		t.Skip("nothing is removed from this store")
+	}
+	stays := NewMessage([]byte("stays"))
+	key := stays.Key()
+	kept, err := Store(s.Store, stays)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone, err := Store(s.Store, NewMessage(octets(3000)))
+	if err != nil || gone.Err != nil || gone.Blob.Container != "" {
+		t.Fatalf("%v %v %+v", err, gone.Err, gone.Blob)
+	}
+	store.Remove(gone.Blob.Key)
+	store.Remove(NewMessage(nil).Key()) // what is not there is no failure
+	for end := time.Now().Add(resultTimeout); ; time.Sleep(10 * time.Millisecond) {
+		_, err := read(s, gone.Blob)
+		if errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("still there: %v", err)
+		}
+	}
+	checkStored(t, s, kept, key)
+	if s.Stall != nil {
+		resume := sync.OnceFunc(s.Stall())
+		defer resume()
+	}
+	all := make([]*Sent, 200)
+	for i := range all {
+		all[i] = newSent(NewMessage(nil))
+	}
+	submitAll(t, all, func(m *pipeline.Message) { store.Remove(m.Key()) })
 }

@@ -64,7 +64,8 @@ func (c *cleaner) giveUp(l leftover, err error) {
 	c.store.options.LeftBehind(l.key, err)
 }
 
-// close ends the cleaner; it has one more look at everything. Nobody may add then.
+// close ends the cleaner; it has one more look at everything. What is added later is
+// given up.
 func (c *cleaner) close() { close(c.stop) }
 
 func (c *cleaner) run() {

@@ -46,7 +46,10 @@ type task struct {
 	since   time.Time
 }
 
-var _ pipeline.PartStore = (*Store)(nil)
+var (
+	_ pipeline.PartStore     = (*Store)(nil)
+	_ pipeline.RemovingStore = (*Store)(nil)
+)
 
 // Open looks at the bucket and starts the workers. A bucket that is not there and
 // refused credentials are errors that say how to mend it; a store that cannot be
@@ -148,6 +151,9 @@ func (s *Store) Abort(state any) {
 		s.discard(u)
 	}
 }
+
+// Remove implements pipeline.RemovingStore.
+func (s *Store) Remove(key string) { s.cleaner.add(leftover{key: key, object: true}) }
 
 // submit counts and queues a task; its error is the task's result.
 func (s *Store) submit(t task) error {

@@ -1,0 +1,95 @@
+package dir
+
+import (
+	"errors"
+	"io/fs"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+
+	"sluice/pipeline"
+)
+
+var _ pipeline.RemovingStore = (*Store)(nil)
+
+// maxRemovals is how many objects may wait to be removed. They come of messages that
+// were refused after they had been stored, which is rare.
+const maxRemovals = 1024
+
+var errTooMany = errors.New("too many others wait to be removed")
+
+// remover removes objects of messages whose events can never be published. What it
+// removes need not be durable: after a loss of power there may be an object without
+// an event, as there is of any message that failed after it was stored.
+type remover struct {
+	keys    chan string
+	stop    chan struct{}
+	ended   sync.WaitGroup
+	failed  atomic.Int64
+	remove  func(key string) error
+	leaving func(key string, err error)
+}
+
+func startRemover(remove func(key string) error, leaving func(key string, err error)) *remover {
+	r := &remover{
+		keys: make(chan string, maxRemovals), stop: make(chan struct{}),
+		remove: remove, leaving: leaving,
+	}
+	r.ended.Go(r.run)
+	return r
+}
+
+func (r *remover) run() {
+	for {
+		select {
+		case key := <-r.keys:
+			r.one(key)
+		case <-r.stop:
+			for len(r.keys) > 0 {
+				r.one(<-r.keys)
+			}
+			return
+		}
+	}
+}
+
+func (r *remover) one(key string) {
+	if err := r.remove(key); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		r.giveUp(key, err)
+	}
+}
+
+func (r *remover) giveUp(key string, err error) {
+	r.failed.Add(1)
+	r.leaving(key, err)
+}
+
+// close removes what waits. It is called once.
+func (r *remover) close() {
+	close(r.stop)
+	r.ended.Wait()
+}
+
+// Remove implements pipeline.RemovingStore.
+func (s *Store) Remove(key string) {
+	if s.closed.Load() {
+		s.remover.giveUp(key, errClosed)
+		return
+	}
+	select {
+	case s.remover.keys <- key:
+	default:
+		s.remover.giveUp(key, errTooMany)
+	}
+}
+
+func (s *Store) removeObject(key string) error {
+	name, err := s.locate(key)
+	if err != nil {
+		return err
+	}
+	return s.fs.Remove(filepath.Join(s.root, name))
+}
+
+// LeftBehind gives the number of objects that could not be removed.
+func (s *Store) LeftBehind() int64 { return s.remover.failed.Load() }
