@@ -80,12 +80,12 @@ func (l *Log) connect() error {
 	if err != nil {
 		return err
 	}
-	producing, err := l.options.producing()
+	compression, err := l.options.compression()
 	if err != nil {
 		return err
 	}
 	l.dialer = dialer
-	l.events, err = newProducer(append(connecting, producing...), unknownBatch)
+	l.events, err = newProducer(append(connecting, l.options.producing()...), compression, unknownBatch)
 	return err
 }
 

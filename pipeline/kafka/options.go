@@ -120,16 +120,11 @@ const uniformBytes = 64 << 10
 
 // producing says how: acknowledged by all in-sync replicas and idempotent, the
 // client's default.
-func (o Options) producing() ([]kgo.Opt, error) {
-	i := slices.Index(Compressions(), o.Compression)
-	if i < 0 {
-		return nil, fmt.Errorf("unknown compression %q", o.Compression)
-	}
+func (o Options) producing() []kgo.Opt {
 	return []kgo.Opt{
 		kgo.DefaultProduceTopicAlways(),
 		kgo.DefaultProduceTopic(o.Topic),
 		kgo.RequiredAcks(kgo.AllISRAcks()),
-		kgo.ProducerBatchCompression(codecs[i]()),
 		kgo.ProducerLinger(0), // Log.encode lingers, and not for what comes alone
 		// All of one moment go to one partition, in one batch, and to none that is
 		// behind. The key is unique to each event: to spread by it orders nothing.
@@ -147,7 +142,17 @@ func (o Options) producing() ([]kgo.Opt, error) {
 		// at all. Its price is that an event reported as failed may yet be in the
 		// log: then its sender had 451 and sends again, under another id.
 		kgo.AllowIdempotentProduceCancellation(),
-	}, nil
+	}
+}
+
+// compression returns what makes the option of the batches' compression. Clients must
+// not share one: a client that is made sorts what stands in it.
+func (o Options) compression() (func() kgo.Opt, error) {
+	i := slices.Index(Compressions(), o.Compression)
+	if i < 0 {
+		return nil, fmt.Errorf("unknown compression %q", o.Compression)
+	}
+	return func() kgo.Opt { return kgo.ProducerBatchCompression(codecs[i]()) }, nil
 }
 
 // backoff is how long the client waits before it tries again: at most a second,

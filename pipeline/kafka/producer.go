@@ -19,8 +19,9 @@ import (
 // a fresh client, and the old one is left until its own have ended. A client also
 // keeps the limit of a batch that it was made with, so another limit needs another.
 type producer struct {
-	options []kgo.Opt
-	drain   func() (context.Context, context.CancelFunc) // bounds how long an old client is left
+	options     []kgo.Opt
+	compression func() kgo.Opt
+	drain       func() (context.Context, context.CancelFunc) // bounds how long an old client is left
 
 	mu       sync.Mutex // of changes of client
 	client   atomic.Pointer[kgo.Client]
@@ -29,8 +30,8 @@ type producer struct {
 	replaced chan *kgo.Client // and not closed yet
 }
 
-func newProducer(options []kgo.Opt, batch int32) (*producer, error) {
-	p := &producer{options: options, batch: batch, replaced: make(chan *kgo.Client, 16)}
+func newProducer(options []kgo.Opt, compression func() kgo.Opt, batch int32) (*producer, error) {
+	p := &producer{options: options, compression: compression, batch: batch, replaced: make(chan *kgo.Client, 16)}
 	client, err := p.make(batch)
 	if err != nil {
 		return nil, err
@@ -42,7 +43,8 @@ func newProducer(options []kgo.Opt, batch int32) (*producer, error) {
 // make makes a client whose batches have at most so many octets. It connects to
 // nobody yet.
 func (p *producer) make(batch int32) (*kgo.Client, error) {
-	return kgo.NewClient(append(p.options[:len(p.options):len(p.options)], kgo.ProducerBatchMaxBytes(batch))...)
+	options := append(p.options[:len(p.options):len(p.options)], p.compression(), kgo.ProducerBatchMaxBytes(batch))
+	return kgo.NewClient(options...)
 }
 
 // produce hands a record to the client, without blocking. Its promise comes once,
