@@ -5,12 +5,16 @@ FROM golang:1.26.8-alpine3.22 AS build
 WORKDIR /src
 COPY go.mod go.sum ./
 RUN --mount=type=cache,target=/go/pkg/mod go mod download
+COPY VERSION ./
 COPY codec codec
 COPY gateway gateway
 COPY metrics metrics
 COPY pipeline pipeline
+# docker build --build-arg REVISION=$(git rev-parse HEAD): the image has no .git.
+ARG REVISION=unknown
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
-	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o /out/sluice ./gateway
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -o /out/sluice \
+	-ldflags "-s -w -X main.stampedVersion=$(cat VERSION) -X main.stampedRevision=$REVISION" ./gateway
 # The embedded store and log, if they are used, need a folder that the user may write.
 RUN mkdir -p /out/data
 

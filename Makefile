@@ -8,11 +8,21 @@ ARGS     ?=
 export PATH := $(PATH):/usr/sbin:/sbin
 LINTER = $${XDG_CACHE_HOME:-$$HOME/.cache}/sluice/bin/golangci-lint
 
-.PHONY: run test tools lint fmt bench drill sim fuzz
+# What the binary says of itself. A tree without .git, as an image has it, knows its
+# version by the file VERSION, and its revision only when it is told (REVISION=…).
+VERSION  ?= $(shell git describe --tags --dirty 2>/dev/null || cat VERSION)
+REVISION ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)$(shell git diff --quiet HEAD 2>/dev/null; [ $$? = 1 ] && echo +modified)
+
+.PHONY: run build test tools lint fmt bench drill sim fuzz
 
 # Sluice with the embedded default: SMTP on 127.0.0.1:2525, files under ./sluice-data.
-run:
-	go run ./gateway $(ARGS)
+run: build
+	@exec bin/sluice $(ARGS)
+
+# bin/sluice, one static binary.
+build:
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -o bin/sluice \
+		-ldflags "-X main.stampedVersion=$(VERSION) -X main.stampedRevision=$(REVISION)" ./gateway
 
 # Everything that must be green: vet, linter, all tests with the race detector.
 test: tools

@@ -8,9 +8,18 @@ import (
 	"sluice/metrics"
 )
 
-// build says what is running, as the Go tool wrote it into the binary.
+// Set by the linker (make build, Dockerfile): a tree without .git has nothing for the
+// Go tool to write into the binary.
+var stampedVersion, stampedRevision string
+
+// build returns what is running, as make build or else the Go tool wrote it into the
+// binary.
 func build() metrics.Build {
 	b := metrics.Build{Version: "unknown", Revision: "unknown", GoVersion: runtime.Version()}
+	if stampedVersion != "" {
+		b.Version, b.Revision = stampedVersion, stampedRevision
+		return b
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return b

@@ -1,0 +1,160 @@
+package sluice_test
+
+import (
+	"bufio"
+	"bytes"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestMakeBuild builds in a copy of the tree without .git, as an image has it.
+func TestMakeBuild(t *testing.T) {
+	copied := t.TempDir()
+	for _, name := range []string{"Makefile", "VERSION", "go.mod", "go.sum"} {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(copied, name), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, folder := range []string{"codec", "gateway", "metrics", "pipeline"} {
+		if err := os.CopyFS(filepath.Join(copied, folder), os.DirFS(folder)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile("VERSION")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for revision, more := range map[string][]string{"unknown": nil, "abc123": {"REVISION=abc123"}} {
+		build := exec.CommandContext(t.Context(), "make", append([]string{"-s", "-C", copied, "build"}, more...)...)
+		if out, err := build.CombinedOutput(); err != nil || len(out) > 0 {
+			t.Fatalf("make build: %v\n%s", err, out)
+		}
+		said, err := exec.CommandContext(t.Context(), filepath.Join(copied, "bin", "sluice"), "version").Output()
+		if want := "sluice " + strings.TrimSpace(string(want)) + " (revision " + revision + ", "; err != nil || !strings.HasPrefix(string(said), want) {
+			t.Errorf("got %q, %v, want %s", said, err, want)
+		}
+	}
+}
+
+// output gathers what a program prints, and lets others read it meanwhile.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+// TestMakeRun: whatever is told to end, make or the gateway, by Ctrl-C or SIGTERM, the
+// gateway ends and its ports are free, and make says nothing of an error.
+func TestMakeRun(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		end  func(make *os.Process) error
+	}{
+		{"Ctrl-C", func(p *os.Process) error { return syscall.Kill(-p.Pid, syscall.SIGINT) }},
+		{"SIGTERM to make", func(p *os.Process) error { return p.Signal(syscall.SIGTERM) }},
+		{"SIGTERM to what runs", func(p *os.Process) error { return syscall.Kill(childOf(t, p.Pid), syscall.SIGTERM) }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			run := exec.Command("make", "run", "ARGS=--data "+t.TempDir()+" --listen 127.0.0.1:0 --admin 127.0.0.1:0")
+			run.Env = append(os.Environ(), "SLUICE_EVENTS_EMBEDDED_ADDRESS=127.0.0.1:0")
+			run.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+			var said output
+			run.Stdout, run.Stderr = &said, &said
+			if err := run.Start(); err != nil {
+				t.Fatal(err)
+			}
+			ended := make(chan error, 1)
+			go func() { ended <- run.Wait() }()
+			t.Cleanup(func() { _ = syscall.Kill(-run.Process.Pid, syscall.SIGKILL) })
+			var smtp string
+			for deadline := time.Now().Add(3 * time.Minute); smtp == ""; time.Sleep(20 * time.Millisecond) {
+				if found := regexp.MustCompile(`(?m)^  SMTP +(\S+:\d+)`).FindStringSubmatch(said.String()); found != nil {
+					smtp = found[1]
+				}
+				if time.Now().After(deadline) {
+					t.Fatalf("it does not run:\n%s", said.String())
+				}
+			}
+			conn, err := net.Dial("tcp", smtp)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := bufio.NewReader(conn).ReadString('\n'); err != nil {
+				t.Fatal(err)
+			}
+			_ = conn.Close()
+			if err := c.end(run.Process); err != nil {
+				t.Fatal(err)
+			}
+			select {
+			case <-ended:
+			case <-time.After(30 * time.Second):
+				t.Fatal("make does not end")
+			}
+			if text := said.String(); strings.Contains(text, "Error") || strings.Contains(text, "panic") {
+				t.Errorf("it ended with\n%s", text)
+			}
+			for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+				l, err := net.Listen("tcp", smtp)
+				if err == nil {
+					_ = l.Close()
+					break
+				}
+				if time.Now().After(deadline) {
+					t.Fatalf("the port is not free: %v", err)
+				}
+			}
+		})
+	}
+}
+
+// childOf returns the process that another one has started.
+func childOf(t *testing.T, pid int) int {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "ps", "-o", "pid=,ppid=,comm=", "-e").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(out)) {
+		var child, parent int
+		var name string
+		if fields := strings.Fields(line); len(fields) == 3 {
+			child, parent, name = atoi(fields[0]), atoi(fields[1]), fields[2]
+		}
+		if parent == pid && name == "sluice" {
+			return child
+		}
+	}
+	t.Fatalf("%d has no child:\n%s", pid, out)
+	return 0
+}
+
+func atoi(text string) (n int) {
+	for _, c := range text {
+		n = 10*n + int(c-'0')
+	}
+	return n
+}
