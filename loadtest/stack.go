@@ -4,14 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"sluice/loadtest/stack"
 )
 
 // stackCommand is `loadtest stack`.
 type stackCommand struct {
-	Up     stackUp     `cmd:"" help:"Start MinIO, Kafka, PostgreSQL and Prometheus, and leave them running."`
+	Up     stackUp     `cmd:"" help:"Start MinIO and Kafka, or what --parts names, and leave them running."`
 	Down   stackDown   `cmd:"" help:"Stop what up has started. Data stay."`
 	Status stackStatus `cmd:"" help:"Show what runs, where, and whether it serves."`
 }
@@ -23,41 +26,65 @@ type stackFolder struct {
 
 type stackUp struct {
 	stackFolder
-	Parts []string `placeholder:"PART,…" help:"Start only these: minio, kafka, postgres, prometheus."`
+	Parts []string `default:"minio,kafka" placeholder:"PART,…" help:"Start these: minio, kafka, postgres, prometheus."`
 }
 
-// Run starts the parts. One that nobody named and that is not installed is only
-// mentioned.
+// Run starts the parts and, with a store and a log among them, writes a
+// configuration that uses them. A part that cannot be started is an error.
 func (c *stackUp) Run(ctx context.Context) error {
-	for _, part := range stack.Parts() {
-		if len(c.Parts) > 0 && !slices.Contains(c.Parts, part.Name) {
-			continue
-		}
-		err := stack.Up(ctx, c.Dir, part.Name)
-		switch {
-		case err == nil:
-			fmt.Printf("%-11s %s\n", part.Name, part.Address)
-		case len(c.Parts) == 0 && stack.Absent(err):
-			fmt.Printf("%-11s left out: %v\n", part.Name, err)
-		default:
+	for _, name := range c.Parts {
+		if err := stack.Up(ctx, c.Dir, name); err != nil {
 			return err
 		}
 	}
-	if len(c.Parts) > 0 {
+	for _, part := range stack.Parts() {
+		if slices.Contains(c.Parts, part.Name) {
+			fmt.Printf("%-11s %s\n", part.Name, part.Address)
+		}
+	}
+	if !slices.Contains(c.Parts, "minio") || !slices.Contains(c.Parts, "kafka") {
 		return nil
 	}
-	fmt.Printf(`
-bucket %s and topic %s are there; to use them:
-
-  store:
-    kind: s3
-    s3: {endpoint: %q, secure: false, bucket: %s, credentials: static, access_key: %s, secret_key: %s}
-  events:
-    kind: kafka
-    kafka: {brokers: [%q]}
-`, stack.Bucket, stack.Topic, stack.Parts()[0].Address, stack.Bucket, stack.MinIOAccessKey, stack.MinIOSecretKey,
-		stack.Parts()[1].Address)
+	file := filepath.Join(c.Dir, "sluice.yaml")
+	if err := os.WriteFile(file, []byte(stackConfig()), 0o600); err != nil {
+		return err
+	}
+	if shorter, err := relative(file); err == nil {
+		file = shorter
+	}
+	fmt.Printf("\nbucket %s and topic %s are there. Start Sluice on them:\n\n  bin/sluice --config %s\n",
+		stack.Bucket, stack.Topic, file)
 	return nil
+}
+
+// stackConfig is a configuration that takes mail for anybody on loopback, with the
+// store and the log of a standing stack.
+func stackConfig() string {
+	return fmt.Sprintf(`# Written by "loadtest stack up". Taking mail for anybody is for loopback alone.
+listeners: [{address: "127.0.0.1:2525"}]
+accept: {any: true}
+trusted_networks: [127.0.0.0/8] # a load from one address is no attack here
+store:
+  kind: s3
+  s3: {endpoint: %q, secure: false, bucket: %s, credentials: static, access_key: %s, secret_key: %s}
+events:
+  kind: kafka
+  topic: %s
+  kafka: {brokers: [%q]}
+`, stack.Parts()[0].Address, stack.Bucket, stack.MinIOAccessKey, stack.MinIOSecretKey, stack.Topic, stack.Parts()[1].Address)
+}
+
+// relative returns a path as it is from here, when that is below.
+func relative(path string) (string, error) {
+	here, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	short, err := filepath.Rel(here, path)
+	if err != nil || strings.HasPrefix(short, "..") {
+		return path, err
+	}
+	return short, nil
 }
 
 type stackDown struct{ stackFolder }

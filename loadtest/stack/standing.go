@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -109,11 +108,6 @@ func (p Part) server(folder string) (*Server, func(context.Context) error, error
 		}
 		return s.Server, nothing, nil
 	}
-}
-
-// Absent says that an error of Up is a program that is not installed.
-func Absent(err error) bool {
-	return errors.Is(err, exec.ErrNotFound) || errors.Is(err, os.ErrNotExist)
 }
 
 // Status gives the process number of a part that runs, else 0, and whether it
