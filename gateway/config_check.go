@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"sluice/gateway/driver"
@@ -147,9 +146,9 @@ func checkDiscardedEvents(c *Config) *Problem {
 // Two servers at one address: the second one's bind would fail later, and say
 // less.
 func checkAddresses(c *Config) *Problem {
-	taken := make(map[string]bool)
+	var taken []string
 	for _, l := range c.Listeners {
-		taken[l.Address] = true
+		taken = append(taken, l.Address)
 	}
 	for _, path := range []string{"admin.address", "events.embedded.address"} {
 		address := c.Admin.Address
@@ -158,10 +157,10 @@ func checkAddresses(c *Config) *Problem {
 				continue
 			}
 		}
-		if taken[address] && !strings.HasSuffix(address, ":0") {
+		if slices.ContainsFunc(taken, func(other string) bool { return overlap(other, address) }) {
 			return c.against(path, "an address that no other server has", "set another port")
 		}
-		taken[address] = true
+		taken = append(taken, address)
 	}
 	return nil
 }

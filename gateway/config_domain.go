@@ -72,3 +72,27 @@ func isLoopback(address string) bool {
 	ip, err := netip.ParseAddr(host)
 	return err == nil && ip.Unmap().IsLoopback()
 }
+
+// overlap reports whether two addresses cannot both be listened on: they have a port
+// in common, and an address of one family. An empty host is all of both families,
+// 0.0.0.0 all of IPv4 and [::] all of IPv6. Port 0 is any that is free.
+func overlap(a, b string) bool {
+	hostA, portA, errA := net.SplitHostPort(a)
+	hostB, portB, errB := net.SplitHostPort(b)
+	if errA != nil || errB != nil || portA != portB || portA == "0" {
+		return false
+	}
+	if hostA == "" || hostB == "" {
+		return true
+	}
+	ipA, ipB := listenedIP(hostA), listenedIP(hostB)
+	return ipA == ipB || ipA.Is4() == ipB.Is4() && (ipA.IsUnspecified() || ipB.IsUnspecified())
+}
+
+func listenedIP(host string) netip.Addr {
+	if host == "localhost" {
+		host = "127.0.0.1"
+	}
+	ip, _ := netip.ParseAddr(host)
+	return ip.Unmap()
+}

@@ -29,3 +29,26 @@ func TestLoopback(t *testing.T) {
 		}
 	}
 }
+
+func TestOverlap(t *testing.T) {
+	for _, c := range []struct {
+		a, b string
+		want bool
+	}{
+		{":25", "127.0.0.1:25", true},
+		{":25", "[::1]:25", true},
+		{":25", ":26", false},
+		{":0", ":0", false},
+		{"0.0.0.0:25", "[::]:25", false},
+		{"0.0.0.0:25", "192.0.2.1:25", true},
+		{"0.0.0.0:25", "[2001:db8::1]:25", false},
+		{"[::]:25", "[2001:db8::1]:25", true},
+		{"127.0.0.1:25", "127.0.0.2:25", false},
+		{"localhost:25", "127.0.0.1:25", true},
+		{"[::ffff:127.0.0.1]:25", "127.0.0.1:25", true},
+	} {
+		if overlap(c.a, c.b) != c.want || overlap(c.b, c.a) != c.want {
+			t.Errorf("%s and %s overlap: want %v", c.a, c.b, c.want)
+		}
+	}
+}

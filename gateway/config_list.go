@@ -187,17 +187,22 @@ func (v listeners) check() *fault {
 	if len(*v.at) == 0 {
 		return bad("none")
 	}
-	seen := make(map[string]bool)
 	for i, l := range *v.at {
 		f := &fault{got: strconv.Quote(l.Address), at: index(i) + ".address"}
 		if !isAddress(l.Address) {
 			return f
 		}
-		if seen[l.Address] && !strings.HasSuffix(l.Address, ":0") {
-			f.why = "is there twice"
+		for _, other := range (*v.at)[:i] {
+			switch {
+			case !overlap(other.Address, l.Address):
+				continue
+			case other.Address == l.Address:
+				f.why = "is there twice"
+			default:
+				f.why = strconv.Quote(other.Address) + " and it have addresses in common"
+			}
 			return f
 		}
-		seen[l.Address] = true
 	}
 	return nil
 }

@@ -36,8 +36,8 @@ func thisMachine() machine {
 
 // connections is the most connections that leave descriptors for the rest:
 // files of the store and the log, connections to brokers, the duplicates that
-// paused connections need, metrics, epoll. gnet ends the whole engine when
-// accept finds no descriptor, so this is a hard bound.
+// paused connections need, metrics, epoll. Without one a connection waits in the
+// kernel's queue, so this is a hard bound.
 func (m machine) connections() int {
 	headroom := max(128, min(1000, m.files/4))
 	return max(0, m.files-headroom)

@@ -2,6 +2,8 @@ package reactor
 
 import (
 	"bufio"
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -17,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/panjf2000/gnet/v2"
 	"golang.org/x/sys/unix"
 
 	"sluice/gateway/session"
@@ -276,3 +279,46 @@ func TestAcceptErrors(t *testing.T) {
 		})
 	}
 }
+
+// A loop that does not turn any more ends the process, after a drain that the others
+// can still do: it is known by the ticks that it misses in a row.
+func TestLoopThatStandsStill(t *testing.T) {
+	s := newServer(testLimits(), session.AcceptAny())
+	stuck, turns := &loop{reactor: s.reactor}, &loop{reactor: s.reactor}
+	for _, l := range []*loop{stuck, turns} {
+		l.driver = s.shared.NewLoop(l, s.reactor.options.NewRandom())
+	}
+	stuck.gnet, turns.gnet = standing{}, turning{}
+	s.reactor.loops[0].Store(stuck)
+	s.reactor.loops[1].Store(turns)
+	for range missedTicks {
+		s.reactor.OnTick()
+		select {
+		case err := <-s.reactor.Failed():
+			t.Fatalf("too early: %v", err)
+		default:
+		}
+	}
+	s.reactor.OnTick()
+	select {
+	case err := <-s.reactor.Failed():
+		if !errors.Is(err, ErrLoopEnded) {
+			t.Error(err)
+		}
+	default:
+		t.Error("a loop that missed a minute of ticks is taken for alive")
+	}
+	if turns.missed != 0 {
+		t.Errorf("the other loop missed %d ticks", turns.missed)
+	}
+}
+
+// standing is a gnet loop that does nothing that it is told, turning one that does.
+type (
+	standing struct{ gnet.EventLoop }
+	turning  struct{ gnet.EventLoop }
+)
+
+func (standing) Execute(context.Context, gnet.Runnable) error { return nil }
+
+func (turning) Execute(ctx context.Context, r gnet.Runnable) error { return r.Run(ctx) }

@@ -80,9 +80,12 @@ func listenOn(config *net.ListenConfig, address string) (*listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, port, err := net.SplitHostPort(l.Addr().String())
+	bound, port, err := net.SplitHostPort(l.Addr().String())
 	if err != nil {
 		return nil, err
+	}
+	if network == "tcp" && host != "" { // localhost: one address that it stands for
+		_, family = familyOf(bound)
 	}
 	return &listener{Listener: l, bound: Bound{
 		Address: net.JoinHostPort(host, port), Family: family, Unreachable: family == IPv6 && !hasIPv6(),

@@ -64,6 +64,7 @@ func TestWhoCanConnect(t *testing.T) {
 		{[]string{"0.0.0.0", "[::]"}, map[string]bool{v4: true, v6: true}, []Family{IPv4, IPv6}},
 		{[]string{"[::]", "0.0.0.0"}, map[string]bool{v4: true, v6: true}, []Family{IPv6, IPv4}},
 		{[]string{"127.0.0.1", "[::1]"}, map[string]bool{v4: true, v6: true}, []Family{IPv4, IPv6}},
+		{[]string{"localhost"}, map[string]bool{v4: true, v6: false}, []Family{IPv4}},
 		{[]string{"127.0.0.1"}, map[string]bool{v4: true, v6: false}, []Family{IPv4}},
 		{[]string{"[::1]"}, map[string]bool{v4: false, v6: true}, []Family{IPv6}},
 	} {
