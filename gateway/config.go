@@ -121,6 +121,8 @@ type EmbeddedConfig struct {
 	Address    string // where it speaks the Kafka protocol
 	Partitions int    // of the topic, when it is created
 	Retention  time.Duration
+	// Compression of the batches that this gateway writes.
+	Compression string
 }
 
 // DrainConfig is how a running gateway ends after SIGTERM.

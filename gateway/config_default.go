@@ -12,6 +12,8 @@ const (
 	kindEmbedded = "embedded"
 	kindKafka    = "kafka"
 	kindDiscard  = "discard"
+
+	compressionNone = "none" // of kafka.Compressions
 )
 
 // maxDefaultConnections is what was measured on one machine with two cores;
@@ -57,6 +59,9 @@ func defaultConfigOn(m machine) Config {
 				// went at 1,790/s with one and 950/s with four.
 				Partitions: 1,
 				Retention:  7 * 24 * time.Hour, // Kafka's own default
+				// Who tries it out reads the log with whatever client there is, and
+				// not every one brings the libraries of snappy, lz4 and zstd.
+				Compression: compressionNone,
 			},
 			Kafka: defaultKafka(),
 		},

@@ -84,7 +84,7 @@ var kafkaKeys = []key{
 	{"events.kafka.compression", func(c *Config) value {
 		return choice{&c.Events.Kafka.Compression, kafka.Compressions(), nil}
 	},
-		strings.Join(kafka.Compressions()[:4], ", ") + " or zstd", "lz4"},
+		aCompression, "lz4"},
 	{"events.kafka.linger", func(c *Config) value { return duration{&c.Events.Kafka.Linger, 0, time.Second} },
 		"a time from 0s to 1s", "0s"},
 }

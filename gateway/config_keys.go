@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"sluice/pipeline/kafka"
 )
 
 // key is one leaf of the configuration.
@@ -110,6 +112,10 @@ var eventKeys = []key{
 		return duration{&c.Events.Embedded.Retention, time.Minute, math.MaxInt64}
 	},
 		"a time of at least 1m, with units up to hours", "168h"},
+	{"events.embedded.compression", func(c *Config) value {
+		return choice{&c.Events.Embedded.Compression, kafka.Compressions(), nil}
+	},
+		aCompression, "none"},
 }
 
 // drainKeys stand behind kafkaKeys.
@@ -128,11 +134,12 @@ const (
 	senderDataInit = 2 * time.Minute  // RFC 5321 §4.5.3.2.4
 	senderFinalDot = 10 * time.Minute // RFC 5321 §4.5.3.2.6
 
-	trueOrFalse = "true or false"
-	anAddress   = `an IP address and a port, such as "127.0.0.1:2525" or ":25"`
-	aCount      = "a whole number from 1 to 32767"
-	aTimeout    = "a time from 1ms to 1h, with its unit, such as 90s or 5m"
-	aBuffer     = "a size from 4KiB to 16MiB"
+	trueOrFalse  = "true or false"
+	anAddress    = `an IP address and a port, such as "127.0.0.1:2525" or ":25"`
+	aCount       = "a whole number from 1 to 32767"
+	aTimeout     = "a time from 1ms to 1h, with its unit, such as 90s or 5m"
+	aCompression = "none, gzip, snappy, lz4 or zstd"
+	aBuffer      = "a size from 4KiB to 16MiB"
 )
 
 func isPath(text string) bool { return text != "" && !strings.Contains(text, "\x00") }

@@ -161,9 +161,10 @@ func openEvents(c *Config, logger *slog.Logger) (*events, error) {
 	}
 	e.broker = broker
 	e.options = kafka.Options{
-		Brokers: []string{broker.Addr()},
-		Topic:   c.Events.Topic,
-		Queue:   c.Limits.Connections,
+		Brokers:     []string{broker.Addr()},
+		Topic:       c.Events.Topic,
+		Compression: c.Events.Embedded.Compression,
+		Queue:       c.Limits.Connections,
 	}
 	e.kafka, err = kafka.Open(ctx, e.options)
 	if err != nil {

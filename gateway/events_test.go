@@ -1,0 +1,124 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// oneMail sends a message in a session of its own and expects its 250.
+func (r *running) oneMail(t *testing.T) {
+	t.Helper()
+	c := r.dial(t)
+	c.begin()
+	_, _ = io.WriteString(c.conn, "Subject: x\r\n\r\ntext\r\n.\r\nQUIT\r\n")
+	c.expect("250")
+	c.expect("221")
+}
+
+// TestEmbeddedCompression: the embedded log's batches are compressed as the key says,
+// and by default not at all, so that every client reads them.
+func TestEmbeddedCompression(t *testing.T) {
+	for name, want := range map[string]uint8{"": 0, "lz4": 3} {
+		r := launch(t, func(c *Config) {
+			if name != "" {
+				c.Events.Embedded.Compression = name
+			}
+		})
+		r.oneMail(t)
+		client, err := kgo.NewClient(kgo.SeedBrokers(r.events.broker.Addr()), kgo.ConsumeTopics(r.config.Events.Topic))
+		if err != nil {
+			t.Fatal(err)
+		}
+		records := client.PollFetches(t.Context()).Records()
+		if len(records) != 1 || records[0].Attrs.CompressionType() != want {
+			t.Errorf("compression %q: %d records, attributes %+v, want type %d", name, len(records), records[0].Attrs, want)
+		}
+		client.Close()
+		r.end(t)
+	}
+}
+
+// storedObjects counts the files of the objects.
+func (r *running) storedObjects(t *testing.T) (n int) {
+	t.Helper()
+	err := filepath.WalkDir(r.config.ObjectsDir(), func(path string, entry os.DirEntry, err error) error {
+		if err == nil && strings.HasSuffix(path, ".eml") {
+			n++
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// TestSmallTopic: a topic of 6,000 octets takes what fits it one by one from 40
+// sessions at the same time. What never fits is refused and leaves no object.
+func TestSmallTopic(t *testing.T) {
+	r := launch(t, func(c *Config) { c.Store.Packing, c.Limits.Recipients = packingOff, 5000 })
+	client, err := kgo.NewClient(kgo.SeedBrokers(r.events.broker.Addr()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	limit := "6000"
+	_, err = kadm.NewClient(client).AlterTopicConfigs(t.Context(),
+		[]kadm.AlterConfig{{Op: kadm.SetConfig, Name: "max.message.bytes", Value: &limit}}, r.config.Events.Topic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const sessions, each = 40, 5
+	var group sync.WaitGroup
+	for range sessions {
+		group.Go(func() {
+			for range each {
+				r.oneMail(t)
+			}
+		})
+	}
+	group.Wait()
+
+	tooLarge := func(want string) {
+		t.Helper()
+		c := r.dial(t)
+		_, _ = io.WriteString(c.conn, "EHLO x\r\nMAIL FROM:<a@example.com>\r\n")
+		for _, line := range []string{"220", "250-", "250-", "250-", "250-", "250 ", "250"} {
+			c.expect(line)
+		}
+		for i := range 60 {
+			fmt.Fprintf(c.conn, "RCPT TO:<%d%s@example.net>\r\n", i, strings.Repeat("x", 60))
+			line, err := c.in.ReadString('\n')
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.HasPrefix(line, "452 4.5.3 ") {
+				break
+			}
+		}
+		_, _ = io.WriteString(c.conn, "DATA\r\n")
+		c.expect("354")
+		_, _ = io.WriteString(c.conn, "Subject: x\r\n\r\ntext\r\n.\r\nQUIT\r\n")
+		c.expect(want)
+		c.expect("221")
+	}
+	before := r.storedObjects(t)
+	if before != sessions*each {
+		t.Errorf("%d objects of %d messages", before, sessions*each)
+	}
+	if r.events.kafka.Topic().MaxMessageBytes != 6000 {
+		tooLarge("552 5.3.4 ") // the log says so, and the object goes
+		eventually(t, "the object is removed", func() bool { return r.storedObjects(t) == before })
+		eventually(t, "the limit is known", func() bool { return r.events.kafka.Topic().MaxMessageBytes == 6000 })
+	}
+	tooLarge("250 2.0.0 ") // those whose RCPT was 452 come in another transaction
+	r.end(t)
+}
