@@ -21,7 +21,10 @@ const (
 // [redacted]. Beside its key <key> there is <key>_file, which names a file to
 // read it from, so that it need not stand in the environment or in the
 // configuration file.
-type Secret struct{ plain string }
+type Secret struct {
+	plain string
+	file  string // it was read from, "" for none
+}
 
 // Reveal gives the secret itself, for the client that needs it.
 func (s Secret) Reveal() string { return s.plain }
@@ -43,6 +46,8 @@ func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 // MarshalText implements encoding.TextMarshaler, for JSON.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
+var errUnprintable = errors.New("the file holds more than one line of printable characters")
+
 // readSecretFile reads a secret from a file. One line end at the end is not
 // part of it: editors and echo put it there.
 func readSecretFile(path string) (Secret, error) {
@@ -62,5 +67,5 @@ func readSecretFile(path string) (Secret, error) {
 	if plain == "" {
 		return Secret{}, errors.New("the file is empty")
 	}
-	return Secret{plain: plain}, nil
+	return Secret{plain: plain, file: path}, nil
 }

@@ -25,7 +25,10 @@ func kafkaOptions(c *Config, logger *slog.Logger) kafka.Options {
 		o.TLS = &kafka.TLS{CAFile: k.CAFile, ServerName: k.ServerName}
 	}
 	if k.SASL.Mechanism != saslNone {
-		o.SASL = &kafka.SASL{Mechanism: k.SASL.Mechanism, Username: k.SASL.Username, Password: k.SASL.Password.Reveal()}
+		o.SASL = &kafka.SASL{
+			Mechanism: k.SASL.Mechanism, Username: k.SASL.Username, Password: k.SASL.Password.Reveal(),
+			Reread: k.SASL.Password.reread("events.kafka.sasl.password", logger),
+		}
 	}
 	if k.CreateTopic.Partitions > 0 {
 		o.CreateTopic = &kafka.CreateTopic{Partitions: k.CreateTopic.Partitions, Replication: k.CreateTopic.Replication}

@@ -32,6 +32,7 @@ func TestCluster(t *testing.T) {
 	t.Run("missing topic", c.missingTopic)
 	t.Run("creates its topic", c.createsTopic)
 	t.Run("compression", c.compression)
+	t.Run("password replaced", c.passwordReplaced)
 	t.Run("small topic", c.smallTopic)
 	t.Run("limit denied", c.limitDenied)
 	t.Run("faults", c.faults)

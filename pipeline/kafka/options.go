@@ -105,14 +105,11 @@ func (o Options) connecting(timeout time.Duration) ([]kgo.Opt, *dialer, error) {
 		return nil, nil, err
 	}
 	opts := []kgo.Opt{kgo.SeedBrokers(o.Brokers...), kgo.ClientID(o.ClientID), kgo.Dialer(d.dial)}
-	mechanism, err := o.SASL.mechanism()
+	proving, err := o.SASL.options()
 	if err != nil {
 		return nil, nil, err
 	}
-	if mechanism != nil {
-		opts = append(opts, kgo.SASL(mechanism))
-	}
-	return opts, d, nil
+	return append(opts, proving...), d, nil
 }
 
 // uniformBytes go to one partition before another has its turn.

@@ -8,9 +8,12 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sasl"
 	"github.com/twmb/franz-go/pkg/sasl/plain"
 	"github.com/twmb/franz-go/pkg/sasl/scram"
@@ -50,26 +53,69 @@ type SASL struct {
 	Mechanism string // one of Mechanisms
 	Username  string
 	Password  string
+	// Reread is asked when a broker refuses the password: it returns the password as
+	// it is now, and whether it is another than the refused one. It may block for as
+	// long as a file is read, and bounds how often it reads. Nil for one that stays.
+	Reread func(refused string) (password string, changed bool)
 }
 
 // Mechanisms are the names that SASL takes. PLAIN shows the password to whoever
 // reads along: it belongs on TLS.
 func Mechanisms() []string { return []string{"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"} }
 
-func (s *SASL) mechanism() (sasl.Mechanism, error) {
+// login is a SASL with the password that holds now.
+type login struct {
+	sasl *SASL
+
+	mu       sync.Mutex
+	password string
+}
+
+var _ kgo.HookBrokerConnect = (*login)(nil)
+
+// options returns what makes a client prove who we are, none for nobody.
+func (s *SASL) options() ([]kgo.Opt, error) {
 	if s == nil {
 		return nil, nil
 	}
-	secret := scram.Auth{User: s.Username, Pass: s.Password}
+	l := &login{sasl: s, password: s.Password}
+	var mechanism sasl.Mechanism
 	switch s.Mechanism {
 	case "PLAIN":
-		return plain.Auth{User: s.Username, Pass: s.Password}.AsMechanism(), nil
+		mechanism = plain.Plain(func(context.Context) (plain.Auth, error) {
+			return plain.Auth{User: s.Username, Pass: l.present()}, nil
+		})
 	case "SCRAM-SHA-256":
-		return secret.AsSha256Mechanism(), nil
+		mechanism = scram.Sha256(l.scram)
 	case "SCRAM-SHA-512":
-		return secret.AsSha512Mechanism(), nil
+		mechanism = scram.Sha512(l.scram)
+	default:
+		return nil, fmt.Errorf("unknown SASL mechanism %q", s.Mechanism)
 	}
-	return nil, fmt.Errorf("unknown SASL mechanism %q", s.Mechanism)
+	return []kgo.Opt{kgo.SASL(mechanism), kgo.WithHooks(l)}, nil
+}
+
+func (l *login) scram(context.Context) (scram.Auth, error) {
+	return scram.Auth{User: l.sasl.Username, Pass: l.present()}, nil
+}
+
+func (l *login) present() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.password
+}
+
+// OnBrokerConnect takes the end of an attempt to connect. When a broker has refused
+// the password the next attempt has the one that is there now.
+func (l *login) OnBrokerConnect(_ kgo.BrokerMetadata, _ time.Duration, _ net.Conn, err error) {
+	if l.sasl.Reread == nil || !errors.Is(err, kerr.SaslAuthenticationFailed) {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if fresh, changed := l.sasl.Reread(l.password); changed {
+		l.password = fresh
+	}
 }
 
 // dialer makes connections, with TLS when that is asked for. It remembers why a

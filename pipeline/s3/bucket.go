@@ -23,7 +23,11 @@ const (
 // Probe says whether the store answers and the bucket can be used. It makes the
 // bucket when it is not there and the options say so.
 func (s *Store) Probe(ctx context.Context) error {
+	used := s.client.secret.get()
 	exists, err := s.client.BucketExists(ctx, s.bucket)
+	if s.client.renew(err, used) {
+		exists, err = s.client.BucketExists(ctx, s.bucket)
+	}
 	if err == nil && !exists && s.options.CreateBucket {
 		err = s.createBucket(ctx)
 	} else if err == nil && !exists {

@@ -108,7 +108,9 @@ func (c *cleaner) cleanDue(waiting []leftover) []leftover {
 			continue
 		}
 		ctx, cancel := context.WithTimeout(c.store.ctx, c.store.options.Timeout)
+		used := c.store.client.secret.get()
 		err := c.clean(ctx, *l)
+		c.store.client.renew(err, used) // for the next look
 		cancel()
 		if err != nil {
 			wait := min(cleanFirstWait<<l.tries, cleanMaxWait)

@@ -3,7 +3,6 @@ package s3
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -70,29 +69,12 @@ func newTransport(o *Options) (*http.Transport, error) {
 	return t, nil
 }
 
-func newCredentials(o *Options) (*credentials.Credentials, error) {
-	switch o.Credentials {
-	case CredentialsStatic:
-		return credentials.NewStaticV4(o.AccessKey, o.SecretKey, ""), nil
-	case CredentialsEnv:
-		c := credentials.NewChainCredentials([]credentials.Provider{&credentials.EnvAWS{}, &credentials.EnvMinio{}})
-		// The chain makes anonymous requests of missing variables.
-		if v, err := c.GetWithContext(nil); err != nil || v.AccessKeyID == "" {
-			return nil, errors.New("credentials: env, and neither AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY nor MINIO_ROOT_USER and MINIO_ROOT_PASSWORD are set")
-		}
-		return c, nil
-	case CredentialsIAM:
-		return credentials.NewIAM(""), nil
-	default:
-		return nil, fmt.Errorf("credentials %q: static, env or iam", o.Credentials)
-	}
-}
-
 // client is minio-go's, with what it hides.
 type client struct {
 	*minio.Core
 	transport   *http.Transport
 	credentials *credentials.Credentials
+	secret      *secret // nil unless the credentials are static
 }
 
 // newClient makes a client that leaves retries to us (its own ten would multiply
@@ -103,7 +85,7 @@ func newClient(o *Options) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	creds, err := newCredentials(o)
+	creds, secret, err := newCredentials(o)
 	if err != nil {
 		return nil, err
 	}
@@ -119,5 +101,5 @@ func newClient(o *Options) (*client, error) {
 		return nil, err
 	}
 	core.SetAppInfo("sluice", "1")
-	return &client{Core: core, transport: transport, credentials: creds}, nil
+	return &client{Core: core, transport: transport, credentials: creds, secret: secret}, nil
 }

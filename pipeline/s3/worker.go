@@ -148,7 +148,7 @@ func (s *Store) objectOptions(m *pipeline.Message) minio.PutObjectOptions {
 // doubtful says that a failed attempt may have been carried out all the same.
 func (s *Store) try(ctx context.Context, head []byte, chunks [][]byte, send func(*payload) error) (doubtful bool, err error) {
 	for attempt := 1; ; attempt++ {
-		body := newPayload(head, chunks)
+		body, used := newPayload(head, chunks), s.client.secret.get()
 		err = send(body)
 		if whole := body.Revoke(); err == nil && !whole {
 			err = errEarly
@@ -157,8 +157,8 @@ func (s *Store) try(ctx context.Context, head []byte, chunks [][]byte, send func
 			return doubtful, nil
 		}
 		doubtful = doubtful || uncertain(err)
-		if r, ok := response(err); ok && (r.Code == "ExpiredToken" || r.Code == "InvalidToken") {
-			s.client.credentials.Expire() // the next request asks for new ones
+		if s.client.renew(err, used) && attempt < attempts {
+			continue
 		}
 		if attempt == attempts || !passing(err) || !pause(ctx, backoff<<(attempt-1)) {
 			return doubtful, s.proxied(err)

@@ -1,0 +1,94 @@
+package s3
+
+import (
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"sluice/pipeline"
+	"sluice/pipeline/pack"
+	"sluice/pipeline/porttest"
+)
+
+// rotated is a file that holds the right secret, asked when another was refused.
+type rotated struct {
+	asked atomic.Int64
+	holds atomic.Pointer[string]
+}
+
+func (r *rotated) reread(refused string) (string, bool) {
+	r.asked.Add(1)
+	held := *r.holds.Load()
+	return held, held != refused
+}
+
+func (r *rotated) hold(secret string) { r.holds.Store(&secret) }
+
+// refuse makes the secret that the store has one that is refused.
+func (s *Store) refuseSecret() {
+	s.client.secret.mu.Lock()
+	s.client.secret.present = "no-longer-valid"
+	s.client.secret.mu.Unlock()
+	s.client.credentials.Expire()
+}
+
+// TestSecretReplaced: when the store refuses the secret it is read again, and no message
+// fails for it, alone, in a pack or in parts.
+func TestSecretReplaced(t *testing.T) {
+	for _, server := range servers {
+		for name, packs := range map[string]*pack.Options{"alone": nil, "packs": smallPacks()} {
+			t.Run(server.name+" "+name, func(t *testing.T) {
+				t.Parallel()
+				file := &rotated{}
+				file.hold(testSecret)
+				o := server.options(t)
+				o.RereadSecret, o.Pack = file.reread, packs
+				s := mustOpen(t, o)
+				mustStore(t, s, "before")
+				if n := file.asked.Load(); n != 0 {
+					t.Errorf("asked %d times without a refusal", n)
+				}
+				s.refuseSecret()
+				var group sync.WaitGroup
+				for range 20 {
+					group.Go(func() {
+						sent, err := porttest.Store(s, porttest.NewMessage([]byte("x")))
+						if err != nil || sent.Err != nil {
+							t.Errorf("%v %v", err, sent.Err)
+						}
+					})
+				}
+				group.Wait()
+				s.refuseSecret()
+				if err := storeBy(t, s, "part"); err[0] != nil {
+					t.Error(err)
+				}
+				s.refuseSecret()
+				if err := s.Probe(t.Context()); err != nil {
+					t.Errorf("probe: %v", err)
+				}
+				if n := file.asked.Load(); n < 3 || n > 30 {
+					t.Errorf("asked %d times", n)
+				}
+			})
+		}
+	}
+}
+
+// TestSecretStillRefused: a secret that is the same in the file, or as wrong, is a
+// failure that passes when it is mended.
+func TestSecretStillRefused(t *testing.T) {
+	file := &rotated{}
+	file.hold("no-longer-valid")
+	o := minioServer.options(t)
+	o.RereadSecret = file.reread
+	s := mustOpen(t, o)
+	s.refuseSecret()
+	sent, err := porttest.Store(s, porttest.NewMessage([]byte("x")))
+	if err != nil || pipeline.KindOf(sent.Err) != pipeline.KindTemporary || !strings.Contains(sent.Err.Error(), "credentials refused") {
+		t.Errorf("%v %v", err, sent.Err)
+	}
+	file.hold(testSecret)
+	mustStore(t, s, "mended")
+}
