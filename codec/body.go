@@ -52,6 +52,13 @@ const minBodyRoom = 2
 // Report tells what the decoder has seen so far.
 func (d *BodyDecoder) Report() BodyReport { return d.report }
 
+// Ambiguous reports whether the text so far has a bare CR, a bare LF or a NUL:
+// programs differ in what they take for the end of a line, or of a message, there
+// (RFC 5321 §2.3.8, §4.1.1.4). A CR at the end of the input is not bare yet.
+func (d *BodyDecoder) Ambiguous() bool {
+	return d.report.BareCR || d.report.BareLF || d.report.NUL
+}
+
 // Decode decodes src into dst, which must not overlap: nd octets were written
 // and ns consumed. It stops when src is used up, when dst is full (give it room
 // for at least 4 octets), or with done behind the end of the message: what

@@ -35,6 +35,8 @@ var (
 		Lines: []string{"Timed out waiting for input"}}
 	ReplyTooManyErrors = &Reply{Code: 421, Enhanced: EnhancedCode{4, 7, 0}, Close: true, Cause: "command_errors",
 		Lines: []string{"Too many errors"}}
+	ReplyTooManyRefusals = &Reply{Code: 421, Enhanced: EnhancedCode{4, 7, 0}, Close: true, Cause: "recipient_errors",
+		Lines: []string{"Too many refused recipients or messages"}}
 	ReplyTooManyJunk = &Reply{Code: 421, Enhanced: EnhancedCode{4, 7, 0}, Close: true, Cause: "junk_commands",
 		Lines: []string{"Too many commands without mail"}}
 	ReplyTooManyMessages = &Reply{Code: 421, Enhanced: EnhancedCode{4, 7, 0}, Close: true, Cause: "messages",
@@ -102,6 +104,10 @@ var (
 		Lines: []string{"No valid recipients"}}
 	ReplyMailLoop = &Reply{Code: 554, Enhanced: EnhancedCode{5, 4, 6}, Cause: "mail_loop",
 		Lines: []string{"Too many hops, this mail is going in circles"}}
+	// ReplySmuggling ends the session: what stands behind such a message may be meant
+	// to be read as a part of it, or as another.
+	ReplySmuggling = &Reply{Code: 554, Enhanced: EnhancedCode{5, 6, 0}, Close: true, Cause: "smuggling",
+		Lines: []string{"Bare CR, bare LF or NUL in the message: lines end in CRLF"}}
 	ReplyPermanent = &Reply{Code: 554, Enhanced: EnhancedCode{5, 3, 0}, Cause: "permanent",
 		Lines: []string{"Mail cannot be stored"}}
 	ReplyUnknownParameter = &Reply{Code: 555, Enhanced: EnhancedCode{5, 5, 4}, Cause: "unknown_parameter",
@@ -132,13 +138,13 @@ func Replies() []*Reply {
 		ReplyBye, ReplyHelp, ReplyOk, ReplySenderOk, ReplyRecipientOk, ReplyAccepted,
 		ReplyCannotVerify, ReplyStartData,
 		ReplyDraining, ReplyPressure, ReplyTooManyConnections, ReplyTooManyFromAddress, ReplyTimeout,
-		ReplyTooManyErrors, ReplyTooManyJunk, ReplyTooManyMessages, ReplyInputBehindData,
+		ReplyTooManyErrors, ReplyTooManyRefusals, ReplyTooManyJunk, ReplyTooManyMessages, ReplyInputBehindData,
 		ReplyTooMuchPipelined, ReplyNoDescriptor, ReplyInternalError,
 		ReplyTemporary, ReplyOverdue, ReplyStoreFull, ReplyNoBodyMemory, ReplyTooManyRecipients, ReplyEnvelopeFull,
 		ReplyLineTooLong, ReplyBadLine, ReplyUnknownCommand, ReplyBadArgument,
 		ReplyBadReversePath, ReplyBadForwardPath, ReplyNotImplemented,
 		ReplyNeedHelo, ReplyNeedMail, ReplyNestedMail,
 		ReplyRelayDenied, ReplyPolicy, ReplyTooLarge, ReplyEventTooLarge, ReplyTooLargeBye, ReplyNoRecipients,
-		ReplyMailLoop, ReplyPermanent, ReplyUnknownParameter,
+		ReplyMailLoop, ReplySmuggling, ReplyPermanent, ReplyUnknownParameter,
 	}
 }

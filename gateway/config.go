@@ -25,6 +25,11 @@ type Config struct {
 	Log           LogConfig
 	// TrustedNetworks are exempt from limits.connections_per_ip.
 	TrustedNetworks []netip.Prefix
+	// Smuggling says what becomes of a message with a bare CR, a bare LF or a NUL, in
+	// which a second message could hide: strict refuses it, tolerate stores it.
+	Smuggling string
+	// SmugglingExempt are networks of devices that know no better: theirs are stored.
+	SmugglingExempt []netip.Prefix
 	Accept          AcceptConfig
 	Limits          LimitsConfig
 	Timeouts        TimeoutsConfig
@@ -70,7 +75,8 @@ type LimitsConfig struct {
 	Recipients       int // of one message
 	Connections      int
 	ConnectionsPerIP int  // 0 is no limit
-	CommandErrors    int  // of one connection
+	CommandErrors    int  // of one connection, between two accepted messages
+	RecipientErrors  int  // refused recipients and messages, likewise
 	JunkCommands     int  // NOOP, RSET, VRFY, EHLO between two messages
 	Messages         int  // of one connection
 	ReceivedHeaders  int  // of one message

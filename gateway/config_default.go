@@ -16,6 +16,12 @@ const (
 	compressionNone = "none" // of kafka.Compressions
 )
 
+// What becomes of a message with a bare CR, a bare LF or a NUL.
+const (
+	smugglingStrict   = "strict"
+	smugglingTolerate = "tolerate"
+)
+
 // maxDefaultConnections is what was measured on one machine with two cores;
 // more is asked for explicitly.
 const maxDefaultConnections = 19000
@@ -37,10 +43,13 @@ func defaultConfigOn(m machine) Config {
 		// True only because the default listener is on loopback: LoadConfig
 		// sets it to false when there is a config file, and Validate refuses
 		// the default on any other address.
-		Accept:   AcceptConfig{Any: true},
-		Limits:   defaultLimits(m),
-		Timeouts: defaultTimeouts(),
-		Memory:   MemoryConfig{Bodies: Share{Percent: 25}}, // leaves room for the heap's growth and for socket buffers
+		Accept: AcceptConfig{Any: true},
+		// RFC 5321 §2.3.8 forbids senders bare CR and LF, and whoever relays the object
+		// on may send them to a server that takes them for the end (CVE-2023-51764).
+		Smuggling: smugglingStrict,
+		Limits:    defaultLimits(m),
+		Timeouts:  defaultTimeouts(),
+		Memory:    MemoryConfig{Bodies: Share{Percent: 25}}, // leaves room for the heap's growth and for socket buffers
 		Socket: SocketConfig{
 			// The kernel took 4.1 MB of replies for a client that did not
 			// read before anything looked stalled, and 1.3 MB from a paused
@@ -84,6 +93,7 @@ func defaultLimits(m machine) LimitsConfig {
 		Connections:      min(maxDefaultConnections, m.connections()),
 		ConnectionsPerIP: 1000, // a whole provider may come from one address; one address must not take all
 		CommandErrors:    20,   // Postfix's smtpd_hard_error_limit
+		RecipientErrors:  20,   // the same limit: Postfix counts both together
 		JunkCommands:     100,  // Postfix's smtpd_junk_command_limit
 		Messages:         1000, // lets the balancer spread long-lived senders anew
 		ReceivedHeaders:  100,  // RFC 5321 §6.3

@@ -41,6 +41,12 @@ var mainKeys = []key{
 		"text or json", "text"},
 	{"trusted_networks", func(c *Config) value { return networks{&c.TrustedNetworks} },
 		"a list of IP addresses and prefixes", `["192.0.2.0/24", "2001:db8::1"]`},
+	{"smuggling", func(c *Config) value {
+		return choice{&c.Smuggling, []string{smugglingStrict, smugglingTolerate}, nil}
+	},
+		"strict (a message with a bare CR, a bare LF or a NUL is refused) or tolerate (it is stored as it is, and its event says so)", "strict"},
+	{"smuggling_exempt", func(c *Config) value { return networks{&c.SmugglingExempt} },
+		"a list of IP addresses and prefixes", `["192.0.2.0/24", "2001:db8::1"]`},
 	{"accept.domains", func(c *Config) value { return domains{&c.Accept.Domains} },
 		`a list of domains (RFC 5321 §4.1.2), or "*.sub" for all below sub`, `["example.net", "*.example.net"]`},
 	{"accept.any", func(c *Config) value { return boolean{&c.Accept.Any} },
@@ -58,6 +64,8 @@ var mainKeys = []key{
 	{"limits.connections_per_ip", func(c *Config) value { return wholeNumber{&c.Limits.ConnectionsPerIP, 0, math.MaxInt32} },
 		"a whole number, 0 for no limit", "1000"},
 	{"limits.command_errors", func(c *Config) value { return wholeNumber{&c.Limits.CommandErrors, 1, math.MaxInt16} },
+		aCount, "20"},
+	{"limits.recipient_errors", func(c *Config) value { return wholeNumber{&c.Limits.RecipientErrors, 1, math.MaxInt16} },
 		aCount, "20"},
 	{"limits.junk_commands", func(c *Config) value { return wholeNumber{&c.Limits.JunkCommands, 1, math.MaxInt16} },
 		aCount, "100"},

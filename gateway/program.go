@@ -238,16 +238,20 @@ func (p *Program) driverOptions(loops int) driver.Options {
 	if c.Accept.Any {
 		accept = session.AcceptAny()
 	}
+	settings := session.NewSettings(c.Hostname, session.Limits{
+		MessageSize:     int64(c.Limits.MessageSize),
+		Recipients:      c.Limits.Recipients,
+		CommandErrors:   c.Limits.CommandErrors,
+		RecipientErrors: c.Limits.RecipientErrors,
+		JunkCommands:    c.Limits.JunkCommands,
+		Messages:        c.Limits.Messages,
+		ReceivedHeaders: c.Limits.ReceivedHeaders,
+	}, accept)
+	settings.Tolerate = c.Smuggling == smugglingTolerate
+	settings.TolerateFrom = c.SmugglingExempt
 	bodies, parts := driver.Budgets(c.BodyMemory(), c.partSize(), c.Store.S3.Concurrency)
 	return driver.Options{
-		Settings: session.NewSettings(c.Hostname, session.Limits{
-			MessageSize:     int64(c.Limits.MessageSize),
-			Recipients:      c.Limits.Recipients,
-			CommandErrors:   c.Limits.CommandErrors,
-			JunkCommands:    c.Limits.JunkCommands,
-			Messages:        c.Limits.Messages,
-			ReceivedHeaders: c.Limits.ReceivedHeaders,
-		}, accept),
+		Settings: settings,
 		Admission: driver.AdmissionLimits{
 			Connections:      c.Limits.Connections,
 			ConnectionsPerIP: c.Limits.ConnectionsPerIP,

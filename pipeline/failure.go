@@ -25,11 +25,14 @@ const (
 	KindLoop
 	// KindPolicy is a message that policy refuses: 550 5.7.1.
 	KindPolicy
+	// KindSmuggling is a message with a bare CR, a bare LF or a NUL, in which a second
+	// message could hide from us: 554 5.6.0.
+	KindSmuggling
 	// KindPermanent will not pass by trying again: 554 5.3.0.
 	KindPermanent
 )
 
-var kindNames = [...]string{"ok", "temporary", "timeout", "full", "memory", "too_large", "event_too_large", "loop", "policy", "permanent"}
+var kindNames = [...]string{"ok", "temporary", "timeout", "full", "memory", "too_large", "event_too_large", "loop", "policy", "smuggling", "permanent"}
 
 // String gives the kind as a bounded metric label.
 func (k Kind) String() string { return kindNames[k] }

@@ -66,7 +66,7 @@ func newDialogPeer(t *testing.T, script *smtptest.Script) *dialogPeer {
 			accept = strings.Split(s.Value, ",")
 			continue
 		}
-		if s.Key == "split" {
+		if s.Key == "split" || s.Key == "smuggling" {
 			continue
 		}
 		n, err := strconv.ParseInt(s.Value, 10, 64)
@@ -80,6 +80,8 @@ func newDialogPeer(t *testing.T, script *smtptest.Script) *dialogPeer {
 			limits.Recipients = int(n)
 		case "limits.command_errors":
 			limits.CommandErrors = int(n)
+		case "limits.recipient_errors":
+			limits.RecipientErrors = int(n)
 		case "limits.junk_commands":
 			limits.JunkCommands = int(n)
 		case "limits.messages":
@@ -93,6 +95,8 @@ func newDialogPeer(t *testing.T, script *smtptest.Script) *dialogPeer {
 		}
 	}
 	o.Settings = session.NewSettings("mx1.example.net", limits, session.AcceptDomains(accept))
+	mode, _ := script.Setting("smuggling")
+	o.Settings.Tolerate = mode == "tolerate"
 	w := newWorld(t, o)
 	return &dialogPeer{w: w, socket: w.connect()}
 }

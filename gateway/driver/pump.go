@@ -13,6 +13,10 @@ const outHigh = 16 << 10
 // a BodyDecoder may not be able to use.
 const minRoom = 4
 
+// errSmuggling is the failure of a message with a bare CR, a bare LF or a NUL. It
+// outweighs any other, so that the answer does not depend on what was seen first.
+var errSmuggling error = &pipeline.Failure{Kind: pipeline.KindSmuggling, Op: "receive"}
+
 // pump feeds a connection's input to its session until there is none, or until
 // the session waits for something else.
 func (l *Loop) pump(c *Conn) {
@@ -99,7 +103,10 @@ func (l *Loop) receive(c *Conn, in []byte) (used int) {
 		nd, ns, ended := m.Decoder.Decode(room, in[used:])
 		used += ns
 		m.Octets += int64(nd)
-		if m.Err == nil {
+		switch {
+		case m.Decoder.Ambiguous() && m.Err != errSmuggling && !c.session.Tolerates():
+			l.giveUp(m, errSmuggling)
+		case m.Err == nil:
 			body, _ := m.Tail()
 			body.Wrote(nd)
 			if m.Octets > limit {

@@ -30,6 +30,9 @@ func (l *Loop) step(c *Conn, ev session.Event) {
 		l.letGo(a.Message)
 	}
 	l.awaitCommand(c)
+	if c.session.Exhausted() {
+		l.step(c, session.Event{Kind: session.Exhausted})
+	}
 	if c.session.Settled() {
 		l.step(c, session.Event{Kind: session.Drained})
 	}

@@ -137,7 +137,7 @@ func (r *worldRandom) Uint64() uint64 { *r++; return uint64(*r) * 0x9e3779b97f4a
 
 func testLimits() session.Limits {
 	return session.Limits{
-		MessageSize: 1 << 20, Recipients: 100, CommandErrors: 20, JunkCommands: 100,
+		MessageSize: 1 << 20, Recipients: 100, CommandErrors: 20, RecipientErrors: 20, JunkCommands: 100,
 		Messages: 1000, ReceivedHeaders: 100,
 	}
 }

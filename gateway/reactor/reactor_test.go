@@ -160,7 +160,7 @@ func (s *heldStore) release() {
 
 func testLimits() session.Limits {
 	return session.Limits{
-		MessageSize: 50 << 20, Recipients: 1000, CommandErrors: 20, JunkCommands: 100,
+		MessageSize: 50 << 20, Recipients: 1000, CommandErrors: 20, RecipientErrors: 20, JunkCommands: 100,
 		Messages: 1000, ReceivedHeaders: 100,
 	}
 }
@@ -326,6 +326,8 @@ func limitsOf(script *smtptest.Script) (session.Limits, bool) {
 			limits.Recipients = int(n)
 		case "limits.command_errors":
 			limits.CommandErrors = int(n)
+		case "limits.recipient_errors":
+			limits.RecipientErrors = int(n)
 		case "limits.junk_commands":
 			limits.JunkCommands = int(n)
 		case "limits.messages":

@@ -31,6 +31,8 @@ const (
 	Outcome
 	// TimedOut: the deadline of the phase has passed.
 	TimedOut
+	// Exhausted: too much was refused, and the last refusal has been answered.
+	Exhausted
 	// Drained: the process shuts down and wants the session to end soon.
 	Drained
 )

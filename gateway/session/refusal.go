@@ -17,6 +17,7 @@ var outcomes = [...]*codec.Reply{
 	pipeline.KindLoop:          codec.ReplyMailLoop,
 	pipeline.KindEventTooLarge: codec.ReplyEventTooLarge,
 	pipeline.KindPolicy:        codec.ReplyPolicy,
+	pipeline.KindSmuggling:     codec.ReplySmuggling,
 	pipeline.KindPermanent:     codec.ReplyPermanent,
 }
 

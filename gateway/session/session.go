@@ -24,7 +24,9 @@ type Session struct {
 	helo     string
 	client   netip.AddrPort
 	messages uint32
-	errors   uint16
+	errors   uint16 // since the last accepted message, as the next three
+	refusals uint16
+	surplus  uint16 // recipients over the limit of a message
 	junk     uint16
 	state    codec.State
 	phase    Phase
@@ -52,12 +54,28 @@ func (s *Session) Helo() string { return s.helo }
 // Settings gives what the session shares with all others.
 func (s *Session) Settings() *Settings { return s.settings }
 
+// Tolerates reports whether a message of this client may have a bare CR, a bare LF
+// or a NUL in it.
+func (s *Session) Tolerates() bool {
+	if s.settings.Tolerate {
+		return true
+	}
+	client := s.client.Addr().Unmap()
+	for _, network := range s.settings.TolerateFrom {
+		if network.Contains(client) {
+			return true
+		}
+	}
+	return false
+}
+
 // Step takes one event and says what to do.
 func (s *Session) Step(ev Event, pool Pool) Actions {
 	if s.phase == PhaseClosed {
 		return Actions{}
 	}
 	a := s.step(ev, pool)
+	s.charge(ev, a.Reply)
 	if a.Reply != nil && a.Reply.Close {
 		s.phase = PhaseClosed
 		if s.message != nil {
@@ -73,7 +91,7 @@ func (s *Session) step(ev Event, pool Pool) Actions {
 	case Opened:
 		return Actions{Reply: s.settings.greeting}
 	case Commanded:
-		return s.charge(s.command(ev, pool))
+		return s.command(ev, pool)
 	case InputBehindData:
 		return Actions{Reply: codec.ReplyInputBehindData}
 	case InputAhead:
@@ -93,6 +111,8 @@ func (s *Session) step(ev Event, pool Pool) Actions {
 		return s.timedOut()
 	case Drained:
 		return s.drained()
+	case Exhausted:
+		return Actions{Reply: s.exhausted()}
 	}
 	return Actions{}
 }
@@ -107,24 +127,6 @@ func (s *Session) release(reply *codec.Reply) Actions {
 	if s.message != nil {
 		a.Do, a.Message = DoRelease, s.message
 		s.message = nil
-	}
-	return a
-}
-
-// charge counts errors and replaces the reply to one too many.
-func (s *Session) charge(a Actions) Actions {
-	switch a.Reply {
-	case nil:
-		return a
-	case codec.ReplyUnknownParameter:
-	default:
-		if a.Reply.Code < 500 || a.Reply.Code > 503 {
-			return a
-		}
-	}
-	s.errors++
-	if int(s.errors) > s.settings.Limits.CommandErrors {
-		return Actions{Reply: codec.ReplyTooManyErrors, Do: a.Do, Message: a.Message}
 	}
 	return a
 }

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"net/netip"
 	"strconv"
 
 	"sluice/codec"
@@ -12,7 +13,8 @@ import (
 type Limits struct {
 	MessageSize     int64 // octets, as received (RFC 1870)
 	Recipients      int   // recipients of one message (RFC 5321 §4.5.3.1.8)
-	CommandErrors   int   // replies 500, 501, 502, 503, 555
+	CommandErrors   int   // replies 500, 501, 502, 503, 555, between accepted messages
+	RecipientErrors int   // other refusals, of recipients and messages, between them
 	JunkCommands    int   // commands between messages that bring none nearer
 	Messages        int   // messages answered on one connection
 	ReceivedHeaders int   // Received fields in a message (RFC 5321 §6.3)
@@ -23,6 +25,10 @@ type Settings struct {
 	Hostname string
 	Limits   Limits
 	Accept   *AcceptList
+	// Tolerate takes messages with a bare CR, a bare LF or a NUL in them, of any
+	// client; else only those of TolerateFrom are taken.
+	Tolerate     bool
+	TolerateFrom []netip.Prefix
 
 	greeting, helo, ehlo *codec.Reply
 }

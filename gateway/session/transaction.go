@@ -117,7 +117,7 @@ func (s *Session) outcome(err error) Actions {
 	a := s.release(outcomeReply(pipeline.KindOf(err)))
 	a.Err = err
 	if err == nil {
-		s.junk = 0
+		s.forgive()
 		a.Arg = m.IDText()
 	}
 	return a

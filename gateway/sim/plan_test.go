@@ -78,7 +78,7 @@ func (p *plan) partSize() int64 {
 
 func (p *plan) options() driver.Options {
 	limits := session.Limits{
-		MessageSize: messageLimit, Recipients: 20, CommandErrors: 5, JunkCommands: 3 * p.ahead,
+		MessageSize: messageLimit, Recipients: 20, CommandErrors: 5, RecipientErrors: 8, JunkCommands: 3 * p.ahead,
 		Messages: 20, ReceivedHeaders: 100,
 	}
 	bodies, parts := driver.Budgets(p.budget, p.partSize(), 1+p.loops)
