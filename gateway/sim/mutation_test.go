@@ -61,6 +61,12 @@ var mutations = []mutation{
 		"used+n > b.limit", "used > b.limit", "budget of"},
 	{"a session that is not counted out", "gateway/driver/admission.go",
 		"\t\tc.counted = false\n\t\ta.open.Add(-1)\n", "\t\tc.counted = false\n", "count of admission|not every message was delivered"},
+	{"a text that others may read in another way is taken", "gateway/driver/pump.go",
+		"m.Decoder.Ambiguous() &&", "false &&", "due was"},
+	{"commands behind such a text are executed", "codec/replies.go",
+		"EnhancedCode{5, 6, 0}, Close: true,", "EnhancedCode{5, 6, 0},", "had asked nothing|due was"},
+	{"refusals without end", "gateway/session/errors.go",
+		"s.refusals++", "_ = s.refusals", "got its refusal"},
 	{"no deadline while a message waits for memory", "gateway/driver/credit.go",
 		"l.await(c, l.shared.Timeouts.Credit)", "", "credit"},
 }

@@ -31,6 +31,7 @@ const (
 	tickLength   = 100 * time.Millisecond
 	messageLimit = 64 << 10
 	partSize     = 8 << 10
+	refusals     = 8 // of recipients and messages, between two that are accepted
 	// slack is how much later than its deadline something may be noticed: the
 	// grain of the wheel, a loop that stood still, and a wake-up on its way.
 	slack    = maxPause + 500*time.Millisecond
@@ -78,7 +79,7 @@ func (p *plan) partSize() int64 {
 
 func (p *plan) options() driver.Options {
 	limits := session.Limits{
-		MessageSize: messageLimit, Recipients: 20, CommandErrors: 5, RecipientErrors: 8, JunkCommands: 3 * p.ahead,
+		MessageSize: messageLimit, Recipients: 20, CommandErrors: 5, RecipientErrors: refusals, JunkCommands: 3 * p.ahead,
 		Messages: 20, ReceivedHeaders: 100,
 	}
 	bodies, parts := driver.Budgets(p.budget, p.partSize(), 1+p.loops)

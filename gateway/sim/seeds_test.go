@@ -77,7 +77,7 @@ func TestSeeds(t *testing.T) {
 		float64(r.tally["messages received"])*600/took.Seconds(), r.tally)
 	for _, what := range []string{"250", "kill -9", "SIGTERM", "store error", "part error", "log error", "late answer",
 		"client reset", "client deaf", "client stalls", "no descriptor", "store out", "log out", "credit granted", "credit refused",
-		"packs", "packs held", "pack error", "pack splits", "pauses for memory", "pauses for outcome", "pauses for client", "pauses for credit"} {
+		"texts refused", "refusal recipient_errors", "packs", "packs held", "pack error", "pack splits", "pauses for memory", "pauses for outcome", "pauses for client", "pauses for credit"} {
 		if r.tally[what] == 0 && r.worlds >= 100 {
 			t.Errorf("no %s in %d worlds", what, r.worlds)
 		}

@@ -12,6 +12,8 @@ type letter struct {
 	n     int
 	body  string
 	tries int
+	// odd says that its text has a bare CR, a bare LF or a NUL: it must be refused.
+	odd bool
 }
 
 // delivery is a letter that was answered 250.
@@ -33,6 +35,7 @@ type sender struct {
 	said     int           // octets of all commands and text put into the stream
 	last     bool          // it half-closes once all is sent
 	over     bool          // it has half-closed
+	refused  int           // recipients and messages since the last that was accepted
 	expected []expectation // replies that are due, in the order of the commands
 	heard    []byte
 	deafTo   time.Duration
@@ -55,7 +58,11 @@ const patience = 25 * time.Second
 func newSender(w *world, n int) *sender {
 	s := &sender{w: w, n: n}
 	for i := range w.plan.letters {
-		s.letters = append(s.letters, &letter{n: i, body: w.letterText(n, i)})
+		l := &letter{n: i, body: w.letterText(n, i)}
+		if l.odd = w.chance(60); l.odd {
+			l.body = w.spoil(l.body)
+		}
+		s.letters = append(s.letters, l)
 	}
 	w.after(w.within(time.Second), s.act)
 	return s
@@ -83,6 +90,17 @@ func (w *world) letterText(sender, n int) string {
 		}
 	}
 	return b.String()
+}
+
+// spoil puts an end of data that is none into a text, with commands behind it.
+func (w *world) spoil(body string) string {
+	ends := [...]string{"\n.\n", "\n.\r\n", "\r.\r\n", "\r\n.\n", "\r\n\x00.\r\n", "\r\n.\r\r\n", "x\r", "\x00"}
+	at := w.random.IntN(len(body))
+	if body[at] == '\n' { // not between CR and LF
+		at++
+	}
+	return body[:at] + "x" + ends[w.random.IntN(len(ends))] +
+		"MAIL FROM:<smuggled@example.com>\r\nRCPT TO:<b@example.net>\r\n" + body[at:]
 }
 
 var filler = strings.Repeat("abcdefghij", 90)
@@ -149,7 +167,7 @@ func (s *sender) open() {
 	turn := s.turn
 	s.socket, s.since = w.process.connect(s), w.now
 	s.unsent, s.heard = nil, nil
-	s.sent, s.said, s.last, s.over = 0, 0, false, false
+	s.sent, s.said, s.last, s.over, s.refused = 0, 0, false, false, 0
 	s.expected = append(s.expected[:0], expectation{to: "greeting", want: "220 "})
 	var watch func()
 	watch = func() {
@@ -232,6 +250,11 @@ func (s *sender) envelope() {
 	for range 1 + s.w.random.IntN(2) {
 		s.say("RCPT TO:<b@example.net>\r\n", "250 2.1.5", nil)
 	}
+	if s.w.chance(100) {
+		for range 1 + s.w.random.IntN(2*refusals) {
+			s.say("RCPT TO:<b@example.org>\r\n", "550 5.7.1", nil)
+		}
+	}
 	s.say("DATA\r\n", "354 ", l)
 	if w := s.w; w.fault("client impatient", w.plan.impatient) {
 		s.text(l)
@@ -242,7 +265,11 @@ func (s *sender) envelope() {
 func (s *sender) text(l *letter) {
 	w := s.w
 	s.put(stuffed(l.body))
-	s.expected = append(s.expected, expectation{to: "final dot", want: "250 2.0.0 Ok ", letter: l, end: s.said})
+	want := "250 2.0.0 Ok "
+	if l.odd {
+		want = "554 5.6.0 "
+	}
+	s.expected = append(s.expected, expectation{to: "final dot", want: want, letter: l, end: s.said})
 	if w.chance(100) { // as Exim does behind its last message
 		s.say("QUIT\r\n", "221 2.0.0", nil)
 		s.last = true
@@ -338,7 +365,12 @@ func (s *sender) reply(line string) {
 	due := s.expected[0]
 	s.expected = s.expected[1:]
 	temporary := line[0] == '4'
+	s.counted(line, due)
 	switch {
+	case due.to == "final dot" && due.letter.odd && strings.HasPrefix(line, due.want):
+		w.tally["texts refused"]++
+		s.letters = s.letters[1:]
+		s.expected, s.unsent = s.expected[:0], nil // nothing behind it is executed
 	case !strings.HasPrefix(line, due.want) && !temporary:
 		w.fail("sender %d got %q to %s, due was %q", s.n, line, due.to, due.want)
 	case due.to == "greeting":
@@ -355,6 +387,18 @@ func (s *sender) reply(line string) {
 		s.hangUp("refused in the envelope")
 	case temporary && due.want == "354 ":
 		s.hangUp("refused")
+	}
+}
+
+// counted asserts that the refusals of a session come to an end.
+func (s *sender) counted(line string, due expectation) {
+	switch {
+	case due.to == "final dot" && line[0] == '2':
+		s.refused = 0
+	case line[0] >= '4' && (due.to == "final dot" || line[0] == '5'):
+		if s.refused++; s.refused > refusals {
+			s.w.fail("sender %d got its refusal %d in a session", s.n, s.refused)
+		}
 	}
 }
 
