@@ -182,8 +182,8 @@ func TestReportForms(t *testing.T) {
 	w := newWorld(t)
 	check(t, os.Remove(w.path(2)))
 	r := w.audit(t)
-	want := "audit FAILED: 5 acknowledged, 4 stored (0 packs), 5 events, 1 lost, 0 altered, 0 dangling, 0 orphans, 0 duplicates\n" +
-		"lost: " + w.acks[2].ID + " no object " + w.keys[2] + "\n"
+	want := "lost: " + w.acks[2].ID + " no object " + w.keys[2] + "\n" +
+		"audit FAILED: 5 acknowledged, 4 stored (0 packs), 5 events, 1 lost, 0 altered, 0 dangling, 0 orphans, 0 duplicates\n"
 	if got := r.String(); got != want {
 		t.Errorf("%q, want %q", got, want)
 	}

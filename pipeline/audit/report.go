@@ -41,16 +41,14 @@ func (r *Report) OK() bool {
 // maxShown bounds the lines of each kind in the text form; JSON has all.
 const maxShown = 20
 
-// String gives the report as text: one line of counts, then the findings.
+// String returns the report as text: the findings, then one line of counts, so that
+// the verdict is the last thing on a screen.
 func (r *Report) String() string {
 	var b strings.Builder
 	verdict := "ok"
 	if !r.OK() {
 		verdict = "FAILED"
 	}
-	fmt.Fprintf(&b, "audit %s: %d acknowledged, %d stored (%d packs), %d events, %d lost, %d altered, %d dangling, %d orphans, %d duplicates\n",
-		verdict, r.Acknowledged, r.Stored, r.Packs, r.Events,
-		len(r.Lost), len(r.Altered), len(r.Dangling), len(r.Orphans), len(r.Duplicates))
 	orphans := make([]Finding, len(r.Orphans))
 	for i, key := range r.Orphans {
 		orphans[i].ID = key
@@ -67,5 +65,8 @@ func (r *Report) String() string {
 			b.WriteString(strings.TrimRight(fmt.Sprintf("%s: %s %s", kind.name, f.ID, f.Reason), " ") + "\n")
 		}
 	}
+	fmt.Fprintf(&b, "audit %s: %d acknowledged, %d stored (%d packs), %d events, %d lost, %d altered, %d dangling, %d orphans, %d duplicates\n",
+		verdict, r.Acknowledged, r.Stored, r.Packs, r.Events,
+		len(r.Lost), len(r.Altered), len(r.Dangling), len(r.Orphans), len(r.Duplicates))
 	return b.String()
 }
