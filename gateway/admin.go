@@ -17,13 +17,14 @@ type admin struct {
 	failed   chan error // gets why it ended, unless that was Close
 }
 
-// newAdmin listens at once and serves until Close. ready says whether balancers
+// newAdmin listens at once and serves until Close. bound bounds its connections. ready says whether balancers
 // may send connections, and why or why not.
-func newAdmin(address string, metrics http.Handler, ready func() (ready bool, why string)) (*admin, error) {
+func newAdmin(address string, bound func(net.Listener) net.Listener, metrics http.Handler, ready func() (ready bool, why string)) (*admin, error) {
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("admin server (admin.address, SLUICE_ADMIN_ADDRESS, --admin): %w", err)
 	}
+	listener = bound(listener)
 	a := &admin{listener: listener, failed: make(chan error, 1), server: &http.Server{
 		Handler: adminPages(metrics, ready),
 		// A scraper sends a short request and reads one page; whatever takes

@@ -14,7 +14,7 @@ import (
 
 func startAdmin(t *testing.T, ready func() (bool, string)) *admin {
 	t.Helper()
-	a, err := newAdmin("127.0.0.1:0", metrics.New(metrics.Labels{}).Handler(), ready)
+	a, err := newAdmin("127.0.0.1:0", unbounded, metrics.New(metrics.Labels{}).Handler(), ready)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +71,7 @@ func TestAdminPages(t *testing.T) {
 // Close is no failure, and a listener that breaks is.
 func TestAdminFails(t *testing.T) {
 	pages := http.NotFoundHandler()
-	closed, err := newAdmin("127.0.0.1:0", pages, nil)
+	closed, err := newAdmin("127.0.0.1:0", unbounded, pages, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,8 +89,10 @@ func TestAdminFails(t *testing.T) {
 
 func TestAdminAddressInUse(t *testing.T) {
 	a := startAdmin(t, func() (bool, string) { return true, "" })
-	_, err := newAdmin(a.Addr(), http.NotFoundHandler(), nil)
+	_, err := newAdmin(a.Addr(), unbounded, http.NotFoundHandler(), nil)
 	if err == nil || !strings.Contains(err.Error(), "admin.address") || !strings.Contains(err.Error(), "address already in use") {
 		t.Errorf("got %v", err)
 	}
 }
+
+func unbounded(l net.Listener) net.Listener { return l }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -74,9 +75,17 @@ func checkOpenDefault(c *Config) *Problem {
 		"set e.g. "+c.setting("accept.domains", `["example.net"]`))
 }
 
-// The cap must leave descriptors: gnet ends the whole engine when accept finds
-// none.
+// The cap must leave descriptors for everything else.
 func checkConnections(c *Config) *Problem {
+	if 0 < c.machine.files && c.machine.files < leastFiles {
+		return &Problem{
+			Where: "this process", Key: "RLIMIT_NOFILE", Got: fmt.Sprintf("got %d", c.machine.files),
+			Expected: fmt.Sprintf("at least %d open files, of which %d are for files, uploads, brokers and /metrics, and each connection needs one more",
+				leastFiles, c.machine.headroom()),
+			Mend:  "raise the hard limit: ulimit -Hn 65536, LimitNOFILE=65536 in a systemd unit, ulimits.nofile in a compose file",
+			order: math.MaxInt,
+		}
+	}
 	most := c.machine.connections()
 	if c.machine.files == 0 || c.Limits.Connections <= most {
 		return nil

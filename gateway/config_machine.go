@@ -39,9 +39,26 @@ func thisMachine() machine {
 // paused connections need, metrics, epoll. Without one a connection waits in the
 // kernel's queue, so this is a hard bound.
 func (m machine) connections() int {
-	headroom := max(128, min(1000, m.files/4))
-	return max(0, m.files-headroom)
+	return max(1, m.files-m.headroom())
 }
+
+// leastFiles is the least RLIMIT_NOFILE that the gateway starts with.
+const leastFiles = 256
+
+// headroom is the descriptors that are not for SMTP connections.
+func (m machine) headroom() int { return max(leastFiles/2, min(1000, m.files/4)) }
+
+// crowd is the most connections of the admin server, and of the embedded broker:
+// together half of the headroom, so that they cannot take what the rest needs.
+func (m machine) crowd() int {
+	if m.files == 0 {
+		return mostCrowd
+	}
+	return min(mostCrowd, m.headroom()/4)
+}
+
+// mostCrowd is more than scrapers, probes and consumers on one machine ever are.
+const mostCrowd = 64
 
 func fileLimit() int {
 	var limit unix.Rlimit

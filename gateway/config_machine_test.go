@@ -58,7 +58,7 @@ func TestThisMachine(t *testing.T) {
 
 func TestMachineBoundsConnections(t *testing.T) {
 	for _, c := range []struct{ files, most, byDefault int }{
-		{20000, 19000, 19000}, {1 << 20, 1<<20 - 1000, 19000}, {4096, 3096, 3096}, {1024, 768, 768}, {256, 128, 128}, {100, 0, 0},
+		{20000, 19000, 19000}, {1 << 20, 1<<20 - 1000, 19000}, {4096, 3096, 3096}, {1024, 768, 768}, {256, 128, 128}, {100, 1, 1},
 	} {
 		m := testMachine
 		m.files = c.files

@@ -230,6 +230,9 @@ func (v hidden) read(w written) *fault {
 }
 
 func (v hidden) check() *fault {
+	if v.at.plain == redacted {
+		return &fault{got: strconv.Quote(redacted), why: "what config print shows in the place of a secret"}
+	}
 	if !isPrintable(v.at.plain) {
 		return bad("a value that is not shown")
 	}

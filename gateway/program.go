@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"os"
 	"os/signal"
 	"sync/atomic"
@@ -55,7 +56,7 @@ func (p *Program) open() (err error) {
 	p.journal = newJournal(p.config.Log, os.Stderr)
 	schedule(p.config.Process.Scheduling, batchThreads, p.journal.Logger())
 	p.metrics = metrics.New(metricLabels(&p.config))
-	if p.events, err = openEvents(&p.config, p.journal.Logger()); err != nil {
+	if p.events, err = openEvents(&p.config, p.journal.Logger(), p.bounded("events")); err != nil {
 		return err
 	}
 	if p.objects, err = openObjects(&p.config, p.journal, p.metrics); err != nil {
@@ -76,7 +77,7 @@ func (p *Program) open() (err error) {
 		AcceptTrouble: p.acceptTrouble,
 	})
 	p.metrics.Watch(p.sources())
-	p.admin, err = newAdmin(p.config.Admin.Address, p.metrics.Handler(), p.readiness)
+	p.admin, err = newAdmin(p.config.Admin.Address, p.bounded("admin"), p.metrics.Handler(), p.readiness)
 	return err
 }
 
@@ -116,6 +117,13 @@ func (p *Program) Run(ctx context.Context) error {
 		p.journal.Logger().Error("shutting down: an event loop ended", "err", failed)
 	}
 	return errors.Join(failed, p.end(signals, ended))
+}
+
+// bounded returns what bounds the connections of a server that is not the mail's.
+func (p *Program) bounded(server string) func(net.Listener) net.Listener {
+	return func(l net.Listener) net.Listener {
+		return newCrowd(l, p.config.machine.crowd(), func() { p.metrics.ConnectionDisplaced(server) })
+	}
 }
 
 // acceptTrouble logs that connections cannot be accepted for now, and that they can

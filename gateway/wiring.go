@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"time"
 
 	"sluice/codec"
@@ -133,7 +134,7 @@ type events struct {
 // openTime bounds the first look at the topic.
 const openTime = 10 * time.Second
 
-func openEvents(c *Config, logger *slog.Logger) (*events, error) {
+func openEvents(c *Config, logger *slog.Logger, bound func(net.Listener) net.Listener) (*events, error) {
 	if c.Events.Kind == kindDiscard {
 		return &events{log: discard.Log{}}, nil
 	}
@@ -156,6 +157,7 @@ func openEvents(c *Config, logger *slog.Logger) (*events, error) {
 		Partitions: c.Events.Embedded.Partitions,
 		Retention:  c.Events.Embedded.Retention,
 		Logger:     logger,
+		Bound:      bound,
 	})
 	if err != nil {
 		return nil, err

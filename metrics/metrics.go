@@ -64,6 +64,7 @@ type Metrics struct {
 	registry *prometheus.Registry
 
 	acceptFailures  byLabel[prometheus.Counter]
+	displaced       byLabel[prometheus.Counter]
 	sessionsOpened  prometheus.Counter
 	sessionsRefused byLabel[prometheus.Counter]
 	sessionsShed    byLabel[prometheus.Counter]
@@ -128,6 +129,9 @@ func (m *Metrics) addSessions(labels Labels) {
 	m.acceptFailures = m.counters("sluice_accept_failures_total",
 		"Attempts to accept a connection that failed, by cause; the connection stays in the kernel's queue.",
 		"cause", labels.AcceptCauses)
+	m.displaced = m.counters("sluice_connections_displaced_total",
+		"Connections of the admin server and of the embedded broker that were ended to make room for another, by server.",
+		"server", []string{"admin", "events"})
 	m.sessionsOpened = m.counter("sluice_sessions_total",
 		"SMTP sessions that were greeted with 220.")
 	m.sessionsRefused = m.counters("sluice_sessions_refused_total",

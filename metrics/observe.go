@@ -6,6 +6,9 @@ package metrics
 // AcceptFailed counts an attempt to accept a connection that failed.
 func (m *Metrics) AcceptFailed(cause string) { m.acceptFailures.at(cause).Inc() }
 
+// ConnectionDisplaced counts a connection of a server that was ended for another one.
+func (m *Metrics) ConnectionDisplaced(server string) { m.displaced.at(server).Inc() }
+
 // SessionOpened counts a session that was greeted with 220.
 func (m *Metrics) SessionOpened() { m.sessionsOpened.Inc() }
 

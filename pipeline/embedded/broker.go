@@ -39,6 +39,9 @@ type Options struct {
 	Retention time.Duration
 	// Logger takes the broker's warnings; nil drops them.
 	Logger *slog.Logger
+	// Bound, if given, bounds the listener's connections: the broker has no bound of
+	// its own.
+	Bound func(net.Listener) net.Listener
 }
 
 func (o *Options) defaults() {
@@ -100,6 +103,9 @@ func (b *Broker) start(o Options) error {
 		return err
 	}
 	b.address = listener.Addr().String()
+	if o.Bound != nil {
+		listener = o.Bound(listener)
+	}
 	// The folders of the log first: kfake makes them without an fsync.
 	if err := makePartitions(o); err != nil {
 		_ = listener.Close()

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// crowd is a listener whose open connections are bounded, so that its clients cannot
+// take the descriptors that mail needs. One connection more ends another: of the
+// address that has the most, the one that has been still for the longest. So idle
+// connections cannot keep anybody out either, whoever holds them.
+type crowd struct {
+	net.Listener
+	most      int
+	displaced func() // counts a connection that was ended for another
+
+	mu   sync.Mutex
+	open map[*member]struct{}
+}
+
+// member is an open connection of a crowd.
+type member struct {
+	net.Conn
+	crowd *crowd
+	from  netip.Addr
+	last  atomic.Int64 // when it was last read or written, nanoseconds
+	once  sync.Once
+}
+
+func newCrowd(l net.Listener, most int, displaced func()) *crowd {
+	return &crowd{Listener: l, most: most, displaced: displaced, open: make(map[*member]struct{})}
+}
+
+// Accept implements net.Listener.
+func (c *crowd) Accept() (net.Conn, error) {
+	conn, err := c.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	m := &member{Conn: conn, crowd: c}
+	if tcp, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
+		m.from = tcp.AddrPort().Addr().Unmap().WithZone("")
+	}
+	m.touch()
+	if victim := c.join(m); victim != nil {
+		c.displaced()
+		_ = victim.Close()
+	}
+	return m, nil
+}
+
+// join counts a connection in. It returns the one that must make room, if any.
+func (c *crowd) join(m *member) (victim *member) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.open) >= c.most {
+		victim = c.dispensable()
+	}
+	c.open[m] = struct{}{}
+	return victim
+}
+
+// dispensable returns the stillest connection of the address that has the most.
+func (c *crowd) dispensable() (stillest *member) {
+	each := make(map[netip.Addr]int)
+	for m := range c.open {
+		each[m.from]++
+	}
+	for m := range c.open {
+		if stillest == nil || each[m.from] > each[stillest.from] ||
+			each[m.from] == each[stillest.from] && m.last.Load() < stillest.last.Load() {
+			stillest = m
+		}
+	}
+	return stillest
+}
+
+func (m *member) touch() { m.last.Store(time.Now().UnixNano()) }
+
+// Read implements net.Conn.
+func (m *member) Read(p []byte) (int, error) {
+	n, err := m.Conn.Read(p)
+	m.touch()
+	return n, err
+}
+
+// Write implements net.Conn.
+func (m *member) Write(p []byte) (int, error) {
+	m.touch()
+	return m.Conn.Write(p)
+}
+
+// Close implements net.Conn.
+func (m *member) Close() error {
+	m.once.Do(func() {
+		m.crowd.mu.Lock()
+		defer m.crowd.mu.Unlock()
+		delete(m.crowd.open, m)
+	})
+	return m.Conn.Close()
+}

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// TestCrowdOfIdleConnections: as many idle connections as anybody wants keep neither a
+// scrape out nor descriptors busy.
+func TestCrowdOfIdleConnections(t *testing.T) {
+	const most = 16
+	var displaced atomic.Int64
+	page := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "sluice_up 1") })
+	a, err := newAdmin("127.0.0.1:0", func(l net.Listener) net.Listener { return newCrowd(l, most, func() { displaced.Add(1) }) }, page, func() (bool, string) { return true, "serving" })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	before := openDescriptors(t)
+	for _, request := range []string{"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n", "GET /livez HT", ""} {
+		for range 10 * most {
+			c, err := net.Dial("tcp", a.Addr())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			if _, err := io.WriteString(c, request); err != nil {
+				t.Fatal(err)
+			}
+			if len(request) > 20 { // an answer: it is idle from here on
+				_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
+				if _, err := bufio.NewReader(c).ReadString('\n'); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		response, err := (&http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{}}).Get("http://" + a.Addr() + "/metrics")
+		if err != nil {
+			t.Fatalf("behind %q: %v", request, err)
+		}
+		got, err := io.ReadAll(response.Body)
+		_ = response.Body.Close()
+		if err != nil || string(got) != "sluice_up 1" {
+			t.Errorf("behind %q: %q, %v", request, got, err)
+		}
+	}
+	if n := displaced.Load(); n < 29*most {
+		t.Errorf("only %d were displaced", n)
+	}
+	// The clients' own ends, and at most as many of the server's.
+	if now := openDescriptors(t); now > before+30*most+most+4 {
+		t.Errorf("%d descriptors more are open", now-before)
+	}
+}
+
+func openDescriptors(t *testing.T) int {
+	t.Helper()
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(entries)
+}
+
+// Who has the most connections loses one, and of these the stillest.
+func TestWhoLeavesTheCrowd(t *testing.T) {
+	c := newCrowd(nil, 4, func() {})
+	join := func(from string, last int64) (*member, *member) {
+		m := &member{Conn: shut{}, crowd: c, from: netip.MustParseAddr(from)}
+		m.last.Store(last)
+		return m, c.join(m)
+	}
+	scraper, _ := join("192.0.2.1", 1) // stillest of all
+	greedy, _ := join("192.0.2.2", 3)
+	_, _ = join("192.0.2.2", 4)
+	if _, victim := join("192.0.2.2", 5); victim != nil {
+		t.Fatal("there was room")
+	}
+	_, victim := join("192.0.2.3", 6)
+	if victim != greedy || victim == scraper {
+		t.Errorf("from %s", victim.from)
+	}
+	_ = victim.Close()
+	if err := victim.Close(); !errors.Is(err, net.ErrClosed) {
+		t.Error(err)
+	}
+	if len(c.open) != 4 {
+		t.Errorf("%d are open", len(c.open))
+	}
+}
+
+type shut struct{ net.Conn }
+
+func (shut) Close() error { return net.ErrClosed }

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+)
+
+// fewFilesEnv makes the test's own program a gateway.
+const fewFilesEnv = "TEST_FEW_FILES"
+
+// TestGatewayWithFewFiles is that gateway, until its input ends.
+func TestGatewayWithFewFiles(t *testing.T) {
+	if os.Getenv(fewFilesEnv) == "" {
+		return
+	}
+	r := launch(t, func(c *Config) {
+		c.machine = thisMachine()
+		c.Limits = defaultLimits(c.machine)
+	})
+	fmt.Printf("\nready %s %s %s\n", r.reactor.Addresses()[0], r.admin.Addr(), r.events.broker.Addr())
+	_, _ = io.Copy(io.Discard, os.Stdin)
+}
+
+// TestNoClientTakesTheDescriptors: with a limit of 1,024 open files, 1,100 connections
+// to /livez that stay open, and as many to the embedded broker, keep neither mail nor
+// a scrape out, nor do they end the process.
+func TestNoClientTakesTheDescriptors(t *testing.T) {
+	command := exec.CommandContext(t.Context(), "sh", "-c", `ulimit -n 1024 && exec "$0" -test.run=^TestGatewayWithFewFiles$`, os.Args[0])
+	command.Env = append(os.Environ(), fewFilesEnv+"=1")
+	input, err := command.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	output, err := command.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = input.Close(); _ = command.Wait() })
+	var smtp, admin, broker string
+	for lines := bufio.NewScanner(output); smtp == "" && lines.Scan(); {
+		_, _ = fmt.Sscanf(lines.Text(), "ready %s %s %s", &smtp, &admin, &broker)
+	}
+	if smtp == "" {
+		t.Fatal("the gateway did not start")
+	}
+	for range 1100 {
+		for address, request := range map[string]string{admin: "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n", broker: ""} {
+			c, err := net.Dial("tcp", address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = c.Close() })
+			_, _ = io.WriteString(c, request) // a connection that was displaced refuses it
+		}
+	}
+	conn, err := net.Dial("tcp", smtp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
+	c := &client{t, conn, bufio.NewReader(conn)}
+	c.expect("220 ")
+	_, _ = io.WriteString(conn, "HELO c.example.org\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.net>\r\nDATA\r\nx: y\r\n\r\ntext\r\n.\r\n")
+	for _, want := range []string{"250 ", "250 ", "250 ", "354 ", "250 2.0.0 Ok 0"} {
+		c.expect(want)
+	}
+	response, err := (&http.Client{Timeout: 20 * time.Second}).Get("http://" + admin + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	page, err := io.ReadAll(response.Body)
+	if err != nil || !strings.Contains(string(page), `sluice_messages_total{result="accepted"} 1`) ||
+		strings.Contains(string(page), `sluice_connections_displaced_total{server="admin"} 0`) {
+		t.Errorf("%v\n%s", err, page)
+	}
+}
+
+// A process that may open next to nothing is told the limit and the least that works.
+func TestTooFewFiles(t *testing.T) {
+	m := testMachine
+	m.files = 80
+	_, err := loadOn(m, Sources{})
+	for _, want := range []string{"RLIMIT_NOFILE", "got 80", "at least 256", "ulimit"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q is not in %v", want, err)
+		}
+	}
+	m.files = leastFiles
+	if _, err := loadOn(m, Sources{}); err != nil {
+		t.Errorf("with %d files: %v", leastFiles, err)
+	}
+}
