@@ -1,5 +1,7 @@
 package pipeline
 
+import "bytes"
+
 // AppendTrace writes the Received field that Sluice puts on top of a message
 // (RFC 5321 §4.4): who sent it by which name, who took it by which protocol, under
 // which id, the recipient when it is the only one (§7.2: others must not learn of
@@ -21,7 +23,12 @@ func AppendTrace(dst []byte, m *Message) []byte {
 	dst = m.ID.Append(dst)
 	if m.Envelope.Recipients() == 1 {
 		dst = append(dst, "\r\n\tfor <"...)
-		dst = append(dst, m.Envelope.Recipient(0)...)
+		recipient := m.Envelope.Recipient(0)
+		dst = append(dst, recipient...)
+		if bytes.IndexByte(recipient, '@') < 0 { // <postmaster>, which is no Path
+			dst = append(dst, '@')
+			dst = append(dst, m.Gateway...)
+		}
 		dst = append(dst, '>')
 	}
 	dst = append(dst, ";\r\n\t"...)

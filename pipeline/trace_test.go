@@ -39,6 +39,10 @@ func TestTrace(t *testing.T) {
 			traced(t, "192.0.2.1:4711", "a@example.net"),
 			"Received: from client.example.org ([192.0.2.1])\r\n" + tail + "\r\n\tfor <a@example.net>" + date,
 		},
+		"postmaster without a domain": {
+			traced(t, "192.0.2.1:4711", "Postmaster"),
+			"Received: from client.example.org ([192.0.2.1])\r\n" + tail + "\r\n\tfor <Postmaster@mx1.example.net>" + date,
+		},
 		"several recipients": {
 			traced(t, "192.0.2.1:4711", "a@example.net", "b@example.net"),
 			"Received: from client.example.org ([192.0.2.1])\r\n" + tail + date,
