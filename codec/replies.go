@@ -71,7 +71,7 @@ var (
 	ReplyLineTooLong = &Reply{Code: 500, Enhanced: EnhancedCode{5, 5, 2}, Cause: "line_too_long",
 		Lines: []string{"Line too long"}}
 	ReplyBadLine = &Reply{Code: 500, Enhanced: EnhancedCode{5, 5, 2}, Cause: "bad_line",
-		Lines: []string{"Bad line: only printable ASCII between CRLFs is a command"}}
+		Lines: []string{"Bad line: NUL, 8-bit octets, and CR or LF alone are not taken"}}
 	ReplyUnknownCommand = &Reply{Code: 500, Enhanced: EnhancedCode{5, 5, 1}, Cause: "unknown_command",
 		Lines: []string{"Command unrecognized"}}
 	ReplyBadArgument = &Reply{Code: 501, Enhanced: EnhancedCode{5, 5, 4}, Cause: "bad_argument",

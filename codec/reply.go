@@ -25,11 +25,22 @@ type Reply struct {
 // EnhancedCode is an enhanced mail system status code: class.subject.detail (RFC 3463 §2).
 type EnhancedCode [3]uint8
 
-// Append encodes the reply onto dst and returns the extended slice. arg, when
+// Append encodes the reply onto dst and returns the extended slice. host is the
+// first word of 221 and 421 (RFC 5321 §4.2.3); no other reply has it. arg, when
 // it is not empty, is set behind the last line's text, after one space: it
 // carries what only the moment knows (a message id). Append allocates only
 // when dst has no room.
-func (r *Reply) Append(dst, arg []byte) []byte {
+func (r *Reply) Append(dst []byte, host string, arg []byte) []byte {
+	return r.encode(dst, r.Enhanced, host, arg)
+}
+
+// AppendPlain encodes the reply without its enhanced code, as it stands in place
+// of the greeting and in answer to HELO and EHLO (RFC 2034 §4).
+func (r *Reply) AppendPlain(dst []byte, host string, arg []byte) []byte {
+	return r.encode(dst, EnhancedCode{}, host, arg)
+}
+
+func (r *Reply) encode(dst []byte, enhanced EnhancedCode, host string, arg []byte) []byte {
 	for i, line := range r.Lines {
 		last := i == len(r.Lines)-1
 		dst = append(dst, '0'+byte(r.Code/100), '0'+byte(r.Code/10%10), '0'+byte(r.Code%10))
@@ -38,8 +49,12 @@ func (r *Reply) Append(dst, arg []byte) []byte {
 		} else {
 			dst = append(dst, '-')
 		}
-		if r.Enhanced[0] != 0 {
-			dst = r.Enhanced.Append(dst)
+		if enhanced[0] != 0 {
+			dst = enhanced.Append(dst)
+			dst = append(dst, ' ')
+		}
+		if i == 0 && (r.Code == 221 || r.Code == 421) {
+			dst = append(dst, host...)
 			dst = append(dst, ' ')
 		}
 		dst = append(dst, line...)

@@ -1,6 +1,9 @@
 package codec
 
-import "testing"
+import (
+	"strconv"
+	"testing"
+)
 
 func TestReplyAppend(t *testing.T) {
 	for _, tc := range []struct {
@@ -15,8 +18,31 @@ func TestReplyAppend(t *testing.T) {
 		{Reply{Code: 451, Enhanced: EnhancedCode{4, 10, 255}, Lines: []string{"x"}}, "", "451 4.10.255 x\r\n"},
 		{Reply{Code: 451, Enhanced: EnhancedCode{4, 100, 205}, Lines: []string{"x"}}, "", "451 4.100.205 x\r\n"},
 	} {
-		if got := tc.reply.Append([]byte("before "), []byte(tc.arg)); string(got) != "before "+tc.want {
+		if got := tc.reply.Append([]byte("before "), "mx1.example.net", []byte(tc.arg)); string(got) != "before "+tc.want {
 			t.Errorf("%+v: %q, want %q", tc.reply, got, tc.want)
+		}
+	}
+}
+
+// TestReplyNamesTheHost: 221 and 421 begin with the host's name, no other reply
+// does, and none has an enhanced code when it is plain.
+func TestReplyNamesTheHost(t *testing.T) {
+	const host = "mx1.example.net"
+	for _, r := range Replies() {
+		full := string(r.Append(nil, host, nil))
+		plain := string(r.AppendPlain(nil, host, nil))
+		code, named := strconv.Itoa(int(r.Code)), ""
+		if r.Code == 221 || r.Code == 421 {
+			named = host + " "
+		}
+		if want := code + " " + named + r.Lines[0] + "\r\n"; len(r.Lines) == 1 && plain != want {
+			t.Errorf("plain: %q, want %q", plain, want)
+		}
+		if r.Enhanced[0] == 0 || len(r.Lines) > 1 {
+			continue
+		}
+		if want := code + " " + r.Enhanced.String() + " " + named + r.Lines[0] + "\r\n"; full != want {
+			t.Errorf("%q, want %q", full, want)
 		}
 	}
 }
@@ -24,7 +50,7 @@ func TestReplyAppend(t *testing.T) {
 func TestReplyAppendAllocs(t *testing.T) {
 	reply := Reply{Code: 250, Enhanced: EnhancedCode{2, 0, 0}, Lines: []string{"a", "b"}}
 	dst, arg := make([]byte, 0, 128), []byte("id")
-	if n := testing.AllocsPerRun(100, func() { dst = reply.Append(dst[:0], arg) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { dst = reply.Append(dst[:0], "mx1.example.net", arg) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }

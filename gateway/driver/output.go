@@ -30,12 +30,21 @@ func (l *Loop) replyTo(c *Conn, ev session.Event, a session.Actions) {
 			}
 		}
 	}
-	l.reply(c, a.Reply, a.Arg, what)
+	// Answers to HELO and EHLO have no enhanced code (RFC 2034 §4).
+	verb := ev.Command.Verb
+	plain := ev.Kind == session.Commanded && (verb == codec.VerbHELO || verb == codec.VerbEHLO)
+	l.reply(c, a.Reply, a.Arg, what, plain)
 }
 
-// reply gathers a reply for the flush at the end of the turn.
-func (l *Loop) reply(c *Conn, r *codec.Reply, arg []byte, what string) {
-	l.out = r.Append(l.out, arg)
+// reply gathers a reply for the flush at the end of the turn, without its enhanced
+// code when it is plain.
+func (l *Loop) reply(c *Conn, r *codec.Reply, arg []byte, what string, plain bool) {
+	host := l.shared.Settings.Hostname
+	if plain {
+		l.out = r.AppendPlain(l.out, host, arg)
+	} else {
+		l.out = r.Append(l.out, host, arg)
+	}
 	l.shared.Observer.Reply(int(r.Code), r.Cause)
 	c.quit = r == codec.ReplyBye
 	if r.Code < 400 {

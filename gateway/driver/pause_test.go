@@ -152,7 +152,7 @@ func TestPauseInTerminator(t *testing.T) {
 		s.send(end[cut:])
 		w.shared.Budget.Give(taken)
 		w.settle()
-		if got := s.hear(); !strings.Contains(got, "250 2.0.0 Ok 0") || !strings.HasSuffix(got, "221 2.0.0 Bye\r\n") {
+		if got := s.hear(); !strings.Contains(got, "250 2.0.0 Ok 0") || !strings.HasSuffix(got, "221 2.0.0 mx1.example.net Bye\r\n") {
 			t.Fatalf("cut at %d: %q", cut, got)
 		}
 		if got := w.store.in[0]; got != body+"last\r\n" {

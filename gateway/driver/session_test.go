@@ -146,7 +146,7 @@ func TestConnectionLimits(t *testing.T) {
 		w.connect()
 	}
 	s := w.connect()
-	if got := s.hear(); got != "421 4.3.2 Too many connections, try again later\r\n" {
+	if got := s.hear(); got != "421 mx1.example.net Too many connections, try again later\r\n" {
 		t.Errorf("got %q", got)
 	}
 	if !s.half || s.closed {
@@ -194,9 +194,9 @@ func TestConnectionsPerAddress(t *testing.T) {
 	o.Admission.Trusted = prefixes("198.51.100.0/24")
 	w := newWorld(t, o)
 	for i, c := range []struct{ from, want string }{
-		{"192.0.2.1:1", "220"}, {"192.0.2.1:2", "220"}, {"192.0.2.1:3", "421 4.7.0"},
-		{"192.0.2.2:1", "220"}, {"[::ffff:192.0.2.1]:4", "421 4.7.0"},
-		{"[2001:db8::1]:1", "220"}, {"[2001:db8::2]:1", "220"}, {"[2001:db8::3]:1", "421 4.7.0"},
+		{"192.0.2.1:1", "220"}, {"192.0.2.1:2", "220"}, {"192.0.2.1:3", "421 mx1.example.net Too many"},
+		{"192.0.2.2:1", "220"}, {"[::ffff:192.0.2.1]:4", "421 mx1.example.net Too many"},
+		{"[2001:db8::1]:1", "220"}, {"[2001:db8::2]:1", "220"}, {"[2001:db8::3]:1", "421 mx1.example.net Too many"},
 		{"[2001:db8:0:1::1]:1", "220"},
 		{"198.51.100.9:1", "220"}, {"198.51.100.9:2", "220"}, {"198.51.100.9:3", "220"},
 	} {
@@ -375,12 +375,12 @@ func TestDrainRefusesNewSessions(t *testing.T) {
 	busy.send(ehlo + envelope)
 	w.shared.Refuse()
 	w.advance(tickLength)
-	if got := w.connect().hear(); !strings.HasPrefix(got, "421 4.3.2") {
+	if got := w.connect().hear(); !strings.HasPrefix(got, "421 mx1.example.net ") {
 		t.Errorf("a new session: %q", got)
 	}
 	busy.hear()
 	busy.send(mailText)
-	if got := busy.hear(); !strings.HasPrefix(got, "250 ") || !strings.HasSuffix(got, "421 4.3.2 Service is shutting down, try again\r\n") {
+	if got := busy.hear(); !strings.HasPrefix(got, "250 ") || !strings.HasSuffix(got, "421 4.3.2 mx1.example.net Service is shutting down, try again\r\n") {
 		t.Errorf("the session under way: %q", got)
 	}
 	w.advance(lingerTime + 2*tickLength)

@@ -77,13 +77,13 @@ func TestGigabyteBehindFinalDot(t *testing.T) {
 	expect(t, r, "250 2.0.0 Ok 0")
 	for i := range sent / len("MAIL FROM:<a@example.com>\r\nRSET\r\n") {
 		line, err := r.ReadString('\n')
-		if strings.HasPrefix(line, "421 4.7.0 Too many commands without mail") && i > 1<<14 {
+		if strings.HasPrefix(line, "421 4.7.0 mx1.example.net Too many commands without mail") && i > 1<<14 {
 			break
 		}
 		if err != nil || !strings.HasPrefix(line, "250 2.1.0") {
 			t.Fatalf("reply %d to MAIL: %q, %v", i, line, err)
 		}
-		if line, err = r.ReadString('\n'); strings.HasPrefix(line, "421 4.7.0 Too many commands without mail") {
+		if line, err = r.ReadString('\n'); strings.HasPrefix(line, "421 4.7.0 mx1.example.net Too many commands without mail") {
 			break
 		}
 		if err != nil || !strings.HasPrefix(line, "250 2.0.0") {
@@ -157,7 +157,7 @@ func TestNoDescriptorToPause(t *testing.T) {
 	c, r := s.sendHeld(t)
 	withoutDescriptors(t, func() {
 		_, _ = io.WriteString(c, strings.Repeat("NOOP\r\n", 1000))
-		expect(t, r, "421 4.3.1 Too busy")
+		expect(t, r, "421 4.3.1 mx1.example.net Too busy")
 	})
 	s.store.release()
 	_ = c.Close()

@@ -30,7 +30,7 @@ var mutations = []mutation{
 	{"a reply overtakes another", "gateway/driver/output.go",
 		"case len(c.unsent) > 0:\n\t\tc.unsent = append(c.unsent, out...)", "case false:", "due was"},
 	{"a reply is forgotten", "gateway/driver/output.go",
-		"l.out = r.Append(l.out, arg)", "if r != codec.ReplyRecipientOk || l.now.Nanosecond()%5 != 0 {\n\t\tl.out = r.Append(l.out, arg)\n\t}", "due was|while all was well"},
+		"l.out = r.Append(l.out, host, arg)", "if r != codec.ReplyRecipientOk || l.now.Nanosecond()%5 != 0 {\n\t\tl.out = r.Append(l.out, host, arg)\n\t}", "due was|while all was well"},
 	{"a connection is resumed twice", "gateway/driver/pause.go",
 		"\t\tc.paused = false\n", "", "resumed twice"},
 	{"a pause that never ends", "gateway/driver/pause.go",
