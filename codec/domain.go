@@ -13,8 +13,6 @@ const (
 	DomainIPv4
 	// DomainIPv6 is an IPv6 address literal, "[IPv6:2001:db8::1]".
 	DomainIPv6
-	// DomainGeneral is a general address literal, "[tag:content]".
-	DomainGeneral
 )
 
 // parseDomain parses the domain or address literal at the start of b; n is its
@@ -78,26 +76,13 @@ func literalKind(b []byte) DomainKind {
 	if isIPv4(b) {
 		return DomainIPv4
 	}
-	// General-address-literal = Standardized-tag ":" 1*dcontent; the tag is an
-	// Ldh-str, so it ends in a letter or digit.
-	for i, c := range b {
-		switch {
-		case c == ':':
-			if i > 0 && b[i-1] != '-' && i+1 < len(b) {
-				return DomainGeneral
-			}
-			return DomainNone
-		case c == '_', c != '-' && !is(c, classLetDig):
-			return DomainNone
-		}
-	}
+	// A tag of General-address-literal must be registered with IANA, and none but
+	// IPv6 is.
 	return DomainNone
 }
 
 // isIPv4 tells whether b is IPv4-address-literal: four numbers of 0–255, one to
-// three digits each. A leading zero is refused, though the grammar has room for
-// it: half of the programs behind us would read such a number as octal.
-// net/netip agrees, and would do, but takes a string.
+// three digits each, decimal with zeros in front of them too (Snum = 1*3DIGIT).
 func isIPv4(b []byte) bool {
 	for field := 0; ; field++ {
 		value, digits := 0, 0
@@ -105,7 +90,7 @@ func isIPv4(b []byte) bool {
 			value = value*10 + int(b[digits]-'0')
 			digits++
 		}
-		if digits == 0 || value > 255 || digits > 1 && b[0] == '0' {
+		if digits == 0 || value > 255 {
 			return false
 		}
 		b = b[digits:]

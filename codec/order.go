@@ -26,6 +26,8 @@ var order = [VerbCount][stateCount]*Reply{
 	VerbEXPN:     {ReplyNotImplemented, ReplyNotImplemented, ReplyNotImplemented, ReplyNotImplemented},
 	VerbSTARTTLS: {ReplyNotImplemented, ReplyNotImplemented, ReplyNotImplemented, ReplyNotImplemented},
 	VerbAUTH:     {ReplyNotImplemented, ReplyNotImplemented, ReplyNotImplemented, ReplyNotImplemented},
+	VerbHTTP:     {ReplyHTTP, ReplyHTTP, ReplyHTTP, ReplyHTTP},
+	VerbTLS:      {ReplyTLS, ReplyTLS, ReplyTLS, ReplyTLS},
 	VerbBDAT:     {ReplyNotImplemented, ReplyNotImplemented, ReplyNotImplemented, ReplyNotImplemented},
 }
 

@@ -1,5 +1,7 @@
 package codec
 
+import "bytes"
+
 // PathKind tells the kinds of path apart (RFC 5321 §4.1.1.2, §4.1.1.3).
 type PathKind uint8
 
@@ -39,6 +41,28 @@ func ParseMail(arg []byte) (path Path, params []byte, fault Fault) {
 // as ParseMail does. The null path is FaultSyntax here.
 func ParseRcpt(arg []byte) (path Path, params []byte, fault Fault) {
 	return parseCommandPath(arg, "TO:")
+}
+
+// ParseVrfy parses the argument of VRFY: a mailbox, in angle brackets or not. Any
+// argument without "@" is a user's name, a path without a domain: PathPostmaster.
+func ParseVrfy(arg []byte) (path Path, fault Fault) {
+	if open := bytes.IndexByte(arg, '<'); open >= 0 && arg[len(arg)-1] == '>' {
+		path, n, fault := parsePath(arg[open:])
+		if fault == FaultNone && open+n == len(arg) && path.Kind == PathMailbox {
+			return path, FaultNone
+		}
+	}
+	if bytes.IndexByte(arg, '@') < 0 {
+		return Path{Kind: PathPostmaster}, FaultNone
+	}
+	path, n, fault := parseMailbox(arg)
+	if fault == FaultNone && n != len(arg) {
+		fault = FaultSyntax
+	}
+	if fault != FaultNone {
+		return Path{}, fault
+	}
+	return path, FaultNone
 }
 
 // parseCommandPath parses keyword, path and the parameters behind it. White

@@ -33,7 +33,7 @@ func TestParseMail(t *testing.T) {
 		{arg: "FROM:<a@[192.0.2.1]>", address: "a@[192.0.2.1]", kind: DomainIPv4},
 		{arg: "FROM:<a@[IPv6:2001:db8::1]>", address: "a@[IPv6:2001:db8::1]", kind: DomainIPv6},
 		{arg: "FROM:<a@[ipv6:::]>", address: "a@[ipv6:::]", kind: DomainIPv6},
-		{arg: "FROM:<a@[x-y:anything/at.all]>", address: "a@[x-y:anything/at.all]", kind: DomainGeneral},
+		{arg: "FROM:<a@[192.000.002.001]>", address: "a@[192.000.002.001]", kind: DomainIPv4},
 		{arg: "FROM:<postmaster@example.net>", address: "postmaster@example.net", kind: DomainName},
 		{arg: "FROM:<" + local64 + "@" + domain[:189] + ">", address: local64 + "@" + domain[:189], kind: DomainName},
 
@@ -66,7 +66,8 @@ func TestParseMail(t *testing.T) {
 		{arg: "FROM:<a@example..net>", fault: FaultSyntax},
 		{arg: "FROM:<a@b@example.net>", fault: FaultSyntax},
 		{arg: "FROM:<a@[192.0.2.256]>", fault: FaultSyntax},
-		{arg: "FROM:<a@[192.0.2.01]>", fault: FaultSyntax},
+		{arg: "FROM:<a@[x-y:anything/at.all]>", fault: FaultSyntax},
+		{arg: "FROM:<a@[192.0.2.0001]>", fault: FaultSyntax},
 		{arg: "FROM:<a@[192.0.2]>", fault: FaultSyntax},
 		{arg: "FROM:<a@[192.0.2.1>", fault: FaultSyntax},
 		{arg: "FROM:<a@[]>", fault: FaultSyntax},
@@ -139,6 +140,9 @@ func TestIPv6AgreesWithNetip(t *testing.T) {
 			s.WriteString(parts[rng.IntN(len(parts))])
 		}
 		addr, err := netip.ParseAddr(s.String())
+		if err != nil && strings.Contains(err.Error(), "leading zero") {
+			continue // Snum = 1*3DIGIT has room for it, netip has none
+		}
 		want := err == nil && addr.Is6()
 		if want {
 			valid++

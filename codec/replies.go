@@ -17,8 +17,9 @@ var (
 	ReplyAccepted = &Reply{Code: 250, Enhanced: EnhancedCode{2, 0, 0}, Cause: "accepted",
 		Lines: []string{"Ok"}}
 	// ReplyCannotVerify: an edge gateway knows domains, not users (RFC 5321 §3.5.3).
-	ReplyCannotVerify = &Reply{Code: 252, Enhanced: EnhancedCode{2, 1, 5}, Cause: "vrfy",
-		Lines: []string{"Cannot verify the user, but will take mail for it"}}
+	// 2.1.5 would say that the address is valid (RFC 3463 §3.2).
+	ReplyCannotVerify = &Reply{Code: 252, Enhanced: EnhancedCode{2, 0, 0}, Cause: "vrfy",
+		Lines: []string{"Users are not verified here"}}
 	ReplyStartData = &Reply{Code: 354, Cause: "start_data",
 		Lines: []string{"End data with <CRLF>.<CRLF>"}}
 
@@ -47,6 +48,13 @@ var (
 		Lines: []string{"Mail text was sent before DATA was granted"}}
 	ReplyTooMuchPipelined = &Reply{Code: 421, Enhanced: EnhancedCode{4, 7, 0}, Close: true, Cause: "pipelined_input",
 		Lines: []string{"Too much input was sent ahead"}}
+	// ReplyHTTP: a browser can be made to post a mail session to this port, whose
+	// first line alone gives it away.
+	ReplyHTTP = &Reply{Code: 421, Enhanced: EnhancedCode{4, 7, 0}, Close: true, Cause: "http",
+		Lines: []string{"This is SMTP, not HTTP"}}
+	// ReplyTLS: what begins with a handshake is no command line.
+	ReplyTLS = &Reply{Code: 421, Enhanced: EnhancedCode{4, 7, 0}, Close: true, Cause: "tls",
+		Lines: []string{"TLS is not spoken on this port"}}
 	// ReplyNoDescriptor: a session that waits needs one more for a moment.
 	ReplyNoDescriptor = &Reply{Code: 421, Enhanced: EnhancedCode{4, 3, 1}, Close: true, Cause: "descriptors",
 		Lines: []string{"Too busy, try again later"}}
@@ -139,7 +147,7 @@ func Replies() []*Reply {
 		ReplyCannotVerify, ReplyStartData,
 		ReplyDraining, ReplyPressure, ReplyTooManyConnections, ReplyTooManyFromAddress, ReplyTimeout,
 		ReplyTooManyErrors, ReplyTooManyRefusals, ReplyTooManyJunk, ReplyTooManyMessages, ReplyInputBehindData,
-		ReplyTooMuchPipelined, ReplyNoDescriptor, ReplyInternalError,
+		ReplyTooMuchPipelined, ReplyHTTP, ReplyTLS, ReplyNoDescriptor, ReplyInternalError,
 		ReplyTemporary, ReplyOverdue, ReplyStoreFull, ReplyNoBodyMemory, ReplyTooManyRecipients, ReplyEnvelopeFull,
 		ReplyLineTooLong, ReplyBadLine, ReplyUnknownCommand, ReplyBadArgument,
 		ReplyBadReversePath, ReplyBadForwardPath, ReplyNotImplemented,

@@ -23,6 +23,8 @@ const (
 	VerbSTARTTLS      // RFC 3207 §4
 	VerbAUTH          // RFC 4954 §4
 	VerbBDAT          // RFC 3030 §2
+	VerbHTTP          // a request line of HTTP (RFC 9110 §9, RFC 5789 §2)
+	VerbTLS           // the first record of TLS (RFC 8446 §5.1)
 	verbCount
 )
 
@@ -35,6 +37,7 @@ var verbNames = [verbCount]string{
 	VerbRCPT: "RCPT", VerbDATA: "DATA", VerbRSET: "RSET", VerbNOOP: "NOOP",
 	VerbVRFY: "VRFY", VerbEXPN: "EXPN", VerbHELP: "HELP", VerbQUIT: "QUIT",
 	VerbSTARTTLS: "STARTTLS", VerbAUTH: "AUTH", VerbBDAT: "BDAT",
+	VerbHTTP: "HTTP", VerbTLS: "TLS",
 }
 
 // String gives the verb as RFC 5321 writes it, "unknown" for VerbUnknown.
@@ -58,7 +61,7 @@ func parseVerb(line []byte) (v Verb, n int) {
 
 func lookupVerb(word []byte) Verb {
 	const longest = len("STARTTLS")
-	if len(word) < 4 || len(word) > longest {
+	if len(word) < 3 || len(word) > longest {
 		return VerbUnknown
 	}
 	// &^ 0x20 raises a letter's case. It moves other octets too, but the only
@@ -96,6 +99,8 @@ func lookupVerb(word []byte) Verb {
 		return VerbAUTH
 	case "BDAT":
 		return VerbBDAT
+	case "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH":
+		return VerbHTTP
 	}
 	return VerbUnknown
 }

@@ -288,7 +288,7 @@ func TestPauseForUnreadReplies(t *testing.T) {
 	for i := range 10000 {
 		verb, reply := "NOOP\r\n", "250 2.0.0 Ok\r\n"
 		if i%3 == 0 {
-			verb, reply = "VRFY x\r\n", "252 2.1.5 Cannot verify the user, but will take mail for it\r\n"
+			verb, reply = "VRFY x\r\n", "252 2.0.0 Users are not verified here\r\n"
 		}
 		s.send(verb)
 		want.WriteString(reply)

@@ -7,6 +7,9 @@ import (
 // command answers one command line.
 func (s *Session) command(ev Event, pool Pool) Actions {
 	cmd := ev.Command
+	if cmd.Verb == codec.VerbHTTP || cmd.Verb == codec.VerbTLS { // whatever else is wrong with it
+		return Actions{Reply: codec.Illegal(s.state, cmd.Verb)}
+	}
 	switch cmd.Fault {
 	case codec.FaultNone:
 	case codec.FaultLineTooLong:
@@ -42,7 +45,7 @@ func (s *Session) command(ev Event, pool Pool) Actions {
 		if len(cmd.Arg) == 0 {
 			return Actions{Reply: codec.ReplyBadArgument}
 		}
-		return s.junkCommand(Actions{Reply: codec.ReplyCannotVerify})
+		return s.junkCommand(s.verify(cmd.Arg))
 	case codec.VerbHELP:
 		return s.junkCommand(Actions{Reply: codec.ReplyHelp})
 	case codec.VerbQUIT:
@@ -76,6 +79,18 @@ func (s *Session) hello(cmd codec.Command) Actions {
 		return a
 	}
 	return s.junkCommand(a)
+}
+
+// verify answers VRFY (RFC 5321 §3.5): as RCPT would where that refuses the domain.
+func (s *Session) verify(arg []byte) Actions {
+	path, fault := codec.ParseVrfy(arg)
+	switch {
+	case fault != codec.FaultNone:
+		return Actions{Reply: codec.ReplyBadForwardPath}
+	case path.Kind == codec.PathMailbox && !s.settings.Accept.Accepts(path.Domain):
+		return Actions{Reply: codec.ReplyRelayDenied}
+	}
+	return Actions{Reply: codec.ReplyCannotVerify}
 }
 
 func (s *Session) reset(arg []byte) Actions {

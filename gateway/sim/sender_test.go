@@ -238,7 +238,7 @@ func (s *sender) speak() {
 	}
 	if w.chance(60) {
 		s.say("NOOP\r\n", "250 2.0.0 Ok\r", nil)
-		s.say("VRFY x\r\n", "252 2.1.5", nil)
+		s.say("VRFY x\r\n", "252 2.0.0", nil)
 	}
 	s.envelope()
 }
@@ -277,7 +277,7 @@ func (s *sender) text(l *letter) {
 	}
 	if w.chance(150) {
 		for range w.random.IntN(w.plan.ahead) {
-			s.say("VRFY "+filler[:450]+"\r\n", "252 2.1.5", nil)
+			s.say("VRFY "+filler[:450]+"\r\n", "252 2.0.0", nil)
 			s.say("NOOP\r\n", "250 2.0.0 Ok\r", nil)
 		}
 	}
