@@ -28,7 +28,32 @@ type Path struct {
 	Local []byte
 	// Domain is the domain, with the brackets of an address literal.
 	Domain []byte
+	// Leniency is what was taken against the grammar.
+	Leniency Leniency
 }
+
+// Leniency is what a path has that the grammar has not and common servers take.
+type Leniency uint8
+
+const (
+	// LenientNone: the path follows the grammar.
+	LenientNone Leniency = iota
+	// LenientBrackets: the angle brackets are missing.
+	LenientBrackets
+	// LenientDots: dots begin or end the local part or follow each other.
+	LenientDots
+	// LenientBoth: no brackets, and dots like that.
+	LenientBoth
+	leniencyCount
+)
+
+// LeniencyCount is the number of leniencies, LenientNone among them.
+const LeniencyCount = int(leniencyCount)
+
+var leniencyNames = [leniencyCount]string{"none", "no_brackets", "dots", "no_brackets_dots"}
+
+// String gives the leniency in snake_case, for metric labels.
+func (l Leniency) String() string { return leniencyNames[l] }
 
 // ParseMail parses the argument of MAIL: "FROM:" reverse-path, then parameters,
 // which are given back unparsed. Both alias arg. After a fault path and params
@@ -67,18 +92,26 @@ func ParseVrfy(arg []byte) (path Path, fault Fault) {
 
 // parseCommandPath parses keyword, path and the parameters behind it. White
 // space between the colon and the path is no part of the grammar, but enough
-// clients send it that RFC 5321 §4.1.1.2 warns of them. Angle brackets that are
-// missing are an error: guessing where a path ends is how addresses get lost.
+// clients send it that RFC 5321 §4.1.1.2 warns of them. Angle brackets may be missing around
+// a Dot-string@Domain, which ends at white space or at the end of the line: one
+// bracket without the other, a quoted string and a source route need them.
 func parseCommandPath(arg []byte, keyword string) (path Path, params []byte, fault Fault) {
 	if len(arg) < len(keyword) || !equalFold(arg[:len(keyword)], keyword) {
 		return Path{}, nil, FaultSyntax
 	}
 	rest := trimLeft(arg[len(keyword):])
-	path, n, fault := parsePath(rest)
+	forward := keyword == "TO:"
+	parse := parsePath
+	if len(rest) > 0 && rest[0] != '<' && rest[0] != '"' {
+		parse = parseBarePath
+	}
+	path, n, fault := parse(rest)
 	if fault != FaultNone {
 		return Path{}, nil, fault
 	}
-	forward := keyword == "TO:"
+	if forward && path.Leniency&LenientDots != 0 {
+		return Path{}, nil, FaultSyntax // whose mail we take has no such addresses
+	}
 	if forward && path.Kind == PathNull || !forward && path.Kind == PathPostmaster {
 		return Path{}, nil, FaultSyntax
 	}
@@ -124,6 +157,21 @@ func parsePath(b []byte) (path Path, n int, fault Fault) {
 	return path, n, FaultNone
 }
 
+// parseBarePath parses the mailbox without angle brackets at the start of b.
+func parseBarePath(b []byte) (path Path, n int, fault Fault) {
+	path, n, fault = parseMailbox(b)
+	switch {
+	case fault != FaultNone:
+		return Path{}, 0, fault
+	case path.Kind != PathMailbox:
+		return Path{}, 0, FaultSyntax
+	case n+len("<>") > maxPath:
+		return Path{}, 0, FaultPathTooLong
+	}
+	path.Leniency |= LenientBrackets
+	return path, n, FaultNone
+}
+
 // sourceRouteLen gives the length of the source route at the start of b, colon
 // included: A-d-l = "@" Domain *( "," "@" Domain ). It must be accepted and
 // should be ignored (RFC 5321 §4.1.1.3, appendix C).
@@ -154,11 +202,14 @@ func sourceRouteLen(b []byte) (n int, fault Fault) {
 // parseMailbox parses Mailbox = Local-part "@" ( Domain / address-literal ) at
 // the start of b, or "postmaster" before ">"; n is its length in octets.
 func parseMailbox(b []byte) (path Path, n int, fault Fault) {
-	local, fault := localPartLen(b)
+	local, dots, fault := localPartLen(b)
 	if fault != FaultNone {
 		return Path{}, 0, fault
 	}
 	path.Local = b[:local]
+	if dots {
+		path.Leniency = LenientDots
+	}
 	if local < len(b) && b[local] == '>' && equalFold(path.Local, "POSTMASTER") {
 		path.Kind, path.Address = PathPostmaster, path.Local
 		return path, local, FaultNone
@@ -180,24 +231,33 @@ func parseMailbox(b []byte) (path Path, n int, fault Fault) {
 }
 
 // localPartLen gives the length of the local part at the start of b:
-// Local-part = Dot-string / Quoted-string (RFC 5321 §4.1.2).
-func localPartLen(b []byte) (n int, fault Fault) {
+// Local-part = Dot-string / Quoted-string (RFC 5321 §4.1.2). dots says that a dot
+// begins or ends it or follows another, as in addresses that exist all the same.
+func localPartLen(b []byte) (n int, dots bool, fault Fault) {
 	if len(b) > 0 && b[0] == '"' {
-		return quotedStringLen(b)
+		n, fault = quotedStringLen(b)
+		return n, false, fault
 	}
+	atoms := 0
 	for {
 		atom := n
 		for n < len(b) && is(b[n], classAtext) {
 			n++
 		}
-		if n == atom {
-			return 0, FaultSyntax // empty, or a dot that begins, ends or follows another
+		if n > atom {
+			atoms++
+		} else {
+			dots = true
 		}
 		if n == len(b) || b[n] != '.' {
-			return n, FaultNone
+			break
 		}
 		n++
 	}
+	if atoms == 0 {
+		return 0, false, FaultSyntax
+	}
+	return n, dots, FaultNone
 }
 
 // quotedStringLen gives the length of the quoted string at the start of b,

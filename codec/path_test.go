@@ -17,6 +17,7 @@ func TestParseMail(t *testing.T) {
 		kind    DomainKind
 		params  string
 		fault   Fault
+		lenient Leniency
 	}{
 		{arg: "FROM:<>"},
 		{arg: "from:<>  SIZE=1", params: "SIZE=1"},
@@ -41,7 +42,22 @@ func TestParseMail(t *testing.T) {
 		{arg: "FROM", fault: FaultSyntax},
 		{arg: "FROM:", fault: FaultSyntax},
 		{arg: "FROM:<", fault: FaultSyntax},
-		{arg: "FROM:a@example.net", fault: FaultSyntax},
+		{arg: "FROM:a@example.net", address: "a@example.net", kind: DomainName, lenient: LenientBrackets},
+		{arg: "FROM: a@[192.0.2.1] \tSIZE=1", address: "a@[192.0.2.1]", kind: DomainIPv4, params: "SIZE=1", lenient: LenientBrackets},
+		{arg: "FROM:a.@example.net", address: "a.@example.net", kind: DomainName, lenient: LenientBoth},
+		{arg: "FROM:a@example.net>", fault: FaultSyntax},
+		{arg: "FROM:a@example.net<b@example.net>", fault: FaultSyntax},
+		{arg: "FROM:a<b@example.net>", fault: FaultSyntax},
+		{arg: "FROM:a@example.net,b@example.net", fault: FaultSyntax},
+		{arg: "FROM:a@example.net\x01", fault: FaultSyntax},
+		{arg: "FROM:@a.example:b@example.net", fault: FaultSyntax},
+		{arg: `FROM:"a b"@example.net`, fault: FaultSyntax},
+		{arg: "FROM:postmaster", fault: FaultSyntax},
+		{arg: "FROM:SIZE=1", fault: FaultSyntax},
+		{arg: "FROM:a@example.netSIZE=1", fault: FaultSyntax},
+		{arg: "FROM:<..@example.net>", fault: FaultSyntax},
+		{arg: "FROM:<l" + local64 + ".@example.net>", fault: FaultLocalPartTooLong},
+		{arg: "FROM:" + local64 + "@" + domain, fault: FaultPathTooLong},
 		{arg: "FROM :<a@example.net>", fault: FaultSyntax},
 		{arg: "TO:<a@example.net>", fault: FaultSyntax},
 		{arg: "FROM:<a@example.net", fault: FaultSyntax},
@@ -52,9 +68,9 @@ func TestParseMail(t *testing.T) {
 		{arg: "FROM:<a@>", fault: FaultSyntax},
 		{arg: "FROM:<@example.net>", fault: FaultSyntax},
 		{arg: "FROM:< >", fault: FaultSyntax},
-		{arg: "FROM:<.a@example.net>", fault: FaultSyntax},
-		{arg: "FROM:<a.@example.net>", fault: FaultSyntax},
-		{arg: "FROM:<a..b@example.net>", fault: FaultSyntax},
+		{arg: "FROM:<.a@example.net>", address: ".a@example.net", kind: DomainName, lenient: LenientDots},
+		{arg: "FROM:<a.@example.net>", address: "a.@example.net", kind: DomainName, lenient: LenientDots},
+		{arg: "FROM:<a..b@example.net>", address: "a..b@example.net", kind: DomainName, lenient: LenientDots},
 		{arg: "FROM:<a b@example.net>", fault: FaultSyntax},
 		{arg: `FROM:<"a@example.net>`, fault: FaultSyntax},
 		{arg: `FROM:<"a\`, fault: FaultSyntax},
@@ -88,7 +104,7 @@ func TestParseMail(t *testing.T) {
 	} {
 		path, params, fault := ParseMail([]byte(tc.arg))
 		if string(path.Address) != tc.address || path.DomainKind != tc.kind ||
-			string(params) != tc.params || fault != tc.fault {
+			string(params) != tc.params || fault != tc.fault || path.Leniency != tc.lenient {
 			t.Errorf("%s: address %q, domain kind %d, params %q, %v; want %q, %d, %q, %v", tc.arg,
 				path.Address, path.DomainKind, params, fault, tc.address, tc.kind, tc.params, tc.fault)
 		}
@@ -97,6 +113,23 @@ func TestParseMail(t *testing.T) {
 		}
 		if wantNull := tc.address == ""; wantNull != (path.Kind == PathNull) {
 			t.Errorf("%s: path kind %d", tc.arg, path.Kind)
+		}
+	}
+}
+
+func TestParseVrfy(t *testing.T) {
+	for arg, want := range map[string]string{
+		"anna": "", "Anna <anna>": "", "a@example.net": "example.net", "<a@example.net>": "example.net",
+		"Anna B <a@example.net>": "example.net", "a@": "bad", "a@example.net b": "bad", "<a@example.net": "bad",
+		"a@example.net>": "bad", "@": "bad",
+	} {
+		path, fault := ParseVrfy([]byte(arg))
+		got := string(path.Domain)
+		if fault != FaultNone {
+			got = "bad"
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q", arg, got, want)
 		}
 	}
 }
@@ -114,6 +147,10 @@ func TestParseRcpt(t *testing.T) {
 		{arg: "TO:<postmaster>", kind: PathPostmaster, address: "postmaster"},
 		{arg: "TO:<PostMaster>", kind: PathPostmaster, address: "PostMaster"},
 		{arg: "TO:<postmaster@example.net>", kind: PathMailbox, address: "postmaster@example.net"},
+		{arg: "TO:a@example.net", kind: PathMailbox, address: "a@example.net"},
+		{arg: "TO:a@example.net X", kind: PathMailbox, address: "a@example.net", params: "X"},
+		{arg: "TO:<a.@example.net>", fault: FaultSyntax},
+		{arg: "TO:a..b@example.net", fault: FaultSyntax},
 		{arg: "TO:<>", fault: FaultSyntax},
 		{arg: "TO:<postmaste>", fault: FaultSyntax},
 		{arg: `TO:<"postmaster">`, fault: FaultSyntax},

@@ -31,15 +31,18 @@ type Config struct {
 	// SmugglingExempt are networks of devices that know no better: theirs are stored.
 	SmugglingExempt []netip.Prefix
 	Accept          AcceptConfig
-	Limits          LimitsConfig
-	Timeouts        TimeoutsConfig
-	Memory          MemoryConfig
-	Socket          SocketConfig
-	Store           StoreConfig
-	Events          EventsConfig
-	Drain           DrainConfig
-	Pressure        PressureConfig
-	Process         ProcessConfig
+	// StrictPaths refuses what common servers take in MAIL and RCPT: no angle brackets,
+	// dots that begin or end a sender's local part or follow each other.
+	StrictPaths bool
+	Limits      LimitsConfig
+	Timeouts    TimeoutsConfig
+	Memory      MemoryConfig
+	Socket      SocketConfig
+	Store       StoreConfig
+	Events      EventsConfig
+	Drain       DrainConfig
+	Pressure    PressureConfig
+	Process     ProcessConfig
 
 	machine machine
 	file    string            // "" for none

@@ -44,6 +44,9 @@ func defaultConfigOn(m machine) Config {
 		// sets it to false when there is a config file, and Validate refuses
 		// the default on any other address.
 		Accept: AcceptConfig{Any: true},
+		// Devices and old programs leave the brackets out, and addresses with such
+		// dots exist: Postfix and Exim take them.
+		StrictPaths: false,
 		// RFC 5321 §2.3.8 forbids senders bare CR and LF, and whoever relays the object
 		// on may send them to a server that takes them for the end (CVE-2023-51764).
 		Smuggling: smugglingStrict,

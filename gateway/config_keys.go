@@ -52,6 +52,9 @@ var mainKeys = []key{
 	{"accept.any", func(c *Config) value { return boolean{&c.Accept.Any} },
 		trueOrFalse, "false"},
 
+	{"strict_paths", func(c *Config) value { return boolean{&c.StrictPaths} },
+		trueOrFalse, "false"},
+
 	{"limits.message_size", func(c *Config) value { return octets{&c.Limits.MessageSize, 64 * KiB, 2 * GiB} },
 		"a size from 64KiB (RFC 5321 §4.5.3.1.7) to 2GiB", "50MiB"},
 	// The event of a message names all its recipients, and a broker takes

@@ -257,6 +257,7 @@ func (p *Program) driverOptions(loops int) driver.Options {
 	}, accept)
 	settings.Tolerate = c.Smuggling == smugglingTolerate
 	settings.TolerateFrom = c.SmugglingExempt
+	settings.StrictPaths = c.StrictPaths
 	bodies, parts := driver.Budgets(c.BodyMemory(), c.partSize(), c.Store.S3.Concurrency)
 	return driver.Options{
 		Settings: settings,

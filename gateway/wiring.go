@@ -253,6 +253,9 @@ func metricLabels(c *Config) metrics.Labels {
 	} {
 		labels.RefusalCauses = append(labels.RefusalCauses, r.Cause)
 	}
+	for l := codec.LenientNone + 1; int(l) < codec.LeniencyCount; l++ {
+		labels.PathLeniencies = append(labels.PathLeniencies, l.String())
+	}
 	for _, k := range pipeline.FailureKinds() {
 		labels.FailureKinds = append(labels.FailureKinds, k.String())
 	}

@@ -38,6 +38,8 @@ type Labels struct {
 	RefusalCauses []string
 	// MessageResults are the causes for which a message is refused after its 354.
 	MessageResults []string
+	// PathLeniencies are what paths may lack and be taken all the same.
+	PathLeniencies []string
 	// FailureKinds are the kinds of failure of the store and of the event log.
 	FailureKinds []string
 	// PanicPlaces are the handlers that recover from panics.
@@ -84,6 +86,8 @@ type Metrics struct {
 	paused     prometheus.Gauge
 	loopDelay  prometheus.Histogram
 	panics     byLabel[prometheus.Counter]
+
+	lenientPaths byLabel[prometheus.Counter]
 
 	packs    packs
 	pressure pressure
@@ -140,6 +144,9 @@ func (m *Metrics) addSessions(labels Labels) {
 	m.sessionsShed = m.counters("sluice_sessions_shed_total",
 		"Sessions answered 421 by the pressure gate, in place of the greeting or at MAIL, by what pressed.",
 		"cause", labels.PressureCauses)
+	m.lenientPaths = m.counters("sluice_lenient_paths_total",
+		"Paths of MAIL and RCPT taken against the grammar, by what they lacked; strict_paths refuses them.",
+		"kind", labels.PathLeniencies)
 	m.sessionsClosed = m.counters("sluice_sessions_closed_total",
 		"SMTP sessions that ended, by how they ended.",
 		"end", []string{"quit", "client", "refused", "stalled", "error"})

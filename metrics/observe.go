@@ -18,6 +18,9 @@ func (m *Metrics) SessionRefused(cause string) { m.sessionsRefused.at(cause).Inc
 // SessionShed counts a session that the pressure gate had answered 421.
 func (m *Metrics) SessionShed(cause string) { m.sessionsShed.at(cause).Inc() }
 
+// LenientPath counts a path that was taken against the grammar.
+func (m *Metrics) LenientPath(kind string) { m.lenientPaths.at(kind).Inc() }
+
 // SessionClosed counts the end of an opened session after so many seconds.
 func (m *Metrics) SessionClosed(seconds float64, end string) {
 	m.sessionsClosed.at(end).Inc()

@@ -60,10 +60,14 @@ type dialogPeer struct {
 func newDialogPeer(t *testing.T, script *smtptest.Script) *dialogPeer {
 	o := testOptions()
 	limits := testLimits()
-	accept := []string{"example.net"}
+	accept, strict := []string{"example.net"}, false
 	for _, s := range script.Settings {
 		if s.Key == "accept.domains" {
 			accept = strings.Split(s.Value, ",")
+			continue
+		}
+		if s.Key == "strict_paths" {
+			strict = s.Value == "true"
 			continue
 		}
 		if s.Key == "split" || s.Key == "smuggling" {
@@ -97,6 +101,7 @@ func newDialogPeer(t *testing.T, script *smtptest.Script) *dialogPeer {
 	o.Settings = session.NewSettings("mx1.example.net", limits, session.AcceptDomains(accept))
 	mode, _ := script.Setting("smuggling")
 	o.Settings.Tolerate = mode == "tolerate"
+	o.Settings.StrictPaths = strict
 	w := newWorld(t, o)
 	return &dialogPeer{w: w, socket: w.connect()}
 }

@@ -23,6 +23,9 @@ type Observer interface {
 	SessionClosed(seconds float64, end string)
 	// Reply is called for each reply that was given.
 	Reply(code int, cause string)
+	// LenientPath is called for each path of MAIL or RCPT that was taken against the
+	// grammar; kind is no_brackets, dots or no_brackets_dots.
+	LenientPath(kind string)
 	// MessageDone is called once for each message whose DATA was granted a
 	// 354, with the octets received. result is accepted or the cause of the
 	// refusal; seconds run from the final dot to the answer, negative when no

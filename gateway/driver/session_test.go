@@ -2,6 +2,7 @@ package driver
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"syscall"
 	"testing"
@@ -459,4 +460,19 @@ func BenchmarkMessage(b *testing.B) {
 		w.loop.Traffic(&s.conn)
 		s.out = s.out[:0]
 	}
+}
+
+// TestLenientPathsAreCounted: what is taken against the grammar is counted by kind,
+// what is refused is not.
+func TestLenientPathsAreCounted(t *testing.T) {
+	w := newWorld(t, testOptions())
+	s := w.connect()
+	s.send(ehlo + "MAIL FROM:a@example.org\r\nRCPT TO:b@example.net\r\nRCPT TO:b@example.org\r\n" +
+		"RCPT TO:<b@example.net>\r\nRSET\r\nMAIL FROM:<a..b@example.org>\r\nRSET\r\nMAIL FROM:a.@example.org\r\n")
+	want := map[string]int{"no_brackets": 2, "dots": 1, "no_brackets_dots": 1}
+	if !maps.Equal(w.seen.lenient, want) {
+		t.Errorf("%v, want %v", w.seen.lenient, want)
+	}
+	s.gone()
+	w.clean()
 }

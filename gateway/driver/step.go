@@ -12,6 +12,9 @@ func (l *Loop) step(c *Conn, ev session.Event) {
 	if a.Reply != nil {
 		l.replyTo(c, ev, a)
 	}
+	if a.Leniency != codec.LenientNone {
+		l.shared.Observer.LenientPath(a.Leniency.String())
+	}
 	switch a.Do {
 	case session.DoNothing:
 	case session.DoCredit:

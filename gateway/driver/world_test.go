@@ -94,6 +94,7 @@ type counts struct {
 	messages       map[string]int
 	late           map[string]int
 	credit         map[string]int
+	lenient        map[string]int
 	refusals       []Refusal
 }
 
@@ -101,6 +102,7 @@ func newCounts() counts {
 	return counts{
 		refused: map[string]int{}, shed: map[string]int{}, closed: map[string]int{}, replies: map[string]int{},
 		messages: map[string]int{}, late: map[string]int{}, credit: map[string]int{}, pauses: map[string]int{},
+		lenient: map[string]int{},
 	}
 }
 
@@ -109,6 +111,7 @@ func (c *counts) SessionRefused(cause string)                   { c.refused[caus
 func (c *counts) SessionShed(cause string)                      { c.shed[cause]++ }
 func (c *counts) SessionClosed(_ float64, end string)           { c.closed[end]++ }
 func (c *counts) Reply(_ int, cause string)                     { c.replies[cause]++ }
+func (c *counts) LenientPath(kind string)                       { c.lenient[kind]++ }
 func (c *counts) MessageDone(result string, _ int64, _ float64) { c.messages[result]++ }
 func (c *counts) StepDone(string, string, float64)              {}
 func (c *counts) LateResult(step, result string)                { c.late[step+" "+result]++ }

@@ -89,6 +89,7 @@ type nothing struct{}
 func (nothing) SessionOpened()                     {}
 func (nothing) SessionRefused(string)              {}
 func (nothing) SessionShed(string)                 {}
+func (nothing) LenientPath(string)                 {}
 func (nothing) SessionClosed(float64, string)      {}
 func (nothing) Reply(int, string)                  {}
 func (nothing) MessageDone(string, int64, float64) {}

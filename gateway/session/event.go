@@ -79,6 +79,8 @@ type Actions struct {
 	Message *pipeline.Message
 	// Err is what lies behind a refusal, for the log.
 	Err error
+	// Leniency is what was taken against the grammar of paths, to be counted.
+	Leniency codec.Leniency
 }
 
 // Phase is what a session waits for.

@@ -29,6 +29,8 @@ type Settings struct {
 	// client; else only those of TolerateFrom are taken.
 	Tolerate     bool
 	TolerateFrom []netip.Prefix
+	// StrictPaths refuses paths that do not follow the grammar (codec.Leniency).
+	StrictPaths bool
 
 	greeting, helo, ehlo *codec.Reply
 }

@@ -14,6 +14,9 @@ func (s *Session) mail(arg []byte, pool Pool) Actions {
 		return Actions{Reply: codec.ReplyTooManyMessages}
 	}
 	path, rest, fault := codec.ParseMail(arg)
+	if fault == codec.FaultNone && s.settings.StrictPaths && path.Leniency != codec.LenientNone {
+		fault = codec.FaultSyntax
+	}
 	if fault != codec.FaultNone {
 		return Actions{Reply: pathRefusal(fault, codec.ReplyBadReversePath)}
 	}
@@ -30,7 +33,7 @@ func (s *Session) mail(arg []byte, pool Pool) Actions {
 	m.Envelope.SetReversePath(path.Address)
 	m.Envelope.Body, m.Envelope.SizeDeclared = params.Body, params.Size
 	s.message, s.state = m, codec.StateMail
-	return Actions{Reply: codec.ReplySenderOk}
+	return Actions{Reply: codec.ReplySenderOk, Leniency: path.Leniency}
 }
 
 // protocol names the protocol for trace fields (RFC 3848).
@@ -44,6 +47,9 @@ func (s *Session) protocol() string {
 // rcpt adds a recipient (RFC 5321 §4.1.1.3).
 func (s *Session) rcpt(arg []byte, eventLimit int64) Actions {
 	path, rest, fault := codec.ParseRcpt(arg)
+	if fault == codec.FaultNone && s.settings.StrictPaths && path.Leniency != codec.LenientNone {
+		fault = codec.FaultSyntax
+	}
 	if fault != codec.FaultNone {
 		return Actions{Reply: pathRefusal(fault, codec.ReplyBadForwardPath)}
 	}
@@ -62,7 +68,7 @@ func (s *Session) rcpt(arg []byte, eventLimit int64) Actions {
 	}
 	s.message.Envelope.AddRecipient(path.Address)
 	s.state = codec.StateRcpt
-	return Actions{Reply: codec.ReplyRecipientOk}
+	return Actions{Reply: codec.ReplyRecipientOk, Leniency: path.Leniency}
 }
 
 // eventRefusal answers a recipient with whom the message's event may not fit into the

@@ -13,6 +13,7 @@ func (o witness) SessionOpened() { o.p.opened++ }
 
 func (o witness) SessionRefused(string) { o.p.w.tally["sessions refused"]++ }
 
+func (o witness) LenientPath(string) { o.p.w.tally["lenient paths"]++ }
 func (o witness) SessionShed(string) { o.p.w.tally["sessions shed"]++ }
 
 func (o witness) SessionClosed(_ float64, end string) {
