@@ -57,7 +57,7 @@ func (l *loader) keyOfEnv(name string) (k *key, file bool) {
 		switch {
 		case k.env() == name:
 			return k, false
-		case isSecret(k) && envName(k.path+fileSuffix) == name:
+		case hasFile(k) && envName(k.path+fileSuffix) == name:
 			return k, true
 		}
 	}

@@ -74,7 +74,7 @@ func (l *loader) setFile(k *key, w written, o origin) {
 	named := *k
 	named.path, named.expected = k.path+fileSuffix, "the path of a readable file that holds the secret"
 	named.example = "/run/secrets/" + k.path[strings.LastIndexByte(k.path, '.')+1:]
-	l.put(&named, w, o, k.place(&l.config).(hidden).readFile)
+	l.put(&named, w, o, k.place(&l.config).(filed).readFile)
 }
 
 func (l *loader) put(k *key, w written, o origin, read func(written) *fault) {
@@ -102,16 +102,22 @@ func (l *loader) fail(k *key, f *fault, o origin) {
 	l.problems = append(l.problems, k.problem(f, o))
 }
 
-// secretOf gives the secret whose file a path names, nil when it names none.
+// secretOf gives the key whose file a path names, nil when it names none.
 func (l *loader) secretOf(path string) *key {
 	base, found := strings.CutSuffix(path, fileSuffix)
 	if !found {
 		return nil
 	}
-	if k := findKey(l.table, base); k != nil && isSecret(k) {
+	if k := findKey(l.table, base); k != nil && hasFile(k) {
 		return k
 	}
 	return nil
+}
+
+// hasFile reports whether a key's value may be read from a file.
+func hasFile(k *key) bool {
+	_, has := k.place(new(Config)).(filed)
+	return has
 }
 
 func isSecret(k *key) bool {

@@ -23,6 +23,8 @@ type S3Config struct {
 	Concurrency  int // requests at the same time
 	CreateBucket bool
 	SSE          string // server-side encryption
+	// AccessKeyFile is the file that AccessKey was read from, "" for none.
+	AccessKeyFile string
 }
 
 func defaultS3() S3Config {
@@ -56,7 +58,9 @@ var s3Keys = []key{
 		return choice{&c.Store.S3.Credentials, []string{s3.CredentialsStatic, s3.CredentialsEnv, s3.CredentialsIAM}, nil}
 	},
 		"static, env or iam", "static"},
-	{"store.s3.access_key", func(c *Config) value { return word{&c.Store.S3.AccessKey, isPrintable} },
+	{"store.s3.access_key", func(c *Config) value {
+		return keyName{word{&c.Store.S3.AccessKey, isPrintable}, &c.Store.S3.AccessKeyFile}
+	},
 		"the name of a key", `"sluice"`},
 	{"store.s3.secret_key", func(c *Config) value { return hidden{&c.Store.S3.SecretKey} },
 		"a secret, better by " + "store.s3.secret_key" + fileSuffix, `"…"`},

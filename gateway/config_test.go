@@ -96,7 +96,7 @@ func unlikeDefault() Config {
 	c.Memory.Bodies = Share{Octets: 123 * MiB}
 	c.Socket = SocketConfig{8 * KiB, 5000}
 	c.Store = StoreConfig{Kind: kindDiscard, Packing: packingOff, Pack: PackConfig{3, 9 * MiB, 5, 2 * MiB, time.Millisecond}, S3: S3Config{
-		"s3.example.net", "mail-7", "eu-west-1", true, "/etc/ca.pem", "iam", "key", Secret{plain: hush}, 6 * MiB, 7, true, "aws:kms:k"}}
+		"s3.example.net", "mail-7", "eu-west-1", true, "/etc/ca.pem", "iam", "key", Secret{plain: hush}, 6 * MiB, 7, true, "aws:kms:k", ""}}
 	c.Events = EventsConfig{Kind: kindDiscard, Topic: "a.b_c-d", Embedded: EmbeddedConfig{"127.0.0.1:0", 7, 90 * time.Second, "gzip"}, Kafka: KafkaConfig{
 		[]string{"k1.example.net:9092", "[::1]:9093"}, true, "/etc/kafka.pem", "kafka.example.net",
 		SASLConfig{"SCRAM-SHA-256", "user", Secret{plain: hush}}, CreateTopicConfig{7, 2}, "zstd", 7 * time.Millisecond}}

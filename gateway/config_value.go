@@ -170,6 +170,35 @@ func (v word) check() *fault {
 
 func (v word) String() string { return strconv.Quote(*v.at) }
 
+// filed is a value that may stand in a file, which the key with _file behind it names.
+type filed interface {
+	value
+	readFile(w written) *fault
+}
+
+// keyName is the name of a key, which is no secret and changes with one.
+type keyName struct {
+	word
+	file *string // it was read from, "" for none
+}
+
+func (v keyName) read(w written) *fault {
+	*v.file = ""
+	return v.word.read(w)
+}
+
+func (v keyName) readFile(w written) *fault {
+	if !w.scalar(asText) {
+		return w.wrong()
+	}
+	held, err := readSecretFile(w.text)
+	if err != nil {
+		return &fault{got: w.show(), line: w.line, why: reason(err)}
+	}
+	*v.at, *v.file = held.plain, w.text
+	return nil
+}
+
 // choice is one of a few words.
 type choice struct {
 	at    *string

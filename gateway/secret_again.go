@@ -4,6 +4,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"sluice/pipeline/s3"
 )
 
 // rereadEvery bounds how often a secret's file is read: a server that refuses every
@@ -25,14 +27,43 @@ type rereader struct {
 	failed bool      // told
 }
 
-// reread returns what the adapters ask, nil for a secret without a file. key is the
-// secret's.
-func (s Secret) reread(key string, logger *slog.Logger) func(refused string) (string, bool) {
-	if s.file == "" {
+// newRereader returns the rereader of a key whose value was read from a file, nil for
+// one that was not.
+func newRereader(key, file, known string, logger *slog.Logger) *rereader {
+	if file == "" {
 		return nil
 	}
-	r := &rereader{key: key, file: s.file, logger: logger, now: time.Now, known: s.plain}
-	return r.again
+	return &rereader{key: key, file: file, logger: logger, now: time.Now, known: known}
+}
+
+// reread returns what the event log asks, nil for a secret without a file.
+func (s Secret) reread(key string, logger *slog.Logger) func(refused string) (string, bool) {
+	if r := newRereader(key, s.file, s.plain, logger); r != nil {
+		return r.again
+	}
+	return nil
+}
+
+// rereadKeys returns what the object store asks, nil when neither the key nor its
+// secret was read from a file.
+func (c *Config) rereadKeys(logger *slog.Logger) func(refused s3.Keys) (s3.Keys, bool) {
+	at := &c.Store.S3
+	written := s3.Keys{Access: at.AccessKey, Secret: at.SecretKey.plain}
+	access := newRereader("store.s3.access_key", at.AccessKeyFile, written.Access, logger)
+	secret := newRereader("store.s3.secret_key", at.SecretKey.file, written.Secret, logger)
+	if access == nil && secret == nil {
+		return nil
+	}
+	return func(refused s3.Keys) (s3.Keys, bool) {
+		now := written
+		if access != nil {
+			now.Access, _ = access.again(refused.Access)
+		}
+		if secret != nil {
+			now.Secret, _ = secret.again(refused.Secret)
+		}
+		return now, now != refused
+	}
 }
 
 // again returns the secret as it is now, and whether it is another than the refused one.
@@ -53,7 +84,7 @@ func (r *rereader) read() {
 	}
 	if err != nil {
 		if !r.failed {
-			r.logger.Warn("the server refuses a secret, and its file cannot be read again",
+			r.logger.Warn("the server refuses us, and the file of a key cannot be read again",
 				"key", r.key+fileSuffix, "file", r.file, "err", err)
 		}
 		r.failed = true
@@ -62,7 +93,7 @@ func (r *rereader) read() {
 	r.failed = false
 	if fresh.plain != r.known {
 		r.known = fresh.plain
-		r.logger.Info("the server refused a secret: its file has another, which is used from now on",
+		r.logger.Info("the server refused us: the file of a key has another, which is used from now on",
 			"key", r.key+fileSuffix, "file", r.file)
 	}
 }

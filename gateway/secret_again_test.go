@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"sluice/pipeline/s3"
 )
 
 // TestSecretReadAgain: a refused secret is read again, not more often than the rate
@@ -67,7 +69,43 @@ func TestSecretReadAgain(t *testing.T) {
 			t.Errorf("the log shows the secret: %s", line)
 		}
 	}
-	if (Secret{plain: "x"}).reread("k", slog.Default()) != nil {
+	if (Secret{plain: "x"}).reread("k", slog.Default()) != nil || new(Config).rereadKeys(slog.Default()) != nil {
 		t.Error("a secret without a file is read again")
+	}
+}
+
+// TestKeysReadAgain: a key and its secret change together, each in its file.
+func TestKeysReadAgain(t *testing.T) {
+	folder := t.TempDir()
+	write := func(name, content string) string {
+		t.Helper()
+		path := filepath.Join(folder, name)
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	c, err := loadOn(testMachine, Sources{File: write("sluice.yaml", "accept: {any: true}\nstore: {s3: {access_key_file: "+
+		write("access", "key1\n")+", secret_key_file: "+write("secret", "secret1\n")+"}}\n")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := s3.Keys{Access: "key1", Secret: "secret1"}
+	if got := (s3.Keys{Access: c.Store.S3.AccessKey, Secret: c.Store.S3.SecretKey.Reveal()}); got != first {
+		t.Fatalf("read %+v", got)
+	}
+	reread := c.rereadKeys(slog.New(slog.DiscardHandler))
+	write("access", "key2\n")
+	write("secret", "secret2\n")
+	want := s3.Keys{Access: "key2", Secret: "secret2"}
+	if got, changed := reread(first); got != want || !changed {
+		t.Errorf("%+v %t", got, changed)
+	}
+	if got, changed := reread(want); got != want || changed {
+		t.Errorf("%+v %t", got, changed)
+	}
+	over, err := loadOn(testMachine, Sources{File: filepath.Join(folder, "sluice.yaml"), Env: []string{"SLUICE_STORE_S3_ACCESS_KEY=plain"}})
+	if err != nil || over.Store.S3.AccessKey != "plain" || over.Store.S3.AccessKeyFile != "" {
+		t.Errorf("%v %+v", err, over.Store.S3.AccessKey)
 	}
 }

@@ -100,7 +100,7 @@ func bucketOptions(c *Config) s3.Options {
 func openBucket(c *Config, j *journal, o pack.Observer) (*objects, error) {
 	options := bucketOptions(c)
 	options.LeftBehind, options.Pack = j.LeftBehind, c.packing(o)
-	options.RereadSecret = c.Store.S3.SecretKey.reread("store.s3.secret_key", j.Logger())
+	options.Reread = c.rereadKeys(j.Logger())
 	s, err := s3.Open(context.Background(), options)
 	if err != nil {
 		return nil, err

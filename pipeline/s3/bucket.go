@@ -24,10 +24,17 @@ const (
 // bucket when it is not there and the options say so.
 func (s *Store) Probe(ctx context.Context) error {
 	used := s.client.secret.get()
-	exists, err := s.client.BucketExists(ctx, s.bucket)
-	if s.client.renew(err, used) {
-		exists, err = s.client.BucketExists(ctx, s.bucket)
+	err := s.probe(ctx)
+	// Some servers hide a bucket from keys that they do not know.
+	if errors.Is(err, errRefused) && s.client.secret.replace(used) {
+		s.client.credentials.Expire()
+		err = s.probe(ctx)
 	}
+	return err
+}
+
+func (s *Store) probe(ctx context.Context) error {
+	exists, err := s.client.BucketExists(ctx, s.bucket)
 	if err == nil && !exists && s.options.CreateBucket {
 		err = s.createBucket(ctx)
 	} else if err == nil && !exists {

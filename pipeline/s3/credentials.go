@@ -12,7 +12,7 @@ import (
 func newCredentials(o *Options) (*credentials.Credentials, *secret, error) {
 	switch o.Credentials {
 	case CredentialsStatic:
-		p := &secret{key: o.AccessKey, present: o.SecretKey, reread: o.RereadSecret}
+		p := &secret{present: Keys{o.AccessKey, o.SecretKey}, reread: o.Reread}
 		return credentials.New(p), p, nil
 	case CredentialsEnv:
 		c := credentials.NewChainCredentials([]credentials.Provider{&credentials.EnvAWS{}, &credentials.EnvMinio{}})
@@ -28,14 +28,16 @@ func newCredentials(o *Options) (*credentials.Credentials, *secret, error) {
 	}
 }
 
-// secret is the provider of static credentials, whose secret may be replaced while
-// the store is open.
+// Keys are static credentials.
+type Keys struct{ Access, Secret string }
+
+// secret is the provider of static credentials, which may be replaced while the store
+// is open.
 type secret struct {
-	key    string
-	reread func(refused string) (secret string, changed bool) // nil for one that stays
+	reread func(refused Keys) (keys Keys, changed bool) // nil for some that stay
 
 	mu      sync.Mutex
-	present string
+	present Keys
 }
 
 var _ credentials.Provider = (*secret)(nil)
@@ -45,26 +47,27 @@ func (s *secret) Retrieve() (credentials.Value, error) { return s.RetrieveWithCr
 
 // RetrieveWithCredContext implements credentials.Provider.
 func (s *secret) RetrieveWithCredContext(*credentials.CredContext) (credentials.Value, error) {
+	keys := s.get()
 	return credentials.Value{
-		AccessKeyID: s.key, SecretAccessKey: s.get(), SignerType: credentials.SignatureV4,
+		AccessKeyID: keys.Access, SecretAccessKey: keys.Secret, SignerType: credentials.SignatureV4,
 	}, nil
 }
 
-// IsExpired implements credentials.Provider: only a refusal ends a secret.
+// IsExpired implements credentials.Provider: only a refusal ends static keys.
 func (s *secret) IsExpired() bool { return false }
 
-// get returns the present secret, "" for credentials that are not static.
-func (s *secret) get() string {
+// get returns the present keys, none for credentials that are not static.
+func (s *secret) get() Keys {
 	if s == nil {
-		return ""
+		return Keys{}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.present
 }
 
-// replace reports whether there is another secret than the one that was refused.
-func (s *secret) replace(refused string) bool {
+// replace reports whether there are other keys than those that were refused.
+func (s *secret) replace(refused Keys) bool {
 	if s == nil || s.reread == nil {
 		return false
 	}
@@ -87,16 +90,16 @@ func refusesUs(err error) bool {
 	if !ok {
 		return false
 	}
-	switch r.Code {
-	case "ExpiredToken", "InvalidToken", "InvalidTokenId", "InvalidAccessKeyId", "SignatureDoesNotMatch":
+	switch meanings[r.Code].op {
+	case "credentials refused", "credentials expired":
 		return true
 	}
 	return r.StatusCode == http.StatusForbidden || r.StatusCode == http.StatusUnauthorized
 }
 
-// renew reports whether a request that failed by err, signed with the secret used,
-// may be made again with another secret.
-func (c *client) renew(err error, used string) bool {
+// renew reports whether a request that failed by err, signed with the keys used,
+// may be made again with others.
+func (c *client) renew(err error, used Keys) bool {
 	if !refusesUs(err) {
 		return false
 	}

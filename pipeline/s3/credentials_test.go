@@ -11,24 +11,24 @@ import (
 	"sluice/pipeline/porttest"
 )
 
-// rotated is a file that holds the right secret, asked when another was refused.
+// rotated is a file that holds the right keys, asked when others were refused.
 type rotated struct {
 	asked atomic.Int64
-	holds atomic.Pointer[string]
+	holds atomic.Pointer[Keys]
 }
 
-func (r *rotated) reread(refused string) (string, bool) {
+func (r *rotated) reread(refused Keys) (Keys, bool) {
 	r.asked.Add(1)
 	held := *r.holds.Load()
 	return held, held != refused
 }
 
-func (r *rotated) hold(secret string) { r.holds.Store(&secret) }
+func (r *rotated) hold(secret string) { r.holds.Store(&Keys{testAccess, secret}) }
 
-// refuse makes the secret that the store has one that is refused.
+// refuseSecret makes the keys that the store has some that are refused.
 func (s *Store) refuseSecret() {
 	s.client.secret.mu.Lock()
-	s.client.secret.present = "no-longer-valid"
+	s.client.secret.present = Keys{"nobody", "no-longer-valid"}
 	s.client.secret.mu.Unlock()
 	s.client.credentials.Expire()
 }
@@ -43,7 +43,7 @@ func TestSecretReplaced(t *testing.T) {
 				file := &rotated{}
 				file.hold(testSecret)
 				o := server.options(t)
-				o.RereadSecret, o.Pack = file.reread, packs
+				o.Reread, o.Pack = file.reread, packs
 				s := mustOpen(t, o)
 				mustStore(t, s, "before")
 				if n := file.asked.Load(); n != 0 {
@@ -82,7 +82,7 @@ func TestSecretStillRefused(t *testing.T) {
 	file := &rotated{}
 	file.hold("no-longer-valid")
 	o := minioServer.options(t)
-	o.RereadSecret = file.reread
+	o.Reread = file.reread
 	s := mustOpen(t, o)
 	s.refuseSecret()
 	sent, err := porttest.Store(s, porttest.NewMessage([]byte("x")))

@@ -31,6 +31,7 @@ var meanings = map[string]struct {
 	"AllAccessDisabled":              {pipeline.KindTemporary, "access denied"},
 	"InvalidAccessKeyId":             {pipeline.KindTemporary, "credentials refused"},
 	"SignatureDoesNotMatch":          {pipeline.KindTemporary, "credentials refused"},
+	"XAdminUserNotFound":             {pipeline.KindTemporary, "credentials refused"}, // versitygw, by 404
 	"ExpiredToken":                   {pipeline.KindTemporary, "credentials expired"},
 	"InvalidToken":                   {pipeline.KindTemporary, "credentials refused"},
 	"InvalidTokenId":                 {pipeline.KindTemporary, "credentials refused"},

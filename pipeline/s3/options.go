@@ -45,11 +45,11 @@ type Options struct {
 	// Credentials is one of the constants, default CredentialsStatic.
 	Credentials          string
 	AccessKey, SecretKey string
-	// RereadSecret is asked when the store refuses static credentials: it returns
-	// the secret as it is now, and whether it is another than the refused one. It may
-	// block for as long as a file is read, and bounds how often it reads. Nil for a
-	// secret that stays as it is.
-	RereadSecret func(refused string) (secret string, changed bool)
+	// Reread is asked when the store refuses static credentials: it returns them as
+	// they are now, and whether they are others than the refused ones. It may block
+	// for as long as files are read, and bounds how often it reads. Nil for
+	// credentials that stay as they are.
+	Reread func(refused Keys) (keys Keys, changed bool)
 	// PartSize in octets, default and least MinPartSize.
 	PartSize int64
 	// Concurrency is the number of requests under way at the same time, default
