@@ -2,6 +2,7 @@ package main
 
 import (
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -22,7 +23,10 @@ func TestEveryKeyHasAVariable(t *testing.T) {
 		value := k.place(&want).String()
 		if strings.HasPrefix(value, `"`) {
 			if value = hush; !isSecret(k) {
-				value = *k.place(&want).(word).at
+				var err error
+				if value, err = strconv.Unquote(k.place(&want).String()); err != nil {
+					t.Fatal(err)
+				}
 			}
 		}
 		environ = append(environ, k.env()+"="+plainUnlessQuoted(value))

@@ -23,8 +23,8 @@ type S3Config struct {
 	Concurrency  int // requests at the same time
 	CreateBucket bool
 	SSE          string // server-side encryption
-	// AccessKeyFile is the file that AccessKey was read from, "" for none.
-	AccessKeyFile string
+	// accessKeyFile is the file that AccessKey was read from, "" for none.
+	accessKeyFile string
 }
 
 func defaultS3() S3Config {
@@ -59,7 +59,7 @@ var s3Keys = []key{
 	},
 		"static, env or iam", "static"},
 	{"store.s3.access_key", func(c *Config) value {
-		return keyName{word{&c.Store.S3.AccessKey, isPrintable}, &c.Store.S3.AccessKeyFile}
+		return keyName{word{&c.Store.S3.AccessKey, isPrintable}, &c.Store.S3.accessKeyFile}
 	},
 		"the name of a key", `"sluice"`},
 	{"store.s3.secret_key", func(c *Config) value { return hidden{&c.Store.S3.SecretKey} },

@@ -49,7 +49,7 @@ func (s Secret) reread(key string, logger *slog.Logger) func(refused string) (st
 func (c *Config) rereadKeys(logger *slog.Logger) func(refused s3.Keys) (s3.Keys, bool) {
 	at := &c.Store.S3
 	written := s3.Keys{Access: at.AccessKey, Secret: at.SecretKey.plain}
-	access := newRereader("store.s3.access_key", at.AccessKeyFile, written.Access, logger)
+	access := newRereader("store.s3.access_key", at.accessKeyFile, written.Access, logger)
 	secret := newRereader("store.s3.secret_key", at.SecretKey.file, written.Secret, logger)
 	if access == nil && secret == nil {
 		return nil

@@ -105,7 +105,7 @@ func TestKeysReadAgain(t *testing.T) {
 		t.Errorf("%+v %t", got, changed)
 	}
 	over, err := loadOn(testMachine, Sources{File: filepath.Join(folder, "sluice.yaml"), Env: []string{"SLUICE_STORE_S3_ACCESS_KEY=plain"}})
-	if err != nil || over.Store.S3.AccessKey != "plain" || over.Store.S3.AccessKeyFile != "" {
+	if err != nil || over.Store.S3.AccessKey != "plain" || over.Store.S3.accessKeyFile != "" {
 		t.Errorf("%v %+v", err, over.Store.S3.AccessKey)
 	}
 }
