@@ -25,7 +25,8 @@ type Conn struct {
 	stallAt int64  // the tick at which unsent replies end the session
 
 	openedAt   int64 // tick
-	lingerLeft int32 // octets to read and drop before the close
+	lingerLeft int64 // octets to read and drop before the close
+	lingerMark int64 // what lingerLeft was when the least rate was last looked at
 	carried    int32 // octets of input that were read and wait, while it is paused
 	draw       uint16
 	class      uint8
@@ -33,6 +34,7 @@ type Conn struct {
 	refused    bool // answered 421 in place of the greeting
 	paused     bool // does not read
 	ended      bool // its client has sent the end of its input and may still read
+	sends      bool // was sending mail text when the last word was said
 	lingering  bool // has said its last word and half-closed
 	finished   bool // ended; the socket is closed
 	quit       bool // ended by QUIT

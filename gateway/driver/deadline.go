@@ -32,7 +32,7 @@ func (l *Loop) awaitCommand(c *Conn) {
 func (l *Loop) due(c *Conn) {
 	switch {
 	case c.lingering:
-		l.finish(c, "refused")
+		l.lingered(c)
 	case len(c.unsent) > 0:
 		l.resend(c)
 	case c.starved():

@@ -12,8 +12,16 @@ import (
 // again for days. So the last word is followed by the end of our stream, and the
 // rest of the input is read and dropped, within these bounds.
 const (
-	maxLinger  = 64 << 10
+	maxLinger  = 1 << 20 // a pipelined envelope with 3,000 long recipients
 	lingerTime = 2 * time.Second
+)
+
+// A client that sends mail text reads nothing before it is done. What it still sends
+// is dropped as it would be received: for timeouts.message at most, and as long as it
+// keeps the least rate in each window. It costs no memory.
+const (
+	maxTextLinger    = 1 << 30
+	textLingerWindow = 10 * time.Second
 )
 
 // hangUp ends a connection whose last reply was sent.
@@ -28,6 +36,12 @@ func (l *Loop) hangUp(c *Conn) {
 		return
 	}
 	c.lingering, c.lingerLeft = true, maxLinger
+	window := lingerTime
+	if c.sends = c.sends && !l.draining; c.sends {
+		c.lingerLeft, window = maxTextLinger, textLingerWindow
+		c.phaseEnd = l.tick() + ticksOf(l.shared.Timeouts.Message)
+	}
+	c.lingerMark = c.lingerLeft
 	c.socket.CloseWrite()
 	if c.paused {
 		l.readOn(c)
@@ -35,8 +49,20 @@ func (l *Loop) hangUp(c *Conn) {
 			return
 		}
 	}
-	l.wheel.set(c, l.tick()+ticksOf(lingerTime))
+	l.wheel.set(c, l.tick()+ticksOf(window))
 	l.drop(c)
+}
+
+// lingered ends a connection whose time to linger is over, or has it go on to linger
+// when its client still sends text, fast enough.
+func (l *Loop) lingered(c *Conn) {
+	least := max(1, l.shared.MinDataRate*int64(textLingerWindow/time.Second))
+	if !c.sends || l.tick() >= c.phaseEnd || c.lingerMark-c.lingerLeft < least {
+		l.finish(c, "refused")
+		return
+	}
+	c.lingerMark = c.lingerLeft
+	l.wheel.set(c, min(c.phaseEnd, l.tick()+ticksOf(textLingerWindow)))
 }
 
 // finish ends a session and its connection, whatever their state. end is a
@@ -69,6 +95,10 @@ func (l *Loop) finish(c *Conn, end string) {
 func (l *Loop) drain() {
 	l.draining = true
 	for _, c := range l.wheel.all() {
+		if c.sends && c.lingering { // what is said is said: no drain waits for its text
+			c.sends = false
+			l.wheel.set(c, l.tick()+ticksOf(lingerTime))
+		}
 		if c.finished || c.lingering {
 			continue
 		}

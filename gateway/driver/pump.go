@@ -15,7 +15,7 @@ const minRoom = 4
 
 // errSmuggling is the failure of a message with a bare CR, a bare LF or a NUL. It
 // outweighs any other, so that the answer does not depend on what was seen first.
-var errSmuggling error = &pipeline.Failure{Kind: pipeline.KindSmuggling, Op: "receive"}
+var errSmuggling = &pipeline.Failure{Kind: pipeline.KindSmuggling, Op: "receive"}
 
 // pump feeds a connection's input to its session until there is none, or until
 // the session waits for something else.
@@ -104,7 +104,7 @@ func (l *Loop) receive(c *Conn, in []byte) (used int) {
 		used += ns
 		m.Octets += int64(nd)
 		switch {
-		case m.Decoder.Ambiguous() && m.Err != errSmuggling && !c.session.Tolerates():
+		case m.Decoder.Ambiguous() && !c.session.Tolerates():
 			l.giveUp(m, errSmuggling)
 		case m.Err == nil:
 			body, _ := m.Tail()
@@ -185,7 +185,7 @@ func (l *Loop) drop(c *Conn) {
 		return
 	}
 	c.socket.Discard(n)
-	c.lingerLeft -= int32(min(n, maxLinger+1))
+	c.lingerLeft -= int64(n)
 	if c.lingerLeft < 0 {
 		l.finish(c, "refused")
 	}

@@ -9,6 +9,10 @@ import (
 // step gives a session an event and does what it wants.
 func (l *Loop) step(c *Conn, ev session.Event) {
 	a := c.session.Step(ev, &l.messages)
+	switch ev.Kind {
+	case session.BodyOverflowed, session.InputBehindData, session.InputAhead:
+		c.sends = true // it reads no reply before it is done
+	}
 	if a.Reply != nil {
 		l.replyTo(c, ev, a)
 	}

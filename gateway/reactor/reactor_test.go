@@ -376,6 +376,29 @@ func TestLastReplyReachesClientThatSends(t *testing.T) {
 	}
 }
 
+// A client that reads nothing before it has sent all reads its 552 all the same.
+func TestLastReplyReachesClientThatSendsAll(t *testing.T) {
+	limits := testLimits()
+	limits.MessageSize = 64 << 10
+	s := startWith(t, limits, session.AcceptAny())
+	text := strings.Repeat(strings.Repeat("x", 78)+"\r\n", 400_000) // 32 MB
+	for range 5 {
+		c, r := s.dial(t)
+		_, _ = io.WriteString(c, "HELO x\r\nMAIL FROM:<a@b.c>\r\nRCPT TO:<d@e.f>\r\nDATA\r\n")
+		for _, want := range []string{"220", "250", "250", "250", "354"} {
+			expect(t, r, want)
+		}
+		if _, err := io.WriteString(c, text+".\r\nQUIT\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		expect(t, r, "552 5.3.4")
+		if _, err := r.ReadByte(); err != io.EOF {
+			t.Fatalf("behind the last reply: %v", err)
+		}
+		_ = c.Close()
+	}
+}
+
 // A socket that was closed is deaf and dumb: its descriptor may be somebody
 // else's by now.
 func TestClosedSocketTouchesNothing(t *testing.T) {
