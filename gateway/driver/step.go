@@ -56,6 +56,7 @@ func (l *Loop) granted(c *Conn, m *pipeline.Message) {
 func (l *Loop) commit(c *Conn) {
 	m := c.session.Message()
 	m.Header = pipeline.AppendTrace(m.Header[:0], m)
+	m.Header = pipeline.AppendSeparator(m.Header, &m.Body)
 	if m.Part != nil && m.Part.Body.Size() == 0 {
 		l.dropPart(m) // the text ended where it began
 	}

@@ -1,0 +1,47 @@
+package pipeline
+
+import "bytes"
+
+// mailboxLine stands before a first line that an mbox file has before its header.
+const mailboxLine = "X-Mailbox-Line: "
+
+// AppendSeparator writes what keeps a body's first line apart from the trace fields
+// above it, so that these stay as they are for whoever parses the message: nothing
+// when the body begins with a header field or with the empty line behind a header; an
+// empty line before white space, which would continue our field (RFC 5322 §2.2.3), and
+// before any other text that is no field. The "From " of an mbox becomes a field of its
+// own, because an empty line there would make text of all fields behind it. Postfix
+// does the same.
+func AppendSeparator(dst []byte, b *Body) []byte {
+	var buf [maxField]byte
+	switch line := b.start(buf[:]); {
+	case len(line) == 0 || bytes.HasPrefix(line, []byte("\r\n")) || beginsWithField(line):
+		return dst
+	case bytes.HasPrefix(bytes.TrimLeft(line, ">"), []byte("From ")):
+		return append(dst, mailboxLine...)
+	}
+	return append(dst, "\r\n"...)
+}
+
+// start copies the first octets of b into buf and returns them.
+func (b *Body) start(buf []byte) []byte {
+	n := 0
+	for _, slab := range b.slabs {
+		if n == len(buf) {
+			break
+		}
+		n += copy(buf[n:], slab)
+	}
+	return buf[:n]
+}
+
+// beginsWithField reports whether text begins with a field name and its colon, with
+// white space between them perhaps (RFC 5322 §2.2, §4.5).
+func beginsWithField(text []byte) bool {
+	name := 0
+	for name < len(text) && '!' <= text[name] && text[name] <= '~' && text[name] != ':' {
+		name++
+	}
+	rest := bytes.TrimLeft(text[name:], " \t")
+	return name > 0 && len(rest) > 0 && rest[0] == ':'
+}
