@@ -28,7 +28,7 @@ var mutations = []mutation{
 	{"credit granted to nobody and kept", "pipeline/ask.go",
 		"a.Queue.budget.Give(a.Octets)", "", "credit that are out|not every message was delivered"},
 	{"a reply overtakes another", "gateway/driver/output.go",
-		"case len(c.unsent) > 0:\n\t\tc.unsent = append(c.unsent, out...)", "case false:", "due was"},
+		"case len(c.unsent) > 0:\n\t\tc.unsent = append(c.unsent, out...)", "case false:", "due was|never had its reply"},
 	{"a reply is forgotten", "gateway/driver/output.go",
 		"l.out = r.Append(l.out, host, arg)", "if r != codec.ReplyRecipientOk || l.now.Nanosecond()%5 != 0 {\n\t\tl.out = r.Append(l.out, host, arg)\n\t}", "due was|while all was well"},
 	{"a connection is resumed twice", "gateway/driver/pause.go",
