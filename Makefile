@@ -10,14 +10,21 @@ LINTER = $${XDG_CACHE_HOME:-$$HOME/.cache}/sluice/bin/golangci-lint
 
 # What the binary says of itself. A tree without .git, as an image has it, knows its
 # version by the file VERSION, and its revision only when it is told (REVISION=…).
-VERSION  ?= $(shell git describe --tags --dirty 2>/dev/null || cat VERSION)
-REVISION ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)$(shell git diff --quiet HEAD 2>/dev/null; [ $$? = 1 ] && echo +modified)
+# Another repository around such a tree is not asked.
+git = $(if $(wildcard .git),$(shell git $(1) 2>/dev/null))
+VERSION  ?= $(or $(call git,describe --tags --dirty),$(shell cat VERSION))
+REVISION ?= $(or $(call git,rev-parse HEAD),unknown)$(if $(call git,status --porcelain --untracked-files=no),+modified)
+
+# Ends Sluice when make is killed and can tell it nothing; not every setpriv can.
+TETHER = $$(setpriv --pdeathsig TERM true 2>/dev/null && echo setpriv --pdeathsig TERM)
 
 .PHONY: run build test tools lint fmt bench drill sim fuzz
 
 # Sluice with the embedded default: SMTP on 127.0.0.1:2525, files under ./sluice-data.
+# It takes the shell's place, so that what make or a terminal sends reaches it. make
+# itself fails with 2 whatever the code was, and names it.
 run: build
-	@exec bin/sluice $(ARGS)
+	@exec $(TETHER) bin/sluice $(ARGS)
 
 # bin/sluice, one static binary.
 build:

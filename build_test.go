@@ -17,7 +17,11 @@ import (
 
 // TestMakeBuild builds in a copy of the tree without .git, as an image has it.
 func TestMakeBuild(t *testing.T) {
-	copied := t.TempDir()
+	around := t.TempDir()
+	copied := filepath.Join(around, "copied")
+	if err := os.Mkdir(copied, 0o755); err != nil {
+		t.Fatal(err)
+	}
 	for _, name := range []string{"Makefile", "VERSION", "go.mod", "go.sum"} {
 		text, err := os.ReadFile(name)
 		if err != nil {
@@ -35,6 +39,13 @@ func TestMakeBuild(t *testing.T) {
 	want, err := os.ReadFile("VERSION")
 	if err != nil {
 		t.Fatal(err)
+	}
+	// An archive may be unpacked inside another repository, which says nothing of it.
+	for _, words := range []string{"init -q", "-c user.name=a -c user.email=a@example.org commit -q --allow-empty -m other"} {
+		git := exec.CommandContext(t.Context(), "git", append([]string{"-C", around}, strings.Fields(words)...)...)
+		if out, err := git.CombinedOutput(); err != nil {
+			t.Fatalf("git %s: %v\n%s", words, err, out)
+		}
 	}
 	for revision, more := range map[string][]string{"unknown": nil, "abc123": {"REVISION=abc123"}} {
 		build := exec.CommandContext(t.Context(), "make", append([]string{"-s", "-C", copied, "build"}, more...)...)
@@ -66,18 +77,24 @@ func (o *output) String() string {
 	return o.text.String()
 }
 
-// TestMakeRun: whatever is told to end, make or the gateway, by Ctrl-C or SIGTERM, the
-// gateway ends and its ports are free, and make says nothing of an error.
+// TestMakeRun: whatever is ended, make or the gateway, the gateway ends and its ports
+// are free. It drains unless it was killed, and only then make speaks of an error.
 func TestMakeRun(t *testing.T) {
 	for _, c := range []struct {
-		name string
-		end  func(make *os.Process) error
+		name   string
+		end    func(make *os.Process) error
+		killed bool // the gateway
 	}{
-		{"Ctrl-C", func(p *os.Process) error { return syscall.Kill(-p.Pid, syscall.SIGINT) }},
-		{"SIGTERM to make", func(p *os.Process) error { return p.Signal(syscall.SIGTERM) }},
-		{"SIGTERM to what runs", func(p *os.Process) error { return syscall.Kill(childOf(t, p.Pid), syscall.SIGTERM) }},
+		{"Ctrl-C", func(p *os.Process) error { return syscall.Kill(-p.Pid, syscall.SIGINT) }, false},
+		{"SIGTERM to make", func(p *os.Process) error { return p.Signal(syscall.SIGTERM) }, false},
+		{"SIGTERM to what runs", func(p *os.Process) error { return syscall.Kill(childOf(t, p.Pid), syscall.SIGTERM) }, false},
+		{"SIGKILL to make", func(p *os.Process) error { return p.Kill() }, false},
+		{"SIGKILL to what runs", func(p *os.Process) error { return syscall.Kill(childOf(t, p.Pid), syscall.SIGKILL) }, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			if c.name == "SIGKILL to make" && exec.CommandContext(t.Context(), "setpriv", "--pdeathsig", "TERM", "true").Run() != nil {
+				t.Skip("no setpriv that knows --pdeathsig: nothing here ends with a killed make")
+			}
 			run := exec.Command("make", "run", "ARGS=--data "+t.TempDir()+" --listen 127.0.0.1:0 --admin 127.0.0.1:0")
 			run.Env = append(os.Environ(), "SLUICE_EVENTS_EMBEDDED_ADDRESS=127.0.0.1:0")
 			run.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -114,8 +131,12 @@ func TestMakeRun(t *testing.T) {
 			case <-time.After(30 * time.Second):
 				t.Fatal("make does not end")
 			}
-			if text := said.String(); strings.Contains(text, "Error") || strings.Contains(text, "panic") {
+			text := said.String()
+			if complains := strings.Contains(text, "***"); complains != c.killed || strings.Contains(text, "panic") {
 				t.Errorf("it ended with\n%s", text)
+			}
+			if drained := strings.Contains(text, "shutting down"); drained == c.killed {
+				t.Errorf("drained: %v\n%s", drained, text)
 			}
 			for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 				l, err := net.Listen("tcp", smtp)
@@ -128,6 +149,16 @@ func TestMakeRun(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// make fails with 2 whatever the gateway's exit code was, so it names that.
+func TestMakeRunNamesTheExitCode(t *testing.T) {
+	for args, code := range map[string]string{"--admin 127.0.0.1:no-port": "78", "--no-such-flag": "2"} {
+		out, err := exec.CommandContext(t.Context(), "make", "run", "ARGS="+args).CombinedOutput()
+		if err == nil || !strings.Contains(string(out), "run] Error "+code+"\n") {
+			t.Errorf("%s: %v, want code %s\n%s", args, err, code, out)
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strings"
 )
 
@@ -13,6 +14,8 @@ type places struct {
 	SMTP   []string
 	Admin  string
 	Events string // "" when the event log is not in this process
+
+	Program string // as it was called
 }
 
 // writeWelcome writes the first lines that serve prints: what runs where, what
@@ -41,7 +44,7 @@ func writeWelcome(w io.Writer, c *Config, at places) error {
 	}
 	line("  admin     http://%s   /metrics /livez /readyz", at.Admin)
 	if c.file != "" {
-		line("  settings  %s   (sluice config print shows all)", c.file)
+		line("  settings  %s   (%s shows all)", c.file, sameProgram(c, at, "config print"))
 	}
 	for i, warning := range c.Warnings() {
 		if i == 0 {
@@ -73,20 +76,33 @@ func next(line func(string, ...any), c *Config, at places) {
 	if !c.Accept.Any {
 		recipient = "someone@" + strings.Replace(c.Accept.Domains[0], "*", "mail", 1)
 	}
-	line("Send a mail:")
-	line(`  printf 'From: you@example.org\r\nTo: %s\r\nSubject: Hello\r\n\r\nHello, Sluice.\r\n' | curl -sS smtp://%s --mail-from you@example.org --mail-rcpt %s -T -`,
+	line("Send a mail, and see the dialog with its 250:")
+	line(`  printf 'From: you@example.org\r\nTo: %s\r\nSubject: Hello\r\n\r\nHello, Sluice.\r\n' | curl -sSv smtp://%s --mail-from you@example.org --mail-rcpt %s -T - 2>&1 | grep -v '^[*{}]'`,
 		recipient, reachable(at.SMTP[0]), recipient)
 	if c.Events.Kind == kindEmbedded {
 		line("Show the events, each with its headers:")
 		line(`  kcat -b %s -C -t %s -o beginning -e -f '%%h\n%%s\n'`, reachable(at.Events), c.Events.Topic)
 	}
-	if c.Store.Kind == kindDir {
-		line("Find the messages:")
-		line("  find %s -name '*.eml' -o -name '*.tar'", shellWord(c.ObjectsDir()))
+	if c.Store.Kind != kindDiscard {
+		line("Read the message (the last 250 says its id):")
+		line("  %s", sameProgram(c, at, "cat <id>"))
 	}
 	line("Watch it work:")
 	line("  curl -sS http://%s/metrics | grep ^sluice_", reachable(at.Admin))
-	line("Stop it with Ctrl-C; sluice --help shows the rest.")
+	line("Stop it with Ctrl-C; %s --help shows the rest.", shellWord(at.Program))
+}
+
+// sameProgram is a command of this program with the settings that it was started
+// with, as far as the command needs them.
+func sameProgram(c *Config, at places, command string) string {
+	words := shellWord(at.Program) + " " + command
+	if c.file != "" {
+		words += " --config " + shellWord(c.file)
+	}
+	if from := c.origins["data_dir"].layer; from == byFlag || from == byEnv {
+		words += " --data " + shellWord(c.DataDir)
+	}
+	return words
 }
 
 // reachable is an address to connect to, for one to listen on.
@@ -112,7 +128,7 @@ func shellWord(path string) string {
 
 // welcome prints the first lines of a program that is ready.
 func (p *Program) welcome() error {
-	at := places{SMTP: p.reactor.Addresses(), Admin: p.admin.Addr()}
+	at := places{SMTP: p.reactor.Addresses(), Admin: p.admin.Addr(), Program: os.Args[0]}
 	if p.events.broker != nil {
 		at.Events = p.events.broker.Addr()
 	}

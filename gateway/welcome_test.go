@@ -20,7 +20,9 @@ func welcomeOf(t *testing.T, c *Config, at places) string {
 	return b.String()
 }
 
-var somePlaces = places{SMTP: []string{"127.0.0.1:2525"}, Admin: "127.0.0.1:8025", Events: "127.0.0.1:9094"}
+var somePlaces = places{
+	SMTP: []string{"127.0.0.1:2525"}, Admin: "127.0.0.1:8025", Events: "127.0.0.1:9094", Program: "bin/sluice",
+}
 
 func TestWelcomeOfTheDefault(t *testing.T) {
 	c := defaultConfigOn(testMachine)
@@ -56,9 +58,9 @@ func TestWelcomeFollowsTheConfiguration(t *testing.T) {
 		}, places{SMTP: []string{"[::]:25"}, Admin: "0.0.0.0:8025", Events: "127.0.0.1:9094"},
 			[]string{"WARNING: accept.any is true on :25", "smtp://127.0.0.1:25 ", "http://127.0.0.1:8025/metrics |"}, nil},
 		{"discard", func(c *Config) { c.UnsafeDiscard, c.Store.Kind, c.Events.Kind = true, kindDiscard, kindDiscard }, somePlaces,
-			[]string{"messages  are thrown away", "events    are thrown away", "WARNING: store.kind and events.kind are discard"}, []string{"kcat", "find "}},
+			[]string{"messages  are thrown away", "events    are thrown away", "WARNING: store.kind and events.kind are discard"}, []string{"kcat", " cat "}},
 		{"bucket", func(c *Config) { c.Store.Kind, c.Store.S3.Credentials = kindS3, "iam" }, somePlaces,
-			[]string{"messages  bucket mail at 127.0.0.1:9000"}, []string{"find ", "secure"}},
+			[]string{"messages  bucket mail at 127.0.0.1:9000", "bin/sluice cat <id>\n"}, []string{"secure"}},
 		{"bucket elsewhere", func(c *Config) {
 			c.Store.Kind, c.Store.S3.Credentials, c.Store.S3.Endpoint = kindS3, "iam", "s3.example.net"
 		}, somePlaces,
@@ -73,10 +75,19 @@ func TestWelcomeFollowsTheConfiguration(t *testing.T) {
 			c.Events.Kafka.SASL = SASLConfig{"PLAIN", "sluice", Secret{plain: "secret"}}
 		}, places{SMTP: []string{"127.0.0.1:2525"}, Admin: "127.0.0.1:8025"},
 			[]string{"WARNING: events.kafka.tls is false: envelopes and the password go to k.example.net:9092 without TLS"}, nil},
-		{"folder with a space", func(c *Config) { c.DataDir = "/var/lib/it's here" }, somePlaces,
-			[]string{`find '/var/lib/it'\''s here/objects' -name`}, nil},
+		{"folder with a space", func(c *Config) {
+			c.DataDir, c.origins = "/var/lib/it's here", map[string]origin{"data_dir": {layer: byFlag}}
+		}, somePlaces,
+			[]string{`bin/sluice cat <id> --data '/var/lib/it'\''s here'`}, nil},
 		{"file", func(c *Config) { c.file = "/etc/sluice.yaml" }, somePlaces,
-			[]string{"settings  /etc/sluice.yaml"}, nil},
+			[]string{
+				"settings  /etc/sluice.yaml   (bin/sluice config print --config /etc/sluice.yaml shows all)",
+				"bin/sluice cat <id> --config /etc/sluice.yaml\n",
+			}, nil},
+		{"program elsewhere", func(*Config) {}, places{
+			SMTP: []string{"127.0.0.1:1"}, Admin: "127.0.0.1:8025", Events: "127.0.0.1:9094", Program: "/opt/my sluice",
+		},
+			[]string{"'/opt/my sluice' cat <id>\n", "'/opt/my sluice' --help"}, nil},
 		{"two listeners", func(*Config) {}, places{SMTP: []string{"127.0.0.1:1", "127.0.0.1:2"}, Admin: "127.0.0.1:8025", Events: "127.0.0.1:9094"},
 			[]string{"SMTP      127.0.0.1:1, 127.0.0.1:2", "smtp://127.0.0.1:1 "}, []string{"WARNING"}},
 	} {
@@ -101,8 +112,9 @@ func TestWelcomeFollowsTheConfiguration(t *testing.T) {
 // What is to be pasted is understood by the shell, as one line each.
 func TestWelcomeCommandsAreShell(t *testing.T) {
 	c := defaultConfigOn(testMachine)
-	c.DataDir = "/tmp/it's; $(here)"
-	commands := regexp.MustCompile(`(?m)^  (printf|kcat|find|curl) .*$`).FindAllString(welcomeOf(t, &c, somePlaces), -1)
+	c.DataDir, c.origins = "/tmp/it's; $(here)", map[string]origin{"data_dir": {layer: byEnv}}
+	text := strings.ReplaceAll(welcomeOf(t, &c, somePlaces), "<id>", "0192f0c1-6a2e-7cc3-98c4-dc0c0c07398f")
+	commands := regexp.MustCompile(`(?m)^  (printf|kcat|bin/sluice|curl) .*$`).FindAllString(text, -1)
 	if len(commands) != 4 {
 		t.Fatalf("%d commands: %q", len(commands), commands)
 	}

@@ -30,10 +30,26 @@ type stackUp struct {
 }
 
 // Run starts the parts and, with a store and a log among them, writes a
-// configuration that uses them. A part that cannot be started is an error.
+// configuration that uses them. When one cannot be started none is left running
+// that was not before.
 func (c *stackUp) Run(ctx context.Context) error {
+	var missing []error
 	for _, name := range c.Parts {
-		if err := stack.Up(ctx, c.Dir, name); err != nil {
+		missing = append(missing, stack.Check(c.Dir, name))
+	}
+	if err := errors.Join(missing...); err != nil {
+		return fmt.Errorf("nothing was started:\n%w", err)
+	}
+	var started []string
+	for _, name := range c.Parts {
+		did, err := stack.Up(ctx, c.Dir, name)
+		if did {
+			started = append(started, name)
+		}
+		if err != nil {
+			for _, name := range slices.Backward(started) {
+				err = errors.Join(err, stack.Down(context.WithoutCancel(ctx), c.Dir, name))
+			}
 			return err
 		}
 	}
@@ -46,23 +62,32 @@ func (c *stackUp) Run(ctx context.Context) error {
 		return nil
 	}
 	file := filepath.Join(c.Dir, "sluice.yaml")
-	if err := os.WriteFile(file, []byte(stackConfig()), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(stackConfig(filepath.Join(c.Dir, "sluice-data"))), 0o600); err != nil {
 		return err
 	}
 	if shorter, err := relative(file); err == nil {
 		file = shorter
 	}
-	fmt.Printf("\nbucket %s and topic %s are there. Start Sluice on them:\n\n  bin/sluice --config %s\n",
-		stack.Bucket, stack.Topic, file)
+	fmt.Printf("\nbucket %s and topic %s are there. Start Sluice on them (make build makes bin/sluice):\n\n  bin/sluice --config %s\n",
+		stack.Bucket, stack.Topic, shellWord(file))
 	return nil
+}
+
+// shellWord quotes a path for the shell where that is needed.
+func shellWord(path string) string {
+	if strings.Trim(path, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-") == "" {
+		return path
+	}
+	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
 }
 
 // stackConfig is a configuration that takes mail for anybody on loopback, with the
 // store and the log of a standing stack.
-func stackConfig() string {
+func stackConfig(data string) string {
 	return fmt.Sprintf(`# Written by "loadtest stack up". Taking mail for anybody is for loopback alone.
 listeners: [{address: "127.0.0.1:2525"}]
 accept: {any: true}
+data_dir: %q
 trusted_networks: [127.0.0.0/8] # a load from one address is no attack here
 store:
   kind: s3
@@ -71,7 +96,7 @@ events:
   kind: kafka
   topic: %s
   kafka: {brokers: [%q]}
-`, stack.Parts()[0].Address, stack.Bucket, stack.MinIOAccessKey, stack.MinIOSecretKey, stack.Topic, stack.Parts()[1].Address)
+`, data, stack.Parts()[0].Address, stack.Bucket, stack.MinIOAccessKey, stack.MinIOSecretKey, stack.Topic, stack.Parts()[1].Address)
 }
 
 // relative returns a path as it is from here, when that is below.

@@ -18,17 +18,16 @@ import (
 type Part struct {
 	Name    string
 	Address string // host:port
-	Setting string // how Sluice is told of it; "" for one that it does not use
 }
 
 // Parts are what a standing stack may have, on the ports that docker-compose.yml
 // publishes.
 func Parts() []Part {
 	return []Part{
-		{"minio", "127.0.0.1:9000", "store.s3.endpoint"},
-		{"kafka", "127.0.0.1:9092", "events.kafka.brokers"},
-		{"postgres", "127.0.0.1:5432", ""},
-		{"prometheus", "127.0.0.1:9090", ""},
+		{"minio", "127.0.0.1:9000"},
+		{"kafka", "127.0.0.1:9092"},
+		{"postgres", "127.0.0.1:5432"},
+		{"prometheus", "127.0.0.1:9090"},
 	}
 }
 
@@ -45,17 +44,38 @@ const (
 	Bucket          = "mail"
 )
 
-// Up starts the named part with its folder below dir and leaves it running when
-// this program ends. One that runs already is left alone.
-func Up(ctx context.Context, dir, name string) error {
+// ErrNoPart is the error for the name of a part that does not exist.
+var ErrNoPart = errors.New("no such part")
+
+// find returns the named part and its folder below dir.
+func find(dir, name string) (part Part, folder string, err error) {
 	i := slices.IndexFunc(Parts(), func(p Part) bool { return p.Name == name })
 	if i < 0 {
-		return fmt.Errorf("no part is named %s", name)
+		return Part{}, "", fmt.Errorf("%s: %w", name, ErrNoPart)
 	}
-	part := Parts()[i]
-	folder, err := filepath.Abs(filepath.Join(dir, name))
+	folder, err = filepath.Abs(filepath.Join(dir, name))
+	return Parts()[i], folder, err
+}
+
+// Check reports what keeps the named part from being started: that it does not
+// exist, is not installed, or that its address is taken.
+func Check(dir, name string) error {
+	part, folder, err := find(dir, name)
 	if err != nil {
 		return err
+	}
+	switch name {
+	case "minio":
+		_, err = minioBinary()
+	case "kafka":
+		_, _, err = kafkaInstall()
+	case "postgres":
+		_, err = installed("postgres", postgresPlace)
+	default:
+		_, err = installed(name)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
 	}
 	if pid, err := running(folder, name); err != nil || pid != 0 {
 		return err
@@ -64,18 +84,42 @@ func Up(ctx context.Context, dir, name string) error {
 		conn.Close()
 		return fmt.Errorf("%s: another program listens on %s", name, part.Address)
 	}
+	return nil
+}
+
+// Up starts the named part with its folder below dir and leaves it running when
+// this program ends. One that runs already is left alone. When Up returns without
+// an error the part serves, and has its bucket or topic.
+func Up(ctx context.Context, dir, name string) (started bool, err error) {
+	if err := Check(dir, name); err != nil {
+		return false, err
+	}
+	part, folder, err := find(dir, name)
+	if err != nil {
+		return false, err
+	}
+	pid, err := running(folder, name)
+	if err != nil {
+		return false, err
+	}
 	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return err
+		return false, err
 	}
 	server, after, err := part.server(folder)
 	if err != nil {
-		return err
+		return false, err
 	}
-	server.life = onItsOwn
-	if err := server.start(); err != nil {
-		return err
+	if pid == 0 {
+		server.life = onItsOwn
+		if err := server.start(); err != nil {
+			return false, err
+		}
+		return true, after(ctx)
 	}
-	return after(ctx)
+	if err := server.Healthy(ctx); err != nil {
+		return false, fmt.Errorf("%s runs and does not serve: %w", name, err)
+	}
+	return false, after(ctx)
 }
 
 // server makes the part, and says what is to be done once it serves.
