@@ -2,6 +2,7 @@ package kafka_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -48,7 +49,7 @@ type cluster struct {
 // newTopic makes an empty topic.
 func (c *cluster) newTopic(t *testing.T) string {
 	t.Helper()
-	name := topic + "." + string(rune('a'+c.topics.Add(1)))
+	name := fmt.Sprint(topic, ".", c.topics.Add(1))
 	if err := c.CreateTopic(t.Context(), name, 3, nil); err != nil {
 		t.Fatal(err)
 	}
