@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -55,6 +57,60 @@ func takesPostfix(t *testing.T, newGateway gatewayMaker) {
 	}
 }
 
+// A message for 1,500 recipients is for more than Sluice takes at a time: Postfix sends
+// the rest in another transaction (RFC 5321 §4.5.3.1.10), and no session ends over it.
+func TestPostfixSendsManyRecipients(t *testing.T) {
+	needs(t, "postfix", "postconf")
+	if os.Getuid() != 0 {
+		t.Skip("Postfix starts only as root")
+	}
+	gateway := newGateway(t)
+	startGateway(t, gateway)
+	relay := startPostfix(t, gateway.SMTP, "smtpd_recipient_limit = 2000", "default_destination_recipient_limit = 2000",
+		"queue_run_delay = 1s", "minimal_backoff_time = 1s", "smtp_destination_concurrency_failed_cohort_limit = 0")
+	c, err := client.Dial(t.Context(), relay)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	m := &client.Mail{From: "sender@example.org"}
+	const recipients = 1500
+	for i := range recipients {
+		m.To = append(m.To, fmt.Sprintf("r%d@example.net", i))
+	}
+	if err := c.Begin(m); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Content([]byte(header("many") + "\r\ntext\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	if reply, err := c.ReadReply(); err != nil || reply.Code != 250 {
+		t.Fatalf("%v %v", reply, err)
+	}
+	reached := map[string]int{}
+	eventually(t, "all recipients are reached", func() bool {
+		clear(reached)
+		for _, record := range topic(t, gateway) {
+			var e event
+			if err := json.Unmarshal(record.Value, &e); err != nil {
+				t.Fatal(err)
+			}
+			for _, to := range e.Envelope.RcptTo {
+				reached[to.Address]++
+			}
+		}
+		return len(reached) == recipients
+	})
+	for to, n := range reached {
+		if n != 1 {
+			t.Errorf("%s was reached %d times", to, n)
+		}
+	}
+	if n := len(topic(t, gateway)); n != 2 {
+		t.Errorf("%d messages, want 2", n)
+	}
+}
+
 // belowPostfix takes away the Received field that Postfix wrote on top.
 func belowPostfix(message []byte) []byte {
 	text := string(message)
@@ -75,7 +131,7 @@ func belowPostfix(message []byte) []byte {
 
 // startPostfix starts an instance of its own on loopback that relays everything
 // to the given address, and gives its own.
-func startPostfix(t *testing.T, to string) string {
+func startPostfix(t *testing.T, to string, settings ...string) string {
 	t.Helper()
 	address, err := child.FreeAddress()
 	if err != nil {
@@ -91,7 +147,7 @@ func startPostfix(t *testing.T, to string) string {
 	log := filepath.Join("/var/log", filepath.Base(dir)+".log")
 	t.Cleanup(func() { os.Remove(log) })
 	host, port, _ := strings.Cut(to, ":")
-	relay := &peers.Postfix{Dir: dir, Log: log, Address: address, Processes: 100, Settings: "relayhost = [" + host + "]:" + port + "\n"}
+	relay := &peers.Postfix{Dir: dir, Log: log, Address: address, Processes: 100, Settings: "relayhost = [" + host + "]:" + port + "\n" + strings.Join(settings, "\n") + "\n"}
 	if err := relay.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -43,7 +43,6 @@ var firstLines = []struct{ body, separator string }{
 	{"\nSubject: x\r\n", "\r\n"},
 	{"\rSubject: x\r\n", "\r\n"},
 	{"Sub\x00ject: x\r\n", "\r\n"},
-	{"Frome x\r\n", "\r\n"},
 	{"From\tx\r\n", "\r\n"},
 	{"from x\r\n", "\r\n"},
 	{strings.Repeat("x", 70000) + ": y\r\n\r\ntext\r\n", "\r\n"}, // longer than a slab
