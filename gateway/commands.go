@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -115,10 +116,23 @@ func (w world) run(args []string) int {
 		err = w.serve(context.Background(), c, w.out)
 	}
 	if err != nil {
-		fmt.Fprintf(w.err, "sluice: %v\n", err)
+		say(w.err, fmt.Sprintf("sluice: %v\n", err))
 		return exitFailure
 	}
 	return exitOK
+}
+
+// say writes a last word, and does not wait long for a reader that stands still.
+func say(to io.Writer, text string) {
+	said := make(chan struct{})
+	go func() {
+		_, _ = io.WriteString(to, text) // there is nowhere else to say it
+		close(said)
+	}()
+	select {
+	case <-said:
+	case <-time.After(journalPatience):
+	}
 }
 
 func (w world) check(c *Config) error {

@@ -1,11 +1,11 @@
 package main
 
 import (
-	"bytes"
-	"context"
 	"fmt"
+	"hash/maphash"
 	"io"
 	"log/slog"
+	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,81 +20,73 @@ const (
 	formatJSON = "json" // one object a line
 )
 
+// The rooms of lines that wait for the writer, about 2 MB when all are full. Each
+// kind of line has its own, and of the refusals each share of the clients' addresses
+// has a corner to which no other client's lines come, so that nobody can push out
+// the line of somebody else.
 const (
-	// journalRoom is how many lines wait for the writer: about 1 MB, and more
-	// than a burst of refusals between two of its writes.
-	journalRoom = 4096
-	// journalBatch is how many octets are written at once when lines wait.
-	journalBatch = 64 << 10
+	corners      = 64
+	cornerRoom   = 32
+	refusalRoom  = 2048 // shared by those whose corner is full
+	acceptedRoom = 2048
+	noticeRoom   = 1024
+	// journalTurn is how many lines of one room are written before those of another.
+	journalTurn = 64
+)
+
+const (
 	// journalPatience bounds the last writes: a reader of our standard error
 	// that hangs must not keep the process from ending.
-	journalPatience = 5 * time.Second
+	journalPatience = time.Second
 	// maxStack bounds what a panic writes.
 	maxStack = 8 << 10
 )
 
-// journal writes the log lines of the mail path. Event loops hand it a copy and
-// never wait: one goroutine formats and writes, and a line that finds no room
-// is dropped and counted. Refusals are at info. Acceptances are at debug,
-// because the event is their record; a log line for each would say the same
-// again at the rate of the mail.
+// journal writes the log. Whoever logs hands over a copy and never waits: one
+// goroutine writes, and a line that finds no room is dropped and counted. Refusals
+// are at info. Acceptances are at debug, because the event is their record; a log
+// line for each would say the same again at the rate of the mail.
 //
 // Values from clients cannot forge a line: slog quotes whatever is not plain.
 type journal struct {
-	entries    chan entry
-	acceptance bool // the level is debug
-	refusal    bool // the level is info or debug
-	warning    bool // the level is not error
-	dropped    atomic.Int64
-	lines      *lineWriter
-	logger     *slog.Logger
+	corners  [corners]chan entry // refusals, by client
+	refusals chan entry          // those whose corner is full
+	accepted chan entry
+	notices  chan entry // warnings, panics, and what Logger writes
+	waiting  chan struct{}
+	seed     maphash.Seed
+
+	acceptance   bool // acceptances are written
+	acceptanceAt slog.Level
+	refusal      bool // the level is info or debug
+	warning      bool // the level is not error
+	dropped      atomic.Int64
+	lines        *lineWriter
+	logger       *slog.Logger
 
 	closing sync.Once
 	stop    chan struct{}
 	stopped chan struct{}
 }
 
-// entry is one line before it is formatted: plain values, owned.
-type entry struct {
-	at   time.Time
-	kind entryKind
-
-	client     string
-	helo       string
-	mailFrom   string
-	verb       string
-	message    string
-	enhanced   string
-	cause      string
-	pressure   string
-	err        error
-	code       int
-	recipients int
-	messages   int
-	octets     int64
-	seconds    float64
-}
-
-type entryKind uint8
-
-const (
-	refused entryKind = iota
-	accepted
-	leftBehind
-	packSplit
-	panicked
-)
-
 // newJournal starts the journal's goroutine; Close ends it.
 func newJournal(c LogConfig, w io.Writer) *journal {
 	j := &journal{
-		entries:    make(chan entry, journalRoom),
-		refusal:    c.Level <= slog.LevelInfo,
-		acceptance: c.Level <= slog.LevelDebug,
-		warning:    c.Level <= slog.LevelWarn,
-		lines:      &lineWriter{to: w},
-		stop:       make(chan struct{}),
-		stopped:    make(chan struct{}),
+		refusals:     make(chan entry, refusalRoom),
+		accepted:     make(chan entry, acceptedRoom),
+		notices:      make(chan entry, noticeRoom),
+		waiting:      make(chan struct{}, 1),
+		seed:         maphash.MakeSeed(),
+		refusal:      c.Level <= slog.LevelInfo,
+		acceptance:   c.Level <= slog.LevelDebug,
+		acceptanceAt: slog.LevelDebug,
+		warning:      c.Level <= slog.LevelWarn,
+		lines:        &lineWriter{to: w},
+		stop:         make(chan struct{}),
+		stopped:      make(chan struct{}),
+	}
+	for i := range j.corners {
+		j.corners[i] = make(chan entry, cornerRoom)
 	}
 	options := &slog.HandlerOptions{Level: c.Level}
 	handler := func(w io.Writer) slog.Handler {
@@ -103,27 +95,50 @@ func newJournal(c LogConfig, w io.Writer) *journal {
 		}
 		return slog.NewTextHandler(w, options)
 	}
-	j.logger = slog.New(handler(flushed{j.lines}))
+	j.logger = slog.New(handler(formatted{j}))
 	go j.run(handler(j.lines))
 	return j
 }
 
-// Logger is for everything that is not the mail path. It writes at once, and
-// may block: it is not for event loops.
+// ShowAccepted has acceptances written at info, for who tries Sluice on his own
+// machine. It is called before the journal is used.
+func (j *journal) ShowAccepted() { j.acceptance, j.acceptanceAt = j.refusal, slog.LevelInfo }
+
+// Logger is for everything that is not the mail path. It never waits.
 func (j *journal) Logger() *slog.Logger { return j.logger }
 
-// Dropped is the number of lines that found no room since the start.
-func (j *journal) Dropped() int64 { return j.dropped.Load() }
+// Dropped returns the number of lines since the start that found no room, or that
+// could not be written.
+func (j *journal) Dropped() int64 { return j.dropped.Load() + j.lines.lost.Load() }
 
 // Refused implements driver.Journal.
 func (j *journal) Refused(r *driver.Refusal) {
 	if !j.refusal {
 		return
 	}
-	j.put(entry{
+	j.putRefusal(r.Client.Addr(), entry{
 		kind: refused, client: address(r.Client), helo: strings.Clone(r.Helo), mailFrom: string(r.MailFrom),
-		verb: r.Verb, message: strings.Clone(r.Message), enhanced: r.Enhanced, cause: r.Cause, pressure: r.Pressure,
-		code: r.Code, err: r.Err,
+		to: string(r.To), verb: r.Verb, message: strings.Clone(r.Message), enhanced: r.Enhanced, cause: r.Cause,
+		pressure: r.Pressure, code: r.Code, recipients: r.Recipients, leftOut: r.LeftOut, err: r.Err,
+	})
+}
+
+// LeftOut implements driver.Journal.
+func (j *journal) LeftOut(client netip.AddrPort, lines int) {
+	if j.refusal {
+		j.putRefusal(client.Addr(), entry{kind: leftOut, client: address(client), leftOut: lines})
+	}
+}
+
+// Lost implements driver.Journal.
+func (j *journal) Lost(l *driver.Loss) {
+	if !j.refusal {
+		return
+	}
+	j.putRefusal(l.Client.Addr(), entry{
+		kind: lost, client: address(l.Client), helo: strings.Clone(l.Helo), mailFrom: string(l.MailFrom),
+		to: string(l.To), recipients: l.Recipients, message: strings.Clone(l.Message), octets: l.Octets,
+		verb: l.Stage, cause: l.End,
 	})
 }
 
@@ -132,7 +147,7 @@ func (j *journal) Accepted(a *driver.Acceptance) {
 	if !j.acceptance {
 		return
 	}
-	j.put(entry{
+	j.put(j.accepted, entry{
 		kind: accepted, client: address(a.Client), helo: strings.Clone(a.Helo), mailFrom: string(a.MailFrom),
 		message: a.Message.ID.String(), recipients: a.Recipients, octets: a.Octets, seconds: a.Seconds,
 	})
@@ -141,165 +156,73 @@ func (j *journal) Accepted(a *driver.Acceptance) {
 // LeftBehind is for s3.Options.LeftBehind, which is called on event loops too.
 func (j *journal) LeftBehind(key string, err error) {
 	if j.warning {
-		j.put(entry{kind: leftBehind, message: key, err: err})
+		j.put(j.notices, entry{kind: leftBehind, message: key, err: err})
 	}
 }
 
 // PackSplit says why the object store refused a pack of so many messages.
 func (j *journal) PackSplit(messages int, err error) {
 	if j.warning {
-		j.put(entry{kind: packSplit, messages: messages, err: err})
+		j.put(j.notices, entry{kind: packSplit, messages: messages, err: err})
 	}
 }
 
 // Panicked implements driver.Journal.
 func (j *journal) Panicked(where string, reason any, stack []byte) {
-	j.put(entry{
+	j.put(j.notices, entry{
 		kind: panicked, verb: where, cause: fmt.Sprint(reason),
 		message: string(stack[:min(len(stack), maxStack)]),
 	})
 }
 
-func (j *journal) put(e entry) {
+// putRefusal puts a line into its client's corner or, when that is full, to the
+// others of its kind.
+func (j *journal) putRefusal(client netip.Addr, e entry) {
 	e.at = time.Now()
 	select {
-	case j.entries <- e:
+	case j.corners[j.corner(client)] <- e:
+		j.wake()
+	default:
+		j.put(j.refusals, e)
+	}
+}
+
+// corner returns the number of the corner of a client's lines. IPv6 clients have it
+// by /64, and nobody can choose it.
+func (j *journal) corner(client netip.Addr) uint64 {
+	octets := client.Unmap().As16()
+	if client.Unmap().Is6() {
+		clear(octets[8:])
+	}
+	return maphash.Bytes(j.seed, octets[:]) % corners
+}
+
+func (j *journal) put(room chan entry, e entry) {
+	if e.at.IsZero() {
+		e.at = time.Now()
+	}
+	select {
+	case room <- e:
+		j.wake()
 	default:
 		j.dropped.Add(1)
 	}
 }
 
-// Close writes what waits and ends the goroutine. What comes later is lost or
-// counted as dropped; the loops have ended by then.
-func (j *journal) Close() error {
+// wake tells the writer that there is something to write.
+func (j *journal) wake() {
+	select {
+	case j.waiting <- struct{}{}:
+	default:
+	}
+}
+
+// Close writes what waits and ends the goroutine, unless the log's reader keeps it
+// waiting for longer than journalPatience. What comes later is lost.
+func (j *journal) Close() {
 	j.closing.Do(func() { close(j.stop) })
 	select {
 	case <-j.stopped:
-		return j.lines.flush()
 	case <-time.After(journalPatience):
-		return fmt.Errorf("the log was not written within %s", journalPatience)
 	}
-}
-
-func (j *journal) run(to slog.Handler) {
-	defer close(j.stopped)
-	var reported int64
-	for {
-		select {
-		case e := <-j.entries:
-			j.write(to, e)
-		case <-j.stop:
-			for range len(j.entries) {
-				j.write(to, <-j.entries)
-			}
-			j.report(to, &reported)
-			return
-		}
-		if len(j.entries) == 0 {
-			j.report(to, &reported)
-			_ = j.lines.flush() // there is nowhere to say that the log cannot be written
-		}
-	}
-}
-
-// report says how many lines were dropped, once the burst is over.
-func (j *journal) report(to slog.Handler, reported *int64) {
-	dropped := j.dropped.Load()
-	if dropped == *reported {
-		return
-	}
-	record := slog.NewRecord(time.Now(), slog.LevelWarn, "log lines dropped", 0)
-	record.AddAttrs(slog.Int64("lines", dropped-*reported), slog.Int64("since_start", dropped))
-	*reported = dropped
-	_ = to.Handle(context.Background(), record)
-}
-
-func (j *journal) write(to slog.Handler, e entry) {
-	var record slog.Record
-	switch e.kind {
-	case refused:
-		record = slog.NewRecord(e.at, slog.LevelInfo, "refused", 0)
-		record.AddAttrs(
-			slog.String("cause", e.cause), slog.Int("code", e.code), slog.String("enhanced", e.enhanced),
-			slog.String("client", e.client), slog.String("helo", e.helo), slog.String("verb", e.verb),
-			slog.String("from", e.mailFrom))
-		if e.pressure != "" {
-			record.AddAttrs(slog.String("pressure", e.pressure))
-		}
-		if e.message != "" {
-			record.AddAttrs(slog.String("id", e.message))
-		}
-		if e.err != nil {
-			record.AddAttrs(slog.String("err", e.err.Error()))
-		}
-	case accepted:
-		record = slog.NewRecord(e.at, slog.LevelDebug, "accepted", 0)
-		record.AddAttrs(
-			slog.String("id", e.message), slog.String("client", e.client), slog.String("helo", e.helo),
-			slog.String("from", e.mailFrom), slog.Int("recipients", e.recipients),
-			slog.Int64("octets", e.octets), slog.Float64("seconds", e.seconds))
-	case leftBehind:
-		record = slog.NewRecord(e.at, slog.LevelWarn, "something of a failed message stays in the bucket", 0)
-		record.AddAttrs(slog.String("key", e.message), slog.String("err", e.err.Error()))
-	case packSplit:
-		record = slog.NewRecord(e.at, slog.LevelWarn, "the store refused a pack: its messages go one by one", 0)
-		record.AddAttrs(slog.Int("messages", e.messages), slog.String("err", e.err.Error()))
-	default:
-		record = slog.NewRecord(e.at, slog.LevelError, "panicked", 0)
-		record.AddAttrs(slog.String("where", e.verb), slog.String("reason", e.cause), slog.String("stack", e.message))
-	}
-	_ = to.Handle(context.Background(), record)
-}
-
-// address is empty where there is none, rather than "invalid AddrPort".
-func address(a interface {
-	IsValid() bool
-	String() string
-}) string {
-	if !a.IsValid() {
-		return ""
-	}
-	return a.String()
-}
-
-// lineWriter gathers whole lines, so that many cost one write. slog's handlers
-// write a line at a time.
-type lineWriter struct {
-	mu   sync.Mutex
-	to   io.Writer
-	held bytes.Buffer
-}
-
-// Write implements io.Writer.
-func (l *lineWriter) Write(line []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.held.Write(line)
-	if l.held.Len() < journalBatch {
-		return len(line), nil
-	}
-	return len(line), l.drain()
-}
-
-func (l *lineWriter) flush() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.drain()
-}
-
-func (l *lineWriter) drain() error {
-	_, err := l.held.WriteTo(l.to)
-	l.held.Reset() // what could not be written is not kept: it would only grow
-	return err
-}
-
-// flushed writes each line at once.
-type flushed struct{ lines *lineWriter }
-
-// Write implements io.Writer.
-func (f flushed) Write(line []byte) (int, error) {
-	if _, err := f.lines.Write(line); err != nil {
-		return 0, err
-	}
-	return len(line), f.lines.flush()
 }

@@ -6,9 +6,12 @@ import (
 	"errors"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
+	"time"
 
 	"sluice/gateway/driver"
 	"sluice/metrics"
@@ -40,7 +43,7 @@ func (s *sheet) lines() []string {
 
 var someRefusal = driver.Refusal{
 	Client: netip.MustParseAddrPort("192.0.2.1:4711"), Helo: "client.example", MailFrom: []byte("a@example.net"),
-	Verb: "RCPT", Message: "0190", Code: 550, Enhanced: "5.7.1", Cause: "relay_denied", Err: errors.New("no such domain"),
+	To: []byte("b@example.com"), Recipients: 3, LeftOut: 5, Verb: "RCPT", Message: "0190", Code: 550, Enhanced: "5.7.1", Cause: "relay_denied", Err: errors.New("no such domain"),
 }
 
 func TestJournalLines(t *testing.T) {
@@ -51,17 +54,19 @@ func TestJournalLines(t *testing.T) {
 	j.Refused(&driver.Refusal{Code: 421, Enhanced: "4.3.2", Cause: "pressure", Pressure: "store_errors", Verb: "MAIL"})
 	j.Accepted(&driver.Acceptance{Client: someRefusal.Client, Helo: "c", MailFrom: []byte("a@b.c"), Recipients: 2, Message: &pipeline.Message{ID: pipeline.ID{1, 0x91}}, Octets: 10240, Seconds: 0.25})
 	j.LeftBehind("2026/01/02/03/0190.eml", errors.New("503 Slow Down"))
+	j.LeftOut(someRefusal.Client, 7)
+	j.Lost(&driver.Loss{Client: someRefusal.Client, Helo: "c", MailFrom: []byte("a@b.c"), To: []byte("d@e.f"), Recipients: 2, Message: "0191", Octets: 99, Stage: "receiving", End: "client"})
 	packLog{metrics.New(metrics.Labels{}), j}.PackSplit(40, errors.New("413 Entity Too Large"))
 	j.Panicked("traffic", "index out of range", []byte("goroutine 1\nmain.go:1"))
-	if err := j.Close(); err != nil {
-		t.Fatal(err)
-	}
+	j.Close()
 	want := []string{
-		`level=INFO msg=refused cause=relay_denied code=550 enhanced=5.7.1 client=192.0.2.1:4711 helo=client.example verb=RCPT from=a@example.net id=0190 err="no such domain"`,
+		`level=INFO msg=refused cause=relay_denied code=550 enhanced=5.7.1 client=192.0.2.1:4711 helo=client.example verb=RCPT from=a@example.net to=b@example.com recipients=3 id=0190 err="no such domain" left_out=5`,
 		`level=INFO msg=refused cause=connections code=421 enhanced=4.3.2 client="" helo="" verb=greeting from=""`,
 		`level=INFO msg=refused cause=pressure code=421 enhanced=4.3.2 client="" helo="" verb=MAIL from="" pressure=store_errors`,
 		`level=DEBUG msg=accepted id=01910000-0000-0000-0000-000000000000 client=192.0.2.1:4711 helo=c from=a@b.c recipients=2 octets=10240 seconds=0.25`,
 		`level=WARN msg="something of a failed message stays in the bucket" key=2026/01/02/03/0190.eml err="503 Slow Down"`,
+		`level=INFO msg="log lines of a session left out" lines=7 client=192.0.2.1:4711`,
+		`level=INFO msg="message lost: its session ended before the answer" cause=client stage=receiving client=192.0.2.1:4711 helo=c from=a@b.c to=d@e.f recipients=2 id=0191 octets=99`,
 		`level=WARN msg="the store refused a pack: its messages go one by one" messages=40 err="413 Entity Too Large"`,
 		`level=ERROR msg=panicked where=traffic reason="index out of range" stack="goroutine 1\nmain.go:1"`,
 	}
@@ -85,9 +90,7 @@ func TestJournalLevels(t *testing.T) {
 		j.LeftBehind("k", errors.New("x"))
 		j.Panicked("traffic", errors.New("x"), nil)
 		j.Logger().Warn("w")
-		if err := j.Close(); err != nil {
-			t.Fatal(err)
-		}
+		j.Close()
 		if got := s.lines(); len(got) != want {
 			t.Errorf("%s: %q", level, got)
 		}
@@ -105,11 +108,9 @@ func TestClientsCannotForgeLines(t *testing.T) {
 			var s sheet
 			j := newJournal(LogConfig{Format: format}, &s)
 			r := someRefusal
-			r.Helo, r.MailFrom, r.Err = hostile, []byte(hostile), errors.New(hostile)
+			r.Helo, r.MailFrom, r.To, r.Err = hostile, []byte(hostile), []byte(hostile), errors.New(hostile)
 			j.Refused(&r)
-			if err := j.Close(); err != nil {
-				t.Fatal(err)
-			}
+			j.Close()
 			got := s.lines()
 			if len(got) != 1 {
 				t.Fatalf("%q made %d lines: %q", hostile, len(got), got)
@@ -118,13 +119,13 @@ func TestClientsCannotForgeLines(t *testing.T) {
 				t.Errorf("%q is in %q", hostile, got[0])
 			}
 			if format == formatText {
-				if n := len(keyValues(got[0])); n != 12 { // time, level, msg and nine of ours
+				if n := len(keyValues(got[0])); n != 15 { // time, level, msg and twelve of ours
 					t.Errorf("%q made %d keys: %s", hostile, n, got[0])
 				}
 				continue
 			}
 			var line map[string]any
-			if err := json.Unmarshal([]byte(got[0]), &line); err != nil || line["msg"] != "refused" || len(line) != 12 {
+			if err := json.Unmarshal([]byte(got[0]), &line); err != nil || line["msg"] != "refused" || len(line) != 15 {
 				t.Errorf("%q: %v %v", hostile, err, line)
 			}
 		}
@@ -166,26 +167,92 @@ func TestLoopsNeverWaitForTheLog(t *testing.T) {
 	s := &stuck{free: make(chan struct{}), entered: make(chan struct{})}
 	j := newJournal(LogConfig{}, s)
 	j.Refused(&someRefusal)
-	<-s.entered // the goroutine hangs in the write; nothing empties the room now
+	<-s.entered // the goroutine hangs in the write; nothing empties the rooms now
 	const more = 100
-	for range journalRoom + more {
+	for range cornerRoom + refusalRoom + more {
 		j.Refused(&someRefusal)
 	}
 	if got := j.Dropped(); got != more {
 		t.Errorf("%d dropped, want %d", got, more)
 	}
 	close(s.free)
-	if err := j.Close(); err != nil {
-		t.Fatal(err)
-	}
+	j.Close()
 	lines := s.lines()
-	if len(lines) != 1+journalRoom+1 {
+	if len(lines) != 1+cornerRoom+refusalRoom+1 {
 		t.Errorf("%d lines", len(lines))
 	}
-	if last := lines[len(lines)-1]; !strings.Contains(last, `level=WARN msg="log lines dropped" lines=100 since_start=100`) {
-		t.Error(last)
+	if !slices.ContainsFunc(lines, func(line string) bool {
+		return strings.Contains(line, `level=WARN msg="log lines dropped" lines=100 since_start=100`)
+	}) {
+		t.Error("nothing says that lines were dropped")
 	}
 }
+
+// TestNobodyPushesOutOthersLines: while one client, or one kind of line, has more than
+// there is room for, the lines of others are all written.
+func TestNobodyPushesOutOthersLines(t *testing.T) {
+	s := &stuck{free: make(chan struct{}), entered: make(chan struct{})}
+	j := newJournal(LogConfig{Level: slog.LevelDebug}, s)
+	j.Refused(&someRefusal)
+	<-s.entered
+	greedy := someRefusal
+	for port := range 10000 {
+		greedy.Client = netip.AddrPortFrom(someRefusal.Client.Addr(), uint16(port))
+		j.Refused(&greedy)
+		j.Accepted(&driver.Acceptance{Message: &pipeline.Message{}})
+	}
+	other := someRefusal
+	for n := 0; n < 20; n++ { // some other client that has another corner, as 63 of 64 have
+		other.Client = netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 51, 100, byte(n)}), 1)
+		if j.corner(other.Client.Addr()) != j.corner(greedy.Client.Addr()) {
+			break
+		}
+	}
+	other.Cause = "somebody_else"
+	j.Refused(&other)
+	j.Panicked("traffic", "a panic", nil)
+	j.Logger().Warn("a warning")
+	close(s.free)
+	j.Close()
+	all := strings.Join(s.lines(), "\n")
+	for _, want := range []string{"cause=somebody_else", `reason="a panic"`, `msg="a warning"`, `msg="log lines dropped"`} {
+		if !strings.Contains(all, want) {
+			t.Errorf("%s was pushed out", want)
+		}
+	}
+}
+
+// TestClosingWithAReaderThatHangs: the end of the process does not wait for it.
+func TestClosingWithAReaderThatHangs(t *testing.T) {
+	s := &stuck{free: make(chan struct{}), entered: make(chan struct{})}
+	defer close(s.free)
+	j := newJournal(LogConfig{}, s)
+	j.Logger().Warn("w")
+	<-s.entered
+	j.Logger().Warn("this must not wait either")
+	began := time.Now()
+	j.Close()
+	if took := time.Since(began); took > 5*journalPatience {
+		t.Errorf("it took %s", took)
+	}
+}
+
+// Lines that cannot be written are counted.
+func TestLinesThatCannotBeWritten(t *testing.T) {
+	j := newJournal(LogConfig{}, brokenWriter{})
+	for range 10 {
+		j.Refused(&someRefusal)
+	}
+	j.Logger().Warn("w")
+	j.Close()
+	if got := j.Dropped(); got != 11 {
+		t.Errorf("%d of 11 were counted", got)
+	}
+}
+
+type brokenWriter struct{}
+
+func (brokenWriter) Write([]byte) (int, error) { return 0, syscall.EPIPE }
 
 // What a Refusal points to is the loop's again when the call returns.
 func TestJournalKeepsNothingOfTheLoops(t *testing.T) {
@@ -199,9 +266,7 @@ func TestJournalKeepsNothingOfTheLoops(t *testing.T) {
 	copy(r.MailFrom, "after!")
 	r.Cause = "other"
 	close(s.free)
-	if err := j.Close(); err != nil {
-		t.Fatal(err)
-	}
+	j.Close()
 	if got := s.lines()[1]; !strings.Contains(got, "from=before@example.net") || !strings.Contains(got, "cause=relay_denied") {
 		t.Error(got)
 	}
@@ -221,9 +286,7 @@ func TestManyLoopsWriteWholeLines(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if err := j.Close(); err != nil {
-		t.Fatal(err)
-	}
+	j.Close()
 	lines := s.lines()
 	if len(lines) != 2*loops*each {
 		t.Errorf("%d lines, %d dropped", len(lines), j.Dropped())
@@ -237,9 +300,8 @@ func TestManyLoopsWriteWholeLines(t *testing.T) {
 
 func TestClosingTwice(t *testing.T) {
 	j := newJournal(LogConfig{}, &sheet{})
-	if err := errors.Join(j.Close(), j.Close()); err != nil {
-		t.Error(err)
-	}
+	j.Close()
+	j.Close()
 	j.Refused(&someRefusal) // a late one does no harm
 }
 

@@ -35,6 +35,8 @@ type Program struct {
 	shared   *driver.Shared
 	reactor  *reactor.Reactor
 	admin    *admin
+	tally    *tally
+	hangups  chan os.Signal
 	ready    atomic.Bool
 	draining atomic.Bool
 }
@@ -54,8 +56,14 @@ func (p *Program) open() (err error) {
 		return fmt.Errorf("cannot raise the limit of open files: %w", err)
 	}
 	p.journal = newJournal(p.config.Log, os.Stderr)
+	if p.config.Log.Format == formatText && len(p.config.publicListeners()) == 0 {
+		p.journal.ShowAccepted()
+	}
+	p.hangups = make(chan os.Signal, 1)
+	signal.Notify(p.hangups, syscall.SIGHUP)
 	schedule(p.config.Process.Scheduling, batchThreads, p.journal.Logger())
 	p.metrics = metrics.New(metricLabels(&p.config))
+	p.tally = &tally{Metrics: p.metrics}
 	if p.events, err = openEvents(&p.config, p.journal.Logger(), p.bounded("events")); err != nil {
 		return err
 	}
@@ -91,6 +99,7 @@ func (p *Program) Run(ctx context.Context) error {
 	serving, over := context.WithCancel(ctx)
 	defer over()
 	go limitHeap(serving, &p.config, p.shared.SessionsOpen)
+	go p.noteHangups(serving)
 	ended := make(chan error, 1)
 	go func() { ended <- p.reactor.Run() }()
 	select {
@@ -99,9 +108,7 @@ func (p *Program) Run(ctx context.Context) error {
 	case <-p.reactor.Booted():
 	}
 	p.ready.Store(true)
-	if err := p.welcome(); err != nil {
-		return err
-	}
+	p.welcome()
 	var failed error
 	select {
 	case err := <-ended:
@@ -117,6 +124,19 @@ func (p *Program) Run(ctx context.Context) error {
 		p.journal.Logger().Error("shutting down: an event loop ended", "err", failed)
 	}
 	return errors.Join(failed, p.end(signals, ended))
+}
+
+// noteHangups answers SIGHUP, which a terminal sends when it is closed and a service
+// manager to have the configuration read again.
+func (p *Program) noteHangups(serving context.Context) {
+	for {
+		select {
+		case <-serving.Done():
+			return
+		case <-p.hangups:
+			p.journal.Logger().Warn("SIGHUP changes nothing: a new configuration needs a restart, SIGTERM drains")
+		}
+	}
 }
 
 // bounded returns what bounds the connections of a server that is not the mail's.
@@ -138,75 +158,6 @@ func (p *Program) acceptTrouble(t reactor.Trouble) {
 	log.Info("connections are accepted again", "attempts_failed", t.Failed)
 }
 
-// end lets the sessions end and then what they stand on.
-func (p *Program) end(signals <-chan os.Signal, ended <-chan error) error {
-	left := p.drain(signals)
-	if err := p.stop(); err != nil {
-		return err
-	}
-	if err := <-ended; err != nil {
-		return err
-	}
-	if left > 0 {
-		return fmt.Errorf("%d sessions were cut: they did not end in time", left)
-	}
-	return nil
-}
-
-// stopTime bounds the end of the store and the log, which have little left to
-// do, and of the event loops, which have nothing.
-const stopTime = 10 * time.Second
-
-// stop ends what posts to the event loops and then the loops: gnet may write a
-// wake-up for a loop that has ended into a descriptor that is somebody else's.
-func (p *Program) stop() error {
-	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
-	defer cancel()
-	p.watch.Close() // what it asks ends now
-	closed := make(chan error, 1)
-	go func() { closed <- errors.Join(p.objects.Close(), p.events.Close()) }()
-	select {
-	case err := <-closed:
-		if err != nil {
-			return err
-		}
-	case <-ctx.Done():
-		return errors.New("the store or the event log did not end in time")
-	}
-	if err := p.reactor.Stop(ctx); err != nil {
-		return fmt.Errorf("stopping the event loops: %w", err)
-	}
-	return nil
-}
-
-// drain lets the sessions end: first it is no longer ready, so that balancers
-// send no new ones, after the grace it refuses them, and those under way finish
-// their transaction. A second signal or the deadline ends the wait. It gives the
-// number of sessions left.
-func (p *Program) drain(signals <-chan os.Signal) int64 {
-	p.draining.Store(true)
-	impatient := time.After(p.config.Drain.Grace + p.config.Drain.Deadline)
-	grace := time.After(p.config.Drain.Grace)
-	look := time.NewTicker(20 * time.Millisecond)
-	defer look.Stop()
-	refusing := false
-	for {
-		select {
-		case <-signals:
-			return p.shared.SessionsOpen()
-		case <-impatient:
-			return p.shared.SessionsOpen()
-		case <-grace:
-			p.shared.Refuse()
-			refusing = true
-		case <-look.C:
-			if refusing && p.shared.SessionsOpen() == 0 {
-				return 0
-			}
-		}
-	}
-}
-
 // readiness says whether balancers may send connections. It follows neither the
 // store nor the log: one outage there must not take the whole fleet away.
 func (p *Program) readiness() (ready bool, why string) {
@@ -222,6 +173,9 @@ func (p *Program) readiness() (ready bool, why string) {
 // Close closes what NewProgram opened, the last first.
 func (p *Program) Close() error {
 	var errs []error
+	if p.hangups != nil {
+		signal.Stop(p.hangups)
+	}
 	if p.admin != nil {
 		errs = append(errs, p.admin.Close())
 	}
@@ -235,7 +189,7 @@ func (p *Program) Close() error {
 		errs = append(errs, p.events.Close())
 	}
 	if p.journal != nil {
-		errs = append(errs, p.journal.Close())
+		p.journal.Close()
 	}
 	return errors.Join(errs...)
 }
@@ -276,7 +230,7 @@ func (p *Program) driverOptions(loops int) driver.Options {
 			Store: p.objects.store, Log: p.events.log, Observer: p.storing.meter, Bucket: p.objects.bucket,
 		},
 		Clock:     systemClock{},
-		Observer:  p.metrics,
+		Observer:  p.tally,
 		Journal:   p.journal,
 		SlabsKept: c.BodyMemory() / 16 / int64(loops),
 	}
@@ -296,6 +250,8 @@ func newRandom() pipeline.Random {
 
 // serve runs the gateway until it is told to end.
 func serve(ctx context.Context, cfg Config, out io.Writer) error {
+	// Who reads our output may go away: that is an error of a write, and no end.
+	signal.Ignore(syscall.SIGPIPE)
 	p, err := NewProgram(cfg, out)
 	if err != nil {
 		return err

@@ -218,6 +218,7 @@ func TestDrainGrace(t *testing.T) {
 	_, _ = io.WriteString(late.conn, "text\r\n.\r\nQUIT\r\n")
 	late.expect("250 2.0.0 Ok ")
 	late.expect("221")
+	eventually(t, "the late one has ended", func() bool { return r.shared.SessionsOpen() == 1 })
 	terminate(t) // no patience for the idle one
 	if err := <-r.ended; err == nil || !strings.Contains(err.Error(), "1 sessions were cut") {
 		t.Errorf("ended with %v", err)

@@ -6,12 +6,15 @@ import (
 	"net"
 	"os"
 	"strings"
+
+	"sluice/gateway/reactor"
 )
 
 // places are the addresses that the servers really have: the configuration may
 // leave ports open.
 type places struct {
 	SMTP   []string
+	Bound  []reactor.Bound // the same, with what each takes; nil in some tests
 	Admin  string
 	Events string // "" when the event log is not in this process
 
@@ -25,7 +28,11 @@ func writeWelcome(w io.Writer, c *Config, at places) error {
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	line("%s", version())
 	line("")
-	line("  SMTP      %s   %s", strings.Join(at.SMTP, ", "), takes(c))
+	smtp := listening(at.Bound)
+	if at.Bound == nil {
+		smtp = at.SMTP
+	}
+	line("  SMTP      %s   %s", strings.Join(smtp, ", "), takes(c))
 	switch c.Store.Kind {
 	case kindDiscard:
 		line("  messages  are thrown away")
@@ -46,7 +53,7 @@ func writeWelcome(w io.Writer, c *Config, at places) error {
 	if c.file != "" {
 		line("  settings  %s   (%s shows all)", c.file, sameProgram(c, at, "config print"))
 	}
-	for i, warning := range c.Warnings() {
+	for i, warning := range append(c.Warnings(), unreachable(at.Bound)...) {
 		if i == 0 {
 			line("")
 		}
@@ -126,14 +133,51 @@ func shellWord(path string) string {
 	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
 }
 
-// welcome prints the first lines of a program that is ready.
-func (p *Program) welcome() error {
-	at := places{SMTP: p.reactor.Addresses(), Admin: p.admin.Addr(), Program: os.Args[0]}
+// welcome says that the program is ready: people read it on standard output, other
+// programs in the log. It waits for neither.
+func (p *Program) welcome() {
+	at := places{SMTP: p.reactor.Addresses(), Bound: p.reactor.Bound(), Admin: p.admin.Addr(), Program: os.Args[0]}
 	if p.events.broker != nil {
 		at.Events = p.events.broker.Addr()
 	}
+	log := p.journal.Logger()
 	if len(p.config.origins) > 0 {
-		p.journal.Logger().Info("configuration", "set", &p.config)
+		log.Info("configuration", "set", &p.config)
 	}
-	return writeWelcome(p.out, &p.config, at)
+	if p.config.Log.Format == formatText {
+		go func() { _ = writeWelcome(p.out, &p.config, at) }() // to nobody, if it must be
+		return
+	}
+	store := p.config.Store.Kind
+	events := p.config.Events.Kind
+	log.Info("serving", "version", build().Version, "revision", build().Revision, "smtp", listening(at.Bound),
+		"admin", at.Admin, "store", store, "events", events, "topic", p.config.Events.Topic)
+	for _, warning := range append(p.config.Warnings(), unreachable(at.Bound)...) {
+		log.Warn(warning)
+	}
+}
+
+// listening names what is bound, with its family where the address does not say it.
+func listening(bound []reactor.Bound) []string {
+	var all []string
+	for _, b := range bound {
+		host, _, _ := net.SplitHostPort(b.Address)
+		if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+			all = append(all, b.Address+" ("+string(b.Family)+")")
+		} else {
+			all = append(all, b.Address)
+		}
+	}
+	return all
+}
+
+// unreachable warns of listeners that no client can reach.
+func unreachable(bound []reactor.Bound) []string {
+	var warnings []string
+	for _, b := range bound {
+		if b.Unreachable {
+			warnings = append(warnings, "no client can reach "+b.Address+": this host has no "+string(b.Family))
+		}
+	}
+	return warnings
 }

@@ -22,8 +22,9 @@ const other = "other"
 // Results that the observer methods have of themselves; the lists in Labels
 // need not repeat them.
 const (
-	accepted = "accepted" // MessageDone
-	ok       = "ok"       // StepDone, LateResult
+	// Accepted is the result of a message that was answered 250 (MessageDone).
+	Accepted = "accepted"
+	ok       = "ok" // StepDone, LateResult
 )
 
 // maxScrapes bounds the scrapes served at once: each one gathers and encodes
@@ -157,7 +158,7 @@ func (m *Metrics) addSessions(labels Labels) {
 }
 
 func (m *Metrics) addMessages(labels Labels) {
-	results := append([]string{accepted}, labels.MessageResults...)
+	results := append([]string{Accepted}, labels.MessageResults...)
 	m.messages = m.counters("sluice_messages_total",
 		"Messages whose DATA was granted a 354, by result: accepted, or the cause of the refusal.",
 		"result", results)

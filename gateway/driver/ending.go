@@ -80,8 +80,12 @@ func (l *Loop) finish(c *Conn, end string) {
 		}
 		if m.Stage >= pipeline.StageReceiving {
 			l.messageDone(c, m, nil)
+			l.lost(c, m, end)
 		}
 		l.letGo(m)
+	}
+	if c.leftOut > 0 {
+		l.shared.Journal.LeftOut(c.session.Client(), int(c.leftOut))
 	}
 	if c.counted {
 		l.shared.Observer.SessionClosed(float64(l.tick()-c.openedAt)*tickLength.Seconds(), end)

@@ -56,9 +56,15 @@ type Observer interface {
 
 // Journal writes the log lines of the mail path. Its methods are called on
 // event loops: they must not block; a line that finds no room is dropped and
-// counted. A *Refusal or *Acceptance is valid during the call only.
+// counted. A *Refusal, *Loss or *Acceptance is valid during the call only.
 type Journal interface {
 	Refused(r *Refusal)
+	// LeftOut says at the end of a session how many refusals since the last Refused
+	// were too many for the log.
+	LeftOut(client netip.AddrPort, refusals int)
+	// Lost is called for a message that had been granted its 354 and whose session
+	// ended before its answer.
+	Lost(l *Loss)
 	Accepted(a *Acceptance)
 	Panicked(where string, reason any, stack []byte)
 }
@@ -68,13 +74,31 @@ type Refusal struct {
 	Client   netip.AddrPort
 	Helo     string
 	MailFrom []byte // empty before MAIL and for the null reverse path
-	Verb     string // the command refused, or greeting, message, session
-	Message  string // message id, empty before DATA
-	Code     int
-	Enhanced string
-	Cause    string
-	Pressure string // the gate's cause when it was the gate that refused, else empty
-	Err      error  // what lies behind it; never shown to the client
+	// To is the recipient that was refused, as it was written, or the first one of the
+	// message; Recipients are those that the message had by then.
+	To         []byte
+	Recipients int
+	Verb       string // the command refused, or greeting, message, session
+	Message    string // message id, empty before DATA
+	Code       int
+	Enhanced   string
+	Cause      string
+	Pressure   string // the gate's cause when it was the gate that refused, else empty
+	Err        error  // what lies behind it; never shown to the client
+	LeftOut    int    // refusals of this session before it that were too many for the log
+}
+
+// Loss is one message without an answer.
+type Loss struct {
+	Client     netip.AddrPort
+	Helo       string
+	MailFrom   []byte
+	To         []byte // its first recipient
+	Recipients int
+	Message    string // message id
+	Octets     int64  // received
+	Stage      string // where it stood
+	End        string // how its session ended
 }
 
 // Acceptance is one message answered 250.

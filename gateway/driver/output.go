@@ -25,10 +25,16 @@ func (l *Loop) replyTo(c *Conn, ev session.Event, a session.Actions) {
 		}
 		if m != nil {
 			l.refusal.MailFrom = m.Envelope.ReversePath()
+			if l.refusal.Recipients = m.Envelope.Recipients(); l.refusal.Recipients > 0 {
+				l.refusal.To = m.Envelope.Recipient(0)
+			}
 			if !m.ID.IsZero() {
 				l.refusal.Message = m.ID.String()
 			}
 		}
+	}
+	if ev.Kind == session.Commanded && ev.Command.Verb == codec.VerbRCPT {
+		l.refusal.To = written(ev.Command.Arg)
 	}
 	// Answers to HELO and EHLO have no enhanced code (RFC 2034 §4).
 	verb := ev.Command.Verb
@@ -56,7 +62,11 @@ func (l *Loop) reply(c *Conn, r *codec.Reply, arg []byte, what string, plain boo
 	if f.Pressure != "" {
 		l.shared.Observer.SessionShed(f.Pressure)
 	}
-	l.shared.Journal.Refused(f)
+	if l.mayLog(c, r) {
+		f.LeftOut = int(c.leftOut)
+		c.leftOut = 0
+		l.shared.Journal.Refused(f)
+	}
 	*f = Refusal{}
 }
 

@@ -96,6 +96,8 @@ type counts struct {
 	credit         map[string]int
 	lenient        map[string]int
 	refusals       []Refusal
+	losses         []string // to, octets, stage and end of each
+	leftOut        int
 }
 
 func newCounts() counts {
@@ -123,8 +125,12 @@ func (c *counts) Panicked(string)                               { c.panics++ }
 
 type journal struct{ c *counts }
 
-func (j journal) Refused(r *Refusal)           { j.c.refusals = append(j.c.refusals, *r) }
-func (j journal) Accepted(*Acceptance)         {}
+func (j journal) Refused(r *Refusal)              { j.c.refusals = append(j.c.refusals, *r) }
+func (j journal) Accepted(*Acceptance)            {}
+func (j journal) LeftOut(_ netip.AddrPort, n int) { j.c.leftOut += n }
+func (j journal) Lost(l *Loss) {
+	j.c.losses = append(j.c.losses, fmt.Sprintf("%s %d %s %s", l.To, l.Octets, l.Stage, l.End))
+}
 func (j journal) Panicked(string, any, []byte) {}
 
 type worldClock struct{ w *world }

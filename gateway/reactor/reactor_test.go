@@ -101,6 +101,8 @@ func (nothing) SessionResumed()                    {}
 func (nothing) LoopDelay(float64)                  {}
 func (nothing) Panicked(string)                    {}
 func (nothing) Refused(*driver.Refusal)            {}
+func (nothing) LeftOut(netip.AddrPort, int)        {}
+func (nothing) Lost(*driver.Loss)                  {}
 func (nothing) Accepted(*driver.Acceptance)        {}
 
 type reporting struct{ nothing }

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"net/netip"
 
 	"sluice/gateway/driver"
 )
@@ -63,6 +64,12 @@ func (o witness) Panicked(string) {}
 
 // Refused implements driver.Journal.
 func (o witness) Refused(*driver.Refusal) {}
+
+// LeftOut implements driver.Journal.
+func (o witness) LeftOut(netip.AddrPort, int) {}
+
+// Lost implements driver.Journal.
+func (o witness) Lost(*driver.Loss) { o.p.w.tally["messages lost by their senders"]++ }
 
 // Accepted implements driver.Journal: a 250 was written.
 func (o witness) Accepted(a *driver.Acceptance) {

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"sluice/metrics"
+)
+
+// end lets the sessions end and then what they stand on.
+func (p *Program) end(signals <-chan os.Signal, ended <-chan error) error {
+	began, before := time.Now(), p.tally.now()
+	open := p.shared.SessionsOpen()
+	left := p.drain(signals)
+	during := p.tally.now().since(before)
+	p.journal.Logger().Info("drained", "sessions_open", open, "sessions_finished", during.sessions,
+		"sessions_cut", left, "messages", during.messages, "seconds", time.Since(began).Seconds())
+	if err := p.stop(); err != nil {
+		return err
+	}
+	if err := <-ended; err != nil {
+		return err
+	}
+	if left > 0 {
+		return fmt.Errorf("%d sessions were cut: they did not end in time", left)
+	}
+	return nil
+}
+
+// stopTime bounds the end of the store and the log, which have little left to
+// do, and of the event loops, which have nothing.
+const stopTime = 10 * time.Second
+
+// stop ends what posts to the event loops and then the loops: gnet may write a
+// wake-up for a loop that has ended into a descriptor that is somebody else's.
+func (p *Program) stop() error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
+	defer cancel()
+	p.watch.Close() // what it asks ends now
+	closed := make(chan error, 1)
+	go func() { closed <- errors.Join(p.objects.Close(), p.events.Close()) }()
+	select {
+	case err := <-closed:
+		if err != nil {
+			return err
+		}
+	case <-ctx.Done():
+		return errors.New("the store or the event log did not end in time")
+	}
+	if err := p.reactor.Stop(ctx); err != nil {
+		return fmt.Errorf("stopping the event loops: %w", err)
+	}
+	return nil
+}
+
+// drain lets the sessions end: first it is no longer ready, so that balancers
+// send no new ones, after the grace it refuses them, and those under way finish
+// their transaction. A second signal or the deadline ends the wait. It gives the
+// number of sessions left.
+func (p *Program) drain(signals <-chan os.Signal) int64 {
+	p.draining.Store(true)
+	impatient := time.After(p.config.Drain.Grace + p.config.Drain.Deadline)
+	grace := time.After(p.config.Drain.Grace)
+	look := time.NewTicker(20 * time.Millisecond)
+	defer look.Stop()
+	refusing := false
+	for {
+		select {
+		case <-signals:
+			return p.shared.SessionsOpen()
+		case <-impatient:
+			return p.shared.SessionsOpen()
+		case <-grace:
+			p.shared.Refuse()
+			refusing = true
+		case <-look.C:
+			if refusing && p.shared.SessionsOpen() == 0 {
+				return 0
+			}
+		}
+	}
+}
+
+// tally is the driver's observer, which counts besides what the end of the process is
+// to tell.
+type tally struct {
+	*metrics.Metrics
+	sessions, messages atomic.Int64
+}
+
+// counts are what was counted until some moment, or since one.
+type counts struct{ sessions, messages int64 }
+
+func (t *tally) now() counts { return counts{t.sessions.Load(), t.messages.Load()} }
+
+func (c counts) since(before counts) counts {
+	return counts{c.sessions - before.sessions, c.messages - before.messages}
+}
+
+// SessionClosed implements driver.Observer.
+func (t *tally) SessionClosed(seconds float64, end string) {
+	t.sessions.Add(1)
+	t.Metrics.SessionClosed(seconds, end)
+}
+
+// MessageDone implements driver.Observer.
+func (t *tally) MessageDone(result string, octets int64, seconds float64) {
+	if result == metrics.Accepted {
+		t.messages.Add(1)
+	}
+	t.Metrics.MessageDone(result, octets, seconds)
+}

@@ -1,0 +1,52 @@
+package driver
+
+import (
+	"bytes"
+	"math"
+	"time"
+
+	"sluice/codec"
+	"sluice/pipeline"
+)
+
+// linesEach is how many refusals of one session are logged in a second: a client may
+// have thousands.
+const linesEach = 10
+
+// mayLog reports whether a refusal is logged, and counts it. A last word always is.
+func (l *Loop) mayLog(c *Conn, r *codec.Reply) bool {
+	second := uint32(l.tick() / ticksOf(time.Second))
+	if c.logSecond != second {
+		c.logSecond, c.logged = second, 0
+	}
+	if c.logged >= linesEach && !r.Close {
+		c.leftOut += min(1, math.MaxUint32-c.leftOut)
+		return false
+	}
+	c.logged++
+	return true
+}
+
+// written returns the path in the argument of RCPT as the client wrote it: what
+// stands in its brackets, or all of it.
+func written(arg []byte) []byte {
+	begin := bytes.IndexByte(arg, '<')
+	end := bytes.LastIndexByte(arg, '>')
+	if begin < 0 || end < begin {
+		return arg
+	}
+	return arg[begin+1 : end]
+}
+
+// lost logs a message whose session ended before its answer.
+func (l *Loop) lost(c *Conn, m *pipeline.Message, end string) {
+	loss := Loss{
+		Client: c.session.Client(), Helo: c.session.Helo(), MailFrom: m.Envelope.ReversePath(),
+		Recipients: m.Envelope.Recipients(), Message: m.ID.String(), Octets: m.Octets,
+		Stage: m.Stage.String(), End: end,
+	}
+	if loss.Recipients > 0 {
+		loss.To = m.Envelope.Recipient(0)
+	}
+	l.shared.Journal.Lost(&loss)
+}

@@ -1,0 +1,94 @@
+package driver
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestLinesOfOneSession: however many refusals a session has, a few of each second are
+// logged, and those that are not are counted in the next line, or at its end.
+func TestLinesOfOneSession(t *testing.T) {
+	o := testOptions()
+	o.Settings.Limits.RecipientErrors = 1 << 15
+	w := newWorld(t, o)
+	s := w.connect()
+	s.send(ehlo + "MAIL FROM:<a@example.com>\r\n")
+	flood := strings.Repeat("RCPT TO:<x@elsewhere.example>\r\n", 1000)
+	s.send(flood)
+	if n := len(w.seen.refusals); n != linesEach {
+		t.Errorf("%d lines in one second", n)
+	}
+	w.advance(time.Second)
+	s.send(flood)
+	if n := len(w.seen.refusals); n != 2*linesEach {
+		t.Errorf("%d lines in two seconds", n)
+	}
+	if got := w.seen.refusals[linesEach].LeftOut; got != 1000-linesEach {
+		t.Errorf("the next line says that %d were left out", got)
+	}
+	if got := w.seen.replies["relay_denied"]; got != 2000 {
+		t.Errorf("%d of 2,000 were counted", got)
+	}
+	s.gone()
+	if w.seen.leftOut != 1000-linesEach {
+		t.Errorf("the last line says that %d were left out", w.seen.leftOut)
+	}
+	w.clean()
+}
+
+// The last word of a session is logged, whatever came before it.
+func TestLastWordIsLogged(t *testing.T) {
+	o := testOptions()
+	o.Settings.Limits.RecipientErrors = 50
+	w := newWorld(t, o)
+	s := w.connect()
+	s.send(ehlo + "MAIL FROM:<a@example.com>\r\n" + strings.Repeat("RCPT TO:<x@elsewhere.example>\r\n", 100))
+	last := w.seen.refusals[len(w.seen.refusals)-1]
+	if last.Code != 421 || last.LeftOut == 0 || len(w.seen.refusals) != linesEach+1 {
+		t.Errorf("%d lines, the last is %+v", len(w.seen.refusals), last)
+	}
+	s.gone()
+	w.clean()
+}
+
+// A refusal names the recipient that it is about.
+func TestRefusalNamesTheRecipient(t *testing.T) {
+	w := newWorld(t, testOptions())
+	w.store.err = errScripted
+	s := w.connect()
+	s.send(ehlo + "MAIL FROM:<a@example.com>\r\nRCPT TO:<x@elsewhere.example> NOTIFY=NEVER\r\nRCPT TO:<b@example.net>\r\n" +
+		"RCPT TO:<c@example.net>\r\nRCPT TO:<broken\r\nDATA\r\n" + mailText)
+	var got []string
+	for _, r := range w.seen.refusals {
+		got = append(got, string(r.To))
+	}
+	want := []string{"x@elsewhere.example", "TO:<broken", "b@example.net"}
+	if strings.Join(got, " ") != strings.Join(want, " ") || w.seen.refusals[2].Recipients != 2 {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	s.gone()
+	w.clean()
+}
+
+// A client that is gone before its answer leaves a line, wherever its message stood.
+func TestLostMessageLeavesALine(t *testing.T) {
+	w := newWorld(t, testOptions())
+	w.store.hold = true
+	s := w.connect()
+	s.send(ehlo + envelope + "half a li")
+	s.gone()
+	s = w.connect()
+	s.send(ehlo + envelope + mailText)
+	s.gone()
+	s = w.connect()
+	s.send(ehlo + "MAIL FROM:<a@example.com>\r\n")
+	s.gone() // nothing was lost
+	w.store.release()
+	w.settle()
+	want := []string{"b@example.net 9 receiving client", "b@example.net 20 store client"}
+	if strings.Join(w.seen.losses, "; ") != strings.Join(want, "; ") {
+		t.Errorf("got %q, want %q", w.seen.losses, want)
+	}
+	w.clean()
+}

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"log/slog"
+	"time"
+)
+
+// entry is one line before it is formatted: plain values, owned.
+type entry struct {
+	at   time.Time
+	kind entryKind
+
+	client     string
+	helo       string
+	mailFrom   string
+	to         string
+	verb       string
+	message    string
+	enhanced   string
+	cause      string
+	pressure   string
+	err        error
+	code       int
+	recipients int
+	messages   int
+	leftOut    int
+	octets     int64
+	seconds    float64
+}
+
+type entryKind uint8
+
+const (
+	refused entryKind = iota
+	accepted
+	lost
+	leftOut
+	leftBehind
+	packSplit
+	panicked
+	ready // a line of Logger, in message
+)
+
+// record makes the log line of an entry.
+func (e *entry) record(acceptance slog.Level) slog.Record {
+	switch e.kind {
+	case refused:
+		return e.refusal()
+	case accepted:
+		return e.line(acceptance, "accepted",
+			slog.String("id", e.message), slog.String("client", e.client), slog.String("helo", e.helo),
+			slog.String("from", e.mailFrom), slog.Int("recipients", e.recipients),
+			slog.Int64("octets", e.octets), slog.Float64("seconds", e.seconds))
+	case lost:
+		return e.line(slog.LevelInfo, "message lost: its session ended before the answer",
+			slog.String("cause", e.cause), slog.String("stage", e.verb), slog.String("client", e.client),
+			slog.String("helo", e.helo), slog.String("from", e.mailFrom), slog.String("to", e.to),
+			slog.Int("recipients", e.recipients), slog.String("id", e.message), slog.Int64("octets", e.octets))
+	case leftOut:
+		return e.line(slog.LevelInfo, "log lines of a session left out",
+			slog.Int("lines", e.leftOut), slog.String("client", e.client))
+	case leftBehind:
+		return e.line(slog.LevelWarn, "something of a failed message stays in the bucket",
+			slog.String("key", e.message), slog.String("err", e.err.Error()))
+	case packSplit:
+		return e.line(slog.LevelWarn, "the store refused a pack: its messages go one by one",
+			slog.Int("messages", e.messages), slog.String("err", e.err.Error()))
+	default:
+		return e.line(slog.LevelError, "panicked",
+			slog.String("where", e.verb), slog.String("reason", e.cause), slog.String("stack", e.message))
+	}
+}
+
+func (e *entry) line(level slog.Level, text string, values ...slog.Attr) slog.Record {
+	record := slog.NewRecord(e.at, level, text, 0)
+	record.AddAttrs(values...)
+	return record
+}
+
+func (e *entry) refusal() slog.Record {
+	record := e.line(slog.LevelInfo, "refused",
+		slog.String("cause", e.cause), slog.Int("code", e.code), slog.String("enhanced", e.enhanced),
+		slog.String("client", e.client), slog.String("helo", e.helo), slog.String("verb", e.verb),
+		slog.String("from", e.mailFrom))
+	if e.to != "" {
+		record.AddAttrs(slog.String("to", e.to))
+	}
+	if e.recipients > 1 {
+		record.AddAttrs(slog.Int("recipients", e.recipients))
+	}
+	if e.pressure != "" {
+		record.AddAttrs(slog.String("pressure", e.pressure))
+	}
+	if e.message != "" {
+		record.AddAttrs(slog.String("id", e.message))
+	}
+	if e.err != nil {
+		record.AddAttrs(slog.String("err", e.err.Error()))
+	}
+	if e.leftOut > 0 {
+		record.AddAttrs(slog.Int("left_out", e.leftOut))
+	}
+	return record
+}
+
+// address is empty where there is none, rather than "invalid AddrPort".
+func address(a interface {
+	IsValid() bool
+	String() string
+}) string {
+	if !a.IsValid() {
+		return ""
+	}
+	return a.String()
+}

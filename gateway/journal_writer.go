@@ -1,0 +1,123 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"slices"
+	"sync/atomic"
+	"time"
+)
+
+// journalBatch is how many octets are written at once when lines wait.
+const journalBatch = 64 << 10
+
+// reportEvery is how often the lines that were dropped are spoken of while they are.
+const reportEvery = time.Second
+
+// run writes lines until Close. It is the only one that waits for the log's reader.
+func (j *journal) run(to slog.Handler) {
+	defer close(j.stopped)
+	var reported int64
+	var at time.Time
+	for last := false; !last; {
+		select {
+		case <-j.waiting:
+		case <-j.stop:
+			last = true
+		}
+		for turn := j.collect(nil); len(turn) > 0; turn = j.collect(turn[:0]) {
+			j.write(to, turn)
+			if now := time.Now(); now.Sub(at) >= reportEvery {
+				at = now
+				j.report(to, &reported)
+			}
+		}
+		j.report(to, &reported)
+		j.lines.flush()
+	}
+}
+
+// collect takes some lines of each room.
+func (j *journal) collect(turn []entry) []entry {
+	turn = take(turn, j.notices)
+	for _, corner := range j.corners {
+		turn = take(turn, corner)
+	}
+	return take(take(turn, j.refusals), j.accepted)
+}
+
+func take(turn []entry, room <-chan entry) []entry {
+	for range journalTurn {
+		select {
+		case e := <-room:
+			turn = append(turn, e)
+		default:
+			return turn
+		}
+	}
+	return turn
+}
+
+// write writes lines in the order of their times.
+func (j *journal) write(to slog.Handler, turn []entry) {
+	slices.SortStableFunc(turn, func(a, b entry) int { return a.at.Compare(b.at) })
+	for i := range turn {
+		if e := &turn[i]; e.kind == ready {
+			_, _ = j.lines.Write([]byte(e.message))
+		} else {
+			_ = to.Handle(context.Background(), e.record(j.acceptanceAt))
+		}
+	}
+}
+
+// report says how many lines were dropped since it was said last.
+func (j *journal) report(to slog.Handler, reported *int64) {
+	dropped := j.dropped.Load()
+	if dropped == *reported {
+		return
+	}
+	record := slog.NewRecord(time.Now(), slog.LevelWarn, "log lines dropped", 0)
+	record.AddAttrs(slog.Int64("lines", dropped-*reported), slog.Int64("since_start", dropped))
+	*reported = dropped
+	_ = to.Handle(context.Background(), record)
+}
+
+// lineWriter gathers whole lines, so that many cost one write. slog's handlers
+// write a line at a time. It belongs to the journal's goroutine, but for lost.
+type lineWriter struct {
+	to    io.Writer
+	held  bytes.Buffer
+	lines int64
+	lost  atomic.Int64 // lines that could not be written
+}
+
+// Write implements io.Writer. It does not fail.
+func (l *lineWriter) Write(line []byte) (int, error) {
+	l.held.Write(line)
+	l.lines++
+	if l.held.Len() >= journalBatch {
+		l.flush()
+	}
+	return len(line), nil
+}
+
+// flush writes what is held. What cannot be written is lost and counted: there is
+// nowhere to say so, and kept it would only grow.
+func (l *lineWriter) flush() {
+	if _, err := l.held.WriteTo(l.to); err != nil {
+		l.lost.Add(l.lines)
+	}
+	l.held.Reset()
+	l.lines = 0
+}
+
+// formatted takes the lines of Logger.
+type formatted struct{ j *journal }
+
+// Write implements io.Writer. It does not fail.
+func (f formatted) Write(line []byte) (int, error) {
+	f.j.put(f.j.notices, entry{kind: ready, message: string(line)})
+	return len(line), nil
+}

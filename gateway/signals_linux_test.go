@@ -1,0 +1,273 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// servedEnv makes the test's own program the command line with these words.
+const servedEnv = "TEST_SERVED"
+
+// TestServedGateway is that command line.
+func TestServedGateway(t *testing.T) {
+	words := os.Getenv(servedEnv)
+	if words == "" {
+		return
+	}
+	os.Exit(world{env: os.Environ(), out: os.Stdout, err: os.Stderr, serve: serve}.run(strings.Fields(words)))
+}
+
+// served is a gateway in a process of its own.
+type served struct {
+	t           *testing.T
+	command     *exec.Cmd
+	smtp, admin string
+	ended       chan error
+}
+
+// startServed starts it with these as its standard output and error.
+func startServed(t *testing.T, out, log io.Writer, env ...string) *served {
+	t.Helper()
+	s := &served{t: t, smtp: freeAddress(t), admin: freeAddress(t), ended: make(chan error, 1)}
+	s.command = exec.Command(os.Args[0], "-test.run=^TestServedGateway$")
+	s.command.Env = append(append(os.Environ(), env...), "SLUICE_EVENTS_EMBEDDED_ADDRESS=127.0.0.1:0",
+		servedEnv+"=--data "+t.TempDir()+" --listen "+s.smtp+" --admin "+s.admin)
+	s.command.Stdout, s.command.Stderr = out, log
+	if err := s.command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { s.ended <- s.command.Wait() }()
+	t.Cleanup(func() { _ = s.command.Process.Kill() })
+	eventually(t, "the gateway is ready", func() bool {
+		response, err := http.Get("http://" + s.admin + "/readyz")
+		if err != nil {
+			return false
+		}
+		defer response.Body.Close()
+		return response.StatusCode == http.StatusOK
+	})
+	return s
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// deliver sends a mail and has a refusal logged.
+func (s *served) deliver() {
+	s.t.Helper()
+	conn, err := net.Dial("tcp", s.smtp)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	c := &client{s.t, conn, bufio.NewReader(conn)}
+	c.expect("220 ")
+	_, _ = io.WriteString(conn, "BLAH\r\nHELO c.example.org\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.net>\r\nDATA\r\nx: y\r\n\r\ntext\r\n.\r\nQUIT\r\n")
+	for _, want := range []string{"500 ", "250 ", "250 ", "250 ", "354 ", "250 2.0.0 Ok 0", "221 "} {
+		c.expect(want)
+	}
+}
+
+// end sends SIGTERM and expects the code 0, soon.
+func (s *served) end() {
+	s.t.Helper()
+	if err := s.command.Process.Signal(syscall.SIGTERM); err != nil {
+		s.t.Fatal(err)
+	}
+	select {
+	case err := <-s.ended:
+		if err != nil {
+			s.t.Errorf("it ended with %v", err)
+		}
+	case <-time.After(15 * time.Second):
+		s.t.Error("it does not end")
+	}
+}
+
+// fullPipe makes a pipe into which nothing more goes.
+func fullPipe(t *testing.T) *os.File {
+	t.Helper()
+	var ends [2]int
+	if err := unix.Pipe2(ends[:], unix.O_NONBLOCK|unix.O_CLOEXEC); err != nil {
+		t.Fatal(err)
+	}
+	for block := make([]byte, 4096); ; {
+		if _, err := unix.Write(ends[1], block); errors.Is(err, unix.EAGAIN) {
+			break
+		}
+	}
+	if err := unix.SetNonblock(ends[1], false); err != nil { // as a shell gives it
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Close(ends[0]) })
+	write := os.NewFile(uintptr(ends[1]), "full pipe")
+	t.Cleanup(func() { _ = write.Close() })
+	return write
+}
+
+// closedPipe makes a pipe that nobody reads any more.
+func closedPipe(t *testing.T) *os.File {
+	t.Helper()
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = read.Close()
+	t.Cleanup(func() { _ = write.Close() })
+	return write
+}
+
+// Whoever reads what the gateway prints may stand still or go away: mail, drain and
+// exit do not wait for him, and what he misses is counted.
+func TestReadersOfTheOutput(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		out, log func(*testing.T) *os.File
+		dropped  bool
+		format   string
+	}{
+		{"log stands still", nil, fullPipe, false, formatText},
+		{"log is closed", nil, closedPipe, true, formatText},
+		{"both stand still", fullPipe, fullPipe, false, formatText},
+		{"both are closed", closedPipe, closedPipe, true, formatText},
+		{"both are closed, JSON", closedPipe, closedPipe, true, formatJSON},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			var out, log io.Writer = io.Discard, io.Discard
+			if c.out != nil {
+				out = c.out(t)
+			}
+			if c.log != nil {
+				log = c.log(t)
+			}
+			s := startServed(t, out, log, "SLUICE_LOG_FORMAT="+c.format)
+			for range 5 {
+				s.deliver()
+			}
+			if c.dropped {
+				eventually(t, "lost lines are counted", func() bool { return s.droppedLines() > 0 })
+			}
+			s.end()
+		})
+	}
+}
+
+// droppedLines reads the count of log lines that nobody will see.
+func (s *served) droppedLines() int {
+	response, err := http.Get("http://" + s.admin + "/metrics")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	for lines := bufio.NewScanner(response.Body); lines.Scan(); {
+		if count, found := strings.CutPrefix(lines.Text(), "sluice_log_lines_dropped_total "); found && count != "0" {
+			return 1
+		}
+	}
+	return 0
+}
+
+// printed gathers what a process prints, and lets others read it meanwhile.
+type printed struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (p *printed) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.text.Write(b)
+}
+
+func (p *printed) String() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.text.String()
+}
+
+// A closed terminal and `systemctl reload` send SIGHUP: a line, and mail goes on. The
+// end says how it went.
+func TestHangup(t *testing.T) {
+	var log printed
+	s := startServed(t, io.Discard, &log)
+	s.deliver()
+	for range 2 {
+		if err := s.command.Process.Signal(syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "SIGHUP is noted", func() bool { return strings.Contains(log.String(), "SIGHUP changes nothing") })
+	s.deliver()
+	conn, err := net.Dial("tcp", s.smtp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	c := &client{t, conn, bufio.NewReader(conn)}
+	c.expect("220 ")
+	s.end()
+	c.expect("421 ")
+	for _, want := range []string{
+		"msg=drained sessions_open=1 sessions_finished=1 sessions_cut=0 messages=0 seconds=",
+		"level=INFO msg=accepted id=", // on loopback, for people
+	} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("%q is not in\n%s", want, log.String())
+		}
+	}
+}
+
+// With log.format json all that a gateway prints while it serves is JSON lines, its
+// configuration an object.
+func TestEverythingIsJSON(t *testing.T) {
+	var log printed
+	s := startServed(t, &log, &log, "SLUICE_LOG_FORMAT=json", "SLUICE_LIMITS_RECIPIENTS=777",
+		"SLUICE_TRUSTED_NETWORKS=192.0.2.0/24,2001:db8::/32", "SLUICE_STORE_S3_SECRET_KEY=hush-hush")
+	s.deliver()
+	s.end()
+	seen := map[string]map[string]any{}
+	for line := range strings.Lines(log.String()) {
+		var values map[string]any
+		if err := json.Unmarshal([]byte(line), &values); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		seen[values["msg"].(string)] = values
+	}
+	for _, want := range []string{"configuration", "serving", "refused", "shutting down", "drained"} {
+		if seen[want] == nil {
+			t.Errorf("no line says %s", want)
+		}
+	}
+	set, _ := seen["configuration"]["set"].(map[string]any)
+	limits, _ := set["limits"].(map[string]any)
+	networks, _ := set["trusted_networks"].([]any)
+	if limits["recipients"] != 777.0 || len(networks) != 2 || strings.Contains(log.String(), "hush") {
+		t.Errorf("the configuration is %v", set)
+	}
+	if smtp, _ := seen["serving"]["smtp"].([]any); len(smtp) != 1 || smtp[0] != s.smtp {
+		t.Errorf("it serves on %v", seen["serving"])
+	}
+}
