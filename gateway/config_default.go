@@ -38,7 +38,8 @@ func defaultConfigOn(m machine) Config {
 		// opens nothing.
 		Listeners: []ListenerConfig{{Address: "127.0.0.1:2525"}},
 		Admin:     AdminConfig{Address: "127.0.0.1:8025"}, // open without a password, so loopback
-		// Refusals are at info, acceptances at debug: the event is their record.
+		// Refusals are at info, acceptances at debug: the event is their record. In
+		// text and on loopback alone, where somebody tries it out, they are at info too.
 		Log: LogConfig{Level: slog.LevelInfo, Format: formatText},
 		// True only because the default listener is on loopback: LoadConfig
 		// sets it to false when there is a config file, and Validate refuses

@@ -156,7 +156,7 @@ func TestReadersOfTheOutput(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			var out, log io.Writer = io.Discard, io.Discard
+			out, log := io.Discard, io.Discard
 			if c.out != nil {
 				out = c.out(t)
 			}

@@ -90,7 +90,7 @@ func (l *Loop) greet(c *Conn) {
 	crowded := l.shared.admission.refused.Add(1) > int64(l.shared.Admission.Refused)
 	c.session.Abandon()
 	l.refusal.Pressure = pressure
-	l.reply(c, refusal, nil, "greeting", true)
+	l.reply(c, refusal, nil, whatGreeting)
 	l.flush(c)
 	if crowded && !c.finished {
 		l.finish(c, "refused")

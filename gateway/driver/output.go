@@ -36,19 +36,20 @@ func (l *Loop) replyTo(c *Conn, ev session.Event, a session.Actions) {
 	if ev.Kind == session.Commanded && ev.Command.Verb == codec.VerbRCPT {
 		l.refusal.To = written(ev.Command.Arg)
 	}
-	// Answers to HELO and EHLO have no enhanced code (RFC 2034 §4).
-	verb := ev.Command.Verb
-	plain := ev.Kind == session.Commanded && (verb == codec.VerbHELO || verb == codec.VerbEHLO)
-	l.reply(c, a.Reply, a.Arg, what, plain)
+	l.reply(c, a.Reply, a.Arg, what)
 }
 
-// reply gathers a reply for the flush at the end of the turn, without its enhanced
-// code when it is plain.
-func (l *Loop) reply(c *Conn, r *codec.Reply, arg []byte, what string, plain bool) {
+// whatGreeting is what a reply in place of the greeting is to.
+const whatGreeting = "greeting"
+
+// reply gathers a reply for the flush at the end of the turn. In place of the greeting
+// and to HELO and EHLO it has no enhanced code (RFC 2034 §4).
+func (l *Loop) reply(c *Conn, r *codec.Reply, arg []byte, what string) {
 	host := l.shared.Settings.Hostname
-	if plain {
+	switch what {
+	case whatGreeting, "HELO", "EHLO":
 		l.out = r.AppendPlain(l.out, host, arg)
-	} else {
+	default:
 		l.out = r.Append(l.out, host, arg)
 	}
 	l.shared.Observer.Reply(int(r.Code), r.Cause)

@@ -121,8 +121,9 @@ func (f *Field) startSluice(kind child.Kind) func(context.Context) (*child.Proce
 		if err != nil {
 			return nil, "", err
 		}
-		// All messages of a measurement may come over few connections.
-		gateway.Config = fmt.Sprintf("limits: {messages: %d}\n", max(1000, f.Messages))
+		// All messages of a measurement may come over few connections. In text each would
+		// be a line of the log, as nowhere else than on loopback.
+		gateway.Config = fmt.Sprintf("limits: {messages: %d}\nlog: {format: json}\n", max(1000, f.Messages))
 		p, err := gateway.Start(ctx)
 		return p, gateway.SMTP, err
 	}

@@ -150,7 +150,7 @@ func (run *fleetRun) renewStore(ctx context.Context) error {
 func (run *fleetRun) start(ctx context.Context) (*child.Process, *child.Sluice, error) {
 	return run.servers.startSluice(ctx, run.Sluice, filepath.Join(run.Scratch, Fleet), func(gateway *child.Sluice) {
 		// Content of the large size, and what Sluice writes above it.
-		gateway.Config = fmt.Sprintf("limits: {message_size: %dMiB, messages: 1000000}\n", run.Large.Size>>20+16)
+		gateway.Config = fmt.Sprintf("limits: {message_size: %dMiB, messages: 1000000}\nlog: {format: json}\n", run.Large.Size>>20+16)
 		gateway.S3.More = packingOff
 	})
 }

@@ -78,7 +78,7 @@ func RunPacks(ctx context.Context, plan PacksPlan) (*PacksReport, error) {
 // start starts a fresh Sluice.
 func (run *packsRun) start(ctx context.Context, what string) (*child.Process, *child.Sluice, error) {
 	return run.servers.startSluice(ctx, run.Sluice, filepath.Join(run.Scratch, what), func(gateway *child.Sluice) {
-		gateway.Config = "limits: {messages: 1000000}\n"
+		gateway.Config = "limits: {messages: 1000000}\nlog: {format: json}\n"
 		if what == unpacked {
 			gateway.S3.More = packingOff
 		}
