@@ -101,6 +101,9 @@ func (d *Decoder) Next(in []byte) (cmd Command, n int, ok bool) {
 		}
 	}
 	verb, word := parseVerb(line)
+	if verb == VerbUnknown && isRequestLine(line) {
+		verb = VerbHTTP
+	}
 	cmd = Command{Verb: verb, Arg: trim(line[word:])}
 	cmd.Fault = d.lineFault(line, crlf)
 	if cmd.Fault == FaultNone && word == 0 && len(cmd.Arg) == 0 {

@@ -65,6 +65,8 @@ func TestDecoder(t *testing.T) {
 		{"pipelined", "RSET\r\nDATA\r\nx", "RSET||none@6 DATA||none@12"},
 		{"unknown", "XYZZY foo\r\n", "unknown|foo|none@11"},
 		{"no word of its own", "NOOPX\r\nNOO\r\nQUIT!\r\n", "unknown||none@7 unknown||none@12 unknown||none@19"},
+		{"methods of HTTP", "get /\r\nFOO / HTTP/1.1\r\nPRI * http/2.0\nHTTP/1.1\r\nNOOP / HTTP/1.1\r\nFOO /HTTP/1.1\r\n",
+			"HTTP|/|none@7 HTTP|/ HTTP/1.1|none@23 HTTP|* http/2.0|bare_lf@38 unknown||bare_lf@48 NOOP|/ HTTP/1.1|none@65 unknown|/HTTP/1.1|none@80"},
 		{"case bit only", "\x0eOOP\r\n", "unknown||none@6"},
 		{"white space first", " NOOP\r\n", "unknown|NOOP|none@7"},
 		{"empty", "\r\n \t\r\n", "unknown||empty@2 unknown||empty@6"},

@@ -104,3 +104,16 @@ func lookupVerb(word []byte) Verb {
 	}
 	return VerbUnknown
 }
+
+// isRequestLine reports whether line ends as a request line of HTTP does, after a
+// space: HTTP-version = "HTTP/" DIGIT "." DIGIT (RFC 9112 §2.3). Methods are an open
+// set, and HTTP/2 begins with one of its own, PRI (RFC 9113 §3.4).
+func isRequestLine(line []byte) bool {
+	const version = " HTTP/1.1"
+	if len(line) <= len(version) {
+		return false
+	}
+	end := line[len(line)-len(version):]
+	return equalFold(end[:len(" HTTP/")], " HTTP/") &&
+		is(end[6], classDigit) && end[7] == '.' && is(end[8], classDigit)
+}
