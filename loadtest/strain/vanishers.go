@@ -74,7 +74,7 @@ func (v Vanishers) quiet(ctx context.Context, site *site, before sample) (sample
 const (
 	wasReset  = "reset"
 	wasServed = "served"
-	wasShed   = "421 4.3.2" // the disk is slow, and the gate says so
+	wasShed   = "Busy, try again later" // the disk is slow, and the gate says so
 )
 
 // rush opens so many connections, and says how they ended.
