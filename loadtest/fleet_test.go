@@ -34,6 +34,7 @@ func TestFleet(t *testing.T) {
 		run  func(*testing.T, gatewayMaker)
 	}{
 		{"odd mails", takesOddMails},
+		{"first line", takesFirstLines},
 		{"smtp-source", takesSMTPSource},
 		{"curl", takesCurl},
 		{"Python smtplib", takesPython},

@@ -22,11 +22,15 @@ func (s *HeaderSummary) reset() {
 }
 
 // ScanHeader reads the header block of a body: up to the first empty line, at
-// most 256 KiB, and of each line the first 998 octets. It allocates only when the
-// buffer of an earlier message is too small for the Message-ID.
+// most 256 KiB, and of each line the first 998 octets. A body that is stored below an
+// empty line has no header. It allocates only when the buffer of an earlier message is
+// too small for the Message-ID.
 func (s *HeaderSummary) ScanHeader(b *Body) {
 	s.reset()
 	var carried [maxField]byte // the start of a line that goes on in the next slab
+	if separatorOf(b.start(carried[:])) == emptyLine {
+		return
+	}
 	kept, seen := 0, 0
 	for _, slab := range b.slabs {
 		slab = slab[:min(len(slab), maxHeader-seen)]

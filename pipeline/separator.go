@@ -2,8 +2,12 @@ package pipeline
 
 import "bytes"
 
-// mailboxLine stands before a first line that an mbox file has before its header.
-const mailboxLine = "X-Mailbox-Line: "
+// What may stand between our trace fields and a body.
+const (
+	emptyLine = "\r\n"
+	// mailboxLine stands before a first line that an mbox file has before its header.
+	mailboxLine = "X-Mailbox-Line: "
+)
 
 // AppendSeparator writes what keeps a body's first line apart from the trace fields
 // above it, so that these stay as they are for whoever parses the message: nothing
@@ -14,13 +18,18 @@ const mailboxLine = "X-Mailbox-Line: "
 // does the same.
 func AppendSeparator(dst []byte, b *Body) []byte {
 	var buf [maxField]byte
-	switch line := b.start(buf[:]); {
-	case len(line) == 0 || bytes.HasPrefix(line, []byte("\r\n")) || beginsWithField(line):
-		return dst
-	case bytes.HasPrefix(bytes.TrimLeft(line, ">"), []byte("From ")):
-		return append(dst, mailboxLine...)
+	return append(dst, separatorOf(b.start(buf[:]))...)
+}
+
+// separatorOf returns what AppendSeparator writes above a text that begins so.
+func separatorOf(text []byte) string {
+	switch {
+	case len(text) == 0 || bytes.HasPrefix(text, []byte(emptyLine)) || beginsWithField(text):
+		return ""
+	case bytes.HasPrefix(bytes.TrimLeft(text, ">"), []byte("From ")):
+		return mailboxLine
 	}
-	return append(dst, "\r\n"...)
+	return emptyLine
 }
 
 // start copies the first octets of b into buf and returns them.

@@ -73,6 +73,26 @@ func TestSeparator(t *testing.T) {
 	}
 }
 
+// What stands below an empty line of ours is body, for the event as for whoever reads
+// the object: it has no Message-ID and no Received fields.
+func TestSeparatedBodyHasNoHeader(t *testing.T) {
+	for _, test := range firstLines {
+		first, _, ended := strings.Cut(test.body, "\r\n")
+		if !ended || first == "" {
+			continue
+		}
+		want := 1
+		if test.separator == emptyLine {
+			want = 0
+		}
+		var s HeaderSummary
+		s.ScanHeader(split([]byte(first + "\r\nMessage-ID: <1@x>\r\nReceived: a\r\n\r\n")))
+		if s.Received != want || len(s.MessageID) != want*len("<1@x>") {
+			t.Errorf("%.60q: %d Received, Message-ID %q", first, s.Received, s.MessageID)
+		}
+	}
+}
+
 // parsePython prints what Python's parser makes of each file.
 const parsePython = `
 import email, email.policy, json, sys
