@@ -23,7 +23,7 @@ var (
 	_ driver.Journal  = (*journal)(nil)
 )
 
-// written down: what the journal wrote, safe to read once it was closed.
+// sheet is what was written, and can be read meanwhile.
 type sheet struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
@@ -35,11 +35,13 @@ func (s *sheet) Write(b []byte) (int, error) {
 	return s.buf.Write(b)
 }
 
-func (s *sheet) lines() []string {
+func (s *sheet) String() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return strings.Split(strings.TrimSuffix(s.buf.String(), "\n"), "\n")
+	return s.buf.String()
 }
+
+func (s *sheet) lines() []string { return strings.Split(strings.TrimSuffix(s.String(), "\n"), "\n") }
 
 var someRefusal = driver.Refusal{
 	Client: netip.MustParseAddrPort("192.0.2.1:4711"), Helo: "client.example", MailFrom: []byte("a@example.net"),

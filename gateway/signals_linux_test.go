@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -11,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -190,28 +188,10 @@ func (s *served) droppedLines() int {
 	return 0
 }
 
-// printed gathers what a process prints, and lets others read it meanwhile.
-type printed struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (p *printed) Write(b []byte) (int, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.text.Write(b)
-}
-
-func (p *printed) String() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.text.String()
-}
-
 // A closed terminal and `systemctl reload` send SIGHUP: a line, and mail goes on. The
 // end says how it went.
 func TestHangup(t *testing.T) {
-	var log printed
+	var log sheet
 	s := startServed(t, io.Discard, &log)
 	s.deliver()
 	for range 2 {
@@ -243,7 +223,7 @@ func TestHangup(t *testing.T) {
 // With log.format json all that a gateway prints while it serves is JSON lines, its
 // configuration an object.
 func TestEverythingIsJSON(t *testing.T) {
-	var log printed
+	var log sheet
 	s := startServed(t, &log, &log, "SLUICE_LOG_FORMAT=json", "SLUICE_LIMITS_RECIPIENTS=777",
 		"SLUICE_TRUSTED_NETWORKS=192.0.2.0/24,2001:db8::/32", "SLUICE_STORE_S3_SECRET_KEY=hush-hush")
 	s.deliver()

@@ -29,9 +29,10 @@ func inFolder(t *testing.T) string {
 	return dir
 }
 
-// ownHost makes a host on which all of the ports that documents name are free.
-func ownHost(t *testing.T) *hosts.Host {
+// ownHosts makes two hosts on which all of the ports that documents name are free.
+func ownHosts(t *testing.T) (server, client *hosts.Host) {
 	t.Helper()
+	needs(t, "ip", "sysctl")
 	if os.Getuid() != 0 {
 		t.Skip("only root makes network namespaces")
 	}
@@ -44,7 +45,13 @@ func ownHost(t *testing.T) *hosts.Host {
 			t.Error(err)
 		}
 	})
-	return server
+	return server, client
+}
+
+func ownHost(t *testing.T) *hosts.Host {
+	t.Helper()
+	host, _ := ownHosts(t)
+	return host
 }
 
 // shell runs a line on the host, as a person would type it there.
