@@ -98,7 +98,7 @@ func (w world) run(args []string) int {
 	from := line.sources(w.env)
 	c, err := LoadConfig(from)
 	if err != nil {
-		fmt.Fprintln(w.err, err)
+		say(w.err, err.Error()+"\n")
 		return exitConfig
 	}
 	switch command, _, _ := strings.Cut(parsed.Command(), " <"); command {

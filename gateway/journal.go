@@ -22,8 +22,8 @@ const (
 
 // The rooms of lines that wait for the writer, about 2 MB when all are full. Each
 // kind of line has its own, and of the refusals each share of the clients' addresses
-// has a corner to which no other client's lines come, so that nobody can push out
-// the line of somebody else.
+// has a corner to which no other client's lines come, and no client may have
+// more than its share, so that nobody can push out the line of somebody else.
 const (
 	corners      = 64
 	cornerRoom   = 32
@@ -61,6 +61,9 @@ type journal struct {
 	refusal      bool // the level is info or debug
 	warning      bool // the level is not error
 	dropped      atomic.Int64
+	omitted      atomic.Int64 // lines that their client was to have no more of
+	left         atomic.Int64 // lines that their session was to have no more of
+	shares       *logShares
 	lines        *lineWriter
 	logger       *slog.Logger
 
@@ -81,6 +84,7 @@ func newJournal(c LogConfig, w io.Writer) *journal {
 		acceptance:   c.Level <= slog.LevelDebug,
 		acceptanceAt: slog.LevelDebug,
 		warning:      c.Level <= slog.LevelWarn,
+		shares:       newLogShares(),
 		lines:        &lineWriter{to: w},
 		stop:         make(chan struct{}),
 		stopped:      make(chan struct{}),
@@ -111,8 +115,13 @@ func (j *journal) Logger() *slog.Logger { return j.logger }
 // could not be written.
 func (j *journal) Dropped() int64 { return j.dropped.Load() + j.lines.lost.Load() }
 
+// Omitted returns the number of refusals and lost messages since the start that have no
+// line because their session or their client had too many.
+func (j *journal) Omitted() int64 { return j.omitted.Load() + j.left.Load() }
+
 // Refused implements driver.Journal.
 func (j *journal) Refused(r *driver.Refusal) {
+	j.left.Add(int64(r.LeftOut))
 	if !j.refusal {
 		return
 	}
@@ -125,6 +134,7 @@ func (j *journal) Refused(r *driver.Refusal) {
 
 // LeftOut implements driver.Journal.
 func (j *journal) LeftOut(client netip.AddrPort, lines int) {
+	j.left.Add(int64(lines))
 	if j.refusal {
 		j.putRefusal(client.Addr(), entry{kind: leftOut, client: address(client), leftOut: lines})
 	}
@@ -176,8 +186,11 @@ func (j *journal) Panicked(where string, reason any, stack []byte) {
 }
 
 // putRefusal puts a line into its client's corner or, when that is full, to the
-// others of its kind.
+// others of its kind, unless the client has had its share.
 func (j *journal) putRefusal(client netip.Addr, e entry) {
+	if !j.mayLog(client) {
+		return
+	}
 	e.at = time.Now()
 	select {
 	case j.corners[j.corner(client)] <- e:

@@ -35,6 +35,7 @@ const (
 	accepted
 	lost
 	leftOut
+	crowding
 	leftBehind
 	packSplit
 	panicked
@@ -59,6 +60,9 @@ func (e *entry) record(acceptance slog.Level) slog.Record {
 	case leftOut:
 		return e.line(slog.LevelInfo, "log lines of a session left out",
 			slog.Int("lines", e.leftOut), slog.String("client", e.client))
+	case crowding:
+		return e.line(slog.LevelInfo, "further lines about this client are left out for a second",
+			slog.String("client", e.client), slog.Int("lines", e.leftOut))
 	case leftBehind:
 		return e.line(slog.LevelWarn, "something of a failed message stays in the bucket",
 			slog.String("key", e.message), slog.String("err", e.err.Error()))

@@ -165,14 +165,27 @@ func (s *stuck) Write(b []byte) (int, error) {
 	return s.sheet.Write(b)
 }
 
+// neighbours gives one client after the other that has its lines in the same corner.
+func neighbours(j *journal, client netip.Addr) func() netip.Addr {
+	next := netip.MustParseAddr("198.18.0.0")
+	return func() netip.Addr {
+		for next = next.Next(); j.corner(next) != j.corner(client); next = next.Next() {
+		}
+		return next
+	}
+}
+
 func TestLoopsNeverWaitForTheLog(t *testing.T) {
 	s := &stuck{free: make(chan struct{}), entered: make(chan struct{})}
 	j := newJournal(LogConfig{}, s)
 	j.Refused(&someRefusal)
 	<-s.entered // the goroutine hangs in the write; nothing empties the rooms now
 	const more = 100
+	others := neighbours(j, someRefusal.Client.Addr())
 	for range cornerRoom + refusalRoom + more {
-		j.Refused(&someRefusal)
+		refusal := someRefusal
+		refusal.Client = netip.AddrPortFrom(others(), 1)
+		j.Refused(&refusal)
 	}
 	if got := j.Dropped(); got != more {
 		t.Errorf("%d dropped, want %d", got, more)
@@ -222,6 +235,54 @@ func TestNobodyPushesOutOthersLines(t *testing.T) {
 			t.Errorf("%s was pushed out", want)
 		}
 	}
+}
+
+// TestNoClientPushesOutAnother: whatever one client has logged in however many sessions,
+// and while nobody reads the log, a client that shares its corner has room.
+func TestNoClientPushesOutAnother(t *testing.T) {
+	s := &stuck{free: make(chan struct{}), entered: make(chan struct{})}
+	j := newJournal(LogConfig{}, s)
+	j.Refused(&someRefusal)
+	<-s.entered
+	greedy, other := someRefusal, someRefusal
+	greedy.LeftOut, other.LeftOut = 0, 0
+	const flood = 10000
+	for port := range flood {
+		greedy.Client = netip.AddrPortFrom(someRefusal.Client.Addr(), uint16(port))
+		j.Refused(&greedy)
+		j.Lost(&driver.Loss{Client: greedy.Client})
+	}
+	other.Client, other.Cause = netip.AddrPortFrom(neighbours(j, greedy.Client.Addr())(), 1), "somebody_else"
+	j.Refused(&other)
+	if left := j.Omitted(); left != 2*flood+5+1-clientLines {
+		t.Errorf("%d lines were left out, want %d", left, 2*flood+5+1-clientLines)
+	}
+	close(s.free)
+	j.Close()
+	all := strings.Join(s.lines(), "\n")
+	for want, times := range map[string]int{
+		"cause=somebody_else": 1, "client=192.0.2.1:": clientLines, `are left out for a second" client=192.0.2.1 lines=200`: 1,
+	} {
+		if got := strings.Count(all, want); got != times {
+			t.Errorf("%s is there %d times, want %d", want, got, times)
+		}
+	}
+}
+
+// TestClientsGetANewShare: a client has its lines again in the next second.
+func TestClientsGetANewShare(t *testing.T) {
+	var s sheet
+	j := newJournal(LogConfig{}, &s)
+	defer j.Close()
+	for range 2 * clientLines {
+		j.Refused(&someRefusal)
+	}
+	after := someRefusal
+	after.Cause = "afterwards"
+	eventually(t, "a line in a later second", func() bool {
+		j.Refused(&after)
+		return strings.Contains(strings.Join(s.lines(), "\n"), "cause=afterwards")
+	})
 }
 
 // TestClosingWithAReaderThatHangs: the end of the process does not wait for it.
@@ -277,7 +338,7 @@ func TestJournalKeepsNothingOfTheLoops(t *testing.T) {
 func TestManyLoopsWriteWholeLines(t *testing.T) {
 	var s sheet
 	j := newJournal(LogConfig{Format: formatJSON}, &s)
-	const loops, each = 4, 200
+	const loops, each = 4, clientLines / 4
 	var all sync.WaitGroup
 	for range loops {
 		all.Go(func() {

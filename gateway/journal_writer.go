@@ -13,28 +13,32 @@ import (
 // journalBatch is how many octets are written at once when lines wait.
 const journalBatch = 64 << 10
 
-// reportEvery is how often the lines that were dropped are spoken of while they are.
+// reportEvery is how often lines that are missing are spoken of, and how often clients
+// may have their share of the log anew.
 const reportEvery = time.Second
 
 // run writes lines until Close. It is the only one that waits for the log's reader.
 func (j *journal) run(to slog.Handler) {
 	defer close(j.stopped)
-	var reported int64
+	second := time.NewTicker(reportEvery)
+	defer second.Stop()
+	var reported missing
 	var at time.Time
 	for last := false; !last; {
 		select {
 		case <-j.waiting:
+		case <-second.C: // not while lines wait: else clients had a share of the room each second
+			j.shares.renew()
 		case <-j.stop:
 			last = true
 		}
 		for turn := j.collect(nil); len(turn) > 0; turn = j.collect(turn[:0]) {
 			j.write(to, turn)
-			if now := time.Now(); now.Sub(at) >= reportEvery {
-				at = now
-				j.report(to, &reported)
-			}
 		}
-		j.report(to, &reported)
+		if now := time.Now(); last || now.Sub(at) >= reportEvery {
+			at = now
+			j.report(to, &reported)
+		}
 		j.lines.flush()
 	}
 }
@@ -72,16 +76,22 @@ func (j *journal) write(to slog.Handler, turn []entry) {
 	}
 }
 
-// report says how many lines were dropped since it was said last.
-func (j *journal) report(to slog.Handler, reported *int64) {
-	dropped := j.dropped.Load()
-	if dropped == *reported {
-		return
+// missing are the lines that report has spoken of.
+type missing struct{ dropped, omitted int64 }
+
+// report says how many lines were dropped or left out since it was said last.
+func (j *journal) report(to slog.Handler, reported *missing) {
+	say := func(text string, all int64, before *int64) {
+		if all == *before {
+			return
+		}
+		record := slog.NewRecord(time.Now(), slog.LevelWarn, text, 0)
+		record.AddAttrs(slog.Int64("lines", all-*before), slog.Int64("since_start", all))
+		*before = all
+		_ = to.Handle(context.Background(), record)
 	}
-	record := slog.NewRecord(time.Now(), slog.LevelWarn, "log lines dropped", 0)
-	record.AddAttrs(slog.Int64("lines", dropped-*reported), slog.Int64("since_start", dropped))
-	*reported = dropped
-	_ = to.Handle(context.Background(), record)
+	say("log lines dropped", j.dropped.Load(), &reported.dropped)
+	say("log lines of clients with too many left out", j.omitted.Load(), &reported.omitted)
 }
 
 // lineWriter gathers whole lines, so that many cost one write. slog's handlers

@@ -173,9 +173,6 @@ func (p *Program) readiness() (ready bool, why string) {
 // Close closes what NewProgram opened, the last first.
 func (p *Program) Close() error {
 	var errs []error
-	if p.hangups != nil {
-		signal.Stop(p.hangups)
-	}
 	if p.admin != nil {
 		errs = append(errs, p.admin.Close())
 	}

@@ -173,6 +173,39 @@ func TestReadersOfTheOutput(t *testing.T) {
 	}
 }
 
+// What is wrong with a configuration may be told to nobody, too.
+func TestNobodyReadsWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	command := exec.CommandContext(deadline(t), os.Args[0], "-test.run=^TestServedGateway$")
+	command.Env = append(os.Environ(), servedEnv+"=--listen nowhere")
+	command.Stderr = fullPipe(t)
+	if _ = command.Run(); command.ProcessState.ExitCode() != exitConfig {
+		t.Errorf("it ended with %s", command.ProcessState)
+	}
+}
+
+// SIGHUP changes nothing to the very end, where the log may be waited for.
+func TestHangupAtTheEnd(t *testing.T) {
+	t.Parallel()
+	s := startServed(t, io.Discard, fullPipe(t))
+	if err := s.command.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it closes what it stands on", func() bool {
+		conn, err := net.Dial("tcp", s.admin)
+		if err == nil {
+			_ = conn.Close()
+		}
+		return err != nil
+	})
+	if err := s.command.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-s.ended; err != nil {
+		t.Errorf("it ended with %v", err)
+	}
+}
+
 // droppedLines reads the count of log lines that nobody will see.
 func (s *served) droppedLines() int {
 	response, err := http.Get("http://" + s.admin + "/metrics")

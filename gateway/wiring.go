@@ -205,6 +205,7 @@ func (p *Program) sources() metrics.Sources {
 		CreditWaiters:   func() float64 { return float64(bodies.Waiters() + parts.Waiters()) },
 		QueueDepths:     depths,
 		LogLinesDropped: func() float64 { return float64(p.journal.Dropped()) },
+		LogLinesLeftOut: func() float64 { return float64(p.journal.Omitted()) },
 		UnsafeDiscard:   func() float64 { return boolGauge(p.config.discards()) },
 		Build:           build(),
 	}

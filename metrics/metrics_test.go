@@ -47,6 +47,7 @@ func testMetrics() *Metrics {
 		CreditWaiters:    constant(1),
 		QueueDepths:      map[string]func() float64{"store": constant(7), "log": constant(8)},
 		LogLinesDropped:  constant(9),
+		LogLinesLeftOut:  constant(6),
 		StoreLeftBehind:  constant(5),
 		PackWaiting:      constant(2048),
 		PackLanes:        constant(2),
@@ -209,6 +210,7 @@ func TestObservationsArriveUnderTheirLabels(t *testing.T) {
 		{"source", func(*Metrics) {}, "sluice_sessions_open", nil, 3},
 		{"queue", func(*Metrics) {}, "sluice_queue_depth", labels{"queue": "store"}, 7},
 		{"dropped", func(*Metrics) {}, "sluice_log_lines_dropped_total", nil, 9},
+		{"left out", func(*Metrics) {}, "sluice_log_lines_left_out_total", nil, 6},
 		{"left behind", func(*Metrics) {}, "sluice_store_left_behind_total", nil, 5},
 		{"build", func(*Metrics) {}, "sluice_build_info", labels{"version": "v1.2.3", "revision": "abc", "goversion": "go1.26"}, 1},
 	} {

@@ -25,8 +25,9 @@ type Sources struct {
 	PackWaiting, PackLanes, PackLanesBusy func() float64
 	// LargeLimit is how many tasks of large messages may be under way.
 	LargeLimit func() float64
-	// LogLinesDropped only grows.
+	// LogLinesDropped and LogLinesLeftOut only grow.
 	LogLinesDropped func() float64
+	LogLinesLeftOut func() float64
 	// StoreLeftBehind only grows.
 	StoreLeftBehind func() float64
 	// UnsafeDiscard is 1 while messages are answered 250 without being kept.
@@ -63,6 +64,7 @@ func (m *Metrics) Watch(s Sources) {
 	m.gauge("sluice_store_large_limit", "Parts and messages too large for a pack that may be on their way to the object store at the same time now: store.s3.concurrency, or fewer beside small messages that feel them.", s.LargeLimit)
 	m.queues(s.QueueDepths)
 	m.total("sluice_log_lines_dropped_total", "Log lines dropped because they came faster than they could be written.", s.LogLinesDropped)
+	m.total("sluice_log_lines_left_out_total", "Refusals and lost messages without a log line, because their session or their client had too many in a second.", s.LogLinesLeftOut)
 	m.total("sluice_store_left_behind_total",
 		"Failed or aborted messages of which an object or an upload stayed in the bucket because it could not be removed; a lifecycle rule or the sweep has to.",
 		s.StoreLeftBehind)

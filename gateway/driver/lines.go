@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"sluice/codec"
+	"sluice/gateway/session"
 	"sluice/pipeline"
 )
 
@@ -27,7 +28,20 @@ func (l *Loop) mayLog(c *Conn, r *codec.Reply) bool {
 	return true
 }
 
-// written returns the path in the argument of RCPT as the client wrote it: what
+// name notes the address that a refused MAIL or RCPT is about.
+func (r *Refusal) name(ev session.Event) {
+	if ev.Kind != session.Commanded {
+		return
+	}
+	switch ev.Command.Verb {
+	case codec.VerbMAIL:
+		r.MailFrom = written(ev.Command.Arg)
+	case codec.VerbRCPT:
+		r.To = written(ev.Command.Arg)
+	}
+}
+
+// written returns the path in the argument of MAIL or RCPT as the client wrote it: what
 // stands in its brackets, or all of it.
 func written(arg []byte) []byte {
 	begin := bytes.IndexByte(arg, '<')

@@ -71,6 +71,36 @@ func TestRefusalNamesTheRecipient(t *testing.T) {
 	w.clean()
 }
 
+// So does that of a MAIL name the sender.
+func TestRefusalNamesTheSender(t *testing.T) {
+	w := newWorld(t, testOptions())
+	s := w.connect()
+	s.send(ehlo + "MAIL FROM:<a@example.com> SIZE=99999999999999\r\nMAIL FROM:<broken\r\nRCPT TO:<b@example.net>\r\n")
+	var got []string
+	for _, r := range w.seen.refusals {
+		got = append(got, string(r.MailFrom)+" "+string(r.To))
+	}
+	if want := "a@example.com , FROM:<broken ,  b@example.net"; strings.Join(got, ", ") != want {
+		t.Errorf("got %q, want %q", strings.Join(got, ", "), want)
+	}
+	s.gone()
+	w.clean()
+}
+
+// A refused connection's line has nothing of the session that the loop served before.
+func TestRefusalNamesNobodyElse(t *testing.T) {
+	o := testOptions()
+	o.Admission.Connections = 1
+	w := newWorld(t, o)
+	s := w.connect()
+	s.send(ehlo + envelope)
+	w.connect()
+	if r := w.seen.refusals[0]; r.Verb != "greeting" || len(r.To) > 0 || len(r.MailFrom) > 0 {
+		t.Errorf("the line is %+v", r)
+	}
+	s.gone()
+}
+
 // A client that is gone before its answer leaves a line, wherever its message stood.
 func TestLostMessageLeavesALine(t *testing.T) {
 	w := newWorld(t, testOptions())

@@ -32,9 +32,7 @@ func (l *Loop) replyTo(c *Conn, ev session.Event, a session.Actions) {
 				l.refusal.Message = m.ID.String()
 			}
 		}
-	}
-	if ev.Kind == session.Commanded && ev.Command.Verb == codec.VerbRCPT {
-		l.refusal.To = written(ev.Command.Arg)
+		l.refusal.name(ev)
 	}
 	l.reply(c, a.Reply, a.Arg, what)
 }

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"encoding/binary"
+	"hash/maphash"
+	"net/netip"
+	"sync/atomic"
+)
+
+// clientLines is how many refusals and lost messages of one client, in all its sessions,
+// are logged in a second.
+const clientLines = 200
+
+// logShares counts each client's lines of the present second without a lock: a
+// count-min sketch of four rows, in which a count of another second is none. A
+// count is too high only for a client that shares a cell with busy ones in all four
+// rows; the hash is keyed, so nobody can pick such an address.
+//
+// IPv6 clients are counted by their /64, as their sessions are.
+type logShares struct {
+	seed   maphash.Seed
+	second atomic.Uint32
+	rows   [4][1 << 12]atomic.Uint64 // the second, and in the lower half the count
+}
+
+func newLogShares() *logShares { return &logShares{seed: maphash.MakeSeed()} }
+
+// renew begins a new second.
+func (s *logShares) renew() { s.second.Add(1) }
+
+// count counts a line of a client and returns how many it has in this second.
+func (s *logShares) count(client netip.Addr) uint32 {
+	if client = client.Unmap(); client.Is6() {
+		client = netip.PrefixFrom(client, 64).Masked().Addr()
+	}
+	key := client.As16()
+	var cells [8]byte
+	binary.LittleEndian.PutUint64(cells[:], maphash.Bytes(s.seed, key[:]))
+	least := ^uint32(0)
+	for row := range s.rows {
+		i := binary.LittleEndian.Uint16(cells[2*row:]) % uint16(len(s.rows[row]))
+		least = min(least, countIn(&s.rows[row][i], s.second.Load()))
+	}
+	return least
+}
+
+// countIn counts one more in a cell.
+func countIn(cell *atomic.Uint64, second uint32) uint32 {
+	for {
+		before := cell.Load()
+		now := before + 1
+		if uint32(before>>32) != second {
+			now = uint64(second)<<32 | 1
+		}
+		if cell.CompareAndSwap(before, now) {
+			return uint32(now)
+		}
+	}
+}
+
+// mayLog reports whether one more line about a client may stand in the log. The first
+// one that may not says so.
+func (j *journal) mayLog(client netip.Addr) bool {
+	n := j.shares.count(client)
+	if n <= clientLines {
+		return true
+	}
+	j.omitted.Add(1)
+	if n == clientLines+1 {
+		j.put(j.refusals, entry{kind: crowding, client: address(client), leftOut: clientLines})
+	}
+	return false
+}
