@@ -225,6 +225,29 @@ func TestDrainGrace(t *testing.T) {
 	}
 }
 
+// The line of a lost message says how its client's connection ended.
+func TestLostMessageSaysHow(t *testing.T) {
+	log := captureLog(t)
+	r := launch(t, func(c *Config) { c.Drain.Deadline = 300 * time.Millisecond })
+	closed, reset, cut := r.dial(t), r.dial(t), r.dial(t)
+	for _, c := range []*client{closed, reset, cut} {
+		c.begin()
+	}
+	_, _ = io.WriteString(closed.conn, "text\r\n")
+	_ = closed.conn.Close()
+	_ = reset.conn.(*net.TCPConn).SetLinger(0)
+	_ = reset.conn.Close()
+	eventually(t, "two are gone", func() bool { return r.shared.SessionsOpen() == 1 })
+	r.cancel()
+	<-r.ended
+	for _, how := range []string{"closed", "reset", "cut"} {
+		line := `msg="message lost: its session ended before the answer" cause=` + how + " stage=receiving"
+		if strings.Count(log(), line) != 1 {
+			t.Errorf("not one line with cause=%s in\n%s", how, log())
+		}
+	}
+}
+
 func TestDrainDeadline(t *testing.T) {
 	r := launch(t, func(c *Config) { c.Drain.Deadline = 300 * time.Millisecond })
 	r.dial(t).begin()

@@ -15,7 +15,7 @@ func (s *memorySocket) ends() {
 		s.ended = true
 		s.w.loop.InputEnded(&s.conn)
 	} else {
-		s.w.loop.Closed(&s.conn)
+		s.w.loop.Closed(&s.conn, EndClosed)
 	}
 	s.w.settle()
 }

@@ -68,6 +68,15 @@ func (l *Loop) lingered(c *Conn) {
 // finish ends a session and its connection, whatever their state. end is a
 // bounded label for how.
 func (l *Loop) finish(c *Conn, end string) {
+	how := Ending(end)
+	if end == "client" {
+		how = EndClosed
+	}
+	l.end(c, end, how)
+}
+
+// end does what finish does, and says for the log how a client ended its connection.
+func (l *Loop) end(c *Conn, end string, how Ending) {
 	if c.finished {
 		return
 	}
@@ -80,7 +89,7 @@ func (l *Loop) finish(c *Conn, end string) {
 		}
 		if m.Stage >= pipeline.StageReceiving {
 			l.messageDone(c, m, nil)
-			l.lost(c, m, end)
+			l.lost(c, m, how)
 		}
 		l.letGo(m)
 	}

@@ -14,6 +14,17 @@ import (
 // have thousands.
 const linesEach = 10
 
+// Ending is how a connection ended, for the log: one of these, or what
+// Observer.SessionClosed is told.
+type Ending string
+
+// How a client's connection ends.
+const (
+	EndClosed Ending = "closed" // by its client
+	EndReset  Ending = "reset"  // by its client or on the way
+	EndCut    Ending = "cut"    // the process ended
+)
+
 // mayLog reports whether a refusal is logged, and counts it. A last word always is.
 func (l *Loop) mayLog(c *Conn, r *codec.Reply) bool {
 	second := uint32(l.tick() / ticksOf(time.Second))
@@ -53,11 +64,11 @@ func written(arg []byte) []byte {
 }
 
 // lost logs a message whose session ended before its answer.
-func (l *Loop) lost(c *Conn, m *pipeline.Message, end string) {
+func (l *Loop) lost(c *Conn, m *pipeline.Message, how Ending) {
 	loss := Loss{
 		Client: c.session.Client(), Helo: c.session.Helo(), MailFrom: m.Envelope.ReversePath(),
 		Recipients: m.Envelope.Recipients(), Message: m.ID.String(), Octets: m.Octets,
-		Stage: m.Stage.String(), End: end,
+		Stage: m.Stage.String(), End: string(how),
 	}
 	if loss.Recipients > 0 {
 		loss.To = m.Envelope.Recipient(0)

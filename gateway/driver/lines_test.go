@@ -114,9 +114,12 @@ func TestLostMessageLeavesALine(t *testing.T) {
 	s = w.connect()
 	s.send(ehlo + "MAIL FROM:<a@example.com>\r\n")
 	s.gone() // nothing was lost
+	s = w.connect()
+	s.send(ehlo + envelope + "text\r\n")
+	s.ends()
 	w.store.release()
 	w.settle()
-	want := []string{"b@example.net 9 receiving client", "b@example.net 20 store client"}
+	want := []string{"b@example.net 9 receiving reset", "b@example.net 20 store reset", "b@example.net 6 receiving closed"}
 	if strings.Join(w.seen.losses, "; ") != strings.Join(want, "; ") {
 		t.Errorf("got %q, want %q", w.seen.losses, want)
 	}

@@ -130,13 +130,13 @@ func (l *Loop) InputEnded(c *Conn) {
 }
 
 // Closed ends the session of a connection that broke, or whose client closed it and
-// is owed nothing.
-func (l *Loop) Closed(c *Conn) {
+// is owed nothing; how says which.
+func (l *Loop) Closed(c *Conn, how Ending) {
 	if c.finished {
 		return
 	}
 	l.enter()
-	l.guarded(c, "closed", func() { l.finish(c, "client") })
+	l.guarded(c, "closed", func() { l.end(c, "client", how) })
 	l.leave()
 }
 

@@ -101,7 +101,7 @@ func (l *Loop) sendOut(c *Conn) {
 func (l *Loop) send(c *Conn, p []byte) {
 	n, err := c.socket.Write(p)
 	if err != nil {
-		l.finish(c, "client")
+		l.end(c, "client", EndReset)
 		return
 	}
 	if n < len(p) {
@@ -117,7 +117,7 @@ func (l *Loop) resend(c *Conn) {
 	n, err := c.socket.Write(c.unsent)
 	switch {
 	case err != nil:
-		l.finish(c, "client")
+		l.end(c, "client", EndReset)
 	case n == len(c.unsent):
 		c.unsent = nil
 		l.resume(c)

@@ -65,7 +65,7 @@ func (l *Loop) notPaused(c *Conn, ev session.Event) {
 func (l *Loop) readOn(c *Conn) {
 	l.uncarry(c)
 	if err := c.socket.Resume(); err != nil {
-		l.finish(c, "client")
+		l.end(c, "client", EndReset)
 	}
 }
 

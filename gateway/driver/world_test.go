@@ -323,7 +323,7 @@ func (s *memorySocket) hear() string {
 func (s *memorySocket) gone() {
 	s.broken = true
 	if !s.closed && !s.paused {
-		s.w.loop.Closed(&s.conn)
+		s.w.loop.Closed(&s.conn, EndReset)
 		s.w.settle()
 	}
 }

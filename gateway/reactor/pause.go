@@ -9,6 +9,8 @@ import (
 
 	"github.com/panjf2000/gnet/v2"
 	"golang.org/x/sys/unix"
+
+	"sluice/gateway/driver"
 )
 
 // gnet cannot stop reading from a connection. So a connection that pauses leaves
@@ -147,7 +149,7 @@ func (l *loop) enrolled(now time.Time) {
 		case e.socket.file != e.file: // back, or closed
 		case failed(e.result) || now.After(e.end):
 			e.socket.closeDuplicate()
-			l.driver.Closed(&e.socket.state)
+			l.driver.Closed(&e.socket.state, driver.EndReset)
 		default:
 			kept = append(kept, e)
 		}

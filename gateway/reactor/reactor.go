@@ -231,8 +231,20 @@ func (r *Reactor) OnClose(c gnet.Conn, err error) gnet.Action {
 		return gnet.None
 	}
 	s.gone() // first: nothing may use it any more
-	s.loop.driver.Closed(&s.state)
+	s.loop.driver.Closed(&s.state, r.ending(err))
 	return gnet.None
+}
+
+// ending returns how a connection ended that gnet closes for err.
+func (r *Reactor) ending(err error) driver.Ending {
+	switch {
+	case r.asked.Load():
+		return driver.EndCut
+	case err == nil || errors.Is(err, io.EOF):
+		return driver.EndClosed
+	default:
+		return driver.EndReset
+	}
 }
 
 // missedTicks is how many ticks in a row a loop may miss before it is taken for

@@ -145,7 +145,7 @@ func (s *socket) Resume() error {
 			s.back = false
 			if lost {
 				s.faulty = true
-				s.loop.loop.Closed(&s.conn)
+				s.loop.loop.Closed(&s.conn, driver.EndReset)
 				return
 			}
 			s.loop.loop.Traffic(&s.conn)
@@ -181,7 +181,7 @@ func (s *socket) read() {
 	if len(s.kernel) == 0 || s.gone && w.chance(300) {
 		switch {
 		case s.gone:
-			s.loop.loop.Closed(&s.conn)
+			s.loop.loop.Closed(&s.conn, driver.EndReset)
 		case s.fin:
 			s.end()
 		}
@@ -209,7 +209,7 @@ func (s *socket) end() {
 		}
 		s.faulty = true
 	}
-	s.loop.loop.Closed(&s.conn)
+	s.loop.loop.Closed(&s.conn, driver.EndReset)
 }
 
 // finish is the client's last octet: it sends nothing more.
