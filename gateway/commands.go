@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -113,13 +114,23 @@ func (w world) run(args []string) int {
 	case "healthcheck":
 		err = w.healthcheck(c.Admin.Address)
 	default:
-		err = w.serve(context.Background(), c, w.out)
+		if err = w.serve(context.Background(), c, w.out); err != nil && c.Log.Format == formatJSON {
+			say(w.err, jsonLine(err))
+			return exitFailure
+		}
 	}
 	if err != nil {
 		say(w.err, fmt.Sprintf("sluice: %v\n", err))
 		return exitFailure
 	}
 	return exitOK
+}
+
+// jsonLine is the error with which a gateway ends, for readers of a log in JSON.
+func jsonLine(err error) string {
+	var line strings.Builder
+	slog.New(slog.NewJSONHandler(&line, nil)).Error("ended", "err", err.Error())
+	return line.String()
 }
 
 // say writes a last word, and does not wait long for a reader that stands still.

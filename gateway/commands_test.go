@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net"
@@ -84,6 +85,12 @@ func TestServe(t *testing.T) {
 	r := run(nil, errors.New("address already in use"))
 	if r.code != exitFailure || r.err != "sluice: address already in use\n" {
 		t.Errorf("%+v", r)
+	}
+	r = run([]string{"SLUICE_LOG_FORMAT=json"}, errors.Join(errors.New("address already in use"), errors.New("and more")))
+	var line struct{ Level, Msg, Err string }
+	if err := json.Unmarshal([]byte(r.err), &line); err != nil || r.code != exitFailure ||
+		line.Level != "ERROR" || line.Msg != "ended" || line.Err != "address already in use\nand more" {
+		t.Errorf("%v: %+v", err, r)
 	}
 	if r = run(nil, nil, "--listen", "0.0.0.0:2525"); r.code != exitConfig || r.served != nil || !strings.Contains(r.err, "accept.any") {
 		t.Errorf("any recipient from everywhere: %+v", r)

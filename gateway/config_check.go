@@ -23,7 +23,7 @@ func (c *Config) check(table []key) Problems {
 	}
 	for _, check := range []func(*Config) *Problem{
 		checkAccept, checkOpenDefault, checkConnections, checkBodies, checkStoreTimeout,
-		checkDiscardedStore, checkDiscardedEvents, checkAddresses,
+		checkDiscardedStore, checkDiscardedEvents, checkEmbedded, checkAddresses,
 		checkSASL, checkKafkaTLS, checkS3, checkPack,
 	} {
 		if p := check(c); p != nil && !slices.ContainsFunc(found, func(q Problem) bool { return q.Key == p.Key }) {
@@ -110,7 +110,7 @@ func checkBodies(c *Config) *Problem {
 		return c.against("memory.bodies",
 			fmt.Sprintf("at least %s, for one message of limits.message_size (the memory is %s, and this is %s of it)",
 				roughly(least), roughly(c.machine.memory), roughly(bodies)),
-			"set e.g. "+c.setting("limits.message_size", (Size(max(0, bodies-int64(MiB)))/MiB*MiB).String())+", or more memory")
+			c.mendBodies(least, Size(bodies-int64(MiB))/MiB*MiB))
 	case bodies < least:
 		return c.against("memory.bodies",
 			fmt.Sprintf("at least %s, for two parts of store.s3.part_size (the memory is %s, and this is %s of it)",
@@ -118,6 +118,18 @@ func checkBodies(c *Config) *Problem {
 			"set e.g. memory.bodies: "+Size(least).String())
 	}
 	return nil
+}
+
+// mendBodies lowers what a message may have, where that leaves a size that is allowed,
+// or raises the budget, where the machine has that much.
+func (c *Config) mendBodies(least int64, message Size) string {
+	switch {
+	case message >= MiB:
+		return "set e.g. " + c.setting("limits.message_size", message.String()) + ", or more memory"
+	case least <= c.machine.memory:
+		return "set e.g. " + c.setting("memory.bodies", Size(least).String())
+	}
+	return "give it more memory"
 }
 
 func roughly(octets int64) string {
@@ -150,6 +162,15 @@ func checkDiscardedEvents(c *Config) *Problem {
 	}
 	return c.against("events.kind", "another kind, because this one answers 250 and tells nobody",
 		"set e.g. "+c.setting("events.kind", kindEmbedded)+", or for a benchmark "+c.setting("unsafe_discard", "true"))
+}
+
+// The embedded broker lets everybody do everything, and refuses to listen elsewhere.
+func checkEmbedded(c *Config) *Problem {
+	if c.Events.Kind != kindEmbedded || isLoopback(c.Events.Embedded.Address) {
+		return nil
+	}
+	return c.against("events.embedded.address", "an address on loopback, because whoever reaches it reads and writes events without a password",
+		"set e.g. "+c.setting("events.embedded.address", `"127.0.0.1:9094"`)+", or for clients elsewhere "+c.setting("events.kind", kindKafka))
 }
 
 // Two servers at one address: the second one's bind would fail later, and say

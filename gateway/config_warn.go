@@ -35,9 +35,6 @@ func (c *Config) Warnings() []string {
 	if !isLoopback(c.Admin.Address) {
 		warn("admin.address %s is not on loopback: it asks for no password", c.Admin.Address)
 	}
-	if c.Events.Kind == kindEmbedded && !isLoopback(c.Events.Embedded.Address) {
-		warn("events.embedded.address %s is not on loopback: whoever reaches it reads and writes events without a password", c.Events.Embedded.Address)
-	}
 	if c.Events.Kind == kindKafka {
 		all = append(all, c.Events.Kafka.warnings()...)
 	}

@@ -14,7 +14,6 @@ func TestWarnings(t *testing.T) {
 		"events name objects that are nowhere":                       func(c *Config) { c.UnsafeDiscard, c.Store.Kind = true, kindDiscard },
 		"nobody is told":                                             func(c *Config) { c.UnsafeDiscard, c.Events.Kind = true, kindDiscard },
 		"admin.address 0.0.0.0:8025 is not on loopback":              func(c *Config) { c.Admin.Address = "0.0.0.0:8025" },
-		"events.embedded.address :9094 is not on loopback":           func(c *Config) { c.Events.Embedded.Address = ":9094" },
 		"timeouts.command is 1m: a server should wait at least 5m":   func(c *Config) { c.Timeouts.Command = time.Minute },
 		"hostname mx is not fully qualified":                         func(c *Config) { c.Hostname = "mx"; public(c) },
 		"accept.any is true: accept.domains has no effect":           func(c *Config) { c.Accept.Domains = []string{"example.net"} },
