@@ -43,6 +43,9 @@ func (c *crowd) Accept() (net.Conn, error) {
 	m := &member{Conn: conn, crowd: c}
 	if tcp, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
 		m.from = tcp.AddrPort().Addr().Unmap().WithZone("")
+		if m.from.Is6() { // one host has a /64
+			m.from = netip.PrefixFrom(m.from, 64).Masked().Addr()
+		}
 	}
 	m.touch()
 	if victim := c.join(m); victim != nil {

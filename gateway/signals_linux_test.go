@@ -284,3 +284,54 @@ func TestEverythingIsJSON(t *testing.T) {
 		t.Errorf("it serves on %v", seen["serving"])
 	}
 }
+
+// So is the last word of a gateway that had to cut a session, and of one that could
+// not begin; and whom it cut was not its client's doing.
+func TestLastWordsAreJSON(t *testing.T) {
+	var log sheet
+	s := startServed(t, &log, &log, "SLUICE_LOG_FORMAT=json")
+	conn, err := net.Dial("tcp", s.smtp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	c := &client{t, conn, bufio.NewReader(conn)}
+	c.expect("220 ")
+	_, _ = io.WriteString(conn, "HELO c.example.org\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.net>\r\nDATA\r\nx: y\r\n")
+	for _, want := range []string{"250 ", "250 ", "250 ", "354 "} {
+		c.expect(want)
+	}
+	for _, moment := range []string{"shutting down", ""} {
+		if err := s.command.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		if moment != "" {
+			eventually(t, moment, func() bool { return strings.Contains(log.String(), moment) })
+		}
+	}
+	if err := <-s.ended; err == nil || s.command.ProcessState.ExitCode() != exitFailure {
+		t.Errorf("ended with %v", err)
+	}
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	second := exec.Command(os.Args[0], "-test.run=^TestServedGateway$")
+	second.Env = append(os.Environ(), "SLUICE_LOG_FORMAT=json", "SLUICE_EVENTS_EMBEDDED_ADDRESS=127.0.0.1:0",
+		servedEnv+"=--data "+t.TempDir()+" --listen "+taken.Addr().String()+" --admin 127.0.0.1:0")
+	second.Stdout, second.Stderr = &log, &log
+	if err := second.Run(); err == nil {
+		t.Error("a taken port is no error")
+	}
+	for line := range strings.Lines(log.String()) {
+		if !json.Valid([]byte(line)) {
+			t.Errorf("not JSON: %q", line)
+		}
+	}
+	for _, want := range []string{`"cause":"cut"`, `"err":"1 sessions were cut`, `"err":"cannot listen on ` + taken.Addr().String()} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("%s is not in\n%s", want, log.String())
+		}
+	}
+}
