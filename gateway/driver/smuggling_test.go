@@ -203,7 +203,10 @@ func TestSmugglingOutweighs(t *testing.T) {
 	limits := testLimits()
 	limits.MessageSize = 1000
 	o.Settings = session.NewSettings("mx1.example.net", limits, session.AcceptAny())
-	for _, sent := range []string{"a\nb\r\n" + strings.Repeat("x", 1200), strings.Repeat("x", 1200) + "a\nb"} {
+	for _, sent := range []string{
+		"a\nb\r\n" + strings.Repeat("x", 1200), strings.Repeat("x", 1200) + "a\nb",
+		"a\nb\r\n" + strings.Repeat("x", 3000), // padding past twice the limit hides nothing
+	} {
 		w := newWorld(t, o)
 		s := w.connect()
 		s.send(ehlo + envelope)

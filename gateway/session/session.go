@@ -104,6 +104,9 @@ func (s *Session) step(ev Event, pool Pool) Actions {
 	case BodyEnded:
 		return s.bodyEnded(ev.EventLimit)
 	case BodyOverflowed:
+		if pipeline.KindOf(s.message.Err) == pipeline.KindSmuggling {
+			return Actions{Reply: codec.ReplySmuggling} // padding must not hide it
+		}
 		return Actions{Reply: codec.ReplyTooLargeBye}
 	case Outcome:
 		return s.outcome(s.message.Err)
