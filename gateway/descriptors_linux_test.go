@@ -27,6 +27,8 @@ func TestGatewayWithFewFiles(t *testing.T) {
 	})
 	fmt.Printf("\nready %s %s %s\n", r.reactor.Addresses()[0], r.admin.Addr(), r.events.broker.Addr())
 	_, _ = io.Copy(io.Discard, os.Stdin)
+	r.cancel() // before its folder goes
+	<-r.ended
 }
 
 // TestNoClientTakesTheDescriptors: with a limit of 1,024 open files, 1,100 connections

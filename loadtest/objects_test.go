@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/minio/minio-go/v7"
@@ -134,13 +135,21 @@ func countEntries(t *testing.T, gateway *child.Sluice, key string) (messages int
 	}
 }
 
+// clients are those of the stores that tests read, by endpoint: with one for each
+// object, each would have connections of its own.
+var clients sync.Map
+
 func bucket(t *testing.T, gateway *child.Sluice) *minio.Client {
 	t.Helper()
+	if client, made := clients.Load(gateway.S3.Endpoint); made {
+		return client.(*minio.Client)
+	}
 	client, err := minio.New(gateway.S3.Endpoint, &minio.Options{
-		Creds: credentials.NewStaticV4(gateway.S3.AccessKey, gateway.S3.SecretKey, ""),
+		Creds: credentials.NewStaticV4(gateway.S3.AccessKey, gateway.S3.SecretKey, ""), Region: "us-east-1",
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	clients.Store(gateway.S3.Endpoint, client)
 	return client
 }

@@ -31,6 +31,9 @@ func (p *Postfix) Start(ctx context.Context) error {
 	return p.command(ctx, "start")
 }
 
+// Flush has it try at once what it has put off.
+func (p *Postfix) Flush(ctx context.Context) error { return p.command(ctx, "flush") }
+
 // Stop ends it.
 func (p *Postfix) Stop(ctx context.Context) error { return p.command(ctx, "stop") }
 
