@@ -25,6 +25,7 @@ type socket struct {
 	in      []byte // read and not discarded
 	kernel  []byte // come and not read
 	out     []byte // replies that the client has not read
+	opened  bool   // its loop has it; nothing is reported of it before
 	reading bool   // a read is on the agenda
 	half    bool   // no more replies
 	closed  bool   // by us
@@ -48,6 +49,7 @@ func (p *process) connect(sender *sender) *socket {
 		s.loop.call(func() {
 			client := netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(sender.n)}), 25)
 			s.loop.open++
+			s.opened = true
 			s.loop.loop.Open(&s.conn, s, client)
 			s.poll()
 		})
@@ -158,7 +160,7 @@ func (s *socket) Resume() error {
 // poll puts a read on the agenda when there is something to read, as a
 // level-triggered epoll does.
 func (s *socket) poll() {
-	if s.reading || s.closed || s.paused || s.back || s.ended || len(s.kernel) == 0 && !s.gone && !s.fin {
+	if !s.opened || s.reading || s.closed || s.paused || s.back || s.ended || len(s.kernel) == 0 && !s.gone && !s.fin {
 		return
 	}
 	s.reading = true
