@@ -52,7 +52,7 @@ const LeniencyCount = int(leniencyCount)
 
 var leniencyNames = [leniencyCount]string{"none", "no_brackets", "dots", "no_brackets_dots"}
 
-// String gives the leniency in snake_case, for metric labels.
+// String returns the leniency in snake_case, for metric labels.
 func (l Leniency) String() string { return leniencyNames[l] }
 
 // ParseMail parses the argument of MAIL: "FROM:" reverse-path, then parameters,

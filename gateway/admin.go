@@ -17,8 +17,8 @@ type admin struct {
 	failed   chan error // gets why it ended, unless that was Close
 }
 
-// newAdmin listens at once and serves until Close. bound bounds its connections. ready says whether balancers
-// may send connections, and why or why not.
+// newAdmin listens at once and serves until Close. bound bounds its connections.
+// ready reports whether balancers may send connections, and why or why not.
 func newAdmin(address string, bound func(net.Listener) net.Listener, metrics http.Handler, ready func() (ready bool, why string)) (*admin, error) {
 	listener, err := net.Listen("tcp", address)
 	if err != nil {

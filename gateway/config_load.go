@@ -102,7 +102,7 @@ func (l *loader) fail(k *key, f *fault, o origin) {
 	l.problems = append(l.problems, k.problem(f, o))
 }
 
-// secretOf gives the key whose file a path names, nil when it names none.
+// secretOf returns the key whose file a path names, nil when it names none.
 func (l *loader) secretOf(path string) *key {
 	base, found := strings.CutSuffix(path, fileSuffix)
 	if !found {

@@ -59,7 +59,7 @@ func (p *Program) stop() error {
 
 // drain lets the sessions end: first it is no longer ready, so that balancers
 // send no new ones, after the grace it refuses them, and those under way finish
-// their transaction. A second signal or the deadline ends the wait. It gives the
+// their transaction. A second signal or the deadline ends the wait. It returns the
 // number of sessions left.
 func (p *Program) drain(signals <-chan os.Signal) int64 {
 	p.draining.Store(true)

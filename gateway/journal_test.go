@@ -165,7 +165,7 @@ func (s *stuck) Write(b []byte) (int, error) {
 	return s.sheet.Write(b)
 }
 
-// neighbours gives one client after the other that has its lines in the same corner.
+// neighbours yields one client after the other that has its lines in the same corner.
 func neighbours(j *journal, client netip.Addr) func() netip.Addr {
 	next := netip.MustParseAddr("198.18.0.0")
 	return func() netip.Addr {

@@ -8,7 +8,7 @@ import (
 	"sluice/gateway/session"
 )
 
-// overflowed gives a session that was told that its message is far too large, while
+// overflowed returns a session that was told that its message is far too large, while
 // its client still sends.
 func overflowed(t *testing.T) (*world, *memorySocket) {
 	o := testOptions()

@@ -39,7 +39,7 @@ func (s *spare) take() error {
 	return nil
 }
 
-// free gives the descriptor to whoever asks next.
+// free closes the descriptor, so that whoever asks next has it.
 func (s *spare) free() {
 	if s.fd >= 0 {
 		_ = unix.Close(s.fd)
