@@ -4,14 +4,9 @@ package sluice_test
 import (
 	"fmt"
 	"go/ast"
-	"go/build"
-	"go/importer"
-	"go/parser"
 	"go/token"
 	"go/types"
-	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -111,60 +106,13 @@ func f(m map[string]int, ctx context.Context) {
 	}
 }
 
-// exportData maps the import path of every package that the named ones are made
-// of to its file of types, as the compiler left it in the build cache.
-func exportData(t *testing.T, packages ...string) map[string]string {
-	t.Helper()
-	args := append([]string{"list", "-export", "-deps", "-f", "{{.ImportPath}}={{.Export}}"}, packages...)
-	cmd := exec.Command("go", args...)
-	cmd.Stderr = os.Stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("go list: %v", err)
-	}
-	exports := map[string]string{}
-	for line := range strings.Lines(string(out)) {
-		path, file, _ := strings.Cut(strings.TrimSpace(line), "=")
-		exports[path] = file
-	}
-	return exports
-}
-
 // checkDeterminism reads and types the files of one folder and returns what it
 // finds there, each as "path:line: what".
 func checkDeterminism(t *testing.T, dir string, exports map[string]string) []string {
 	t.Helper()
-	paths, err := filepath.Glob(filepath.Join(dir, "*.go"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	fset := token.NewFileSet()
-	var files []*ast.File
-	for _, path := range paths {
-		if strings.HasSuffix(path, "_test.go") {
-			continue
-		}
-		// A file for another architecture declares the same names again.
-		if ours, err := build.Default.MatchFile(filepath.Split(path)); err != nil || !ours {
-			continue
-		}
-		file, err := parser.ParseFile(fset, path, nil, parser.ParseComments|parser.SkipObjectResolution)
-		if err != nil {
-			t.Fatal(err)
-		}
-		files = append(files, file)
-	}
-	if len(files) == 0 {
-		t.Fatalf("%s: no Go files", dir)
-	}
-	lookup := func(path string) (io.ReadCloser, error) { return os.Open(exports[path]) }
-	conf := types.Config{Importer: importer.ForCompiler(fset, "gc", lookup)}
-	info := &types.Info{Types: map[ast.Expr]types.TypeAndValue{}, Uses: map[*ast.Ident]types.Object{}}
-	if _, err := conf.Check(dir, fset, files, info); err != nil {
-		t.Fatal(err)
-	}
-	c := &determinism{fset: fset, info: info}
-	for _, file := range files {
+	src := typedSource(t, dir, exports)
+	c := &determinism{fset: src.fset, info: src.info}
+	for _, file := range src.files {
 		c.file(file)
 	}
 	return c.findings
