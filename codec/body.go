@@ -2,67 +2,66 @@ package codec
 
 import "bytes"
 
-// BodyDecoder decodes what follows the 354 to DATA: it removes the dots of
-// transparency and finds the end (RFC 5321 §4.5.2). The zero value is ready for
-// the start of a message.
+// BodyDecoder decodes the mail text that follows the 354 to DATA: it removes the dots of
+// transparency and finds the end of the text (RFC 5321 §4.5.2). The zero value is ready
+// for the start of a message.
 //
-// The end is CRLF "." CRLF and nothing else, or "." CRLF at the very start. A
-// decoder that also took LF "." LF or a mixture of both for the end would let a
-// sender smuggle a second message past a relay that does not (RFC 5321
-// §4.1.1.4). For the same reason a dot is removed behind CRLF only. All other
-// octets pass unchanged, bare CR and LF among them: Report tells of them.
+// Only CRLF "." CRLF ends the text, or "." CRLF at its very start. A decoder that also
+// took LF "." LF, or a mixture of both, for the end would let a sender smuggle a second
+// message past a relay that does not (RFC 5321 §4.1.1.4). For the same reason a dot is
+// removed after CRLF only. All other octets pass unchanged, including bare CR and LF,
+// which Report shows.
 type BodyDecoder struct {
 	state  bodyState
 	report BodyReport
-	// line is the length of the current line so far, in decoded octets, with a
-	// CR that may turn out to be the beginning of its end.
+	// line is the length of the current line so far, in decoded octets. It includes a CR
+	// that may turn out to begin the end of the line.
 	line int
 }
 
-// BodyReport is what a BodyDecoder has seen. It is final once Decode said done.
+// BodyReport says which unusual octets and how long a line the BodyDecoder has seen. It
+// is final once Decode has returned done.
 type BodyReport struct {
-	// BareCR: a CR that no LF follows; BareLF: an LF that no CR precedes.
+	// BareCR is set by a CR that no LF follows, BareLF by an LF that no CR precedes.
 	BareCR, BareLF bool
-	// NUL: an octet of 0; EightBit: an octet above 127.
+	// NUL is set by a zero octet, EightBit by an octet above 127.
 	NUL, EightBit bool
-	// LongestLine is the length of the longest line that has ended, in octets
-	// after the removal of dots, without its CRLF (RFC 5321 §4.5.3.1.6 allows
-	// 998).
+	// LongestLine is the length of the longest line that has ended, in octets after the
+	// removal of dots, without its CRLF. RFC 5321 §4.5.3.1.6 allows 998.
 	LongestLine int
 }
 
-// bodyState is where in a line the next octet stands. An octet that may belong
-// to the end of the message is kept in here and not in any buffer.
+// bodyState is the position of the next octet within a line. An octet that may belong to
+// the end of the message is held back in the state and not in a buffer.
 type bodyState uint8
 
 const (
-	bodyLineStart bodyState = iota // behind CRLF, or at the very start
+	bodyLineStart bodyState = iota // after CRLF, or at the very start
 	bodyInLine                     // anywhere else
-	bodyCR                         // behind a CR, which was written
-	// The states before hold nothing back, the following do.
-	bodyDot   // behind a dot at the start of a line, not written
-	bodyDotCR // behind that dot and a CR, neither written
-	bodyDone  // behind the end
+	bodyCR                         // after a CR, which was written
+	// The states above hold back no octet; those below do.
+	bodyDot   // after a dot at the start of a line, not written
+	bodyDotCR // after that dot and a CR, neither written
+	bodyDone  // after the end of the text
 )
 
-// minBodyRoom is the room in dst without which nothing is decoded: one step
-// writes two octets at most.
+// minBodyRoom is the least room in dst for decoding: one step writes at most two octets.
 const minBodyRoom = 2
 
-// Report tells what the decoder has seen so far.
+// Report returns the findings of the decoder so far.
 func (d *BodyDecoder) Report() BodyReport { return d.report }
 
-// Ambiguous reports whether the text so far has a bare CR, a bare LF or a NUL:
-// programs differ in what they take for the end of a line, or of a message, there
-// (RFC 5321 §2.3.8, §4.1.1.4). A CR at the end of the input is not bare yet.
+// Ambiguous reports whether the text so far has a bare CR, a bare LF or a NUL. Programs
+// differ in what they take there for the end of a line or of a message (RFC 5321 §2.3.8,
+// §4.1.1.4). A CR at the end of the input is not bare yet.
 func (d *BodyDecoder) Ambiguous() bool {
 	return d.report.BareCR || d.report.BareLF || d.report.NUL
 }
 
-// Decode decodes src into dst, which must not overlap: nd octets were written
-// and ns consumed. It stops when src is used up, when dst is full (give it room
-// for at least 4 octets), or with done behind the end of the message: what
-// stands in src[ns:] is the next command. Once done, it consumes nothing more.
+// Decode decodes src into dst, which must not overlap it. It returns the number of octets
+// written (nd) and consumed (ns). It stops when src is used up, when dst is full (at
+// least 4 octets of room are needed), or after the end of the message with done set:
+// src[ns:] then begins the next command. Once done, it consumes nothing more.
 func (d *BodyDecoder) Decode(dst, src []byte) (nd, ns int, done bool) {
 	for ns < len(src) && len(dst)-nd >= minBodyRoom && d.state != bodyDone {
 		n := 0
@@ -82,7 +81,7 @@ func (d *BodyDecoder) Decode(dst, src []byte) (nd, ns int, done bool) {
 	return nd, ns, d.state == bodyDone
 }
 
-// step decodes one octet in any state and gives the number of octets written.
+// step decodes one octet in any state and returns the number of octets written.
 func (d *BodyDecoder) step(dst []byte, c byte) int {
 	switch d.state {
 	case bodyLineStart:
@@ -100,7 +99,7 @@ func (d *BodyDecoder) step(dst []byte, c byte) int {
 			d.state = bodyDone
 			return 0
 		}
-		// The dot was one of transparency after all, and the CR is a bare one.
+		// The dot was stuffed after all, and the CR is a bare one.
 		dst[0] = '\r'
 		d.line++
 		d.state = bodyCR
@@ -109,7 +108,7 @@ func (d *BodyDecoder) step(dst []byte, c byte) int {
 	return d.write(dst, c)
 }
 
-// write passes one octet on, in a state that holds none back.
+// write passes c on, in a state that holds back no octet.
 func (d *BodyDecoder) write(dst []byte, c byte) int {
 	afterCR := d.state == bodyCR
 	dst[0] = c
@@ -136,19 +135,19 @@ func (d *BodyDecoder) write(dst []byte, c byte) int {
 	return 1
 }
 
-// bodyRun is how much one run looks at. It reads the octets up to five times, so
+// bodyRun is the most that one run looks at. run reads the octets up to five times, so
 // they should still be in the first-level cache.
 const bodyRun = 8 << 10
 
 var crOctet = []byte{'\r'}
 
-// scan decodes plain text of lines from src[1:]; src[0] is the octet before it,
-// and the state holds none back. It gives the number of octets, read and written
-// alike: 0 when something else comes first.
+// scan decodes plain text of lines from src[1:]. src[0] is the octet before it, and the
+// state holds back no octet. It returns the number of octets read, which equals the
+// number written: 0 when the next octet needs another path.
 func (d *BodyDecoder) scan(dst, src []byte) int {
 	n := min(len(src)-1, len(dst), scanMost) / scanBlock * scanBlock
 	if n == 0 {
-		// Fewer than a block: the portable way.
+		// Less than a block is left: use the portable code.
 		if d.state == bodyInLine {
 			return d.run(dst, src[1:])
 		}
@@ -174,12 +173,12 @@ func (d *BodyDecoder) scan(dst, src []byte) int {
 	return n
 }
 
-// run decodes from a place inside a line, behind neither CR nor LF: everything
-// up to a dot that follows CRLF is copied as it is. It gives the number of
-// octets, read and written alike, and is never 0.
+// run decodes from inside a line, after neither CR nor LF. It copies everything up to a
+// dot that follows CRLF. It returns the number of octets read, which equals the number
+// written and is never 0.
 func (d *BodyDecoder) run(dst, src []byte) int {
 	src = src[:min(len(src), len(dst), bodyRun)]
-	lineStart := -d.line // where the current line began, as an index into src
+	lineStart := -d.line // start of the current line, as an index into src
 	longest := d.report.LongestLine
 	ends, from := 0, 0
 	d.state = bodyInLine
@@ -219,7 +218,7 @@ func (d *BodyDecoder) run(dst, src []byte) int {
 	return len(src)
 }
 
-// noteOctets finds which of NUL and 8-bit octets src holds.
+// noteOctets records whether src holds a NUL or 8-bit octets.
 func (d *BodyDecoder) noteOctets(src []byte) {
 	if !d.report.EightBit {
 		d.report.EightBit = has8Bit(src)

@@ -11,15 +11,15 @@ import (
 	"time"
 )
 
-// benchBody is the size of the bodies in octets: that of a socket buffer and of
-// a body slab, so that all of it is in the processor's cache.
+// benchBody is the size of the bodies in octets: that of a socket buffer and of a body
+// slab, so that all of it is in the CPU cache.
 const benchBody = 64 << 10
 
-// bigBody is more than the cache holds.
+// bigBody is larger than the CPU cache.
 const bigBody = 64 << 20
 
-// mailText is prose: lines of 40 to 78 octets, one of dotted of them with a dot
-// in front.
+// mailText returns prose: lines of 40 to 78 octets, of which one in dotted begins with a
+// dot.
 func mailText(dotted int) []byte {
 	rng := rand.New(rand.NewPCG(9, 10))
 	var b []byte
@@ -35,7 +35,7 @@ func mailText(dotted int) []byte {
 	return append(b, ".\r\n"...)
 }
 
-// base64Text is an attachment: 76 columns (RFC 2045 §6.8).
+// base64Text returns an attachment in lines of 76 columns (RFC 2045 §6.8).
 func base64Text() []byte {
 	rng := rand.New(rand.NewPCG(11, 12))
 	line := make([]byte, 57)
@@ -50,13 +50,13 @@ func base64Text() []byte {
 	return append(b, ".\r\n"...)
 }
 
-// bigText is an attachment from memory and not from the cache.
+// bigText returns an attachment that is read from memory and not from the cache.
 func bigText() []byte {
 	text := bytes.TrimSuffix(base64Text(), []byte(".\r\n"))
 	return append(bytes.Repeat(text, bigBody/len(text)), ".\r\n"...)
 }
 
-// binaryLine is random octets without CR and LF: one line.
+// binaryLine returns random octets without CR and LF: one line.
 func binaryLine() []byte {
 	rng := rand.New(rand.NewPCG(13, 14))
 	var b []byte
@@ -68,11 +68,10 @@ func binaryLine() []byte {
 	return append(b, "\r\n.\r\n"...)
 }
 
-// BenchmarkBody decodes bodies, and in the same run copies them and reads them
-// with net/textproto, turn by turn. The metrics are how many times faster than
-// DotReader the decoder is, and what share of the speed of copy it reaches, with
-// scanLines and without it. All are made of the best turn of each, because on a
-// machine with other work the others tell of that.
+// BenchmarkBody decodes bodies, copies them and reads them with net/textproto, taking
+// turns within one run. The metrics are the speed of the decoder relative to DotReader
+// and relative to copy, with and without scanLines. They are computed from the best turn
+// of each, because slower turns show only the other work of the machine.
 func BenchmarkBody(b *testing.B) {
 	for _, body := range []struct {
 		name string
@@ -89,7 +88,7 @@ func benchmarkBody(b *testing.B, src []byte) {
 	dst := make([]byte, len(src))
 	reader := bytes.NewReader(nil)
 	buffered := bufio.NewReaderSize(nil, benchBody)
-	// Small bodies several times a turn, for the sake of the clock.
+	// Small bodies are decoded several times a turn, so that the clock is precise enough.
 	calls := max(1, 8*benchBody/len(src))
 	decodeAll := func() {
 		var d BodyDecoder
@@ -120,7 +119,7 @@ func benchmarkBody(b *testing.B, src []byte) {
 			}
 		})
 	}
-	b.ReportMetric(0, "ns/op") // of all contestants together: says nothing
+	b.ReportMetric(0, "ns/op") // the sum over all contestants is meaningless
 	b.ReportMetric(dot.best/decode.best, "x_DotReader")
 	b.ReportMetric(copying.best/decode.best, "of_copy")
 	b.ReportMetric(dot.best/portable.best, "portable_x_DotReader")
@@ -128,9 +127,9 @@ func benchmarkBody(b *testing.B, src []byte) {
 	b.ReportMetric(float64(len(src))/decode.best, "GB/s")
 }
 
-// bestTurn keeps the time of one call in the best turn, in nanoseconds.
+// bestTurn keeps the time of one call in the fastest turn, in nanoseconds.
 type bestTurn struct {
-	calls int // a turn
+	calls int // per turn
 	best  float64
 }
 

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// decoded is all that decoding gives, for comparison.
+// decoded holds all results of decoding, for comparison.
 type decoded struct {
 	out    string
 	ns     int
@@ -16,7 +16,7 @@ type decoded struct {
 	report BodyReport
 }
 
-// naiveBody decodes src as RFC 5321 §4.5.2 tells it, with all of src at hand.
+// naiveBody decodes src as RFC 5321 §4.5.2 describes, with all of src at hand.
 func naiveBody(src string) decoded {
 	var d decoded
 	content := src
@@ -30,7 +30,7 @@ func naiveBody(src string) decoded {
 	}
 	for _, line := range strings.SplitAfter(content, "\r\n") {
 		if line == "." || line == ".\r" {
-			continue // not complete: may be the end
+			continue // incomplete: may be the end
 		}
 		line = strings.TrimPrefix(line, ".")
 		d.out += line
@@ -48,14 +48,14 @@ func naiveBody(src string) decoded {
 	return d
 }
 
-// decodeBody decodes src in pieces of at most chunk() octets into a dst of room
-// octets that is emptied whenever it is full.
+// decodeBody decodes src in pieces of at most chunk() octets into a dst of room octets,
+// which is emptied whenever it is full.
 func decodeBody(t testing.TB, src string, room int, chunk func() int) decoded {
 	var d BodyDecoder
 	var res decoded
 	var out []byte
 	in := []byte(src)
-	// What stands behind the room must not be touched.
+	// The octets beyond the room must not be touched.
 	buf := bytes.Repeat([]byte{0xEE}, room+64)
 	fed := 0
 	for fed < len(in) && !res.done {
@@ -71,7 +71,7 @@ func decodeBody(t testing.TB, src string, room int, chunk func() int) decoded {
 		}
 	}
 	if bytes.Count(buf[room:], buf[len(buf)-1:]) != 64 || buf[room] != 0xEE {
-		t.Fatalf("%q: wrote behind dst", src)
+		t.Fatalf("%q: wrote past the end of dst", src)
 	}
 	res.out, res.report = string(out), d.Report()
 	return res
@@ -85,7 +85,7 @@ func randomly(rng *rand.Rand, most int) func() int {
 	return func() int { return 1 + rng.IntN(most) }
 }
 
-// everyString calls f with all strings of the alphabet up to length n.
+// everyString calls f with every string over alphabet up to length n.
 func everyString(alphabet string, n int, f func(s string)) {
 	buf := make([]byte, n)
 	var extend func(at int)
@@ -102,7 +102,7 @@ func everyString(alphabet string, n int, f func(s string)) {
 	extend(0)
 }
 
-// bothWays runs a test with scanLines, where the processor can, and without it.
+// bothWays runs a test with scanLines, if the processor supports it, and without it.
 func bothWays(t *testing.T, test func(t *testing.T)) {
 	scan := canScan
 	t.Cleanup(func() { canScan = scan })
@@ -141,9 +141,9 @@ func bodyEveryString(t *testing.T) {
 	}
 }
 
-// TestBodyEveryStringInside sets all strings up to length 4 between runs of
-// other octets, so that they lie at, before and across the boundaries of the
-// blocks in which long input is read.
+// TestBodyEveryStringInside sets all strings up to length 4 between runs of other octets,
+// so that they lie at, before and across the boundaries of the blocks in which long input
+// is read.
 func TestBodyEveryStringInside(t *testing.T) { bothWays(t, bodyEveryStringInside) }
 
 func bodyEveryStringInside(t *testing.T) {
@@ -166,15 +166,14 @@ func bodyEveryStringInside(t *testing.T) {
 	})
 }
 
-// TestBodyLong decodes random text that is longer than one run, with all octets
-// in it.
+// TestBodyLong decodes random text that is longer than one run and contains all octets.
 func TestBodyLong(t *testing.T) { bothWays(t, bodyLong) }
 
 func bodyLong(t *testing.T) {
 	rng := rand.New(rand.NewPCG(7, 8))
 	pieces := []string{"\r\n", "\r\n", "\r\n.", "\r\n..", "\n", "\r", ".", "x", "\x00", "\xff", "\r\n.\r", "\r\r\n", strings.Repeat("z", 76), strings.Repeat("z", 1000)}
 	for round := range 300 {
-		// Few kinds in most rounds, or the report would be all true at once.
+		// Most rounds use few kinds, or the report would always be all true.
 		kinds := pieces[:2]
 		kinds = append(kinds[:2:2], pieces[len(pieces)-2:]...)
 		for range rng.IntN(4) {
@@ -206,7 +205,7 @@ func TestBodyDoneStaysDone(t *testing.T) {
 		t.Fatalf("Decode: %q, rest %q, done %t", dst[:nd], src[ns:], done)
 	}
 	if nd, ns, done := d.Decode(dst, src[ns:]); nd != 0 || ns != 0 || !done {
-		t.Errorf("Decode behind the end: %d, %d, %t", nd, ns, done)
+		t.Errorf("Decode after the end: %d, %d, %t", nd, ns, done)
 	}
 }
 

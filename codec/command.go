@@ -4,27 +4,27 @@ import "bytes"
 
 // Command is one decoded command line.
 type Command struct {
-	// Verb is the command's verb, VerbUnknown for every other word. With a
-	// Fault it is what the line began with.
+	// Verb is the verb of the command, VerbUnknown for any other word. With a Fault it is
+	// the verb that the line began with.
 	Verb Verb
-	// Arg is what follows the verb, without the white space around it. It
-	// aliases the input and is valid until the caller discards that. It is
-	// empty when the Fault is FaultLineTooLong.
+	// Arg is the text after the verb, without surrounding white space. It aliases the
+	// input and is valid until the caller discards that. It is empty when the Fault is
+	// FaultLineTooLong.
 	Arg []byte
-	// Fault is FaultNone for a line that may be executed. Any other value makes
-	// the event a syntax error that is answered and not executed.
+	// Fault is FaultNone for a line that may be executed. Any other value marks a syntax
+	// error, which is answered and not executed.
 	Fault Fault
 }
 
-// Decoder takes command lines out of a stream of octets. It keeps no octets: an
-// incomplete line stays with the caller and is presented again with more behind
-// it. The zero value is ready for the start of a session.
+// Decoder takes command lines from a stream of octets. It buffers no octets: an
+// incomplete line stays with the caller, who presents it again with more input after it.
+// The zero value is ready for the start of a session.
 type Decoder struct {
-	// scanned is how much of the line at the start of in is known to hold no
-	// LF, so that a line that comes octet by octet is not searched again from
-	// its start each time. It is at most MaxLine.
+	// scanned is the length of the prefix of in that is known to hold no LF, so that a
+	// line that arrives octet by octet is not searched again from its start each time. It
+	// is at most MaxLine.
 	scanned uint16
-	// verb is the verb of the line that is being swallowed.
+	// verb is the verb of the overlong line that is being discarded.
 	verb  Verb
 	flags decoderFlags
 }
@@ -32,39 +32,37 @@ type Decoder struct {
 type decoderFlags uint8
 
 const (
-	// swallowing: the current line is over its limit.
+	// swallowing means that the current line is over its limit and is being discarded.
 	swallowing decoderFlags = 1 << iota
-	// swallowedCR: the last octet that was swallowed is a CR.
+	// swallowedCR means that the last discarded octet is a CR.
 	swallowedCR
-	// tainted: the previous line ended in a bare LF.
+	// tainted means that the previous line ended in a bare LF.
 	tainted
 )
 
-// A handshake of TLS begins with the type of its record and the major version of
-// the protocol (RFC 8446 §5.1), and no command does. A client that sends one waits
-// for the answer and may never send a CRLF.
+// A TLS handshake begins with the type of its record and the major version of the
+// protocol (RFC 8446 §5.1), and no command does. A client that sends one waits for the
+// answer and may never send a CRLF.
 const (
 	tlsHandshake = 0x16
 	tlsMajor     = 0x03
 )
 
-// Next decodes the first command in in, which holds all octets not yet
-// discarded: it begins where it began in the previous call, or n octets later.
+// Next decodes the first command in in, which holds all octets not yet discarded. in
+// begins where it began in the previous call, or n octets later.
 //
 //   - ok: cmd is complete. The caller discards n octets once it is done with cmd.
-//   - !ok && n > 0: n octets of an overlong line are to be discarded; call again
-//     with what follows, if there is more.
+//   - !ok && n > 0: n octets of an overlong line are to be discarded. The caller calls
+//     again with the octets after them, if there are any.
 //   - !ok && n == 0: more octets are needed.
 //
-// A line ends in CRLF and in nothing else (RFC 5321 §2.3.8). A bare LF ends it
-// too as far as answering goes, so that who types LF sees an error and not
-// silence, but that line is a fault, and so is the one behind it: whatever a
-// front end that takes LF for a line end and one that does not may disagree on,
-// nothing of it is executed.
+// Only CRLF ends a line (RFC 5321 §2.3.8). A bare LF also ends it for the purpose of
+// replying, so that a user who types LF sees an error and not silence. But that line is a
+// fault, and so is the next one. A front end that takes LF for the end of a line may
+// disagree with one that does not about both lines, so neither is executed.
 //
-// A line over its limit is swallowed to its end and gives one event, at that
-// end. It can be endless: the caller's command timeout must run on while
-// nothing but !ok is returned.
+// A line over its limit is discarded up to its end and yields one event, at that end. It
+// can be endless: the caller's command timeout must run on while Next returns only !ok.
 func (d *Decoder) Next(in []byte) (cmd Command, n int, ok bool) {
 	if d.flags&swallowing != 0 {
 		return d.swallow(in)
@@ -113,8 +111,8 @@ func (d *Decoder) Next(in []byte) (cmd Command, n int, ok bool) {
 	return cmd, n, true
 }
 
-// swallow discards the rest of an overlong line and gives its one event at its
-// end.
+// swallow discards the rest of an overlong line and returns its one event at the end of
+// the line.
 func (d *Decoder) swallow(in []byte) (cmd Command, n int, ok bool) {
 	if len(in) == 0 {
 		return Command{}, 0, false
@@ -133,8 +131,8 @@ func (d *Decoder) swallow(in []byte) (cmd Command, n int, ok bool) {
 	return cmd, i + 1, true
 }
 
-// endLine makes the decoder ready for the next line, which is tainted unless
-// this one ended in CRLF.
+// endLine prepares the decoder for the next line, which is tainted unless this one ended
+// in CRLF.
 func (d *Decoder) endLine(crlf bool) {
 	d.verb, d.flags = VerbUnknown, 0
 	if !crlf {
@@ -142,9 +140,8 @@ func (d *Decoder) endLine(crlf bool) {
 	}
 }
 
-// lineFault tells what is wrong with the octets of a line, given without its
-// end. When there is more than one thing, the gravest for whoever reads along
-// comes first.
+// lineFault returns the fault of the octets of line, which is given without its end. Of
+// several faults it returns the one most dangerous to other programs that parse the line.
 func (d *Decoder) lineFault(line []byte, crlf bool) Fault {
 	switch {
 	case !crlf, d.flags&tainted != 0:

@@ -14,8 +14,8 @@ func TestDecoderSize(t *testing.T) {
 	}
 }
 
-// events decodes src, of which chunk() more octets become known at a time, and
-// gives the events as text.
+// events decodes src, of which chunk() more octets become known at a time, and returns
+// the events as text.
 func events(t testing.TB, src string, chunk func() int) []string {
 	t.Helper()
 	var d Decoder
@@ -28,7 +28,7 @@ func events(t testing.TB, src string, chunk func() int) []string {
 			t.Fatalf("%q: %d octets to discard of %d", src, n, known-discarded)
 		}
 		if ok && n == 0 {
-			t.Fatalf("%q: an event out of nothing", src)
+			t.Fatalf("%q: an event without input", src)
 		}
 		if ok {
 			list = append(list, fmt.Sprintf("%s|%s|%s@%d", cmd.Verb, cmd.Arg, cmd.Fault, discarded+n))
@@ -104,7 +104,7 @@ func TestDecoder(t *testing.T) {
 	}
 }
 
-// TestLineLimits pins the table: each allowance has its RFC in limits.go.
+// TestLineLimits pins the table. limits.go names the RFC of each allowance.
 func TestLineLimits(t *testing.T) {
 	for v := range verbCount {
 		want := 512
@@ -127,8 +127,8 @@ func TestLineLimits(t *testing.T) {
 	}
 }
 
-// TestDecoderScansOnce feeds a long line octet by octet and looks at how much
-// the decoder remembers: without it each octet would cost a scan of the line.
+// TestDecoderScansOnce feeds a long line octet by octet and checks that the decoder
+// remembers how far it has searched. Otherwise each octet would cost a scan of the line.
 func TestDecoderScansOnce(t *testing.T) {
 	line := []byte("MAIL FROM:<" + strings.Repeat("x", 400))
 	var d Decoder
@@ -137,12 +137,12 @@ func TestDecoderScansOnce(t *testing.T) {
 			t.Fatal("an event without an end of line")
 		}
 		if int(d.scanned) != n {
-			t.Fatalf("%d octets given, %d remembered as scanned", n, d.scanned)
+			t.Fatalf("%d octets passed, %d remembered as scanned", n, d.scanned)
 		}
 	}
 }
 
-// TestNames checks that every value has a name of its own, fit for a label.
+// TestNames checks that every value has a distinct name that is a valid label.
 func TestNames(t *testing.T) {
 	seen := map[string]bool{}
 	for f := range faultCount {
@@ -160,13 +160,13 @@ func TestNames(t *testing.T) {
 		seen[name] = true
 		word := name
 		switch v {
-		case VerbUnknown, VerbTLS: // no word makes these
+		case VerbUnknown, VerbTLS: // no word yields these
 			continue
 		case VerbHTTP:
 			word = "GET"
 		}
 		if lookupVerb([]byte(word)) != v || lookupVerb([]byte(strings.ToLower(word))) != v {
-			t.Errorf("%s is not recognised", name)
+			t.Errorf("%s is not recognized", name)
 		}
 	}
 	if faultCount.String() != "invalid" || verbCount.String() != "unknown" {

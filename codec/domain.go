@@ -1,11 +1,10 @@
 package codec
 
-// DomainKind tells what stands behind the "@" of a mailbox (RFC 5321 §4.1.2,
-// §4.1.3).
+// DomainKind is the kind of domain after the "@" of a mailbox (RFC 5321 §4.1.2, §4.1.3).
 type DomainKind uint8
 
 const (
-	// DomainNone: there is no domain.
+	// DomainNone means that there is no domain.
 	DomainNone DomainKind = iota
 	// DomainName is a domain name.
 	DomainName
@@ -15,8 +14,8 @@ const (
 	DomainIPv6
 )
 
-// parseDomain parses the domain or address literal at the start of b; n is its
-// length in octets, brackets included.
+// parseDomain parses the domain or address literal at the start of b. n is its length in
+// octets, including brackets.
 func parseDomain(b []byte) (kind DomainKind, n int, fault Fault) {
 	if len(b) == 0 || b[0] != '[' {
 		n, fault = domainNameLen(b)
@@ -38,13 +37,13 @@ func parseDomain(b []byte) (kind DomainKind, n int, fault Fault) {
 	return kind, n, FaultNone
 }
 
-// domainNameLen gives the length of the domain name at the start of b: labels
-// of letters, digits and hyphens that begin and end in a letter or digit, with
-// dots between (RFC 5321 §4.1.2, sub-domain).
+// domainNameLen returns the length of the domain name at the start of b: labels of
+// letters, digits and hyphens that begin and end in a letter or digit, separated by dots
+// (RFC 5321 §4.1.2, sub-domain).
 //
-// The underscore counts as a letter, against that grammar: the DNS allows it
-// (RFC 2181 §11), names with it send and receive mail, and the widespread
-// servers take it. A trailing dot stays an error, as the grammar has it.
+// Against that grammar, the underscore counts as a letter. The DNS allows it (RFC 2181
+// §11), names with it send and receive mail, and widespread servers accept it. A trailing
+// dot stays an error, as in the grammar.
 func domainNameLen(b []byte) (n int, fault Fault) {
 	for {
 		label := n
@@ -63,8 +62,8 @@ func domainNameLen(b []byte) (n int, fault Fault) {
 	}
 }
 
-// literalKind tells which address literal b is, given without its brackets, and
-// DomainNone when it is none (RFC 5321 §4.1.3).
+// literalKind returns the kind of the address literal b, which is given without its
+// brackets, and DomainNone if b is not one (RFC 5321 §4.1.3).
 func literalKind(b []byte) DomainKind {
 	const tag = "IPV6:"
 	if len(b) > len(tag) && equalFold(b[:len(tag)], tag) {
@@ -76,13 +75,12 @@ func literalKind(b []byte) DomainKind {
 	if isIPv4(b) {
 		return DomainIPv4
 	}
-	// A tag of General-address-literal must be registered with IANA, and none but
-	// IPv6 is.
+	// A tag of General-address-literal must be registered with IANA, and only IPv6 is.
 	return DomainNone
 }
 
-// isIPv4 tells whether b is IPv4-address-literal: four numbers of 0–255, one to
-// three digits each, decimal with zeros in front of them too (Snum = 1*3DIGIT).
+// isIPv4 reports whether b is an IPv4-address-literal: four decimal numbers of 0–255,
+// each of one to three digits. Leading zeros are allowed (Snum = 1*3DIGIT).
 func isIPv4(b []byte) bool {
 	for field := 0; ; field++ {
 		value, digits := 0, 0
@@ -104,9 +102,9 @@ func isIPv4(b []byte) bool {
 	}
 }
 
-// isIPv6 tells whether b is IPv6-addr. "::" may stand for one group of zeros
-// (RFC 4291 §2.2), where RFC 5321 §4.1.3 asks for two: senders that print the
-// address as their system does are not to be refused for that.
+// isIPv6 reports whether b is an IPv6-addr. "::" may stand for a single group of zeros
+// (RFC 4291 §2.2), although RFC 5321 §4.1.3 requires two: senders that print the address
+// as their system does should not be refused for that.
 func isIPv6(b []byte) bool {
 	groups, compressed := 0, false
 	if len(b) >= 2 && b[0] == ':' && b[1] == ':' {
@@ -122,7 +120,7 @@ func isIPv6(b []byte) bool {
 			digits++
 		}
 		if digits < len(b) && b[digits] == '.' {
-			// The last two groups as an IPv4 address.
+			// The last two groups are an IPv4 address.
 			groups += 2
 			return isIPv4(b) && fillsIPv6(groups, compressed)
 		}
@@ -151,8 +149,8 @@ func isIPv6(b []byte) bool {
 	}
 }
 
-// fillsIPv6 tells whether groups make a whole address: eight, or fewer when
-// "::" stands for the others.
+// fillsIPv6 reports whether groups make a whole address: eight, or fewer when "::" stands
+// for the others.
 func fillsIPv6(groups int, compressed bool) bool {
 	if compressed {
 		return groups < 8

@@ -1,27 +1,25 @@
 package codec
 
-// Fault is what can be wrong with input. It is one enumeration for lines,
-// arguments and parameters, so that a session turns it into a reply, and
-// metrics into a label, in one place each.
+// Fault is an error in the input. One enumeration serves lines, arguments and parameters,
+// so that a session maps it to a reply, and metrics to a label, in one place each.
 type Fault uint8
 
 const (
-	// FaultNone is the zero value: nothing is wrong.
+	// FaultNone is the zero value: the input is valid.
 	FaultNone Fault = iota
 	// FaultBareCR is a CR that no LF follows (RFC 5321 §2.3.8).
 	FaultBareCR
-	// FaultBareLF is an LF that no CR precedes, and the line behind one:
-	// neither is ever executed (RFC 5321 §2.3.8, §4.1.1.4).
+	// FaultBareLF is an LF that no CR precedes, or the line after one. Neither is ever
+	// executed (RFC 5321 §2.3.8, §4.1.1.4).
 	FaultBareLF
-	// FaultNUL is a NUL octet in a command (RFC 5321 §4.1.1: commands are
-	// made of characters of the ASCII set; NUL ends a string in too many
-	// programs behind us to let it pass).
+	// FaultNUL is a NUL octet in a command. Commands consist of ASCII characters (RFC
+	// 5321 §4.1.1), and NUL ends a string in too many programs downstream.
 	FaultNUL
 	// FaultEightBit is an octet above 127 in a command (RFC 5321 §2.4).
 	FaultEightBit
-	// FaultLineTooLong is a line over its verb's limit (RFC 5321 §4.5.3.1.4).
+	// FaultLineTooLong is a line over the limit of its verb (RFC 5321 §4.5.3.1.4).
 	FaultLineTooLong
-	// FaultEmpty is a line that is empty or holds white space only.
+	// FaultEmpty is a line that is empty or holds only white space.
 	FaultEmpty
 	// FaultSyntax is an argument that does not follow its grammar
 	// (RFC 5321 §4.1.2).
@@ -33,18 +31,18 @@ const (
 	// FaultDomainTooLong is a domain of more than 255 octets (RFC 5321
 	// §4.5.3.1.2) or with a label of more than 63 (RFC 1035 §2.3.4).
 	FaultDomainTooLong
-	// FaultUnknownParameter is an ESMTP parameter that is not known (RFC 5321 §4.1.1.11: 555).
+	// FaultUnknownParameter is an unknown ESMTP parameter (RFC 5321 §4.1.1.11: 555).
 	FaultUnknownParameter
-	// FaultRepeatedParameter is an ESMTP parameter that was given twice (501).
+	// FaultRepeatedParameter is an ESMTP parameter that appears twice (501).
 	FaultRepeatedParameter
-	// FaultParameterSyntax is a parameter that does not follow the grammar of
-	// esmtp-param (RFC 5321 §4.1.2), or whose value does not follow its own.
+	// FaultParameterSyntax is a parameter that does not follow the grammar of esmtp-param
+	// (RFC 5321 §4.1.2), or whose value does not follow the grammar of its keyword.
 	FaultParameterSyntax
 	faultCount
 )
 
-// FaultCount is the number of faults, FaultNone among them: the length of a
-// table that is indexed by Fault.
+// FaultCount is the number of faults, including FaultNone: the length of a table that is
+// indexed by Fault.
 const FaultCount = int(faultCount)
 
 var faultNames = [faultCount]string{
@@ -56,7 +54,7 @@ var faultNames = [faultCount]string{
 	FaultParameterSyntax: "parameter_syntax",
 }
 
-// String gives the fault in snake_case, for metric labels and logs.
+// String returns the fault in snake_case, for metric labels and logs.
 func (f Fault) String() string {
 	if f >= faultCount {
 		return "invalid"

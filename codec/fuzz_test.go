@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// FuzzCommand: where the input is cut never matters, all octets but an
-// incomplete line are consumed, and what may be executed is clean.
+// FuzzCommand checks three properties: it never matters where the input is cut, all
+// octets except an incomplete line are consumed, and an executable command is clean.
 func FuzzCommand(f *testing.F) {
 	f.Fuzz(func(t *testing.T, src []byte, seed uint64) {
 		rng := rand.New(rand.NewPCG(seed, 0))
@@ -32,7 +32,7 @@ func FuzzCommand(f *testing.F) {
 	})
 }
 
-// checkClean says what holds for every line that may be executed.
+// checkClean checks the properties of every line that may be executed.
 func checkClean(t *testing.T, cmd Command, line []byte) {
 	text, ok := bytes.CutSuffix(line, []byte("\r\n"))
 	switch {
@@ -52,8 +52,8 @@ func checkClean(t *testing.T, cmd Command, line []byte) {
 	}
 }
 
-// FuzzPath: a path that is taken is made of its parts, is within the lengths,
-// and is taken again when it is written anew.
+// FuzzPath checks that an accepted path consists of its parts, is within the length
+// limits, and is accepted again when it is rebuilt.
 func FuzzPath(f *testing.F) {
 	f.Fuzz(func(t *testing.T, arg []byte) {
 		before := bytes.Clone(arg)
@@ -68,7 +68,7 @@ func FuzzPath(f *testing.F) {
 			checkPath(t, path)
 			again, _, fault := command.parse([]byte(command.keyword + "<" + string(path.Address) + ">"))
 			if fault != FaultNone || !samePath(path, again) {
-				t.Fatalf("%q: %+v, written anew %+v, %v", arg, path, again, fault)
+				t.Fatalf("%q: %+v, rebuilt %+v, %v", arg, path, again, fault)
 			}
 			for {
 				p, rest, ok, _ := NextParam(params)
@@ -96,7 +96,7 @@ func checkPath(t *testing.T, p Path) {
 	switch p.Kind {
 	case PathNull:
 		if len(p.Address)+len(p.Local)+len(p.Domain) != 0 {
-			t.Fatalf("null path with something in it: %+v", p)
+			t.Fatalf("null path is not empty: %+v", p)
 		}
 	case PathPostmaster:
 		if !bytes.EqualFold(p.Address, []byte("postmaster")) || len(p.Domain) != 0 {
@@ -117,7 +117,7 @@ func checkPath(t *testing.T, p Path) {
 	}
 }
 
-// FuzzBody: the decoder agrees with the naive one however the input is cut and
+// FuzzBody checks that the decoder agrees with the naive one however the input is cut and
 // however little room there is.
 func FuzzBody(f *testing.F) {
 	f.Fuzz(func(t *testing.T, src []byte, seed uint64) {

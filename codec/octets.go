@@ -2,14 +2,14 @@ package codec
 
 import "encoding/binary"
 
-// Classes of octets of RFC 5321 §4.1.2 and RFC 5322 §3.2.3, in one table: one
-// load and one test per octet.
+// Classes of octets in RFC 5321 §4.1.2 and RFC 5322 §3.2.3. They share one table, so that
+// a check is one load and one test.
 const (
 	classAtext   = 1 << iota // atext (RFC 5322 §3.2.3)
 	classLetDig              // Let-dig (RFC 5321 §4.1.2) and the underscore, see domain.go
 	classDigit               // DIGIT
-	classQtext               // qtextSMTP: what stands in a quoted string unescaped
-	classDcont               // dcontent: what stands in a general address literal
+	classQtext               // qtextSMTP: unescaped octets of a quoted string
+	classDcont               // dcontent: octets of a general address literal
 	classValue               // esmtp-value: printable, neither space nor "="
 	classGraphic             // %d33-126: printable, no space
 	classHex                 // hexadecimal digits

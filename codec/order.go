@@ -1,22 +1,22 @@
 package codec
 
-// State is how far a session has come (RFC 5321 §4.1.4).
+// State is the progress of a session through the order of commands (RFC 5321 §4.1.4).
 type State uint8
 
 const (
-	// StateStart has been greeted and has not said HELO or EHLO.
+	// StateStart follows the greeting; the client has not sent HELO or EHLO.
 	StateStart State = iota
-	// StateReady may begin a transaction.
+	// StateReady allows a transaction to begin.
 	StateReady
-	// StateMail has a reverse path and no recipient yet.
+	// StateMail has a reverse-path and no recipient yet.
 	StateMail
 	// StateRcpt has at least one recipient.
 	StateRcpt
 	stateCount
 )
 
-// order is the table of what is legal when: nil for a legal command, else the
-// reply that refuses it. What stands in no row is legal everywhere.
+// order is the table of legal commands by state: nil for a legal command, otherwise the
+// reply that refuses it. A verb without a row is legal in every state.
 var order = [VerbCount][stateCount]*Reply{
 	//              StateStart     StateReady      StateMail           StateRcpt
 	VerbUnknown:  {ReplyUnknownCommand, ReplyUnknownCommand, ReplyUnknownCommand, ReplyUnknownCommand},
@@ -31,7 +31,6 @@ var order = [VerbCount][stateCount]*Reply{
 	VerbBDAT:     {ReplyNotImplemented, ReplyNotImplemented, ReplyNotImplemented, ReplyNotImplemented},
 }
 
-// Illegal gives the reply that refuses a command in a state, nil when it is
-// legal there. HELO, EHLO, RSET, NOOP, VRFY, HELP and QUIT are legal at any time
-// (RFC 5321 §4.1.4).
+// Illegal returns the reply that refuses v in state s, and nil if v is legal there. HELO,
+// EHLO, RSET, NOOP, VRFY, HELP and QUIT are legal at any time (RFC 5321 §4.1.4).
 func Illegal(s State, v Verb) *Reply { return order[v][s] }

@@ -9,9 +9,9 @@ type Param struct {
 	HasValue   bool
 }
 
-// NextParam takes the first parameter off params; rest is what is left. ok is
-// false at the end, and when the parameter does not follow the grammar: then
-// fault is FaultParameterSyntax.
+// NextParam takes the first parameter from params and returns the remainder as rest. ok
+// is false at the end, and when the parameter does not follow the grammar. In the latter
+// case fault is FaultParameterSyntax.
 func NextParam(params []byte) (p Param, rest []byte, ok bool, fault Fault) {
 	params = trimLeft(params)
 	if len(params) == 0 {
@@ -44,7 +44,7 @@ func NextParam(params []byte) (p Param, rest []byte, ok bool, fault Fault) {
 type BodyType uint8
 
 const (
-	// BodyUnspecified: the client gave no BODY.
+	// BodyUnspecified means that the client sent no BODY.
 	BodyUnspecified BodyType = iota
 	// Body7Bit is BODY=7BIT.
 	Body7Bit
@@ -52,7 +52,7 @@ const (
 	Body8BitMIME
 )
 
-// String gives the keyword, and nothing for BodyUnspecified.
+// String returns the keyword, and "" for BodyUnspecified.
 func (b BodyType) String() string {
 	switch b {
 	case Body7Bit:
@@ -63,21 +63,21 @@ func (b BodyType) String() string {
 	return ""
 }
 
-// SizeNone is MailParams.Size when MAIL declared none.
+// SizeNone is the value of MailParams.Size when MAIL declared no size.
 const SizeNone = -1
 
-// MailParams are the parameters of MAIL, parsed.
+// MailParams holds the parsed parameters of MAIL.
 type MailParams struct {
-	// Size is the declared size of the message in octets (RFC 1870 §6),
-	// SizeNone when there is none. What does not fit in an int64 (20 digits may
-	// be sent) is math.MaxInt64: no limit admits either.
+	// Size is the declared size of the message in octets (RFC 1870 §6), SizeNone when
+	// there is none. A value that does not fit in an int64 (the grammar allows 20 digits)
+	// becomes math.MaxInt64: no limit admits either.
 	Size int64
-	// Body is the declared kind of body (RFC 6152).
+	// Body is the declared body type (RFC 6152).
 	Body BodyType
 }
 
-// ParseMailParams parses the parameters of MAIL. The first fault ends it: one
-// that is not known (555), repeated (501), or malformed (501).
+// ParseMailParams parses the parameters of MAIL. It stops at the first fault: an unknown
+// (555), repeated (501) or malformed (501) parameter.
 func ParseMailParams(params []byte) (MailParams, Fault) {
 	m := MailParams{Size: SizeNone}
 	for {
@@ -100,7 +100,7 @@ func ParseMailParams(params []byte) (MailParams, Fault) {
 	}
 }
 
-// setSize takes size-value = 1*20DIGIT (RFC 1870 §3).
+// setSize parses size-value = 1*20DIGIT (RFC 1870 §3).
 func (m *MailParams) setSize(p Param) Fault {
 	if m.Size != SizeNone {
 		return FaultRepeatedParameter
@@ -124,7 +124,7 @@ func (m *MailParams) setSize(p Param) Fault {
 	return FaultNone
 }
 
-// setBody takes body-value = "7BIT" / "8BITMIME" (RFC 6152 §2).
+// setBody parses body-value = "7BIT" / "8BITMIME" (RFC 6152 §2).
 func (m *MailParams) setBody(p Param) Fault {
 	if m.Body != BodyUnspecified {
 		return FaultRepeatedParameter
@@ -140,7 +140,7 @@ func (m *MailParams) setBody(p Param) Fault {
 	return FaultNone
 }
 
-// ParseRcptParams checks the parameters of RCPT. None is known yet, so any
+// ParseRcptParams checks the parameters of RCPT. No parameter is supported yet, so any
 // well-formed one is FaultUnknownParameter.
 func ParseRcptParams(params []byte) Fault {
 	_, _, ok, fault := NextParam(params)

@@ -2,16 +2,16 @@ package codec
 
 import "bytes"
 
-// PathKind tells the kinds of path apart (RFC 5321 §4.1.1.2, §4.1.1.3).
+// PathKind is the kind of a path (RFC 5321 §4.1.1.2, §4.1.1.3).
 type PathKind uint8
 
 const (
 	// PathNull is "<>", the null reverse-path (RFC 5321 §4.5.5).
 	PathNull PathKind = iota
-	// PathPostmaster is "<postmaster>" in any case, without a domain; as a
+	// PathPostmaster is "<postmaster>" in any case, without a domain. It is allowed as a
 	// forward-path only (RFC 5321 §4.5.1).
 	PathPostmaster
-	// PathMailbox is every other: local part, "@", domain.
+	// PathMailbox is any other path: local part, "@", domain.
 	PathMailbox
 )
 
@@ -20,34 +20,33 @@ const (
 type Path struct {
 	Kind       PathKind
 	DomainKind DomainKind
-	// Address is the mailbox as it was written, without the brackets and
-	// without a source route.
+	// Address is the mailbox as received, without angle brackets and source route.
 	Address []byte
-	// Local is the local part as it was written, with the quotes and
-	// backslashes of a quoted string.
+	// Local is the local part as received, with the quotes and backslashes of a quoted
+	// string.
 	Local []byte
 	// Domain is the domain, with the brackets of an address literal.
 	Domain []byte
-	// Leniency is what was taken against the grammar.
+	// Leniency names the departures from the grammar that were accepted.
 	Leniency Leniency
 }
 
-// Leniency is what a path has that the grammar has not and common servers take.
+// Leniency is a departure from the grammar of a path that common servers accept.
 type Leniency uint8
 
 const (
-	// LenientNone: the path follows the grammar.
+	// LenientNone means that the path follows the grammar.
 	LenientNone Leniency = iota
-	// LenientBrackets: the angle brackets are missing.
+	// LenientBrackets means that the angle brackets are missing.
 	LenientBrackets
-	// LenientDots: dots begin or end the local part or follow each other.
+	// LenientDots means that dots begin or end the local part or follow each other.
 	LenientDots
-	// LenientBoth: no brackets, and dots like that.
+	// LenientBoth combines LenientBrackets and LenientDots.
 	LenientBoth
 	leniencyCount
 )
 
-// LeniencyCount is the number of leniencies, LenientNone among them.
+// LeniencyCount is the number of leniencies, including LenientNone.
 const LeniencyCount = int(leniencyCount)
 
 var leniencyNames = [leniencyCount]string{"none", "no_brackets", "dots", "no_brackets_dots"}
@@ -55,21 +54,20 @@ var leniencyNames = [leniencyCount]string{"none", "no_brackets", "dots", "no_bra
 // String returns the leniency in snake_case, for metric labels.
 func (l Leniency) String() string { return leniencyNames[l] }
 
-// ParseMail parses the argument of MAIL: "FROM:" reverse-path, then parameters,
-// which are given back unparsed. Both alias arg. After a fault path and params
-// are empty.
+// ParseMail parses the argument of MAIL: "FROM:" reverse-path, then parameters, which are
+// returned unparsed. Both results alias arg. After a fault, path and params are empty.
 func ParseMail(arg []byte) (path Path, params []byte, fault Fault) {
 	return parseCommandPath(arg, "FROM:")
 }
 
-// ParseRcpt parses the argument of RCPT: "TO:" forward-path, then parameters,
-// as ParseMail does. The null path is FaultSyntax here.
+// ParseRcpt parses the argument of RCPT: "TO:" forward-path, then parameters, as
+// ParseMail does. The null path is FaultSyntax here.
 func ParseRcpt(arg []byte) (path Path, params []byte, fault Fault) {
 	return parseCommandPath(arg, "TO:")
 }
 
-// ParseVrfy parses the argument of VRFY: a mailbox, in angle brackets or not. Any
-// argument without "@" is a user's name, a path without a domain: PathPostmaster.
+// ParseVrfy parses the argument of VRFY: a mailbox, with or without angle brackets. Any
+// argument without "@" is a user name. It yields a path without a domain, PathPostmaster.
 func ParseVrfy(arg []byte) (path Path, fault Fault) {
 	if open := bytes.IndexByte(arg, '<'); open >= 0 && arg[len(arg)-1] == '>' {
 		path, n, fault := parsePath(arg[open:])
@@ -90,11 +88,12 @@ func ParseVrfy(arg []byte) (path Path, fault Fault) {
 	return path, FaultNone
 }
 
-// parseCommandPath parses keyword, path and the parameters behind it. White
-// space between the colon and the path is no part of the grammar, but enough
-// clients send it that RFC 5321 §4.1.1.2 warns of them. Angle brackets may be missing around
-// a Dot-string@Domain, which ends at white space or at the end of the line: one
-// bracket without the other, a quoted string and a source route need them.
+// parseCommandPath parses the keyword, the path and the parameters after it. White space
+// between the colon and the path is not part of the grammar, but enough clients send it
+// that RFC 5321 §4.1.1.2 warns of them. Angle brackets may be missing around a
+// Dot-string@Domain, which then ends at white space or at the end of the line. A quoted
+// string and a source route need both brackets, and one bracket without the other is a
+// fault.
 func parseCommandPath(arg []byte, keyword string) (path Path, params []byte, fault Fault) {
 	if len(arg) < len(keyword) || !equalFold(arg[:len(keyword)], keyword) {
 		return Path{}, nil, FaultSyntax
@@ -110,7 +109,7 @@ func parseCommandPath(arg []byte, keyword string) (path Path, params []byte, fau
 		return Path{}, nil, fault
 	}
 	if forward && path.Leniency&LenientDots != 0 {
-		return Path{}, nil, FaultSyntax // whose mail we take has no such addresses
+		return Path{}, nil, FaultSyntax // mailboxes of the domains we accept have no such addresses
 	}
 	if forward && path.Kind == PathNull || !forward && path.Kind == PathPostmaster {
 		return Path{}, nil, FaultSyntax
@@ -122,8 +121,8 @@ func parseCommandPath(arg []byte, keyword string) (path Path, params []byte, fau
 	return path, trim(params), FaultNone
 }
 
-// parsePath parses the path at the start of b; n is its length in octets, from
-// "<" to ">".
+// parsePath parses the path at the start of b. n is its length in octets, from "<" to
+// ">".
 func parsePath(b []byte) (path Path, n int, fault Fault) {
 	if len(b) < 2 || b[0] != '<' {
 		return Path{}, 0, FaultSyntax
@@ -172,8 +171,8 @@ func parseBarePath(b []byte) (path Path, n int, fault Fault) {
 	return path, n, FaultNone
 }
 
-// sourceRouteLen gives the length of the source route at the start of b, colon
-// included: A-d-l = "@" Domain *( "," "@" Domain ). It must be accepted and
+// sourceRouteLen returns the length of the source route at the start of b, including the
+// colon: A-d-l = "@" Domain *( "," "@" Domain ). A source route must be accepted and
 // should be ignored (RFC 5321 §4.1.1.3, appendix C).
 func sourceRouteLen(b []byte) (n int, fault Fault) {
 	for {
@@ -199,8 +198,8 @@ func sourceRouteLen(b []byte) (n int, fault Fault) {
 	}
 }
 
-// parseMailbox parses Mailbox = Local-part "@" ( Domain / address-literal ) at
-// the start of b, or "postmaster" before ">"; n is its length in octets.
+// parseMailbox parses Mailbox = Local-part "@" ( Domain / address-literal ) at the start
+// of b, or "postmaster" before ">". n is its length in octets.
 func parseMailbox(b []byte) (path Path, n int, fault Fault) {
 	local, dots, fault := localPartLen(b)
 	if fault != FaultNone {
@@ -230,9 +229,9 @@ func parseMailbox(b []byte) (path Path, n int, fault Fault) {
 	return path, n, FaultNone
 }
 
-// localPartLen gives the length of the local part at the start of b:
-// Local-part = Dot-string / Quoted-string (RFC 5321 §4.1.2). dots says that a dot
-// begins or ends it or follows another, as in addresses that exist all the same.
+// localPartLen returns the length of the local part at the start of b: Local-part =
+// Dot-string / Quoted-string (RFC 5321 §4.1.2). dots reports that a dot begins or ends it
+// or follows another dot, as in some addresses in use.
 func localPartLen(b []byte) (n int, dots bool, fault Fault) {
 	if len(b) > 0 && b[0] == '"' {
 		n, fault = quotedStringLen(b)
@@ -260,8 +259,8 @@ func localPartLen(b []byte) (n int, dots bool, fault Fault) {
 	return n, dots, FaultNone
 }
 
-// quotedStringLen gives the length of the quoted string at the start of b,
-// quotes included: DQUOTE *( qtextSMTP / "\" %d32-126 ) DQUOTE.
+// quotedStringLen returns the length of the quoted string at the start of b, including
+// quotes: DQUOTE *( qtextSMTP / "\" %d32-126 ) DQUOTE.
 func quotedStringLen(b []byte) (n int, fault Fault) {
 	for n = 1; n < len(b); n++ {
 		switch c := b[n]; {

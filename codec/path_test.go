@@ -165,8 +165,8 @@ func TestParseRcpt(t *testing.T) {
 	}
 }
 
-// TestIPv6AgreesWithNetip compares isIPv6 with net/netip on strings that are
-// near to addresses.
+// TestIPv6AgreesWithNetip compares isIPv6 with net/netip on strings that resemble
+// addresses.
 func TestIPv6AgreesWithNetip(t *testing.T) {
 	parts := []string{":", ":", "::", "0", "1", "f", "abcd", "12345", "1.2.3.4", "g", ":1", ":2", ":ffff", "1:2:3:4:5:6:7"}
 	rng := rand.New(rand.NewPCG(1, 2))
@@ -178,7 +178,7 @@ func TestIPv6AgreesWithNetip(t *testing.T) {
 		}
 		addr, err := netip.ParseAddr(s.String())
 		if err != nil && strings.Contains(err.Error(), "leading zero") {
-			continue // Snum = 1*3DIGIT has room for it, netip has none
+			continue // allowed by Snum = 1*3DIGIT, refused by netip
 		}
 		want := err == nil && addr.Is6()
 		if want {
@@ -201,7 +201,7 @@ func TestValidHelo(t *testing.T) {
 	}
 	for _, arg := range []string{"", "a b", "a\tb", "a\x7f", "a\x01", "é", strings.Repeat("a", 256)} {
 		if _, ok := ValidHelo([]byte(arg)); ok {
-			t.Errorf("ValidHelo(%q) took it", arg)
+			t.Errorf("ValidHelo(%q) accepted it", arg)
 		}
 	}
 }

@@ -1,7 +1,7 @@
 package codec
 
-// Every text that Sluice sends stands in this file. Clients see these texts;
-// causes go to metrics and logs.
+// The catalogue of replies: every text that Sluice sends is in this file. Clients see the
+// texts; causes go to metrics and logs.
 var (
 	ReplyBye = &Reply{Code: 221, Enhanced: EnhancedCode{2, 0, 0}, Close: true, Cause: "quit",
 		Lines: []string{"Bye"}}
@@ -13,11 +13,12 @@ var (
 		Lines: []string{"Sender ok"}}
 	ReplyRecipientOk = &Reply{Code: 250, Enhanced: EnhancedCode{2, 1, 5}, Cause: "recipient",
 		Lines: []string{"Recipient ok"}}
-	// ReplyAccepted is the 250 that promises: the id of the message stands behind it.
+	// ReplyAccepted is the 250 after the final dot, by which Sluice takes responsibility
+	// for the message. The id of the message follows the text.
 	ReplyAccepted = &Reply{Code: 250, Enhanced: EnhancedCode{2, 0, 0}, Cause: "accepted",
 		Lines: []string{"Ok"}}
-	// ReplyCannotVerify: an edge gateway knows domains, not users (RFC 5321 §3.5.3).
-	// 2.1.5 would say that the address is valid (RFC 3463 §3.2).
+	// ReplyCannotVerify answers VRFY: an edge gateway knows domains, not users (RFC 5321
+	// §3.5.3). 2.1.5 would say that the address is valid (RFC 3463 §3.2).
 	ReplyCannotVerify = &Reply{Code: 252, Enhanced: EnhancedCode{2, 0, 0}, Cause: "vrfy",
 		Lines: []string{"Users are not verified here"}}
 	ReplyStartData = &Reply{Code: 354, Cause: "start_data",
@@ -25,7 +26,8 @@ var (
 
 	ReplyDraining = &Reply{Code: 421, Enhanced: EnhancedCode{4, 3, 2}, Close: true, Cause: "draining",
 		Lines: []string{"Service is shutting down, try again"}}
-	// ReplyPressure: whoever takes the mail behind us has fallen behind.
+	// ReplyPressure sheds a session because the consumers or a local resource have fallen
+	// behind.
 	ReplyPressure = &Reply{Code: 421, Enhanced: EnhancedCode{4, 3, 2}, Close: true, Cause: "pressure",
 		Lines: []string{"Busy, try again later"}}
 	ReplyTooManyConnections = &Reply{Code: 421, Enhanced: EnhancedCode{4, 3, 2}, Close: true, Cause: "connections",
@@ -42,20 +44,21 @@ var (
 		Lines: []string{"Too many commands without mail"}}
 	ReplyTooManyMessages = &Reply{Code: 421, Enhanced: EnhancedCode{4, 7, 0}, Close: true, Cause: "messages",
 		Lines: []string{"Too many messages on this connection, open another"}}
-	// ReplyInputBehindData: what a sender pushed behind a refused DATA is mail
-	// text, and must never be read as commands.
+	// ReplyInputBehindData ends a session that sent input along with a refused DATA. That
+	// input is mail text and must never be read as commands.
 	ReplyInputBehindData = &Reply{Code: 421, Enhanced: EnhancedCode{4, 7, 0}, Close: true, Cause: "input_behind_data",
 		Lines: []string{"Mail text was sent before DATA was granted"}}
 	ReplyTooMuchPipelined = &Reply{Code: 421, Enhanced: EnhancedCode{4, 7, 0}, Close: true, Cause: "pipelined_input",
 		Lines: []string{"Too much input was sent ahead"}}
-	// ReplyHTTP: a browser can be made to post a mail session to this port, whose
-	// first line alone gives it away.
+	// ReplyHTTP refuses HTTP: a browser can be made to post an SMTP dialog to this port,
+	// and only the first line gives the request away.
 	ReplyHTTP = &Reply{Code: 421, Enhanced: EnhancedCode{4, 7, 0}, Close: true, Cause: "http",
 		Lines: []string{"This is SMTP, not HTTP"}}
-	// ReplyTLS: what begins with a handshake is no command line.
+	// ReplyTLS refuses input that begins with a TLS handshake instead of a command line.
 	ReplyTLS = &Reply{Code: 421, Enhanced: EnhancedCode{4, 7, 0}, Close: true, Cause: "tls",
 		Lines: []string{"TLS is not spoken on this port"}}
-	// ReplyNoDescriptor: a session that waits needs one more for a moment.
+	// ReplyNoDescriptor ends a session that must pause, which briefly needs one more file
+	// descriptor, when there is none.
 	ReplyNoDescriptor = &Reply{Code: 421, Enhanced: EnhancedCode{4, 3, 1}, Close: true, Cause: "descriptors",
 		Lines: []string{"Too busy, try again later"}}
 	ReplyInternalError = &Reply{Code: 421, Enhanced: EnhancedCode{4, 3, 0}, Close: true, Cause: "internal_error",
@@ -71,8 +74,8 @@ var (
 		Lines: []string{"Too much mail in flight, try again later"}}
 	ReplyTooManyRecipients = &Reply{Code: 452, Enhanced: EnhancedCode{4, 5, 3}, Cause: "recipients",
 		Lines: []string{"Too many recipients, send the rest in another transaction"}}
-	// ReplyEnvelopeFull: with one recipient more the event log could not announce the
-	// message.
+	// ReplyEnvelopeFull refuses a recipient with which the message's event would be too
+	// large for the event log.
 	ReplyEnvelopeFull = &Reply{Code: 452, Enhanced: EnhancedCode{4, 5, 3}, Cause: "envelope_full",
 		Lines: []string{"Too many recipients, send the rest in another transaction"}}
 
@@ -97,23 +100,23 @@ var (
 	ReplyNestedMail = &Reply{Code: 503, Enhanced: EnhancedCode{5, 5, 1}, Cause: "nested_mail",
 		Lines: []string{"A transaction is already under way"}}
 	ReplyRelayDenied = &Reply{Code: 550, Enhanced: EnhancedCode{5, 7, 1}, Cause: "relay_denied",
-		Lines: []string{"No mail is taken for this domain here"}}
+		Lines: []string{"Relay access denied"}}
 	ReplyPolicy = &Reply{Code: 550, Enhanced: EnhancedCode{5, 7, 1}, Cause: "policy",
 		Lines: []string{"Mail refused by policy"}}
 	ReplyTooLarge = &Reply{Code: 552, Enhanced: EnhancedCode{5, 3, 4}, Cause: "too_large",
 		Lines: []string{"Message too large"}}
-	// ReplyEventTooLarge: the envelope is larger than the event log can announce.
+	// ReplyEventTooLarge refuses an envelope whose event is too large for the event log.
 	ReplyEventTooLarge = &Reply{Code: 552, Enhanced: EnhancedCode{5, 3, 4}, Cause: "event_too_large",
 		Lines: []string{"Message envelope too large"}}
-	// ReplyTooLargeBye ends a message that went on to twice the limit.
+	// ReplyTooLargeBye ends a session whose message reached twice the size limit.
 	ReplyTooLargeBye = &Reply{Code: 552, Enhanced: EnhancedCode{5, 3, 4}, Close: true, Cause: "far_too_large",
 		Lines: []string{"Message far too large"}}
 	ReplyNoRecipients = &Reply{Code: 554, Enhanced: EnhancedCode{5, 5, 1}, Cause: "no_recipients",
 		Lines: []string{"No valid recipients"}}
 	ReplyMailLoop = &Reply{Code: 554, Enhanced: EnhancedCode{5, 4, 6}, Cause: "mail_loop",
 		Lines: []string{"Too many hops, this mail is going in circles"}}
-	// ReplySmuggling ends the session: what stands behind such a message may be meant
-	// to be read as a part of it, or as another.
+	// ReplySmuggling ends the session: input after such a message may be meant as a part
+	// of it or as another message.
 	ReplySmuggling = &Reply{Code: 554, Enhanced: EnhancedCode{5, 6, 0}, Close: true, Cause: "smuggling",
 		Lines: []string{"Bare CR, bare LF or NUL in the message: lines end in CRLF"}}
 	ReplyPermanent = &Reply{Code: 554, Enhanced: EnhancedCode{5, 3, 0}, Cause: "permanent",
@@ -122,24 +125,24 @@ var (
 		Lines: []string{"Parameter not recognized or not implemented"}}
 )
 
-// GreetingReply builds the 220 of a host (RFC 5321 §4.3.1).
+// GreetingReply returns the 220 of a host (RFC 5321 §4.3.1).
 func GreetingReply(hostname string) *Reply {
 	return &Reply{Code: 220, Cause: "greeting", Lines: []string{hostname + " ESMTP Sluice"}}
 }
 
-// HeloReply builds the answer to HELO.
+// HeloReply returns the reply to HELO.
 func HeloReply(hostname string) *Reply {
 	return &Reply{Code: 250, Cause: "helo", Lines: []string{hostname}}
 }
 
-// EhloReply builds the answer to EHLO: the host, then a line for each service
-// extension (RFC 5321 §4.1.1.1).
+// EhloReply returns the reply to EHLO: the host, then a line for each service extension
+// (RFC 5321 §4.1.1.1).
 func EhloReply(hostname string, extensions ...string) *Reply {
 	return &Reply{Code: 250, Cause: "ehlo", Lines: append([]string{hostname}, extensions...)}
 }
 
-// Replies gives every reply there is, for those who must know all codes and
-// causes beforehand. The texts of the first three depend on the configuration.
+// Replies returns every reply, for users that must know all codes and causes in advance.
+// The texts of the first three depend on the configuration.
 func Replies() []*Reply {
 	return []*Reply{
 		GreetingReply("host"), HeloReply("host"), EhloReply("host"),

@@ -1,41 +1,38 @@
-// Package codec turns SMTP octets into values and values into octets (RFC 5321).
-// It does no I/O, knows no clock and keeps no octets: whoever calls it owns the
-// buffers.
+// Package codec turns SMTP octets into values and values into octets (RFC 5321). It does
+// no I/O, has no clock and keeps no octets: its callers own the buffers.
 package codec
 
-// Reply is one SMTP reply as a value (RFC 5321 §4.2). The texts of all replies
-// that Sluice gives stand in replies.go; nothing else builds one, except the
-// few whose text depends on the configuration (greeting, EHLO).
+// Reply is one SMTP reply as a value (RFC 5321 §4.2). All replies that Sluice sends are
+// defined in replies.go. No other file builds one, except the few whose text depends on
+// the configuration (greeting, EHLO).
 type Reply struct {
 	// Code is the three-digit reply code (RFC 5321 §4.2.1).
 	Code uint16
-	// Enhanced is the enhanced status code (RFC 3463), zero for replies that
-	// carry none: 3xx, the greeting, and the answers to HELO and EHLO
-	// (RFC 2034 §4).
+	// Enhanced is the enhanced status code (RFC 3463). It is zero for replies that carry
+	// none: 3xx, the greeting, and the replies to HELO and EHLO (RFC 2034 §4).
 	Enhanced EnhancedCode
-	// Close says that the connection is closed once the reply was sent.
+	// Close means that the connection is closed after the reply.
 	Close bool
-	// Cause is why the reply was given, a bounded label for metrics and logs:
+	// Cause is the reason for the reply, a bounded label for metrics and logs:
 	// snake_case, one constant for each Reply of the catalogue.
 	Cause string
-	// Lines are the text lines, without code, enhanced code and CRLF; at least one.
+	// Lines are the text lines, at least one, without code, enhanced code and CRLF.
 	Lines []string
 }
 
 // EnhancedCode is an enhanced mail system status code: class.subject.detail (RFC 3463 §2).
 type EnhancedCode [3]uint8
 
-// Append encodes the reply onto dst and returns the extended slice. host is the
-// first word of 221 and 421 (RFC 5321 §4.2.3); no other reply has it. arg, when
-// it is not empty, is set behind the last line's text, after one space: it
-// carries what only the moment knows (a message id). Append allocates only
-// when dst has no room.
+// Append appends the encoded reply to dst and returns the extended slice. host is the
+// first word of 221 and 421 (RFC 5321 §4.2.3); no other reply has it. A non-empty arg
+// follows the text of the last line after one space. It carries a value that is known
+// only at that moment, such as a message id. Append allocates only when dst has no room.
 func (r *Reply) Append(dst []byte, host string, arg []byte) []byte {
 	return r.encode(dst, r.Enhanced, host, arg)
 }
 
-// AppendPlain encodes the reply without its enhanced code, as it stands in place
-// of the greeting and in answer to HELO and EHLO (RFC 2034 §4).
+// AppendPlain appends the reply without its enhanced code, as required in place of the
+// greeting and in reply to HELO and EHLO (RFC 2034 §4).
 func (r *Reply) AppendPlain(dst []byte, host string, arg []byte) []byte {
 	return r.encode(dst, EnhancedCode{}, host, arg)
 }
@@ -67,7 +64,7 @@ func (r *Reply) encode(dst []byte, enhanced EnhancedCode, host string, arg []byt
 	return dst
 }
 
-// Append writes the code as class.subject.detail.
+// Append appends the code as class.subject.detail.
 func (e EnhancedCode) Append(dst []byte) []byte {
 	for i, n := range e {
 		if i > 0 {
@@ -84,5 +81,5 @@ func (e EnhancedCode) Append(dst []byte) []byte {
 	return dst
 }
 
-// String gives the code as class.subject.detail.
+// String returns the code as class.subject.detail.
 func (e EnhancedCode) String() string { return string(e.Append(nil)) }

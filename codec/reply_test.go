@@ -24,8 +24,8 @@ func TestReplyAppend(t *testing.T) {
 	}
 }
 
-// TestReplyNamesTheHost: 221 and 421 begin with the host's name, no other reply
-// does, and none has an enhanced code when it is plain.
+// TestReplyNamesTheHost checks that 221 and 421, and no other reply, begin with the host
+// name, and that no plain reply has an enhanced code.
 func TestReplyNamesTheHost(t *testing.T) {
 	const host = "mx1.example.net"
 	for _, r := range Replies() {

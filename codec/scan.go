@@ -1,17 +1,17 @@
 package codec
 
-// lineScan is what scanLines carries along.
+// lineScan is the state that scanLines reads and updates.
 type lineScan struct {
-	// line is the length of the current line so far, longest that of the
-	// longest line that has ended; see BodyDecoder.
+	// line is the length of the current line so far and longest the length of the longest
+	// line that has ended; see BodyDecoder.
 	line, longest int
-	// odd is set when an octet was NUL or above 127.
+	// odd is set if an octet was NUL or above 127.
 	odd bool
 }
 
-// scanBlock is the number of octets that scanLines takes at a time.
+// scanBlock is the number of octets that scanLines processes at a time.
 const scanBlock = 64
 
-// scanMost is the most that one scan looks at: it cannot be pre-empted, so it
-// should end within microseconds.
+// scanMost is the most that one scan processes. A scan cannot be preempted, so it should
+// end within microseconds.
 const scanMost = 64 << 10

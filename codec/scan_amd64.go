@@ -1,14 +1,14 @@
 package codec
 
-// scanLines copies plain text of lines from src to dst and looks at it on the
-// way, n octets, a multiple of scanBlock. It stops before the first octet that
-// is not plain: an LF without a CR before it, what stands behind a CR and is no
-// LF, a dot behind an LF. The octet before src must be readable and be the one
-// that precedes it in the message. It gives the number of octets done; behind
-// them it may leave anything in dst, up to n.
+// scanLines copies plain text of lines from src to dst and examines it on the way. n is
+// the number of octets, a multiple of scanBlock. It stops before the first octet that is
+// not plain: an LF without a CR before it, any octet other than LF after a CR, or a dot
+// after an LF. The octet before src must be readable and be the one that precedes it in
+// the message. It returns the number of octets done. After them it may leave anything in
+// dst, up to n.
 //
-// It pays because everything is seen in one pass with no branch for each line:
-// BenchmarkBody runs it and the portable code side by side.
+// It pays because it sees everything in one pass without a branch for each line:
+// BenchmarkBody compares it with the portable code.
 //
 //go:noescape
 func scanLines(dst, src *byte, n int, s *lineScan) (scanned int)
@@ -17,9 +17,9 @@ func cpuid(leaf, subleaf uint32) (eax, ebx, ecx, edx uint32)
 
 func xgetbv() (eax uint32)
 
-// canScan tells whether this processor, and the operating system, which has to
-// save the wide registers, can do scanLines: AVX2, BMI1 and LZCNT. Package
-// internal/cpu knows, but not to us.
+// canScan reports whether scanLines can run here. The processor needs AVX2, BMI1 and
+// LZCNT, and the operating system must save the wide registers. Package internal/cpu has
+// this information but cannot be imported.
 var canScan = func() bool {
 	const (
 		extended = 0x80000001

@@ -3,12 +3,12 @@
 
 // func scanLines(dst, src *byte, n int, s *lineScan) (scanned int)
 //
-// DI, SI  where the next block is written and read
+// DI, SI  where to write and read the next block
 // CX      the end of src
-// R8      where the current line began, as an address in src's terms
+// R8      start of the current line, as an address in src
 // R9      longest line so far
 // Y10–Y12 LF, CR, '.' in every octet
-// Y13     least octet so far, signed: below 1 is NUL or 8-bit
+// Y13     least octet so far, signed: a value below 1 is NUL or 8-bit
 TEXT ·scanLines(SB), NOSPLIT, $0-40
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
@@ -41,9 +41,9 @@ block:
 	VMOVDQU 31(SI), Y3
 	VPCMPEQB Y0, Y10, Y4 // is LF
 	VPCMPEQB Y1, Y10, Y5
-	VPCMPEQB Y2, Y11, Y6 // behind a CR
+	VPCMPEQB Y2, Y11, Y6 // after a CR
 	VPCMPEQB Y3, Y11, Y7
-	VPCMPEQB Y2, Y10, Y2 // behind an LF
+	VPCMPEQB Y2, Y10, Y2 // after an LF
 	VPCMPEQB Y3, Y10, Y3
 	VPCMPEQB Y0, Y12, Y8 // is a dot
 	VPCMPEQB Y1, Y12, Y9
@@ -51,7 +51,7 @@ block:
 	VPXOR Y5, Y7, Y7
 	VPAND Y2, Y8, Y8
 	VPAND Y3, Y9, Y9
-	VPOR Y6, Y8, Y6 // bare CR or LF, dot behind LF
+	VPOR Y6, Y8, Y6 // bare CR or LF, dot after LF
 	VPOR Y7, Y9, Y7
 	VPOR Y6, Y7, Y8
 	VPMOVMSKB Y8, DX
@@ -65,7 +65,7 @@ block:
 	VPMOVMSKB Y4, AX
 	VPMOVMSKB Y5, BX
 	SHLQ $32, BX
-	ORQ  BX, AX // the ends of lines, a bit each
+	ORQ  BX, AX // one bit for each end of a line
 
 	// The line that ends first: SI + tzcnt − 1 − R8 octets. Without an end
 	// tzcnt sets the carry, and nothing changes.
@@ -77,14 +77,14 @@ block:
 	CMPQ BX, R9
 	CMOVQGT BX, R9
 
-	// The line behind the last end begins at SI + 64 − lzcnt. NOT and LEA leave
+	// The line after the last end begins at SI + 64 − lzcnt. NOT and LEA leave
 	// the carry of lzcnt alone.
 	LZCNTQ AX, DX
 	NOTQ DX
 	LEAQ 65(SI)(DX*1), DX
 	CMOVQCC DX, R8
 
-	// Lines that begin and end within these 64 octets are of 61 at most.
+	// Lines that begin and end within these 64 octets have at most 61.
 	CMPQ R9, $61
 	JLT  short
 
@@ -122,8 +122,8 @@ short:
 	CMOVQGT DX, R9
 	JMP  short
 
-	// The octets before the first that is not plain are still done here. All 64
-	// are written; what is behind those that count is overwritten later.
+	// The octets before the first that is not plain are still processed here. All
+	// 64 are written; those after the ones that count are overwritten later.
 stop:
 	VMOVDQU Y0, (DI)
 	VMOVDQU Y1, 32(DI)
@@ -135,7 +135,7 @@ stop:
 	ORQ  BX, DX
 	TZCNTQ DX, R10 // the octets that count
 	BLSMSKQ DX, DX
-	SHRQ $1, DX // a bit for each of them
+	SHRQ $1, DX // one bit for each of them
 	VPMOVMSKB Y4, AX
 	VPMOVMSKB Y5, BX
 	SHLQ $32, BX

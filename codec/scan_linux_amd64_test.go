@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestCanScanIsWhatTheKernelSays: a wrong no would be a silent loss of speed, a
-// wrong yes a crash.
+// TestCanScanIsWhatTheKernelSays compares canScan with the kernel's flags: a wrong false
+// would be a silent loss of speed, a wrong true a crash.
 func TestCanScanIsWhatTheKernelSays(t *testing.T) {
 	info, err := os.ReadFile("/proc/cpuinfo")
 	if err != nil {
@@ -19,14 +19,14 @@ func TestCanScanIsWhatTheKernelSays(t *testing.T) {
 	_, flags, _ := strings.Cut(string(info), "\nflags")
 	flags, _, _ = strings.Cut(flags, "\n")
 	list := strings.Fields(flags)
-	// The kernel's name for LZCNT is abm.
+	// The kernel calls LZCNT abm.
 	want := slices.Contains(list, "avx2") && slices.Contains(list, "bmi1") && slices.Contains(list, "abm")
 	if canScan != want {
 		t.Errorf("canScan is %t, the kernel's flags say %t", canScan, want)
 	}
 }
 
-// guarded gives n octets with memory behind them that cannot be touched.
+// guarded returns n octets that are followed by inaccessible memory.
 func guarded(t *testing.T, n int) []byte {
 	t.Helper()
 	page := os.Getpagesize()
@@ -46,8 +46,8 @@ func guarded(t *testing.T, n int) []byte {
 	return memory[size-n : size : size]
 }
 
-// TestScanStaysInside decodes between two ends of memory: an octet too many,
-// read or written, ends the test run.
+// TestScanStaysInside decodes between two inaccessible pages: an octet too many, read or
+// written, ends the test run.
 func TestScanStaysInside(t *testing.T) {
 	if !canScan {
 		t.Skip("no scanLines on this processor")
@@ -72,7 +72,7 @@ func TestScanLinesStops(t *testing.T) {
 	line := strings.Repeat("x", 40) + "\r\n"
 	for _, tc := range []struct {
 		name, odd string
-		back      int // where it stops, from the end of the octets that are odd
+		back      int // distance of the stop from the end of the odd octets
 	}{
 		{"nothing odd", "", 0},
 		{"bare LF", "y\n", 1},
@@ -83,7 +83,7 @@ func TestScanLinesStops(t *testing.T) {
 		for at := 1; at < 128; at++ {
 			src := []byte((strings.Repeat(line, 5))[:at] + tc.odd + strings.Repeat(line, 5))[:193]
 			if strings.HasSuffix(string(src[:at]), "\r") {
-				continue // would make another case of it
+				continue // that would be another case
 			}
 			want := 192
 			if tc.back > 0 {

@@ -2,7 +2,7 @@
 
 package codec
 
-// canScan: without scanLines everything is decoded by BodyDecoder.run.
+// canScan is false: without scanLines, BodyDecoder.run decodes everything.
 var canScan = false
 
 func scanLines(_, _ *byte, _ int, _ *lineScan) (scanned int) { return 0 }

@@ -4,10 +4,10 @@ package codec
 // extensions named below).
 type Verb uint8
 
-// The verbs that the decoder knows. That one is known says nothing about
-// whether it is offered: order.go decides that.
+// The verbs that the decoder recognizes. Whether a recognized verb is offered is decided
+// in order.go.
 const (
-	// VerbUnknown is the zero value: a verb that is none of the others.
+	// VerbUnknown is the zero value: any verb that is not listed here.
 	VerbUnknown  Verb = iota
 	VerbHELO          // RFC 5321 §4.1.1.1
 	VerbEHLO          // RFC 5321 §4.1.1.1
@@ -23,13 +23,13 @@ const (
 	VerbSTARTTLS      // RFC 3207 §4
 	VerbAUTH          // RFC 4954 §4
 	VerbBDAT          // RFC 3030 §2
-	VerbHTTP          // a request line of HTTP (RFC 9110 §9, RFC 5789 §2)
-	VerbTLS           // the first record of TLS (RFC 8446 §5.1)
+	VerbHTTP          // an HTTP request line (RFC 9110 §9, RFC 5789 §2)
+	VerbTLS           // the first TLS record (RFC 8446 §5.1)
 	verbCount
 )
 
-// VerbCount is the number of verbs, VerbUnknown among them: the length of a
-// table that is indexed by Verb.
+// VerbCount is the number of verbs, including VerbUnknown: the length of a table that is
+// indexed by Verb.
 const VerbCount = int(verbCount)
 
 var verbNames = [verbCount]string{
@@ -40,7 +40,7 @@ var verbNames = [verbCount]string{
 	VerbHTTP: "HTTP", VerbTLS: "TLS",
 }
 
-// String gives the verb as RFC 5321 writes it, "unknown" for VerbUnknown.
+// String returns the verb as RFC 5321 writes it, and "unknown" for VerbUnknown.
 func (v Verb) String() string {
 	if v >= verbCount {
 		return verbNames[VerbUnknown]
@@ -48,10 +48,9 @@ func (v Verb) String() string {
 	return verbNames[v]
 }
 
-// parseVerb reads the verb at the start of line: what stands before the first
-// white space. Verbs are matched without regard to case (RFC 5321 §2.4). n is
-// the length of the word, of an unknown one too. No white space is tolerated
-// before the verb.
+// parseVerb reads the verb at the start of line, which ends at the first white space.
+// Verbs are matched without regard to case (RFC 5321 §2.4). n is the length of the word,
+// even if it is unknown. White space before the verb is not allowed.
 func parseVerb(line []byte) (v Verb, n int) {
 	for n < len(line) && !isWSP(line[n]) {
 		n++
@@ -64,8 +63,8 @@ func lookupVerb(word []byte) Verb {
 	if len(word) < 3 || len(word) > longest {
 		return VerbUnknown
 	}
-	// &^ 0x20 raises a letter's case. It moves other octets too, but the only
-	// ones that arrive at a capital letter are that letter in either case.
+	// &^ 0x20 makes a letter upper-case. It changes other octets too, but only the two
+	// cases of a letter map to that upper-case letter.
 	var buf [longest]byte
 	for i, c := range word {
 		buf[i] = c &^ 0x20
@@ -105,9 +104,9 @@ func lookupVerb(word []byte) Verb {
 	return VerbUnknown
 }
 
-// isRequestLine reports whether line ends as a request line of HTTP does, after a
-// space: HTTP-version = "HTTP/" DIGIT "." DIGIT (RFC 9112 §2.3). Methods are an open
-// set, and HTTP/2 begins with one of its own, PRI (RFC 9113 §3.4).
+// isRequestLine reports whether line ends like an HTTP request line, after a space:
+// HTTP-version = "HTTP/" DIGIT "." DIGIT (RFC 9112 §2.3). Methods are an open set, and
+// HTTP/2 begins with a method of its own, PRI (RFC 9113 §3.4).
 func isRequestLine(line []byte) bool {
 	const version = " HTTP/1.1"
 	if len(line) <= len(version) {

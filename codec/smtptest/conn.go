@@ -17,12 +17,12 @@ type ConnPeer struct {
 	conn    net.Conn
 	in      *bufio.Reader
 	timeout time.Duration
-	// OnDirective carries out directives. Without it every one is an error.
+	// OnDirective executes directives. If it is nil, every directive is an error.
 	OnDirective func(directive, args string) error
 }
 
-// Dial connects to the server at address (TCP, "host:port"). timeout bounds the
-// connecting and then each single wait for a reply or for the end.
+// Dial connects to the server at address (TCP, "host:port"). timeout bounds the dial and
+// then each single wait for a reply or for the end of the connection.
 func Dial(address string, timeout time.Duration) (*ConnPeer, error) {
 	conn, err := net.DialTimeout("tcp", address, timeout)
 	if err != nil {
@@ -31,7 +31,7 @@ func Dial(address string, timeout time.Duration) (*ConnPeer, error) {
 	return NewConnPeer(conn, timeout), nil
 }
 
-// NewConnPeer makes a peer of a connection, which it owns from now on.
+// NewConnPeer returns a peer that plays over conn and owns it from now on.
 func NewConnPeer(conn net.Conn, timeout time.Duration) *ConnPeer {
 	return &ConnPeer{conn: conn, in: bufio.NewReader(conn), timeout: timeout}
 }
@@ -73,8 +73,8 @@ func (p *ConnPeer) ReadLine() (string, error) {
 	}
 }
 
-// Pending gives a line that has already been received. One that is still under
-// way is not seen; it stands in the way of the next reply then, or of the end.
+// Pending returns a line that has already been received. It does not see a line that is
+// still in flight; that one meets the next wait for a reply, or for the end.
 func (p *ConnPeer) Pending() (line string, ok bool) {
 	if p.in.Buffered() == 0 {
 		return "", false
@@ -108,8 +108,8 @@ func (p *ConnPeer) Do(directive, args string) error {
 	return p.OnDirective(directive, args)
 }
 
-// End says that nothing more will be sent, and waits until the server closes:
-// what it sends before that is a surplus reply.
+// End half-closes the connection and waits until the server closes. A line that the
+// server sends before that is a surplus reply.
 func (p *ConnPeer) End() (line string, ok bool, err error) {
 	half, canHalf := p.conn.(interface{ CloseWrite() error })
 	if !canHalf {
@@ -130,8 +130,7 @@ func (p *ConnPeer) End() (line string, ok bool, err error) {
 	return "", false, err
 }
 
-// isGone tells whether err says that the other side has closed or reset the
-// connection.
+// isGone reports whether err means that the peer has closed or reset the connection.
 func isGone(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }

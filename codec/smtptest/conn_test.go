@@ -9,17 +9,17 @@ import (
 	"time"
 )
 
-// patience bounds waits that end early when all is well.
+// patience bounds waits that end early on success.
 const patience = 10 * time.Second
 
-// netServer is server behind a listener, for one connection.
+// netServer is a server with a listener, for one connection.
 type netServer struct {
 	mu sync.Mutex
 	*server
 	conn net.Conn
 }
 
-// flush writes what the server has to say; the caller holds mu.
+// flush writes the server's pending replies; the caller holds mu.
 func (s *netServer) flush() {
 	for _, line := range s.out {
 		fmt.Fprintf(s.conn, "%s\r\n", line)
@@ -56,7 +56,7 @@ func (s *netServer) direct(directive, args string) error {
 	return err
 }
 
-// connect gives a peer that talks to a new server over TCP.
+// connect returns a peer that talks to a new server over TCP.
 func connect(t *testing.T, script *Script, timeout time.Duration) *ConnPeer {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -100,8 +100,8 @@ func TestPlayOverTCPFindsDifferences(t *testing.T) {
 	for _, tc := range []struct{ name, dialog, want string }{
 		{"wrong", "S: 220 x\nC: NOOP\nS: 250 RSET", `x.smtp:3: got "250 NOOP", want "250 RSET"`},
 		{"missing", "S: 220 x\nC: EXPN\nS: 250 *", "x.smtp:3: reply 1 of 1 is missing"},
-		{"surplus at the end", "S: 220 x\nC: HELP\nS: 214 *", `reply "214 more" is one too many`},
-		{"surplus before CLOSE", "S: 220 x\nC: HELP\nC: QUIT\nS: 214 *\nS: 214 *\nCLOSE", `reply "221 bye" is one too many`},
+		{"surplus at the end", "S: 220 x\nC: HELP\nS: 214 *", `surplus reply "214 more"`},
+		{"surplus before CLOSE", "S: 220 x\nC: HELP\nC: QUIT\nS: 214 *\nS: 214 *\nCLOSE", `surplus reply "221 bye"`},
 		{"surplus before C", "S: 220 x\nC: HELP\nS: 214 *\nC: QUIT\nS: 221 *\nCLOSE", `"214 more"`},
 		{"closed early", "S: 220 x\nC: QUIT\nS: 221 *\nS: 250 *", "x.smtp:4: the server closed"},
 		{"not closed", "S: 220 x\nCLOSE", "x.smtp:2: the server did not close"},
@@ -113,7 +113,7 @@ func TestPlayOverTCPFindsDifferences(t *testing.T) {
 		script.Settings = []Setting{{Key: "greeting", Value: "x"}}
 		timeout := patience
 		if tc.name == "missing" || tc.name == "not closed" {
-			timeout = 100 * time.Millisecond // found by waiting in vain
+			timeout = 100 * time.Millisecond // the error comes only after the timeout
 		}
 		err = Play(script, connect(t, script, timeout), Whole)
 		if err == nil || !strings.Contains(err.Error(), tc.want) {
@@ -128,6 +128,6 @@ func TestDirectiveWithoutHandler(t *testing.T) {
 	peer := NewConnPeer(client, patience)
 	defer peer.Close()
 	if err := peer.Do("say", "x"); err == nil {
-		t.Error("Do did nothing and said so to nobody")
+		t.Error("Do without OnDirective returned no error")
 	}
 }

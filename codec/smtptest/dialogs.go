@@ -8,16 +8,16 @@ import (
 //go:embed dialogs
 var embedded embed.FS
 
-// Dialogs gives the transcripts that specify the server, the folder dialogs.
+// Dialogs returns the transcripts that specify the server: the directory dialogs.
 func Dialogs() fs.FS {
 	dialogs, err := fs.Sub(embedded, "dialogs")
 	if err != nil {
-		panic(err) // the folder's name is a constant and valid
+		panic(err) // the directory name is a constant and valid
 	}
 	return dialogs
 }
 
-// Load parses every *.smtp file at the top of fsys, in the order of their names.
+// Load parses every *.smtp file at the top of fsys, sorted by name.
 func Load(fsys fs.FS) ([]*Script, error) {
 	names, err := fs.Glob(fsys, "*.smtp")
 	if err != nil {

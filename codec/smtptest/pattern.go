@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// pattern is what an S line expects: a text, parts with any text between, or a
+// pattern is the expectation of an S line: a text, parts with any text between, or a
 // regular expression.
 type pattern struct {
 	text  string
-	parts []string // of text, cut at "*"; nil when it has none
+	parts []string // text split at "*"; nil without "*"
 	expr  *regexp.Regexp
 }
 
@@ -42,7 +42,7 @@ func (p *pattern) match(line string) bool {
 		return false
 	}
 	line = line[:len(line)-len(last)]
-	// The first place is as good as any for each part in the middle.
+	// For each part in the middle the first match is as good as any other.
 	for _, part := range p.parts[1 : len(p.parts)-1] {
 		if _, line, ok = strings.Cut(line, part); !ok {
 			return false

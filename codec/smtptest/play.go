@@ -6,42 +6,40 @@ import (
 	"io"
 )
 
-// Peer is the way to the server that a dialog is played against. It belongs to
-// one Play at a time and need not be safe for concurrent use.
+// Peer is the connection to the server under test. It belongs to one Play at a time and
+// need not be safe for concurrent use.
 type Peer interface {
-	// Send passes octets to the server. p is the caller's again afterwards.
-	// Octets for a server that has closed already are dropped without an error:
-	// what the server said first is the finding then.
+	// Send passes octets to the server. It does not retain p. Octets for a server that
+	// has already closed are dropped without an error: the finding is then what the
+	// server sent before.
 	Send(p []byte) error
-	// ReadLine gives the next line from the server, without its CRLF. Without
-	// one it gives ErrNoReply when none will come (in memory: there is none;
-	// over a socket: none within the peer's timeout), io.EOF when the server
-	// has closed.
+	// ReadLine returns the next line from the server, without its CRLF. Otherwise it
+	// returns ErrNoReply when no line will come (in memory: there is none; over a socket:
+	// none within the peer's timeout), or io.EOF when the server has closed.
 	ReadLine() (string, error)
-	// Pending gives a line that has come and was not read, without waiting for
-	// one; ok is false when there is none.
+	// Pending returns a line that has arrived and was not read, without waiting for one.
+	// ok is false when there is none.
 	Pending() (line string, ok bool)
-	// Closed waits until the server has closed. Anything that the server sends
-	// before is an error, and so is staying open.
+	// Closed waits until the server has closed. It is an error if the server sends
+	// anything before, or stays open.
 	Closed() error
-	// Do carries out a directive ("@ name args"). One that the peer does not
-	// know is an error.
+	// Do executes a directive ("@ name args"). An unknown directive is an error.
 	Do(directive, args string) error
 }
 
-// Ender is a Peer that learns of a surplus reply only by ending the
-// connection. Play calls End after the last line of a dialog that does not end
-// in CLOSE; line and ok are those of Peer.Pending.
+// Ender is a Peer that learns of a surplus reply only by ending the connection. Play
+// calls End after the last line of a dialog that does not end in CLOSE. line and ok are
+// those of Peer.Pending.
 type Ender interface {
 	End() (line string, ok bool, err error)
 }
 
-// ErrNoReply is what Peer.ReadLine gives when no reply comes.
+// ErrNoReply is returned by Peer.ReadLine when no reply comes.
 var ErrNoReply = errors.New("no reply")
 
-// Play plays the dialog against peer. The error names the file and line of the
-// transcript and what differs there: a wrong reply line, a missing one, one too
-// many, a connection that was closed or was not.
+// Play plays the dialog s against peer. The error names the file and line of the
+// transcript and the difference there: a wrong, missing or surplus reply line, or a
+// connection that was unexpectedly closed or left open.
 func Play(s *Script, peer Peer, split Split) error {
 	p := player{script: s, peer: peer, cutter: split.cutter()}
 	for i := range s.steps {
@@ -157,5 +155,5 @@ func (p *player) end() error {
 }
 
 func surplusError(line string) error {
-	return fmt.Errorf("reply %q is one too many", line)
+	return fmt.Errorf("surplus reply %q", line)
 }

@@ -1,11 +1,11 @@
 package smtptest
 
-// Recorder is a Peer that keeps the reply lines it passes on, so that the
-// replies of one dialog can be compared between splits to the octet, where the
-// transcript has wildcards.
+// Recorder is a Peer that records the reply lines it passes on. With it the replies of
+// one dialog can be compared octet by octet between splits, even where the transcript has
+// wildcards.
 type Recorder struct {
 	Peer
-	// Lines are the lines that ReadLine gave, in their order.
+	// Lines are the lines that ReadLine returned, in order.
 	Lines []string
 }
 

@@ -1,25 +1,24 @@
-// Package smtptest reads .smtp transcripts and plays them against a server: a
-// dialog is written once and runs against the session in memory, against the
-// whole program over a socket, and as a load scenario.
+// Package smtptest reads .smtp transcripts and plays them against a server. A dialog is
+// written once and runs against the session in memory, against the whole program over a
+// socket, and as a load scenario.
 //
-// A transcript is a text file, one item a line:
+// A transcript is a text file with one item per line:
 //
 //	# comment; empty lines are skipped too
 //	key: value          a setting for the harness (also: set key value);
-//	                    settings stand before everything else
+//	                    settings come before everything else
 //	S: 250 2.1.0 Ok     the server sends exactly this line
 //	S: 250 *            "*" stands for any text
 //	S: ~ 25[01] .*      a regular expression (RE2) for the whole line
 //	C: MAIL FROM:<>     the client sends this text and CRLF
 //	C. NOOP\r\n         the client sends these octets: \r \n \t \0 \\ \xHH
-//	C*100: NOOP         a hundred times C: (likewise S*100: and C*100.)
-//	FLUSH               what was sent so far is a write of its own
+//	C*100: NOOP         C: repeated a hundred times (likewise S*100: and C*100.)
+//	FLUSH               everything sent so far is a write of its own
 //	CLOSE               the server closes the connection
 //	@ name arguments    a directive to the harness: @ advance 5m
 //
-// Successive C lines are one pipelined batch: a single write, unless the split
-// says otherwise. The transcript is complete: a reply line that it does not
-// name is an error.
+// Successive C lines are one pipelined batch: a single write, unless the split says
+// otherwise. The transcript is complete: a reply line that it does not name is an error.
 package smtptest
 
 import (
@@ -32,10 +31,10 @@ import (
 
 // Script is a parsed transcript.
 type Script struct {
-	// Name is the name given to Parse, in messages a file name.
+	// Name is the name given to Parse. Messages use it as a file name.
 	Name string
-	// Settings are the settings of the head, in their order. What they mean is
-	// the harness's business; it should refuse those that it does not know.
+	// Settings are the settings at the head, in order. Their meaning is up to the
+	// harness, which should refuse those that it does not know.
 	Settings []Setting
 	steps    []step
 }
@@ -46,7 +45,7 @@ type Setting struct {
 	Line       int
 }
 
-// Setting gives the value of key, and whether the head has it.
+// Setting returns the value of key; ok reports whether the head has it.
 func (s *Script) Setting(key string) (value string, ok bool) {
 	for _, setting := range s.Settings {
 		if setting.Key == key {
@@ -92,7 +91,7 @@ func Parse(name string, r io.Reader) (*Script, error) {
 		return nil, fmt.Errorf("%s:%d: %w", name, p.line+1, err)
 	}
 	if len(p.script.steps) == 0 {
-		return nil, fmt.Errorf("%s: no dialog in it", name)
+		return nil, fmt.Errorf("%s: no dialog", name)
 	}
 	return p.script, nil
 }
@@ -123,8 +122,8 @@ func (p *parser) parseLine(text string) error {
 	return p.parseSetting(strings.TrimSpace(text))
 }
 
-// cutSpeaker takes "C:", "S:", "C." or one of them with "*N" off a line, and one
-// space behind it.
+// cutSpeaker removes "C:", "S:", "C." or one of them with "*N" from a line, and one space
+// after it.
 func cutSpeaker(text string) (speaker byte, repeats int, form byte, rest string, ok bool) {
 	if text == "" || text[0] != 'C' && text[0] != 'S' {
 		return 0, 0, 0, "", false
@@ -175,10 +174,10 @@ func (p *parser) parseSetting(text string) error {
 	}
 	key, value = strings.TrimSpace(key), strings.TrimSpace(value)
 	if !ok || key == "" || strings.ContainsAny(key, " \t") {
-		return fmt.Errorf("not understood: %q", text)
+		return fmt.Errorf("unrecognized line: %q", text)
 	}
 	if len(p.script.steps) > 0 {
-		return fmt.Errorf("setting %q behind the head; settings stand first", key)
+		return fmt.Errorf("setting %q after the dialog has begun; settings come first", key)
 	}
 	if _, ok := p.script.Setting(key); ok {
 		return fmt.Errorf("setting %q is repeated", key)
@@ -194,7 +193,7 @@ func (p *parser) add(s step) error {
 	return nil
 }
 
-// unescape turns the text of a "C." line into octets.
+// unescape returns the octets of the text of a "C." line.
 func unescape(text string) ([]byte, error) {
 	var octets []byte
 	for i := 0; i < len(text); i++ {

@@ -11,7 +11,7 @@ import (
 	"sluice/codec"
 )
 
-// server answers commands just well enough to have dialogs with.
+// server answers commands just well enough to play dialogs with.
 type server struct {
 	decoder  codec.Decoder
 	in       []byte
@@ -36,9 +36,9 @@ func (s *server) feed(p []byte) {
 		case cmd.Verb == codec.VerbQUIT:
 			s.out = append(s.out, "221 bye")
 			s.closed = true
-		case cmd.Verb == codec.VerbHELP: // answers twice
+		case cmd.Verb == codec.VerbHELP: // replies twice
 			s.out = append(s.out, "214 help", "214 more")
-		case cmd.Verb == codec.VerbEXPN: // never answers
+		case cmd.Verb == codec.VerbEXPN: // never replies
 		default:
 			s.out = append(s.out, "250 "+cmd.Verb.String())
 		}
@@ -135,7 +135,7 @@ func TestPlayInMemory(t *testing.T) {
 	}
 }
 
-// TestPlayFindsDifferences gives dialogs that the server does not follow.
+// TestPlayFindsDifferences plays dialogs that the server does not follow.
 func TestPlayFindsDifferences(t *testing.T) {
 	for _, tc := range []struct{ name, dialog, want string }{
 		{"wrong", "S: 220 x\nC: NOOP\nS: 250 RSET", `x.smtp:3: got "250 NOOP", want "250 RSET"`},
@@ -143,12 +143,12 @@ func TestPlayFindsDifferences(t *testing.T) {
 		{"wrong by expression", "S: ~ 22", `x.smtp:1: got "220 x", want "~ 22"`},
 		{"missing", "S: 220 x\nC: EXPN\nS: 250 *", `x.smtp:3: reply 1 of 1 is missing`},
 		{"missing repeat", "S: 220 x\nC*2: NOOP\nS*3: 250 *", `x.smtp:3: reply 3 of 3 is missing`},
-		{"surplus before C", "S: 220 x\nC: HELP\nS: 214 *\nC: NOOP\nS: 250 *", `x.smtp:4: reply "214 more" is one too many`},
-		{"surplus before a directive", "S: 220 x\nC: HELP\nS: 214 *\n@ close\nCLOSE", `x.smtp:4: reply "214 more" is one too many`},
-		{"surplus before CLOSE", "S: 220 x\nC: HELP\nC: QUIT\nS: 214 *\nS: 214 *\nCLOSE", `x.smtp:6: reply "221 bye" is one too many`},
-		{"surplus at the end", "S: 220 x\nC: HELP\nS: 214 *", `x.smtp:3: at the end: reply "214 more" is one too many`},
-		{"surplus at the end, C last", "S: 220 x\nC: NOOP", `x.smtp:2: at the end: reply "250 NOOP" is one too many`},
-		{"unread greeting", "C: NOOP\nS: 250 *", `x.smtp:1: reply "220 x" is one too many`},
+		{"surplus before C", "S: 220 x\nC: HELP\nS: 214 *\nC: NOOP\nS: 250 *", `x.smtp:4: surplus reply "214 more"`},
+		{"surplus before a directive", "S: 220 x\nC: HELP\nS: 214 *\n@ close\nCLOSE", `x.smtp:4: surplus reply "214 more"`},
+		{"surplus before CLOSE", "S: 220 x\nC: HELP\nC: QUIT\nS: 214 *\nS: 214 *\nCLOSE", `x.smtp:6: surplus reply "221 bye"`},
+		{"surplus at the end", "S: 220 x\nC: HELP\nS: 214 *", `x.smtp:3: at the end: surplus reply "214 more"`},
+		{"surplus at the end, C last", "S: 220 x\nC: NOOP", `x.smtp:2: at the end: surplus reply "250 NOOP"`},
+		{"unread greeting", "C: NOOP\nS: 250 *", `x.smtp:1: surplus reply "220 x"`},
 		{"closed early", "S: 220 x\nC: QUIT\nS: 221 *\nS: 250 *", `x.smtp:4: the server closed, want "250 *"`},
 		{"not closed", "S: 220 x\nCLOSE", `x.smtp:2: the server did not close`},
 		{"unknown directive", "S: 220 x\n@ fly high", `x.smtp:2: @ fly high: unknown directive "fly"`},
@@ -172,8 +172,8 @@ func TestParseErrors(t *testing.T) {
 	for _, tc := range []struct{ text, want string }{
 		{"", "x.smtp: no dialog"},
 		{"# nothing\n\nkey: value\n", "x.smtp: no dialog"},
-		{"S: 220\nwhat", `x.smtp:2: not understood: "what"`},
-		{"S: 220\nkey: value", `x.smtp:2: setting "key" behind the head`},
+		{"S: 220\nwhat", `x.smtp:2: unrecognized line: "what"`},
+		{"S: 220\nkey: value", `x.smtp:2: setting "key" after the dialog has begun`},
 		{"key: 1\nset key 2\nS: 220", `x.smtp:2: setting "key" is repeated`},
 		{"S: ~ (", "x.smtp:1: regular expression"},
 		{"S. 220", "x.smtp:1: S.: only the client"},
@@ -183,7 +183,7 @@ func TestParseErrors(t *testing.T) {
 		{`C. \xgg`, `x.smtp:1: \x needs two`},
 		{`C. \`, `x.smtp:1: a backslash at the end`},
 		{"@", "x.smtp:1: a directive needs a name"},
-		{"C 250", "x.smtp:1: not understood"},
+		{"C 250", "x.smtp:1: unrecognized line"},
 		{"Cx: 250\nC*y: 2", "x.smtp: no dialog"},
 	} {
 		_, err := Parse("x.smtp", strings.NewReader(tc.text))
@@ -202,7 +202,7 @@ func TestSettings(t *testing.T) {
 			t.Errorf("settings %+v", script.Settings)
 		}
 		if _, ok := script.Setting("limits"); ok {
-			t.Error("found a setting that is not there")
+			t.Error("found a setting that does not exist")
 		}
 		return
 	}
@@ -244,8 +244,8 @@ func TestPattern(t *testing.T) {
 	}
 }
 
-// TestDialogs checks that the transcripts of the folder dialogs can be read, and
-// that each begins with the server's word.
+// TestDialogs checks that the transcripts in the directory dialogs can be parsed, and
+// that in each the server speaks first.
 func TestDialogs(t *testing.T) {
 	scripts, err := Load(Dialogs())
 	if err != nil {
@@ -255,7 +255,7 @@ func TestDialogs(t *testing.T) {
 	for _, s := range scripts {
 		names[s.Name] = true
 		if s.steps[0].kind == stepSend {
-			t.Errorf("%s: the client speaks first", s.Name)
+			t.Errorf("%s: the client sends first", s.Name)
 		}
 	}
 	if !names["simple.smtp"] {

@@ -5,7 +5,7 @@ import (
 	"math/rand/v2"
 )
 
-// Split says how what the client sends is cut into writes. Where the cuts are
+// Split determines how the client's input is cut into writes. The position of the cuts
 // must never matter.
 type Split struct {
 	kind splitKind
@@ -27,10 +27,10 @@ var (
 	ByteByByte = Split{kind: splitBytes}
 )
 
-// Random cuts at places that depend on seed alone.
+// Random returns a Split with cuts that depend on seed alone.
 func Random(seed uint64) Split { return Split{kind: splitRandom, seed: seed} }
 
-// String names the split: "whole", "byte by byte", "random 7".
+// String returns the name of the split: "whole", "byte by byte", "random 7".
 func (s Split) String() string {
 	switch s.kind {
 	case splitBytes:
@@ -51,14 +51,14 @@ func (s Split) cutter() cutter {
 	return cutter{kind: s.kind, rng: rand.New(rand.NewPCG(s.seed, 0))}
 }
 
-// next gives the length of the first write of a batch of n octets.
+// next returns the length of the first write of a batch of n octets.
 func (c *cutter) next(n int) int {
 	switch c.kind {
 	case splitBytes:
 		return 1
 	case splitRandom:
-		// Mostly short ones, where the cuts within CRLF and the dots are, and
-		// now and then one that takes several lines.
+		// Mostly short writes, which cut within CRLF and dots, and now and then one that
+		// takes several lines.
 		if c.rng.IntN(8) == 0 {
 			return 1 + c.rng.IntN(n)
 		}
