@@ -119,7 +119,7 @@ func (j *journal) Dropped() int64 { return j.dropped.Load() + j.lines.lost.Load(
 // line because their session or their client had too many.
 func (j *journal) Omitted() int64 { return j.omitted.Load() + j.left.Load() }
 
-// Refused implements driver.Journal.
+// Refused implements driver.MailLog.
 func (j *journal) Refused(r *driver.Refusal) {
 	j.left.Add(int64(r.LeftOut))
 	if !j.refusal {
@@ -132,7 +132,7 @@ func (j *journal) Refused(r *driver.Refusal) {
 	})
 }
 
-// LeftOut implements driver.Journal.
+// LeftOut implements driver.MailLog.
 func (j *journal) LeftOut(client netip.AddrPort, lines int) {
 	j.left.Add(int64(lines))
 	if j.refusal {
@@ -140,7 +140,7 @@ func (j *journal) LeftOut(client netip.AddrPort, lines int) {
 	}
 }
 
-// Lost implements driver.Journal.
+// Lost implements driver.MailLog.
 func (j *journal) Lost(l *driver.Loss) {
 	if !j.refusal {
 		return
@@ -152,7 +152,7 @@ func (j *journal) Lost(l *driver.Loss) {
 	})
 }
 
-// Accepted implements driver.Journal.
+// Accepted implements driver.MailLog.
 func (j *journal) Accepted(a *driver.Acceptance) {
 	if !j.acceptance {
 		return
@@ -177,7 +177,7 @@ func (j *journal) PackSplit(messages int, err error) {
 	}
 }
 
-// Panicked implements driver.Journal.
+// Panicked implements driver.MailLog.
 func (j *journal) Panicked(where string, reason any, stack []byte) {
 	j.put(j.notices, entry{
 		kind: panicked, verb: where, cause: fmt.Sprint(reason),

@@ -20,7 +20,7 @@ import (
 
 var (
 	_ driver.Observer = (*metrics.Metrics)(nil)
-	_ driver.Journal  = (*journal)(nil)
+	_ driver.MailLog  = (*journal)(nil)
 )
 
 // sheet is what was written, and can be read meanwhile.

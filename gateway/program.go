@@ -228,7 +228,7 @@ func (p *Program) driverOptions(loops int) driver.Options {
 		},
 		Clock:     systemClock{},
 		Observer:  p.tally,
-		Journal:   p.journal,
+		MailLog:   p.journal,
 		SlabsKept: c.BodyMemory() / 16 / int64(loops),
 	}
 }

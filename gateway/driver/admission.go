@@ -71,3 +71,23 @@ func (a *admission) leave(c *Conn) {
 		a.refused.Add(-1)
 	}
 }
+
+// shed asks the gate about a session and gives the cause for which it is to go,
+// empty when it may stay.
+func (l *Loop) shed(c *Conn) string {
+	if l.shared.Gate == nil {
+		return ""
+	}
+	if cause, shed := l.shared.Gate.Shed(c.class, c.draw); shed {
+		return cause
+	}
+	return ""
+}
+
+// draw gives a new session its number and its class.
+func (l *Loop) draw(c *Conn) {
+	if l.shared.Gate != nil {
+		c.draw = uint16(l.random.Uint64())
+		c.class = l.shared.Gate.ClassOf(c.session.Client().Addr())
+	}
+}

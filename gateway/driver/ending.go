@@ -94,7 +94,7 @@ func (l *Loop) end(c *Conn, end string, how Ending) {
 		l.letGo(m)
 	}
 	if c.leftOut > 0 {
-		l.shared.Journal.LeftOut(c.session.Client(), int(c.leftOut))
+		l.shared.MailLog.LeftOut(c.session.Client(), int(c.leftOut))
 	}
 	if c.counted {
 		l.shared.Observer.SessionClosed(float64(l.tick()-c.openedAt)*tickLength.Seconds(), end)

@@ -11,7 +11,7 @@ func (l *Loop) guarded(c *Conn, where string, turn func()) {
 			return
 		}
 		l.shared.Observer.Panicked(where)
-		l.shared.Journal.Panicked(where, reason, debug.Stack())
+		l.shared.MailLog.Panicked(where, reason, debug.Stack())
 		l.out = l.out[:0]
 		if !c.finished {
 			l.finish(c, "error")
@@ -25,6 +25,6 @@ func (l *Loop) guarded(c *Conn, where string, turn func()) {
 func (l *Loop) survive(where string) {
 	if reason := recover(); reason != nil {
 		l.shared.Observer.Panicked(where)
-		l.shared.Journal.Panicked(where, reason, debug.Stack())
+		l.shared.MailLog.Panicked(where, reason, debug.Stack())
 	}
 }

@@ -3,6 +3,7 @@ package driver
 import (
 	"bytes"
 	"math"
+	"net/netip"
 	"time"
 
 	"sluice/codec"
@@ -24,6 +25,49 @@ const (
 	EndReset  Ending = "reset"  // by its client or on the way
 	EndCut    Ending = "cut"    // the process ended
 )
+
+// Refusal is one reply of 4xx or 5xx.
+type Refusal struct {
+	Client   netip.AddrPort
+	Helo     string
+	MailFrom []byte // empty before MAIL and for the null reverse path
+	// To is the recipient that was refused, as it was written, or the first one of the
+	// message; Recipients are those that the message had by then.
+	To         []byte
+	Recipients int
+	Verb       string // the command refused, or greeting, message, session
+	Message    string // message id, empty before DATA
+	Code       int
+	Enhanced   string
+	Cause      string
+	Pressure   string // the gate's cause when it was the gate that refused, else empty
+	Err        error  // what lies behind it; never shown to the client
+	LeftOut    int    // refusals of this session before it that were too many for the log
+}
+
+// Loss is one message without an answer.
+type Loss struct {
+	Client     netip.AddrPort
+	Helo       string
+	MailFrom   []byte
+	To         []byte // its first recipient
+	Recipients int
+	Message    string // message id
+	Octets     int64  // received
+	Stage      string // where it stood
+	End        string // how its session ended
+}
+
+// Acceptance is one message answered 250.
+type Acceptance struct {
+	Client     netip.AddrPort
+	Helo       string
+	MailFrom   []byte
+	Recipients int
+	Message    *pipeline.Message
+	Octets     int64
+	Seconds    float64 // from the final dot to the answer
+}
 
 // mayLog reports whether a refusal is logged, and counts it. A last word always is.
 func (l *Loop) mayLog(c *Conn, r *codec.Reply) bool {
@@ -73,5 +117,5 @@ func (l *Loop) lost(c *Conn, m *pipeline.Message, how Ending) {
 	if loss.Recipients > 0 {
 		loss.To = m.Envelope.Recipient(0)
 	}
-	l.shared.Journal.Lost(&loss)
+	l.shared.MailLog.Lost(&loss)
 }

@@ -64,7 +64,7 @@ func (l *Loop) reply(c *Conn, r *codec.Reply, arg []byte, what string) {
 	if l.mayLog(c, r) {
 		f.LeftOut = int(c.leftOut)
 		c.leftOut = 0
-		l.shared.Journal.Refused(f)
+		l.shared.MailLog.Refused(f)
 	}
 	*f = Refusal{}
 }
@@ -122,7 +122,7 @@ func (l *Loop) resend(c *Conn) {
 		c.unsent = nil
 		l.resume(c)
 	case n == 0 && l.wheel.tick >= c.stallAt:
-		l.shared.Journal.Refused(&Refusal{
+		l.shared.MailLog.Refused(&Refusal{
 			Client: c.session.Client(), Helo: c.session.Helo(), Verb: "session", Cause: "stalled",
 		})
 		l.finish(c, "stalled")

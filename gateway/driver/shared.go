@@ -31,7 +31,7 @@ type Options struct {
 	Committer *pipeline.Committer
 	Clock     Clock
 	Observer  Observer
-	Journal   Journal
+	MailLog   MailLog
 	// Gate sheds sessions under pressure; nil sheds none.
 	Gate Gate
 	// MinDataRate is how many octets of mail text a client must send each second,

@@ -129,5 +129,5 @@ func (l *Loop) messageDone(c *Conn, m *pipeline.Message, answer *codec.Reply) {
 		Client: c.session.Client(), Helo: c.session.Helo(), MailFrom: m.Envelope.ReversePath(),
 		Recipients: m.Envelope.Recipients(), Message: m, Octets: m.Octets, Seconds: seconds,
 	}
-	l.shared.Journal.Accepted(&l.accepted)
+	l.shared.MailLog.Accepted(&l.accepted)
 }

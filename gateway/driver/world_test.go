@@ -83,7 +83,7 @@ func (l *scriptedLog) release() {
 	l.held = nil
 }
 
-// counts is an Observer and a Journal that remember.
+// counts is an Observer and a MailLog that remember.
 type counts struct {
 	opened, panics int
 	paused         int
@@ -123,15 +123,15 @@ func (c *counts) SessionPaused(waitsFor string)                 { c.pauses[waits
 func (c *counts) SessionResumed()                               { c.paused-- }
 func (c *counts) Panicked(string)                               { c.panics++ }
 
-type journal struct{ c *counts }
+type mailLog struct{ c *counts }
 
-func (j journal) Refused(r *Refusal)              { j.c.refusals = append(j.c.refusals, *r) }
-func (j journal) Accepted(*Acceptance)            {}
-func (j journal) LeftOut(_ netip.AddrPort, n int) { j.c.leftOut += n }
-func (j journal) Lost(l *Loss) {
+func (j mailLog) Refused(r *Refusal)              { j.c.refusals = append(j.c.refusals, *r) }
+func (j mailLog) Accepted(*Acceptance)            {}
+func (j mailLog) LeftOut(_ netip.AddrPort, n int) { j.c.leftOut += n }
+func (j mailLog) Lost(l *Loss) {
 	j.c.losses = append(j.c.losses, fmt.Sprintf("%s %d %s %s", l.To, l.Octets, l.Stage, l.End))
 }
-func (j journal) Panicked(string, any, []byte) {}
+func (j mailLog) Panicked(string, any, []byte) {}
 
 type worldClock struct{ w *world }
 
@@ -173,7 +173,7 @@ func testOptions() Options {
 func newWorld(t testing.TB, o Options) *world {
 	w := &world{t: t, now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), seen: newCounts()}
 	o.Clock = worldClock{w}
-	o.Observer, o.Journal = &w.seen, journal{&w.seen}
+	o.Observer, o.MailLog = &w.seen, mailLog{&w.seen}
 	o.Committer = &pipeline.Committer{Store: &w.store, Log: &w.log, Observer: &w.seen}
 	w.shared = NewShared(o)
 	w.loop = w.shared.NewLoop(w, new(worldRandom))

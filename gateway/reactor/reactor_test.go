@@ -187,7 +187,7 @@ func driverOptions(s *server, limits session.Limits, accept *session.AcceptList)
 		Committer: &pipeline.Committer{Store: s.store, Log: discard.Log{}, Observer: nothing{}},
 		Clock:     realClock{},
 		Observer:  &s.seen,
-		Journal:   reporting{},
+		MailLog:   reporting{},
 		SlabsKept: 1 << 20,
 	}
 }

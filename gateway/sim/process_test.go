@@ -40,7 +40,7 @@ func (w *world) start() {
 	p := &process{w: w, slabs: map[*byte]*slabUse{}}
 	w.process, p.lanes = p, newLanes(w.store, p)
 	o := w.plan.options()
-	o.Clock, o.Observer, o.Journal, o.Gate = w, witness{p}, journal{witness{p}}, p
+	o.Clock, o.Observer, o.MailLog, o.Gate = w, witness{p}, mailLog{witness{p}}, p
 	o.Committer = &pipeline.Committer{Store: w.store, Log: w.log, Observer: witness{p}}
 	if w.plan.parts {
 		o.Committer.Store = partStore{w.store}

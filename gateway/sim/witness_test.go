@@ -7,7 +7,7 @@ import (
 	"sluice/gateway/driver"
 )
 
-// witness is the Observer and the Journal of a process: it checks what they are told.
+// witness is the Observer and the MailLog of a process: it checks what they are told.
 type witness struct{ p *process }
 
 func (o witness) SessionOpened() { o.p.opened++ }
@@ -59,19 +59,19 @@ func (o witness) SessionPaused(waitsFor string) {
 
 func (o witness) SessionResumed() { o.p.paused-- }
 
-// Panicked serves Observer; the Journal's has the reason.
+// Panicked serves Observer; that of MailLog has the reason.
 func (o witness) Panicked(string) {}
 
-// Refused implements driver.Journal.
+// Refused implements driver.MailLog.
 func (o witness) Refused(*driver.Refusal) {}
 
-// LeftOut implements driver.Journal.
+// LeftOut implements driver.MailLog.
 func (o witness) LeftOut(netip.AddrPort, int) {}
 
-// Lost implements driver.Journal.
+// Lost implements driver.MailLog.
 func (o witness) Lost(*driver.Loss) { o.p.w.tally["messages lost by their senders"]++ }
 
-// Accepted implements driver.Journal: a 250 was written.
+// Accepted implements driver.MailLog: a 250 was written.
 func (o witness) Accepted(a *driver.Acceptance) {
 	w := o.p.w
 	w.tally["250"]++
@@ -80,14 +80,14 @@ func (o witness) Accepted(a *driver.Acceptance) {
 	}
 }
 
-// journal is a witness whose Panicked is that of Journal.
-type journal struct{ witness }
+// mailLog is a witness whose Panicked is that of MailLog.
+type mailLog struct{ witness }
 
-func (o journal) Panicked(where string, reason any, stack []byte) {
+func (o mailLog) Panicked(where string, reason any, stack []byte) {
 	o.p.w.fail("panic in %s: %v\n%s", where, reason, stack)
 }
 
-var _ driver.Journal = journal{}
+var _ driver.MailLog = mailLog{}
 
 // tally counts what was simulated.
 type tally map[string]int
