@@ -21,7 +21,7 @@ func (l lane) Alone(m *pipeline.Message, since time.Time) {
 func (l lane) Apart(m *pipeline.Message, since time.Time) { l.store.enqueue(waiting{m, since}) }
 
 // Answered implements pack.Lane.
-func (l lane) Answered(messages int) { l.store.done(int64(messages)) }
+func (l lane) Answered(messages int) { l.store.puts.Done(messages) }
 
 // Together implements pack.Lane: one file and one fsync for a pack. What does not
 // fit on the disk together may fit in part, so that every failure splits it.

@@ -72,7 +72,7 @@ func (r *remover) close() {
 
 // Remove implements pipeline.RemovingStore.
 func (s *Store) Remove(key string) {
-	if s.closed.Load() {
+	if s.puts.Closed() {
 		s.remover.giveUp(key, errClosed)
 		return
 	}

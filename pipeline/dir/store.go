@@ -9,11 +9,11 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
 	"sluice/pipeline"
+	"sluice/pipeline/inflight"
 	"sluice/pipeline/pack"
 )
 
@@ -71,10 +71,8 @@ type Store struct {
 	folders folders
 
 	queue   chan waiting
-	lanes   *pack.Lanes  // nil without packing
-	depth   atomic.Int64 // from Put until the result
-	closed  atomic.Bool
-	idle    chan struct{} // a hint to Close that depth may be 0
+	lanes   *pack.Lanes       // nil without packing
+	puts    *inflight.Tracker // from Put until the result
 	writers sync.WaitGroup
 	remover *remover
 }
@@ -104,7 +102,7 @@ func open(o Options, calls fileSystem) (*Store, error) {
 		fs:      calls,
 		folders: folders{fs: calls, root: root, durable: map[string]struct{}{}},
 		queue:   make(chan waiting, o.Queue),
-		idle:    make(chan struct{}, 1),
+		puts:    inflight.New(),
 	}
 	if err := s.prepare(); err != nil {
 		return nil, fmt.Errorf("dir: %w", err)
@@ -192,9 +190,8 @@ var (
 
 // Put hands a message to the lanes when it may share a file, else to the writers.
 func (s *Store) Put(m *pipeline.Message) {
-	s.depth.Add(1) // before closed is read: Close waits for what it counts
-	switch {
-	case s.closed.Load():
+	switch open := s.puts.Begin(); {
+	case !open:
 		s.refuse(m, fail("put", errClosed))
 	case !s.lanes.Takes(m):
 		s.enqueue(waiting{m, time.Now()})
@@ -219,21 +216,12 @@ func (s *Store) handle(w *writer, next waiting) {
 	}
 	blob, digest, err := w.write(next.m)
 	next.m.Stored(blob, digest, err)
-	s.done(1)
+	s.puts.Done(1)
 }
 
 func (s *Store) refuse(m *pipeline.Message, err error) {
 	m.Stored(pipeline.Blob{}, pipeline.Digest{}, err)
-	s.done(1)
-}
-
-func (s *Store) done(results int64) {
-	if s.depth.Add(-results) == 0 {
-		select {
-		case s.idle <- struct{}{}:
-		default:
-		}
-	}
+	s.puts.Done(1)
 }
 
 // Bucket gives the name of the folder, which events call the bucket.
@@ -243,17 +231,15 @@ func (s *Store) Bucket() string { return s.bucket }
 func (s *Store) Lanes() *pack.Lanes { return s.lanes }
 
 // Depth gives the messages that wait for a writer or are being written.
-func (s *Store) Depth() int64 { return s.depth.Load() }
+func (s *Store) Depth() int64 { return s.puts.Depth() }
 
 // Close writes what waits, then ends the writers. A later Put fails. It waits as
 // long as the disk takes.
 func (s *Store) Close() error {
-	if s.closed.Swap(true) {
+	if !s.puts.Close() {
 		return nil
 	}
-	for s.depth.Load() > 0 {
-		<-s.idle
-	}
+	s.puts.Wait()
 	s.lanes.Close()
 	close(s.queue)
 	s.writers.Wait()

@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"sluice/pipeline"
+	"sluice/pipeline/inflight"
 )
 
 // Log is an EventLog on a topic.
@@ -25,9 +25,7 @@ type Log struct {
 	limit   atomic.Int64  // the most octets of a batch that the topic takes, 0: not known
 	again   chan struct{} // a hint to look at the topic
 
-	depth  atomic.Int64 // from Publish until the result
-	closed atomic.Bool
-	idle   chan struct{} // a hint to Close that depth may be 0
+	publishes *inflight.Tracker // from Publish until the result
 
 	background sync.WaitGroup // the encoder, singles, the change of clients and the look at the topic
 	ctx        context.Context
@@ -47,11 +45,11 @@ func Open(ctx context.Context, o Options) (*Log, error) {
 		return nil, errors.New("kafka: brokers and topic are needed")
 	}
 	l := &Log{
-		options: o,
-		queue:   make(chan *pipeline.Message, o.Queue),
-		refused: make(chan event, o.Queue),
-		again:   make(chan struct{}, 1),
-		idle:    make(chan struct{}, 1),
+		options:   o,
+		queue:     make(chan *pipeline.Message, o.Queue),
+		refused:   make(chan event, o.Queue),
+		again:     make(chan struct{}, 1),
+		publishes: inflight.New(),
 	}
 	if err := l.connect(); err != nil {
 		return nil, fmt.Errorf("kafka: %w", err)
@@ -96,8 +94,7 @@ var (
 
 // Publish hands a message to the encoder.
 func (l *Log) Publish(m *pipeline.Message) {
-	l.depth.Add(1) // before closed is read: Close waits for what it counts
-	if l.closed.Load() {
+	if !l.publishes.Begin() {
 		l.answer(m, fail("publish", errClosed))
 		return
 	}
@@ -110,12 +107,7 @@ func (l *Log) Publish(m *pipeline.Message) {
 
 func (l *Log) answer(m *pipeline.Message, err error) {
 	m.Published(err)
-	if l.depth.Add(-1) == 0 {
-		select {
-		case l.idle <- struct{}{}:
-		default:
-		}
-	}
+	l.publishes.Done(1)
 }
 
 // delivery gives the client's error its kind. Nothing is permanent but the size of an
@@ -139,28 +131,21 @@ func fail(op string, err error) error {
 }
 
 // Depth gives the events under way.
-func (l *Log) Depth() int64 { return l.depth.Load() }
+func (l *Log) Depth() int64 { return l.publishes.Depth() }
 
 // Close waits, at most CloseTimeout, for the events under way and fails the
 // rest. A later Publish fails. All results have come when it returns.
 func (l *Log) Close() error {
-	if l.closed.Swap(true) {
+	if !l.publishes.Close() {
 		return nil
 	}
-	expired := time.NewTimer(l.options.CloseTimeout)
-	defer expired.Stop()
-	var err error
-	for err == nil && l.depth.Load() > 0 {
-		select {
-		case <-l.idle:
-		case <-expired.C:
-			err = fmt.Errorf("kafka: closed with %d events unanswered", l.depth.Load())
-		}
+	abort := func() {
+		l.cancel()       // fails what is in the encoder's queue or the client's buffer
+		l.events.close() // fails the rest
 	}
-	l.cancel()       // fails what is in the encoder's queue or the client's buffer
-	l.events.close() // fails the rest
-	for l.depth.Load() > 0 {
-		<-l.idle
+	var err error
+	if left := l.publishes.Drain(l.options.CloseTimeout, abort); left > 0 {
+		err = fmt.Errorf("kafka: closed with %d events unanswered", left)
 	}
 	close(l.queue)
 	close(l.refused)

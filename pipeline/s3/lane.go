@@ -35,7 +35,7 @@ func (l lane) Apart(m *pipeline.Message, since time.Time) {
 }
 
 // Answered implements pack.Lane.
-func (l lane) Answered(messages int) { l.done(int64(messages)) }
+func (l lane) Answered(messages int) { l.puts.Done(messages) }
 
 // Together implements pack.Lane. A pack is split when the store refuses it, as one
 // does that is too large for a proxy: a store that is away or busy would have as

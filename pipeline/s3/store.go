@@ -8,10 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"sluice/pipeline"
+	"sluice/pipeline/inflight"
 	"sluice/pipeline/pack"
 )
 
@@ -25,10 +25,8 @@ type Store struct {
 	queue     chan task // without lanes all, with them messages of refused packs
 	large     chan task // beside lanes all others, through the turnstile
 	turnstile *turnstile
-	lanes     *pack.Lanes  // nil without packing
-	depth     atomic.Int64 // from Put or PutPart until the result
-	closed    atomic.Bool
-	idle      chan struct{} // a hint to Close that depth may be 0
+	lanes     *pack.Lanes       // nil without packing
+	puts      *inflight.Tracker // from Put or PutPart until the result
 	workers   sync.WaitGroup
 
 	cleaner    *cleaner
@@ -66,7 +64,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		queue:     make(chan task, o.Queue),
 		large:     make(chan task, o.Queue),
 		turnstile: newTurnstile(o.Concurrency, o.Timeout),
-		idle:      make(chan struct{}, 1),
+		puts:      inflight.New(),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	if err := s.look(ctx); err != nil {
@@ -165,8 +163,7 @@ func (s *Store) submit(t task) error {
 
 // count counts what Close waits for, also when there is an error.
 func (s *Store) count() error {
-	s.depth.Add(1) // before closed is read
-	if s.closed.Load() {
+	if !s.puts.Begin() {
 		return fail("queue", errClosed)
 	}
 	return nil
@@ -194,25 +191,16 @@ type stored struct {
 
 func (s *Store) stored(m *pipeline.Message, result stored, err error) {
 	m.Stored(result.blob, result.digest, err)
-	s.done(1)
+	s.puts.Done(1)
 }
 
 func (s *Store) uploaded(p *pipeline.Part, err error) {
 	p.Uploaded(err)
-	s.done(1)
-}
-
-func (s *Store) done(results int64) {
-	if s.depth.Add(-results) == 0 {
-		select {
-		case s.idle <- struct{}{}:
-		default:
-		}
-	}
+	s.puts.Done(1)
 }
 
 // Depth gives the messages and parts that wait for a worker or are on their way.
-func (s *Store) Depth() int64 { return s.depth.Load() }
+func (s *Store) Depth() int64 { return s.puts.Depth() }
 
 // LargeLimit gives how many tasks of large messages may be under way at the same
 // time now: up to Options.Concurrency.
@@ -229,22 +217,12 @@ func (s *Store) LeftBehind() int64 { return s.cleaner.failed.Load() }
 // tries once more to remove what is to be removed. A later Put fails. All results
 // have come when it returns.
 func (s *Store) Close() error {
-	if s.closed.Swap(true) {
+	if !s.puts.Close() {
 		return nil
 	}
-	expired := time.NewTimer(s.options.CloseTimeout)
-	defer expired.Stop()
 	var err error
-	for err == nil && s.depth.Load() > 0 {
-		select {
-		case <-s.idle:
-		case <-expired.C:
-			err = fmt.Errorf("s3: closed with %d requests unanswered", s.depth.Load())
-		}
-	}
-	s.cancel() // fails the rest
-	for s.depth.Load() > 0 {
-		<-s.idle
+	if left := s.puts.Drain(s.options.CloseTimeout, s.cancel); left > 0 {
+		err = fmt.Errorf("s3: closed with %d requests unanswered", left)
 	}
 	s.lanes.Close()
 	close(s.queue)
