@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"sluice/gateway/config"
 	"sluice/pipeline"
 	"sluice/pipeline/dir"
 	"sluice/pipeline/pack"
@@ -22,11 +23,11 @@ type reader interface {
 	Open(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error)
 }
 
-func openReader(c *Config) (reader, error) {
+func openReader(c *config.Config) (reader, error) {
 	switch c.Store.Kind {
-	case kindDiscard:
+	case config.KindDiscard:
 		return nil, errors.New("store.kind is discard, which keeps nothing")
-	case kindS3:
+	case config.KindS3:
 		return s3.NewReader(bucketOptions(c))
 	}
 	return dir.NewReader(c.ObjectsDir())
@@ -39,7 +40,7 @@ type section struct {
 }
 
 // cat prints a stored message.
-func (w world) cat(ctx context.Context, c *Config, s section) error {
+func (w world) cat(ctx context.Context, c *config.Config, s section) error {
 	store, err := openReader(c)
 	if err != nil {
 		return err
@@ -111,7 +112,7 @@ func (w world) catMessage(ctx context.Context, store reader, id pipeline.ID) err
 			return err
 		}
 	}
-	return fmt.Errorf("no message %s in the store, neither as %s nor in a pack of the %s after it", id, alone, shortDuration(slowest))
+	return fmt.Errorf("no message %s in the store, neither as %s nor in a pack of the %s after it", id, alone, config.ShortDuration(slowest))
 }
 
 // begunAfter says whether a key is that of a pack with a later id: ids begin with

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+
+	"sluice/gateway/config"
 )
 
 const description = `Sluice takes mail by SMTP, stores it, announces it, and only then answers 250.
@@ -56,17 +58,17 @@ type Settings struct {
 }
 
 // sources are what the flags and the environment name.
-func (s *Settings) sources(env []string) Sources {
-	from := Sources{File: s.File, Env: env}
+func (s *Settings) sources(env []string) config.Sources {
+	from := config.Sources{File: s.File, Env: env}
 	for _, variable := range env {
-		if name, value, _ := strings.Cut(variable, "="); name == envConfig && from.File == "" {
+		if name, value, _ := strings.Cut(variable, "="); name == config.EnvConfig && from.File == "" {
 			from.File = value
 		}
 	}
-	for _, flag := range []Flag{
-		{"--listen", "listeners", strings.Join(s.Listen, ",")},
-		{"--admin", "admin.address", s.Admin},
-		{"--data", "data_dir", s.Data},
+	for _, flag := range []config.Flag{
+		{Name: "--listen", Path: "listeners", Value: strings.Join(s.Listen, ",")},
+		{Name: "--admin", Path: "admin.address", Value: s.Admin},
+		{Name: "--data", Path: "data_dir", Value: s.Data},
 	} {
 		if flag.Value != "" {
 			from.Flags = append(from.Flags, flag)
@@ -97,7 +99,7 @@ func (w world) run(args []string) int {
 		return exitOK
 	}
 	from := line.sources(w.env)
-	c, err := LoadConfig(from)
+	c, err := config.Load(from, config.ForServe)
 	if err != nil {
 		say(w.err, err.Error()+"\n")
 		return exitConfig
@@ -114,7 +116,7 @@ func (w world) run(args []string) int {
 	case "healthcheck":
 		err = w.healthcheck(c.Admin.Address)
 	default:
-		if err = w.serve(context.Background(), c, w.out); err != nil && c.Log.Format == formatJSON {
+		if err = w.serve(context.Background(), c, w.out); err != nil && c.Log.Format == config.FormatJSON {
 			say(w.err, jsonLine(err))
 			return exitFailure
 		}
@@ -146,15 +148,15 @@ func say(to io.Writer, text string) {
 	}
 }
 
-func (w world) check(c *Config) error {
+func (w world) check(c *config.Config) error {
 	for _, warning := range c.Warnings() {
 		fmt.Fprintln(w.err, "warning:", warning)
 	}
-	name := c.file
+	name := c.File()
 	if name == "" {
 		name = "the default configuration"
 	}
-	_, err := fmt.Fprintf(w.out, "%s is right; %d keys are not left at their default\n", name, len(c.origins))
+	_, err := fmt.Fprintf(w.out, "%s is right; %d keys are not left at their default\n", name, c.KeysSet())
 	return err
 }
 

@@ -10,19 +10,21 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"sluice/gateway/config"
 )
 
 // ran is what a command left behind.
 type ran struct {
 	code     int
 	out, err string
-	served   *Config
+	served   *config.Config
 }
 
 func run(env []string, failure error, args ...string) ran {
 	var out, errs strings.Builder
 	var r ran
-	w := world{env: env, out: &out, err: &errs, serve: func(_ context.Context, c Config, _ io.Writer) error {
+	w := world{env: env, out: &out, err: &errs, serve: func(_ context.Context, c config.Config, _ io.Writer) error {
 		r.served = &c
 		return failure
 	}}
@@ -32,8 +34,8 @@ func run(env []string, failure error, args ...string) ran {
 }
 
 func TestCommands(t *testing.T) {
-	good := file(t, "accept: {domains: [example.net]}\nhostname: mx1.example.net\n")
-	bad := file(t, "accept: {domains: [example.net]}\nhostname: mx_1\n")
+	good := configFile(t, "accept: {domains: [example.net]}\nhostname: mx1.example.net\n")
+	bad := configFile(t, "accept: {domains: [example.net]}\nhostname: mx_1\n")
 	for _, c := range []struct {
 		name     string
 		env      []string

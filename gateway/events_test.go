@@ -11,6 +11,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"sluice/gateway/config"
 )
 
 // oneMail sends a message in a session of its own and expects its 250.
@@ -27,7 +29,7 @@ func (r *running) oneMail(t *testing.T) {
 // and by default not at all, so that every client reads them.
 func TestEmbeddedCompression(t *testing.T) {
 	for name, want := range map[string]uint8{"": 0, "lz4": 3} {
-		r := launch(t, func(c *Config) {
+		r := launch(t, func(c *config.Config) {
 			if name != "" {
 				c.Events.Embedded.Compression = name
 			}
@@ -64,7 +66,7 @@ func (r *running) storedObjects(t *testing.T) (n int) {
 // TestSmallTopic: a topic of 6,000 octets takes what fits it one by one from 40
 // sessions at the same time. What never fits is refused and leaves no object.
 func TestSmallTopic(t *testing.T) {
-	r := launch(t, func(c *Config) { c.Store.Packing, c.Limits.Recipients = packingOff, 5000 })
+	r := launch(t, func(c *config.Config) { c.Store.Packing, c.Limits.Recipients = config.PackingOff, 5000 })
 	client, err := kgo.NewClient(kgo.SeedBrokers(r.events.broker.Addr()))
 	if err != nil {
 		t.Fatal(err)

@@ -5,13 +5,14 @@ import (
 	"os"
 	"runtime/debug"
 	"time"
+
+	"sluice/gateway/config"
 )
 
 // What the heap needs besides message bodies, in octets. docs/memory.md has the
 // measurements.
 const (
 	heapBase       = 32 << 20 // clients of the store and of the log, their buffers and queues
-	heapEmbedded   = 96 << 20 // the embedded log keeps an index of its batches
 	heapForSession = 4 << 10  // a session, gnet's part of it, an envelope under way
 	// heapStep is for how many sessions at a time the limit is moved, because that
 	// stops the process for a moment.
@@ -23,24 +24,21 @@ const (
 // heapLimit is what the Go runtime is told to keep to. With the default alone
 // (GOGC=100) the heap may grow to twice of what lives, and bodies are most of it;
 // with a limit the collector works only when that much is really in use.
-func (c *Config) heapLimit(sessions int64) int64 {
-	need := c.BodyMemory() + heapBase + (sessions/heapStep+1)*heapStep*heapForSession
-	if c.Events.Kind == kindEmbedded {
-		need += heapEmbedded
-	}
-	return min(need, c.machine.memory/10*9)
+func heapLimit(c *config.Config, sessions int64) int64 {
+	need := c.BodyMemory() + c.KindMemory() + heapBase + (sessions/heapStep+1)*heapStep*heapForSession
+	return min(need, c.Machine().Memory/10*9)
 }
 
 // limitHeap keeps the runtime's limit at what the open sessions need, until ctx
 // ends. GOMEMLIMIT overrides it.
-func limitHeap(ctx context.Context, c *Config, sessions func() int64) {
-	if os.Getenv("GOMEMLIMIT") != "" || c.machine.memory == 0 {
+func limitHeap(ctx context.Context, c *config.Config, sessions func() int64) {
+	if os.Getenv("GOMEMLIMIT") != "" || c.Machine().Memory == 0 {
 		return
 	}
 	again := time.NewTicker(heapEvery)
 	defer again.Stop()
 	for told := int64(0); ; {
-		if limit := c.heapLimit(sessions()); limit != told {
+		if limit := heapLimit(c, sessions()); limit != told {
 			debug.SetMemoryLimit(limit)
 			told = limit
 		}

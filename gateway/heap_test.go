@@ -7,31 +7,32 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"sluice/gateway/config"
 )
 
 func TestHeapLimit(t *testing.T) {
 	for name, test := range map[string]struct {
-		memory   Size
+		memory   config.Size
 		sessions int64
-		change   func(*Config)
+		change   func(*config.Config)
 		want     int64
 	}{
-		"the parts add up": {64 * GiB, 0, func(c *Config) {
-			c.Memory.Bodies, c.Events.Kind = Share{Octets: 256 * MiB}, kindKafka
+		"the parts add up": {64 * config.GiB, 0, func(c *config.Config) {
+			c.Memory.Bodies, c.Events.Kind = config.Share{Octets: 256 * config.MiB}, config.KindKafka
 		}, 256<<20 + heapBase + 8<<20},
-		"sessions count in steps": {64 * GiB, 3 * heapStep, func(c *Config) {
-			c.Memory.Bodies, c.Events.Kind = Share{Octets: 256 * MiB}, kindKafka
+		"sessions count in steps": {64 * config.GiB, 3 * heapStep, func(c *config.Config) {
+			c.Memory.Bodies, c.Events.Kind = config.Share{Octets: 256 * config.MiB}, config.KindKafka
 		}, 256<<20 + heapBase + 32<<20},
-		"with the embedded log": {64 * GiB, heapStep - 1, func(c *Config) {
-			c.Memory.Bodies = Share{Octets: 256 * MiB}
-		}, 256<<20 + heapBase + heapEmbedded + 8<<20},
-		"never all there is": {200 * MiB, 0, func(c *Config) { c.Memory.Bodies = Share{Octets: 150 * MiB} }, int64(200*MiB) / 10 * 9},
+		"with the embedded log": {64 * config.GiB, heapStep - 1, func(c *config.Config) {
+			c.Memory.Bodies = config.Share{Octets: 256 * config.MiB}
+		}, 256<<20 + heapBase + 96<<20 + 8<<20},
+		"never all there is": {200 * config.MiB, 0, func(c *config.Config) { c.Memory.Bodies = config.Share{Octets: 150 * config.MiB} }, int64(200*config.MiB) / 10 * 9},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := defaultConfigOn(testMachine)
-			c.machine.memory = int64(test.memory)
+			c := config.DefaultOn(config.Machine{Hostname: "mx.example.org", Files: 20000, Memory: int64(test.memory)})
 			test.change(&c)
-			if got := c.heapLimit(test.sessions); got != test.want {
+			if got := heapLimit(&c, test.sessions); got != test.want {
 				t.Errorf("got %d, want %d", got, test.want)
 			}
 		})
@@ -42,7 +43,7 @@ func TestHeapLimit(t *testing.T) {
 func TestLimitHeap(t *testing.T) {
 	before := debug.SetMemoryLimit(-1)
 	defer debug.SetMemoryLimit(before)
-	c := defaultConfigOn(testMachine)
+	c := config.DefaultOn(fixedMachine)
 	t.Setenv("GOMEMLIMIT", "7GiB")
 	limitHeap(t.Context(), &c, func() int64 { return 0 })
 	if got := debug.SetMemoryLimit(-1); got != before {
@@ -57,8 +58,8 @@ func TestLimitHeap(t *testing.T) {
 			sessions.Store(n)
 			time.Sleep(heapEvery)
 			synctest.Wait()
-			if got := debug.SetMemoryLimit(-1); got != c.heapLimit(n) {
-				t.Errorf("%d sessions: limit %d, want %d", n, got, c.heapLimit(n))
+			if got := debug.SetMemoryLimit(-1); got != heapLimit(&c, n) {
+				t.Errorf("%d sessions: limit %d, want %d", n, got, heapLimit(&c, n))
 			}
 		}
 		cancel()

@@ -11,13 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"sluice/gateway/config"
 	"sluice/gateway/driver"
-)
-
-// The formats of the log.
-const (
-	formatText = "text" // key=value (slog.TextHandler)
-	formatJSON = "json" // one object a line
 )
 
 // The rooms of lines that wait for the writer, about 2 MB when all are full. Each
@@ -73,7 +68,7 @@ type journal struct {
 }
 
 // newJournal starts the journal's goroutine; Close ends it.
-func newJournal(c LogConfig, w io.Writer) *journal {
+func newJournal(c config.LogConfig, w io.Writer) *journal {
 	j := &journal{
 		refusals:     make(chan entry, refusalRoom),
 		accepted:     make(chan entry, acceptedRoom),
@@ -94,7 +89,7 @@ func newJournal(c LogConfig, w io.Writer) *journal {
 	}
 	options := &slog.HandlerOptions{Level: c.Level}
 	handler := func(w io.Writer) slog.Handler {
-		if c.Format == formatJSON {
+		if c.Format == config.FormatJSON {
 			return slog.NewJSONHandler(w, options)
 		}
 		return slog.NewTextHandler(w, options)

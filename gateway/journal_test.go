@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"sluice/gateway/config"
 	"sluice/gateway/driver"
 	"sluice/metrics"
 	"sluice/pipeline"
@@ -50,7 +51,7 @@ var someRefusal = driver.Refusal{
 
 func TestJournalLines(t *testing.T) {
 	var s sheet
-	j := newJournal(LogConfig{Level: slog.LevelDebug, Format: formatText}, &s)
+	j := newJournal(config.LogConfig{Level: slog.LevelDebug, Format: config.FormatText}, &s)
 	j.Refused(&someRefusal)
 	j.Refused(&driver.Refusal{Code: 421, Enhanced: "4.3.2", Cause: "connections", Verb: "greeting"})
 	j.Refused(&driver.Refusal{Code: 421, Enhanced: "4.3.2", Cause: "pressure", Pressure: "store_errors", Verb: "MAIL"})
@@ -86,7 +87,7 @@ func TestJournalLines(t *testing.T) {
 func TestJournalLevels(t *testing.T) {
 	for level, want := range map[slog.Level]int{slog.LevelDebug: 5, slog.LevelInfo: 4, slog.LevelWarn: 3, slog.LevelError: 1} {
 		var s sheet
-		j := newJournal(LogConfig{Level: level, Format: formatJSON}, &s)
+		j := newJournal(config.LogConfig{Level: level, Format: config.FormatJSON}, &s)
 		j.Accepted(&driver.Acceptance{Message: &pipeline.Message{}})
 		j.Refused(&someRefusal)
 		j.LeftBehind("k", errors.New("x"))
@@ -106,9 +107,9 @@ func TestClientsCannotForgeLines(t *testing.T) {
 		"x\nlevel=ERROR msg=forged", "x\r\nmsg=forged", `x" msg=forged "`, "x msg=forged", "x\x00\x1b[2Jy",
 		"x\u2028msg=forged", "x\x85\xff\xfe", `{"msg":"forged"}`, "\\", `\"`, "=",
 	} {
-		for _, format := range []string{formatText, formatJSON} {
+		for _, format := range []string{config.FormatText, config.FormatJSON} {
 			var s sheet
-			j := newJournal(LogConfig{Format: format}, &s)
+			j := newJournal(config.LogConfig{Format: format}, &s)
 			r := someRefusal
 			r.Helo, r.MailFrom, r.To, r.Err = hostile, []byte(hostile), []byte(hostile), errors.New(hostile)
 			j.Refused(&r)
@@ -120,7 +121,7 @@ func TestClientsCannotForgeLines(t *testing.T) {
 			if strings.ContainsAny(got[0], "\r\x00\x1b\u2028") {
 				t.Errorf("%q is in %q", hostile, got[0])
 			}
-			if format == formatText {
+			if format == config.FormatText {
 				if n := len(keyValues(got[0])); n != 15 { // time, level, msg and twelve of ours
 					t.Errorf("%q made %d keys: %s", hostile, n, got[0])
 				}
@@ -177,7 +178,7 @@ func neighbours(j *journal, client netip.Addr) func() netip.Addr {
 
 func TestLoopsNeverWaitForTheLog(t *testing.T) {
 	s := &stuck{free: make(chan struct{}), entered: make(chan struct{})}
-	j := newJournal(LogConfig{}, s)
+	j := newJournal(config.LogConfig{}, s)
 	j.Refused(&someRefusal)
 	<-s.entered // the goroutine hangs in the write; nothing empties the rooms now
 	const more = 100
@@ -207,7 +208,7 @@ func TestLoopsNeverWaitForTheLog(t *testing.T) {
 // there is room for, the lines of others are all written.
 func TestNobodyPushesOutOthersLines(t *testing.T) {
 	s := &stuck{free: make(chan struct{}), entered: make(chan struct{})}
-	j := newJournal(LogConfig{Level: slog.LevelDebug}, s)
+	j := newJournal(config.LogConfig{Level: slog.LevelDebug}, s)
 	j.Refused(&someRefusal)
 	<-s.entered
 	greedy := someRefusal
@@ -241,7 +242,7 @@ func TestNobodyPushesOutOthersLines(t *testing.T) {
 // and while nobody reads the log, a client that shares its corner has room.
 func TestNoClientPushesOutAnother(t *testing.T) {
 	s := &stuck{free: make(chan struct{}), entered: make(chan struct{})}
-	j := newJournal(LogConfig{}, s)
+	j := newJournal(config.LogConfig{}, s)
 	j.Refused(&someRefusal)
 	<-s.entered
 	greedy, other := someRefusal, someRefusal
@@ -272,7 +273,7 @@ func TestNoClientPushesOutAnother(t *testing.T) {
 // TestClientsGetANewShare: a client has its lines again in the next second.
 func TestClientsGetANewShare(t *testing.T) {
 	var s sheet
-	j := newJournal(LogConfig{}, &s)
+	j := newJournal(config.LogConfig{}, &s)
 	defer j.Close()
 	for range 2 * clientLines {
 		j.Refused(&someRefusal)
@@ -289,7 +290,7 @@ func TestClientsGetANewShare(t *testing.T) {
 func TestClosingWithAReaderThatHangs(t *testing.T) {
 	s := &stuck{free: make(chan struct{}), entered: make(chan struct{})}
 	defer close(s.free)
-	j := newJournal(LogConfig{}, s)
+	j := newJournal(config.LogConfig{}, s)
 	j.Logger().Warn("w")
 	<-s.entered
 	j.Logger().Warn("this must not wait either")
@@ -302,7 +303,7 @@ func TestClosingWithAReaderThatHangs(t *testing.T) {
 
 // Lines that cannot be written are counted.
 func TestLinesThatCannotBeWritten(t *testing.T) {
-	j := newJournal(LogConfig{}, brokenWriter{})
+	j := newJournal(config.LogConfig{}, brokenWriter{})
 	for range 10 {
 		j.Refused(&someRefusal)
 	}
@@ -320,7 +321,7 @@ func (brokenWriter) Write([]byte) (int, error) { return 0, syscall.EPIPE }
 // What a Refusal points to is the loop's again when the call returns.
 func TestJournalKeepsNothingOfTheLoops(t *testing.T) {
 	s := &stuck{free: make(chan struct{}), entered: make(chan struct{})}
-	j := newJournal(LogConfig{}, s)
+	j := newJournal(config.LogConfig{}, s)
 	j.Refused(&someRefusal)
 	<-s.entered
 	r := someRefusal
@@ -337,7 +338,7 @@ func TestJournalKeepsNothingOfTheLoops(t *testing.T) {
 
 func TestManyLoopsWriteWholeLines(t *testing.T) {
 	var s sheet
-	j := newJournal(LogConfig{Format: formatJSON}, &s)
+	j := newJournal(config.LogConfig{Format: config.FormatJSON}, &s)
 	const loops, each = 4, clientLines / 4
 	var all sync.WaitGroup
 	for range loops {
@@ -362,14 +363,14 @@ func TestManyLoopsWriteWholeLines(t *testing.T) {
 }
 
 func TestClosingTwice(t *testing.T) {
-	j := newJournal(LogConfig{}, &sheet{})
+	j := newJournal(config.LogConfig{}, &sheet{})
 	j.Close()
 	j.Close()
 	j.Refused(&someRefusal) // a late one does no harm
 }
 
 func BenchmarkRefused(b *testing.B) {
-	j := newJournal(LogConfig{}, &discardWriter{})
+	j := newJournal(config.LogConfig{}, &discardWriter{})
 	defer j.Close()
 	b.ReportAllocs()
 	for b.Loop() {

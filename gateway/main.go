@@ -7,6 +7,8 @@ import (
 	"context"
 	"io"
 	"os"
+
+	"sluice/gateway/config"
 )
 
 // Exit codes. Those above 1 mean that trying again without a change is of no
@@ -27,5 +29,5 @@ type world struct {
 	env   []string
 	out   io.Writer
 	err   io.Writer
-	serve func(ctx context.Context, c Config, out io.Writer) error
+	serve func(ctx context.Context, c config.Config, out io.Writer) error
 }

@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"sluice/gateway/config"
 	"sluice/gateway/driver"
 	"sluice/gateway/reactor"
 	"sluice/gateway/session"
@@ -24,7 +25,7 @@ import (
 // Program is a gateway that was put together and not yet run. It is the only
 // place where the packages meet.
 type Program struct {
-	config   Config
+	config   config.Config
 	out      io.Writer
 	journal  *journal
 	metrics  *metrics.Metrics
@@ -43,7 +44,7 @@ type Program struct {
 
 // NewProgram opens what the gateway stands on: store, event log, admin server.
 // What it opened is closed again when it fails.
-func NewProgram(cfg Config, out io.Writer) (*Program, error) {
+func NewProgram(cfg config.Config, out io.Writer) (*Program, error) {
 	p := &Program{config: cfg, out: out}
 	if err := p.open(); err != nil {
 		return nil, errors.Join(err, p.Close())
@@ -52,11 +53,11 @@ func NewProgram(cfg Config, out io.Writer) (*Program, error) {
 }
 
 func (p *Program) open() (err error) {
-	if err := raiseFileLimit(); err != nil {
+	if err := config.RaiseFileLimit(); err != nil {
 		return fmt.Errorf("cannot raise the limit of open files: %w", err)
 	}
 	p.journal = newJournal(p.config.Log, os.Stderr)
-	if p.config.Log.Format == formatText && len(p.config.publicListeners()) == 0 {
+	if p.config.Log.Format == config.FormatText && len(p.config.PublicListeners()) == 0 {
 		p.journal.ShowAccepted()
 	}
 	p.hangups = make(chan os.Signal, 1)
@@ -76,7 +77,7 @@ func (p *Program) open() (err error) {
 	loops := reserveLoops()
 	p.shared = driver.NewShared(p.driverOptions(loops))
 	p.reactor = reactor.New(p.shared, reactor.Options{
-		Addresses:     p.config.addresses(),
+		Addresses:     p.config.Addresses(),
 		Loops:         loops,
 		SendBuffer:    int(p.config.Socket.SendBuffer),
 		ReceiveBuffer: int(p.config.Socket.ReceiveBuffer),
@@ -142,7 +143,7 @@ func (p *Program) noteHangups(serving context.Context) {
 // bounded returns what bounds the connections of a server that is not the mail's.
 func (p *Program) bounded(server string) func(net.Listener) net.Listener {
 	return func(l net.Listener) net.Listener {
-		return newCrowd(l, p.config.machine.crowd(), func() { p.metrics.ConnectionDisplaced(server) })
+		return newCrowd(l, p.config.Machine().AuxiliaryConnections(), func() { p.metrics.ConnectionDisplaced(server) })
 	}
 }
 
@@ -206,17 +207,17 @@ func (p *Program) driverOptions(loops int) driver.Options {
 		Messages:        c.Limits.Messages,
 		ReceivedHeaders: c.Limits.ReceivedHeaders,
 	}, accept)
-	settings.Tolerate = c.Smuggling == smugglingTolerate
+	settings.Tolerate = c.Smuggling == config.SmugglingTolerate
 	settings.TolerateFrom = c.SmugglingExempt
 	settings.StrictPaths = c.StrictPaths
-	bodies, parts := driver.Budgets(c.BodyMemory(), c.partSize(), c.Store.S3.Concurrency)
+	bodies, parts := driver.Budgets(c.BodyMemory(), c.PartSize(), c.Store.S3.Concurrency)
 	return driver.Options{
 		Settings: settings,
 		Admission: driver.AdmissionLimits{
 			Connections:      c.Limits.Connections,
 			ConnectionsPerIP: c.Limits.ConnectionsPerIP,
 			Trusted:          c.TrustedNetworks,
-			Refused:          min(256, (c.machine.files-c.Limits.Connections)/4),
+			Refused:          min(256, (c.Machine().Files-c.Limits.Connections)/4),
 		},
 		Timeouts:    driver.Timeouts(c.Timeouts),
 		Budget:      bodies,
@@ -246,7 +247,7 @@ func newRandom() pipeline.Random {
 }
 
 // serve runs the gateway until it is told to end.
-func serve(ctx context.Context, cfg Config, out io.Writer) error {
+func serve(ctx context.Context, cfg config.Config, out io.Writer) error {
 	// Who reads our output may go away: that is an error of a write, and no end.
 	signal.Ignore(syscall.SIGPIPE)
 	p, err := NewProgram(cfg, out)

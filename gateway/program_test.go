@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"sluice/gateway/config"
 )
 
 // running is a Program on free ports with the embedded default behind it.
@@ -22,12 +24,12 @@ type running struct {
 	ended  chan error
 }
 
-func launch(t *testing.T, change func(*Config)) *running {
+func launch(t *testing.T, change func(*config.Config)) *running {
 	t.Helper()
-	c := DefaultConfig()
+	c := config.DefaultConfig()
 	c.Hostname = "mx1.example.net"
 	c.DataDir = t.TempDir()
-	c.Listeners = []ListenerConfig{{Address: "127.0.0.1:0"}}
+	c.Listeners = []config.ListenerConfig{{Address: "127.0.0.1:0"}}
 	c.Admin.Address = "127.0.0.1:0"
 	c.Events.Embedded.Address = "127.0.0.1:0"
 	c.Drain.Deadline = 20 * time.Second
@@ -208,7 +210,7 @@ func TestAdminServerFails(t *testing.T) {
 
 // During the grace it is not ready, so that balancers go away, and still greets.
 func TestDrainGrace(t *testing.T) {
-	r := launch(t, func(c *Config) { c.Drain.Grace = 10 * time.Second })
+	r := launch(t, func(c *config.Config) { c.Drain.Grace = 10 * time.Second })
 	idle := r.dial(t)
 	idle.expect("220")
 	terminate(t)
@@ -228,7 +230,7 @@ func TestDrainGrace(t *testing.T) {
 // The line of a lost message says how its client's connection ended.
 func TestLostMessageSaysHow(t *testing.T) {
 	log := captureLog(t)
-	r := launch(t, func(c *Config) { c.Drain.Deadline = 300 * time.Millisecond })
+	r := launch(t, func(c *config.Config) { c.Drain.Deadline = 300 * time.Millisecond })
 	closed, reset, cut := r.dial(t), r.dial(t), r.dial(t)
 	for _, c := range []*client{closed, reset, cut} {
 		c.begin()
@@ -249,7 +251,7 @@ func TestLostMessageSaysHow(t *testing.T) {
 }
 
 func TestDrainDeadline(t *testing.T) {
-	r := launch(t, func(c *Config) { c.Drain.Deadline = 300 * time.Millisecond })
+	r := launch(t, func(c *config.Config) { c.Drain.Deadline = 300 * time.Millisecond })
 	r.dial(t).begin()
 	terminate(t)
 	if err := <-r.ended; err == nil || !strings.Contains(err.Error(), "1 sessions were cut") {
@@ -265,14 +267,14 @@ func TestStartFails(t *testing.T) {
 	}
 	defer func() { _ = taken.Close() }()
 	address := taken.Addr().String()
-	for what, change := range map[string]func(*Config){
-		"admin":    func(c *Config) { c.Admin.Address = address },
-		"events":   func(c *Config) { c.Events.Embedded.Address = address },
-		"data dir": func(c *Config) { c.DataDir = "/proc/sluice" },
+	for what, change := range map[string]func(*config.Config){
+		"admin":    func(c *config.Config) { c.Admin.Address = address },
+		"events":   func(c *config.Config) { c.Events.Embedded.Address = address },
+		"data dir": func(c *config.Config) { c.DataDir = "/proc/sluice" },
 	} {
-		c := DefaultConfig()
+		c := config.DefaultConfig()
 		c.DataDir = t.TempDir()
-		c.Listeners = []ListenerConfig{{Address: "127.0.0.1:0"}}
+		c.Listeners = []config.ListenerConfig{{Address: "127.0.0.1:0"}}
 		c.Admin.Address, c.Events.Embedded.Address = "127.0.0.1:0", "127.0.0.1:0"
 		change(&c)
 		for range 2 { // the second time nothing of the first is in the way
@@ -292,9 +294,9 @@ func TestStartFails(t *testing.T) {
 // The listener's address in use ends Run.
 func TestListenerInUse(t *testing.T) {
 	r := launch(t, nil)
-	c := DefaultConfig()
+	c := config.DefaultConfig()
 	c.DataDir = t.TempDir()
-	c.Listeners = []ListenerConfig{{Address: r.reactor.Addresses()[0]}}
+	c.Listeners = []config.ListenerConfig{{Address: r.reactor.Addresses()[0]}}
 	c.Admin.Address, c.Events.Embedded.Address = "127.0.0.1:0", "127.0.0.1:0"
 	err := serve(context.Background(), c, io.Discard)
 	if err == nil || !errors.Is(err, syscall.EADDRINUSE) || !strings.Contains(err.Error(), c.Listeners[0].Address) {

@@ -1,11 +1,15 @@
 package main
 
-import "log/slog"
+import (
+	"log/slog"
+
+	"sluice/gateway/config"
+)
 
 // schedule makes the process one that works in batches, unless it is told to stay
 // as it was started. A system that refuses it costs processor time, not mail.
 func schedule(scheduling string, batch func() error, log *slog.Logger) {
-	if scheduling != schedulingBatch {
+	if scheduling != config.SchedulingBatch {
 		return
 	}
 	if err := batch(); err != nil {

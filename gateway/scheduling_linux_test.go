@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"sluice/gateway/config"
 )
 
 // TestScheduling: every thread of a running gateway is in the class that was
@@ -31,10 +33,10 @@ func TestScheduling(t *testing.T) {
 		policy     uint32
 		nice       int32 // more than this test has
 	}{
-		{schedulingBatch, usual, unix.SCHED_BATCH, 0},
-		{schedulingBatch, append(usual, "nice", "-n", "3"), unix.SCHED_BATCH, 3},
-		{schedulingInherit, usual, unix.SCHED_NORMAL, 0},
-		{schedulingBatch, []string{"chrt", "--idle", "0"}, unix.SCHED_IDLE, 0},
+		{config.SchedulingBatch, usual, unix.SCHED_BATCH, 0},
+		{config.SchedulingBatch, append(usual, "nice", "-n", "3"), unix.SCHED_BATCH, 3},
+		{config.SchedulingInherit, usual, unix.SCHED_NORMAL, 0},
+		{config.SchedulingBatch, []string{"chrt", "--idle", "0"}, unix.SCHED_IDLE, 0},
 	} {
 		t.Run(c.scheduling+", "+strings.Join(c.starter, " "), func(t *testing.T) {
 			for id, got := range threadsOf(t, runScheduled(t, c.scheduling, c.starter)) {
@@ -55,7 +57,7 @@ func TestScheduledGateway(t *testing.T) {
 	if scheduling == "" {
 		return
 	}
-	r := launch(t, func(c *Config) { c.Process.Scheduling = scheduling })
+	r := launch(t, func(c *config.Config) { c.Process.Scheduling = scheduling })
 	fmt.Println("\nready")
 	_, _ = io.Copy(io.Discard, os.Stdin)
 	r.end(t)

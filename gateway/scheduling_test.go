@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+
+	"sluice/gateway/config"
 )
 
 // TestSchedulingRefused: a system that refuses it is warned of, with its cause, once
@@ -14,7 +16,7 @@ func TestSchedulingRefused(t *testing.T) {
 	var log bytes.Buffer
 	asked := 0
 	refuse := func() error { asked++; return errors.New("operation not permitted") }
-	for _, scheduling := range []string{schedulingInherit, schedulingBatch} {
+	for _, scheduling := range []string{config.SchedulingInherit, config.SchedulingBatch} {
 		schedule(scheduling, refuse, slog.New(slog.NewTextHandler(&log, nil)))
 	}
 	if asked != 1 {

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"sluice/gateway/config"
 )
 
 // servedEnv makes the test's own program the command line with these words.
@@ -146,11 +148,11 @@ func TestReadersOfTheOutput(t *testing.T) {
 		dropped  bool
 		format   string
 	}{
-		{"log stands still", nil, fullPipe, false, formatText},
-		{"log is closed", nil, closedPipe, true, formatText},
-		{"both stand still", fullPipe, fullPipe, false, formatText},
-		{"both are closed", closedPipe, closedPipe, true, formatText},
-		{"both are closed, JSON", closedPipe, closedPipe, true, formatJSON},
+		{"log stands still", nil, fullPipe, false, config.FormatText},
+		{"log is closed", nil, closedPipe, true, config.FormatText},
+		{"both stand still", fullPipe, fullPipe, false, config.FormatText},
+		{"both are closed", closedPipe, closedPipe, true, config.FormatText},
+		{"both are closed, JSON", closedPipe, closedPipe, true, config.FormatJSON},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -4,20 +4,22 @@ import (
 	"fmt"
 	"net/netip"
 	"testing"
+
+	"sluice/gateway/config"
 )
 
 // The keys reach the sessions: a text with a bare LF is refused by default, and taken
 // where it is tolerated or of a network that is exempt.
 func TestSmugglingKeys(t *testing.T) {
-	exempt := func(network string) func(*Config) {
-		return func(c *Config) { c.SmugglingExempt = []netip.Prefix{netip.MustParsePrefix(network)} }
+	exempt := func(network string) func(*config.Config) {
+		return func(c *config.Config) { c.SmugglingExempt = []netip.Prefix{netip.MustParsePrefix(network)} }
 	}
 	for name, test := range map[string]struct {
-		change func(*Config)
+		change func(*config.Config)
 		want   string
 	}{
 		"by default":     {nil, "554 5.6.0"},
-		"tolerated":      {func(c *Config) { c.Smuggling = smugglingTolerate }, "250 "},
+		"tolerated":      {func(c *config.Config) { c.Smuggling = config.SmugglingTolerate }, "250 "},
 		"exempt":         {exempt("127.0.0.0/8"), "250 "},
 		"another exempt": {exempt("192.0.2.0/24"), "554 5.6.0"},
 	} {

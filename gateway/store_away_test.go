@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"sluice/gateway/config"
 )
 
 // bucket is an object store on a port that is taken from the start, and refuses
@@ -89,10 +91,10 @@ const awayTick = time.Second
 
 func (b *bucket) launch() *running {
 	b.t.Helper()
-	return launch(b.t, func(c *Config) {
-		c.Store.Kind = kindS3
+	return launch(b.t, func(c *config.Config) {
+		c.Store.Kind = config.KindS3
 		c.Store.S3.Endpoint, c.Store.S3.Region = b.address, "us-east-1"
-		c.Store.S3.AccessKey, c.Store.S3.SecretKey = "sluice", Secret{plain: "sluice-secret"}
+		c.Store.S3.AccessKey, c.Store.S3.SecretKey = "sluice", config.NewSecret("sluice-secret")
 		c.Pressure.Lag.Interval = awayTick
 	})
 }

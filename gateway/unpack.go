@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 
+	"sluice/gateway/config"
 	"sluice/pipeline/pack"
 )
 
@@ -17,7 +18,7 @@ const unpackMode = 0o600
 
 // unpack writes a pack's messages and events into files of a folder. It writes
 // nowhere else and over nothing.
-func (w world) unpack(ctx context.Context, c *Config, key, folder string) error {
+func (w world) unpack(ctx context.Context, c *config.Config, key, folder string) error {
 	store, err := openReader(c)
 	if err != nil {
 		return err

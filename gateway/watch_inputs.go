@@ -119,7 +119,7 @@ func (p *Program) localInputs(now time.Time) pressure.Inputs {
 	if p.events.kafka != nil {
 		in.ProducerBuffer = part(p.events.kafka.Depth(), int64(p.config.Limits.Connections))
 	}
-	in.OpenFiles = part(openFiles(), int64(p.config.machine.files))
+	in.OpenFiles = part(openFiles(), int64(p.config.Machine().Files))
 	return in
 }
 

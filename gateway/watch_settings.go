@@ -3,12 +3,13 @@ package main
 import (
 	"time"
 
+	"sluice/gateway/config"
 	"sluice/gateway/pressure"
 	"sluice/pipeline/kafka"
 )
 
 // pressureSettings are the gate's, as the configuration has them.
-func pressureSettings(c *Config) pressure.Settings {
+func pressureSettings(c *config.Config) pressure.Settings {
 	p := &c.Pressure
 	s := pressure.Settings{
 		Interval: p.Lag.Interval,
@@ -17,16 +18,16 @@ func pressureSettings(c *Config) pressure.Settings {
 			Age:        ageBand(p.Lag.LowAge, p.Lag.HighAge),
 			StaleAfter: p.Lag.StaleAfter,
 			OnStale: map[string]pressure.StalePolicy{
-				staleHold: pressure.Hold, staleOpen: pressure.Open, staleShed: pressure.Shed,
+				config.StaleHold: pressure.Hold, config.StaleOpen: pressure.Open, config.StaleShed: pressure.Shed,
 			}[p.Lag.OnStale],
 		},
-		BodyMemory:     p.Memory.band(),
+		BodyMemory:     percentBand(p.Memory),
 		UploadAge:      ageBand(p.UploadAge.Low, p.UploadAge.High),
-		ProducerBuffer: p.ProducerBuffer.band(),
-		StoreErrors:    p.StoreErrors.band(),
-		OpenFiles:      p.OpenFiles.band(),
+		ProducerBuffer: percentBand(p.ProducerBuffer),
+		StoreErrors:    percentBand(p.StoreErrors),
+		OpenFiles:      percentBand(p.OpenFiles),
 	}
-	if c.Events.Kind != kindDiscard {
+	if !c.DiscardsEvents() {
 		s.Lag.Groups = p.Lag.Groups
 	}
 	for _, class := range p.Classes {
@@ -39,7 +40,7 @@ func pressureSettings(c *Config) pressure.Settings {
 	return s
 }
 
-func (b PercentBand) band() pressure.Band {
+func percentBand(b config.PercentBand) pressure.Band {
 	return pressure.Band{Low: float64(b.Low) / 100, High: float64(b.High) / 100}
 }
 
@@ -51,11 +52,11 @@ func ageBand(low, high time.Duration) pressure.Band {
 const maxReading = 5 * time.Second
 
 // lagOptions say whose lag is read, from brokers as the log knows them.
-func lagOptions(c *Config, log kafka.Options) kafka.LagOptions {
+func lagOptions(c *config.Config, log kafka.Options) kafka.LagOptions {
 	return kafka.LagOptions{
 		Options:           log,
 		Groups:            c.Pressure.Lag.Groups,
-		IgnoreUncommitted: c.Pressure.Lag.Uncommitted == uncommittedIgnore,
+		IgnoreUncommitted: c.Pressure.Lag.Uncommitted == config.UncommittedIgnore,
 		ReadTimeout:       min(maxReading, c.Pressure.Lag.StaleAfter),
 	}
 }
@@ -84,7 +85,7 @@ func (p *Program) openWatch() error {
 }
 
 // pressureClasses are the names of the classes, as the metrics label them.
-func pressureClasses(c *Config) []string {
+func pressureClasses(c *config.Config) []string {
 	names := []string{pressure.DefaultClass}
 	for _, class := range c.Pressure.Classes {
 		names = append(names, class.Name)

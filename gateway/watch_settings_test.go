@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"sluice/gateway/config"
 	"sluice/gateway/pressure"
 	"sluice/metrics"
 )
@@ -13,7 +14,7 @@ import (
 // TestCausesAreLabels: every cause by which the gate sheds has its series from the
 // start, and none is lost in "other".
 func TestCausesAreLabels(t *testing.T) {
-	c := DefaultConfig()
+	c := config.DefaultConfig()
 	m := metrics.New(metricLabels(&c))
 	for _, cause := range pressure.Causes() {
 		m.SessionShed(cause)

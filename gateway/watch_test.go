@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"sluice/gateway/config"
 	"sluice/gateway/pressure"
 	"sluice/pipeline/embedded"
 	"sluice/pipeline/kafka"
@@ -285,7 +286,7 @@ func TestGroupThatDoesNotExist(t *testing.T) {
 // TestShedAtTheGreetingAndAtMail: a whole gateway, whose consumer does not keep
 // up, tells strangers 421.
 func TestShedAtTheGreetingAndAtMail(t *testing.T) {
-	r := launch(t, func(c *Config) {
+	r := launch(t, func(c *config.Config) {
 		lag := &c.Pressure.Lag
 		lag.Groups, lag.LowRecords, lag.HighRecords, lag.Interval = []string{watchGroup}, 1, 3, watchTick
 		lag.StaleAfter = 5 * time.Second

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 
+	"sluice/gateway/config"
 	"sluice/gateway/reactor"
 )
 
@@ -23,7 +24,7 @@ type places struct {
 
 // writeWelcome writes the first lines that serve prints: what runs where, what
 // should be known, and what to type next.
-func writeWelcome(w io.Writer, c *Config, at places) error {
+func writeWelcome(w io.Writer, c *config.Config, at places) error {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	line("%s", version())
@@ -33,25 +34,11 @@ func writeWelcome(w io.Writer, c *Config, at places) error {
 		smtp = at.SMTP
 	}
 	line("  SMTP      %s   %s", strings.Join(smtp, ", "), takes(c))
-	switch c.Store.Kind {
-	case kindDiscard:
-		line("  messages  are thrown away")
-	case kindS3:
-		line("  messages  bucket %s at %s", c.Store.S3.Bucket, c.Store.S3.Endpoint)
-	default:
-		line("  messages  %s", c.ObjectsDir())
-	}
-	switch c.Events.Kind {
-	case kindDiscard:
-		line("  events    are thrown away")
-	case kindKafka:
-		line("  events    topic %s at %s", c.Events.Topic, strings.Join(c.Events.Kafka.Brokers, ", "))
-	default:
-		line("  events    %s   Kafka protocol, topic %s", at.Events, c.Events.Topic)
-	}
+	line("  messages  %s", c.StoreLine())
+	line("  events    %s", c.EventsLine(at.Events))
 	line("  admin     http://%s   /metrics /livez /readyz", at.Admin)
-	if c.file != "" {
-		line("  settings  %s   (%s shows all)", c.file, sameProgram(c, at, "config print"))
+	if c.File() != "" {
+		line("  settings  %s   (%s shows all)", c.File(), sameProgram(c, at, "config print"))
 	}
 	for i, warning := range append(c.Warnings(), unreachable(at.Bound)...) {
 		if i == 0 {
@@ -66,7 +53,7 @@ func writeWelcome(w io.Writer, c *Config, at places) error {
 }
 
 // takes says whose mail is taken.
-func takes(c *Config) string {
+func takes(c *config.Config) string {
 	if c.Accept.Any {
 		return "mail for any recipient"
 	}
@@ -78,7 +65,7 @@ func takes(c *Config) string {
 }
 
 // next is what a newcomer types: each line stands alone and can be pasted.
-func next(line func(string, ...any), c *Config, at places) {
+func next(line func(string, ...any), c *config.Config, at places) {
 	recipient := "someone@example.net"
 	if !c.Accept.Any {
 		recipient = "someone@" + strings.Replace(c.Accept.Domains[0], "*", "mail", 1)
@@ -86,11 +73,11 @@ func next(line func(string, ...any), c *Config, at places) {
 	line("Send a mail, and see the dialog with its 250:")
 	line(`  printf 'From: you@example.org\r\nTo: %s\r\nSubject: Hello\r\n\r\nHello, Sluice.\r\n' | curl -sSv smtp://%s --mail-from you@example.org --mail-rcpt %s -T - 2>&1 | grep -v '^[*{}]'`,
 		recipient, reachable(at.SMTP[0]), recipient)
-	if c.Events.Kind == kindEmbedded {
+	if at.Events != "" {
 		line("Show the events, each with its headers:")
 		line(`  kcat -b %s -C -t %s -o beginning -e -f '%%h\n%%s\n'`, reachable(at.Events), c.Events.Topic)
 	}
-	if c.Store.Kind != kindDiscard {
+	if !c.DiscardsMessages() {
 		line("Read the message (the last 250 says its id):")
 		line("  %s", sameProgram(c, at, "cat <id>"))
 	}
@@ -101,12 +88,12 @@ func next(line func(string, ...any), c *Config, at places) {
 
 // sameProgram is a command of this program with the settings that it was started
 // with, as far as the command needs them.
-func sameProgram(c *Config, at places, command string) string {
+func sameProgram(c *config.Config, at places, command string) string {
 	words := shellWord(at.Program) + " " + command
-	if c.file != "" {
-		words += " --config " + shellWord(c.file)
+	if c.File() != "" {
+		words += " --config " + shellWord(c.File())
 	}
-	if from := c.origins["data_dir"].layer; from == byFlag || from == byEnv {
+	if c.SetByFlagOrEnv("data_dir") {
 		words += " --data " + shellWord(c.DataDir)
 	}
 	return words
@@ -141,10 +128,10 @@ func (p *Program) welcome() {
 		at.Events = p.events.broker.Addr()
 	}
 	log := p.journal.Logger()
-	if len(p.config.origins) > 0 {
+	if p.config.KeysSet() > 0 {
 		log.Info("configuration", "set", &p.config)
 	}
-	if p.config.Log.Format == formatText {
+	if p.config.Log.Format == config.FormatText {
 		go func() { _ = writeWelcome(p.out, &p.config, at) }() // to nobody, if it must be
 		return
 	}

@@ -1,16 +1,21 @@
 package main
 
 import (
+	"flag"
 	"os"
 	"os/exec"
 	"regexp"
 	"strings"
 	"testing"
+
+	"sluice/gateway/config"
 )
 
-func welcomeOf(t *testing.T, c *Config, at places) string {
+var update = flag.Bool("update", false, "write testdata/welcome.txt anew")
+
+func welcomeOf(t *testing.T, c *config.Config, at places) string {
 	t.Helper()
-	if err := c.Validate(); err != nil {
+	if err := c.Validate(config.ForServe); err != nil {
 		t.Fatal(err)
 	}
 	var b strings.Builder
@@ -25,7 +30,7 @@ var somePlaces = places{
 }
 
 func TestWelcomeOfTheDefault(t *testing.T) {
-	c := defaultConfigOn(testMachine)
+	c := config.DefaultOn(fixedMachine)
 	_, got, _ := strings.Cut(welcomeOf(t, &c, somePlaces), "\n") // the first line is the version
 	want, err := os.ReadFile("testdata/welcome.txt")
 	if *update {
@@ -41,58 +46,57 @@ func TestWelcomeOfTheDefault(t *testing.T) {
 }
 
 func TestWelcomeFollowsTheConfiguration(t *testing.T) {
+	file := configFile(t, "accept: {any: true}\n")
 	for _, c := range []struct {
 		name   string
-		set    func(*Config)
+		from   config.Sources
+		set    func(*config.Config)
 		at     places
 		has    []string
 		hasNot []string
 	}{
-		{"domains", func(c *Config) {
-			c.Accept = AcceptConfig{Domains: []string{"*.example.com", "b.example", "c.example", "d.example"}}
+		{"domains", config.Sources{}, func(c *config.Config) {
+			c.Accept = config.AcceptConfig{Domains: []string{"*.example.com", "b.example", "c.example", "d.example"}}
 		}, somePlaces,
 			[]string{"mail for *.example.com, b.example, c.example and 1 more", "--mail-rcpt someone@mail.example.com"}, []string{"any recipient"}},
-		{"all addresses", func(c *Config) {
-			c.Listeners, c.Accept = []ListenerConfig{{":25"}}, AcceptConfig{Any: true}
-			c.origins = map[string]origin{"accept.any": {layer: byFlag}}
-		}, places{SMTP: []string{"[::]:25"}, Admin: "0.0.0.0:8025", Events: "127.0.0.1:9094"},
+		{"all addresses", config.Sources{Env: []string{"SLUICE_LISTENERS=:25", "SLUICE_ACCEPT_ANY=true"}}, func(*config.Config) {}, places{SMTP: []string{"[::]:25"}, Admin: "0.0.0.0:8025", Events: "127.0.0.1:9094"},
 			[]string{"WARNING: accept.any is true on :25", "smtp://127.0.0.1:25 ", "http://127.0.0.1:8025/metrics |"}, nil},
-		{"discard", func(c *Config) { c.UnsafeDiscard, c.Store.Kind, c.Events.Kind = true, kindDiscard, kindDiscard }, somePlaces,
+		{"discard", config.Sources{}, func(c *config.Config) {
+			c.UnsafeDiscard, c.Store.Kind, c.Events.Kind = true, config.KindDiscard, config.KindDiscard
+		}, places{SMTP: []string{"127.0.0.1:2525"}, Admin: "127.0.0.1:8025", Program: "bin/sluice"},
 			[]string{"messages  are thrown away", "events    are thrown away", "WARNING: store.kind and events.kind are discard"}, []string{"kcat", " cat "}},
-		{"bucket", func(c *Config) { c.Store.Kind, c.Store.S3.Credentials = kindS3, "iam" }, somePlaces,
+		{"bucket", config.Sources{}, func(c *config.Config) { c.Store.Kind, c.Store.S3.Credentials = config.KindS3, "iam" }, somePlaces,
 			[]string{"messages  bucket mail at 127.0.0.1:9000", "bin/sluice cat <id>\n"}, []string{"secure"}},
-		{"bucket elsewhere", func(c *Config) {
-			c.Store.Kind, c.Store.S3.Credentials, c.Store.S3.Endpoint = kindS3, "iam", "s3.example.net"
+		{"bucket elsewhere", config.Sources{}, func(c *config.Config) {
+			c.Store.Kind, c.Store.S3.Credentials, c.Store.S3.Endpoint = config.KindS3, "iam", "s3.example.net"
 		}, somePlaces,
 			[]string{"WARNING: store.s3.secure is false: mail goes to s3.example.net without TLS"}, nil},
-		{"cluster", func(c *Config) {
-			c.Events.Kind, c.Events.Kafka.Brokers = kindKafka, []string{"127.0.0.1:9092", "[::1]:9092"}
+		{"cluster", config.Sources{}, func(c *config.Config) {
+			c.Events.Kind, c.Events.Kafka.Brokers = config.KindKafka, []string{"127.0.0.1:9092", "[::1]:9092"}
 		},
 			places{SMTP: []string{"127.0.0.1:2525"}, Admin: "127.0.0.1:8025"},
 			[]string{"events    topic mail.received at 127.0.0.1:9092, [::1]:9092"}, []string{"kcat", "without TLS"}},
-		{"cluster elsewhere", func(c *Config) {
-			c.Events.Kind, c.Events.Kafka.Brokers = kindKafka, []string{"k.example.net:9092"}
-			c.Events.Kafka.SASL = SASLConfig{"PLAIN", "sluice", Secret{plain: "secret"}}
+		{"cluster elsewhere", config.Sources{}, func(c *config.Config) {
+			c.Events.Kind, c.Events.Kafka.Brokers = config.KindKafka, []string{"k.example.net:9092"}
+			c.Events.Kafka.SASL = config.SASLConfig{Mechanism: "PLAIN", Username: "sluice", Password: config.NewSecret("secret")}
 		}, places{SMTP: []string{"127.0.0.1:2525"}, Admin: "127.0.0.1:8025"},
 			[]string{"WARNING: events.kafka.tls is false: envelopes and the password go to k.example.net:9092 without TLS"}, nil},
-		{"folder with a space", func(c *Config) {
-			c.DataDir, c.origins = "/var/lib/it's here", map[string]origin{"data_dir": {layer: byFlag}}
-		}, somePlaces,
+		{"folder with a space", config.Sources{Flags: []config.Flag{{Name: "--data", Path: "data_dir", Value: "/var/lib/it's here"}}}, func(*config.Config) {}, somePlaces,
 			[]string{`bin/sluice cat <id> --data '/var/lib/it'\''s here'`}, nil},
-		{"file", func(c *Config) { c.file = "/etc/sluice.yaml" }, somePlaces,
+		{"file", config.Sources{File: file}, func(*config.Config) {}, somePlaces,
 			[]string{
-				"settings  /etc/sluice.yaml   (bin/sluice config print --config /etc/sluice.yaml shows all)",
-				"bin/sluice cat <id> --config /etc/sluice.yaml\n",
+				"settings  " + file + "   (bin/sluice config print --config " + file + " shows all)",
+				"bin/sluice cat <id> --config " + file + "\n",
 			}, nil},
-		{"program elsewhere", func(*Config) {}, places{
+		{"program elsewhere", config.Sources{}, func(*config.Config) {}, places{
 			SMTP: []string{"127.0.0.1:1"}, Admin: "127.0.0.1:8025", Events: "127.0.0.1:9094", Program: "/opt/my sluice",
 		},
 			[]string{"'/opt/my sluice' cat <id>\n", "'/opt/my sluice' --help"}, nil},
-		{"two listeners", func(*Config) {}, places{SMTP: []string{"127.0.0.1:1", "127.0.0.1:2"}, Admin: "127.0.0.1:8025", Events: "127.0.0.1:9094"},
+		{"two listeners", config.Sources{}, func(*config.Config) {}, places{SMTP: []string{"127.0.0.1:1", "127.0.0.1:2"}, Admin: "127.0.0.1:8025", Events: "127.0.0.1:9094"},
 			[]string{"SMTP      127.0.0.1:1, 127.0.0.1:2", "smtp://127.0.0.1:1 "}, []string{"WARNING"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			cfg := defaultConfigOn(testMachine)
+			cfg := configOf(t, c.from)
 			c.set(&cfg)
 			got := welcomeOf(t, &cfg, c.at)
 			for _, part := range c.has {
@@ -111,8 +115,7 @@ func TestWelcomeFollowsTheConfiguration(t *testing.T) {
 
 // What is to be pasted is understood by the shell, as one line each.
 func TestWelcomeCommandsAreShell(t *testing.T) {
-	c := defaultConfigOn(testMachine)
-	c.DataDir, c.origins = "/tmp/it's; $(here)", map[string]origin{"data_dir": {layer: byEnv}}
+	c := configOf(t, config.Sources{Env: []string{"SLUICE_DATA_DIR=/tmp/it's; $(here)"}})
 	text := strings.ReplaceAll(welcomeOf(t, &c, somePlaces), "<id>", "0192f0c1-6a2e-7cc3-98c4-dc0c0c07398f")
 	commands := regexp.MustCompile(`(?m)^  (printf|kcat|bin/sluice|curl) .*$`).FindAllString(text, -1)
 	if len(commands) != 4 {

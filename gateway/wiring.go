@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sluice/codec"
+	"sluice/gateway/config"
 	"sluice/gateway/pressure"
 	"sluice/gateway/reactor"
 	"sluice/metrics"
@@ -51,12 +52,12 @@ func (l packLog) PackSplit(messages int, err error) {
 	l.journal.PackSplit(messages, err)
 }
 
-func openObjects(c *Config, j *journal, o pack.Observer) (*objects, error) {
+func openObjects(c *config.Config, j *journal, o pack.Observer) (*objects, error) {
 	o = packLog{o, j}
 	switch c.Store.Kind {
-	case kindDiscard:
+	case config.KindDiscard:
 		return &objects{store: discard.Store{}}, nil
-	case kindS3:
+	case config.KindS3:
 		return openBucket(c, j, o)
 	}
 	s, err := dir.Open(dir.Options{
@@ -64,7 +65,7 @@ func openObjects(c *Config, j *journal, o pack.Observer) (*objects, error) {
 		// Every session may have one message under way, and no more.
 		Queue:      c.Limits.Connections,
 		Timeout:    c.Timeouts.Store,
-		Pack:       c.packing(o),
+		Pack:       packing(c, o),
 		LeftBehind: j.LeftBehind,
 	})
 	if err != nil {
@@ -75,8 +76,22 @@ func openObjects(c *Config, j *journal, o pack.Observer) (*objects, error) {
 	}, nil
 }
 
+// packing is how the store packs, nil when it does not.
+func packing(c *config.Config, o pack.Observer) *pack.Options {
+	if c.Store.Packing == config.PackingOff {
+		return nil
+	}
+	p := &c.Store.Pack
+	return &pack.Options{
+		Limits: pack.Limits{
+			Messages: p.MaxMessages, Octets: int64(p.MaxBytes), Message: int64(p.MessageLimit),
+		},
+		Lanes: p.Lanes, Linger: p.Linger, Observer: o,
+	}
+}
+
 // bucketOptions are those of whoever reads or writes the bucket.
-func bucketOptions(c *Config) s3.Options {
+func bucketOptions(c *config.Config) s3.Options {
 	at := &c.Store.S3
 	return s3.Options{
 		Endpoint:     at.Endpoint,
@@ -97,10 +112,10 @@ func bucketOptions(c *Config) s3.Options {
 	}
 }
 
-func openBucket(c *Config, j *journal, o pack.Observer) (*objects, error) {
+func openBucket(c *config.Config, j *journal, o pack.Observer) (*objects, error) {
 	options := bucketOptions(c)
-	options.LeftBehind, options.Pack = j.LeftBehind, c.packing(o)
-	options.Reread = c.rereadKeys(j.Logger())
+	options.LeftBehind, options.Pack = j.LeftBehind, packing(c, o)
+	options.Reread = rereadKeys(c, j.Logger())
 	s, err := s3.Open(context.Background(), options)
 	if err != nil {
 		return nil, err
@@ -122,6 +137,27 @@ func (o *objects) Close() error {
 	return o.close()
 }
 
+// rereadKeys returns what the object store asks, nil when neither the key nor its
+// secret was read from a file.
+func rereadKeys(c *config.Config, logger *slog.Logger) func(refused s3.Keys) (s3.Keys, bool) {
+	at := &c.Store.S3
+	access := at.RereadAccessKey(logger)
+	secret := at.SecretKey.Reread("store.s3.secret_key", logger)
+	if access == nil && secret == nil {
+		return nil
+	}
+	return func(refused s3.Keys) (s3.Keys, bool) {
+		now := s3.Keys{Access: at.AccessKey, Secret: at.SecretKey.Reveal()}
+		if access != nil {
+			now.Access, _ = access(refused.Access)
+		}
+		if secret != nil {
+			now.Secret, _ = secret(refused.Secret)
+		}
+		return now, now != refused
+	}
+}
+
 // events is the event log that the configuration names, and the broker when it
 // runs in this process.
 type events struct {
@@ -134,14 +170,14 @@ type events struct {
 // openTime bounds the first look at the topic.
 const openTime = 10 * time.Second
 
-func openEvents(c *Config, logger *slog.Logger, bound func(net.Listener) net.Listener) (*events, error) {
-	if c.Events.Kind == kindDiscard {
+func openEvents(c *config.Config, logger *slog.Logger, bound func(net.Listener) net.Listener) (*events, error) {
+	if c.Events.Kind == config.KindDiscard {
 		return &events{log: discard.Log{}}, nil
 	}
 	e := &events{}
 	ctx, cancel := context.WithTimeout(context.Background(), openTime)
 	defer cancel()
-	if c.Events.Kind == kindKafka {
+	if c.Events.Kind == config.KindKafka {
 		e.options = kafkaOptions(c, logger)
 		log, err := openLog(ctx, c, e.options)
 		if err != nil {
@@ -206,7 +242,7 @@ func (p *Program) sources() metrics.Sources {
 		QueueDepths:     depths,
 		LogLinesDropped: func() float64 { return float64(p.journal.Dropped()) },
 		LogLinesLeftOut: func() float64 { return float64(p.journal.Omitted()) },
-		UnsafeDiscard:   func() float64 { return boolGauge(p.config.discards()) },
+		UnsafeDiscard:   func() float64 { return boolGauge(p.config.DiscardsMessages() || p.config.DiscardsEvents()) },
 		Build:           build(),
 	}
 	if lanes := p.objects.lanes; lanes != nil {
@@ -236,7 +272,7 @@ func boolGauge(is bool) float64 {
 }
 
 // metricLabels are the bounded labels that the driver and the pipeline use.
-func metricLabels(c *Config) metrics.Labels {
+func metricLabels(c *config.Config) metrics.Labels {
 	labels := metrics.Labels{
 		PressureClasses: pressureClasses(c),
 		PressureCauses:  pressure.Causes(),

@@ -6,11 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 
+	"sluice/gateway/config"
 	"sluice/pipeline/kafka"
 )
 
 // kafkaOptions are how a cluster is spoken to.
-func kafkaOptions(c *Config, logger *slog.Logger) kafka.Options {
+func kafkaOptions(c *config.Config, logger *slog.Logger) kafka.Options {
 	k := &c.Events.Kafka
 	o := kafka.Options{
 		Brokers:     k.Brokers,
@@ -24,10 +25,10 @@ func kafkaOptions(c *Config, logger *slog.Logger) kafka.Options {
 	if k.TLS {
 		o.TLS = &kafka.TLS{CAFile: k.CAFile, ServerName: k.ServerName}
 	}
-	if k.SASL.Mechanism != saslNone {
+	if k.SASL.Mechanism != config.SaslNone {
 		o.SASL = &kafka.SASL{
 			Mechanism: k.SASL.Mechanism, Username: k.SASL.Username, Password: k.SASL.Password.Reveal(),
-			Reread: k.SASL.Password.reread("events.kafka.sasl.password", logger),
+			Reread: k.SASL.Password.Reread("events.kafka.sasl.password", logger),
 		}
 	}
 	if k.CreateTopic.Partitions > 0 {
@@ -64,11 +65,11 @@ func reportTopic(logger *slog.Logger, info kafka.TopicInfo) {
 const smallMessages = 64 << 10
 
 // openLog opens the topic. A missing one names the keys that would have it made.
-func openLog(ctx context.Context, c *Config, o kafka.Options) (*kafka.Log, error) {
+func openLog(ctx context.Context, c *config.Config, o kafka.Options) (*kafka.Log, error) {
 	log, err := kafka.Open(ctx, o)
 	var missing *kafka.MissingTopicError
 	if errors.As(err, &missing) {
-		return nil, fmt.Errorf("%w; or let Sluice create it: %s", err, c.setting("events.kafka.create_topic.partitions", "6"))
+		return nil, fmt.Errorf("%w; or let Sluice create it: %s", err, c.Setting("events.kafka.create_topic.partitions", "6"))
 	}
 	return log, err
 }

@@ -1,0 +1,36 @@
+package config
+
+// KindDiscard names the store and the event log that keep nothing, for benchmarks.
+const KindDiscard = "discard"
+
+var discardStoreKind = kind{
+	name:     KindDiscard,
+	checks:   []check{{forAll, one(checkDiscardedStore)}},
+	describe: func(*Config, string) string { return "are thrown away" },
+	discards: true,
+}
+
+var discardLogKind = kind{
+	name:     KindDiscard,
+	checks:   []check{{forAll, one(checkDiscardedEvents)}},
+	describe: func(*Config, string) string { return "are thrown away" },
+	discards: true,
+}
+
+// checkDiscardedStore requires unsafe_discard of who answers 250 and keeps nothing.
+func checkDiscardedStore(c *Config) *Problem {
+	if c.UnsafeDiscard {
+		return nil
+	}
+	return c.against("store.kind", "another kind, because this one answers 250 and keeps nothing",
+		"set e.g. "+c.Setting("store.kind", KindDir)+", or for a benchmark "+c.Setting("unsafe_discard", "true"))
+}
+
+// checkDiscardedEvents requires unsafe_discard of who answers 250 and announces nothing.
+func checkDiscardedEvents(c *Config) *Problem {
+	if c.UnsafeDiscard {
+		return nil
+	}
+	return c.against("events.kind", "another kind, because this one answers 250 and tells nobody",
+		"set e.g. "+c.Setting("events.kind", KindEmbedded)+", or for a benchmark "+c.Setting("unsafe_discard", "true"))
+}

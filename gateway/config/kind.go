@@ -1,0 +1,119 @@
+package config
+
+import (
+	"slices"
+	"strings"
+)
+
+// kind is one way to store messages or to publish events: what store.kind or
+// events.kind may name. A new kind is a file that declares one, and a line in stores
+// or logs.
+type kind struct {
+	name   string
+	keys   []key   // of its section
+	checks []check // run only when the kind is chosen
+	// warnings returns what is allowed and an operator should know; nil for nothing.
+	warnings func(*Config) []string
+	// describe returns the kind's line in the banner. address is the one that it
+	// listens on in this process, "" if it does not.
+	describe func(c *Config, address string) string
+	// listens returns the server that runs in this process; nil for none.
+	listens func(*Config) server
+	// partSize returns the size in which large messages are stored in parts, in bytes;
+	// nil for a store that takes messages whole.
+	partSize func(*Config) int64
+	memory   int64 // what it needs in this process besides message bodies, in bytes
+	discards bool  // it keeps nothing
+}
+
+// server is an address to listen on, with its key.
+type server struct{ path, address string }
+
+// stores are the kinds that store.kind may name.
+var stores = []kind{dirKind, s3Kind, discardStoreKind}
+
+// logs are the kinds that events.kind may name.
+var logs = []kind{embeddedKind, kafkaKind, discardLogKind}
+
+// kind returns the kind of the store. An unknown name, which the key's own check
+// refuses, has a kind without rules.
+func (s *StoreConfig) kind() kind { return findKind(stores, s.Kind) }
+
+// kind returns the kind of the event log, as StoreConfig.kind does for the store.
+func (e *EventsConfig) kind() kind { return findKind(logs, e.Kind) }
+
+func findKind(table []kind, name string) kind {
+	if i := slices.IndexFunc(table, func(k kind) bool { return k.name == name }); i >= 0 {
+		return table[i]
+	}
+	return kind{name: name, describe: func(*Config, string) string { return name }}
+}
+
+func (k kind) warningsOf(c *Config) []string {
+	if k.warnings == nil {
+		return nil
+	}
+	return k.warnings(c)
+}
+
+// keysOf returns the keys of all kinds, in their order.
+func keysOf(table []kind) []key {
+	var all []key
+	for _, k := range table {
+		all = append(all, k.keys...)
+	}
+	return all
+}
+
+// namesOf returns the names of the kinds, in their order.
+func namesOf(table []kind) []string {
+	var all []string
+	for _, k := range table {
+		all = append(all, k.name)
+	}
+	return all
+}
+
+// anyOf returns what a key takes that names one of the kinds.
+func anyOf(table []kind) string {
+	var kept, discarded []string
+	for _, k := range table {
+		if k.discards {
+			discarded = append(discarded, k.name)
+		} else {
+			kept = append(kept, k.name)
+		}
+	}
+	last := len(kept) - 1
+	text := kept[last]
+	if last > 0 {
+		text = strings.Join(kept[:last], ", ") + " or " + text
+	}
+	return text + ", or " + strings.Join(discarded, " or ") + " for benchmarks"
+}
+
+// StoreLine returns the line of the banner that says where messages are kept.
+func (c *Config) StoreLine() string { return c.Store.kind().describe(c, "") }
+
+// EventsLine returns the line of the banner that says where events are published.
+// address is that of the event log in this process, "" if it is elsewhere.
+func (c *Config) EventsLine(address string) string { return c.Events.kind().describe(c, address) }
+
+// PartSize returns the part size of the object store in bytes, 0 when the store takes
+// messages whole.
+func (c *Config) PartSize() int64 {
+	if size := c.Store.kind().partSize; size != nil {
+		return size(c)
+	}
+	return 0
+}
+
+// KindMemory returns the memory that store and event log need in this process besides
+// message bodies, in bytes.
+func (c *Config) KindMemory() int64 { return c.Store.kind().memory + c.Events.kind().memory }
+
+// DiscardsMessages reports whether messages are answered 250 and not kept.
+func (c *Config) DiscardsMessages() bool { return c.Store.kind().discards }
+
+// DiscardsEvents reports whether messages are answered 250 and not announced.
+func (c *Config) DiscardsEvents() bool { return c.Events.kind().discards }

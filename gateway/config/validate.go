@@ -1,0 +1,212 @@
+package config
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"sluice/gateway/driver"
+)
+
+// check is a rule that a configuration must keep if it is for one of the roles.
+type check struct {
+	roles Role
+	rule  func(*Config) []*Problem
+}
+
+// one makes a rule of a function that finds one problem at most.
+func one(rule func(*Config) *Problem) func(*Config) []*Problem {
+	return func(c *Config) []*Problem {
+		if p := rule(c); p != nil {
+			return []*Problem{p}
+		}
+		return nil
+	}
+}
+
+// Validate checks every key by itself and those that depend on each other.
+// Its error is Problems: all that were found.
+func (c *Config) Validate(role Role) error { return c.check(keys, role).err() }
+
+func (c *Config) check(table []key, role Role) Problems {
+	var found Problems
+	for i := range table {
+		k := &table[i]
+		if f := k.place(c).check(); f != nil {
+			found = append(found, k.problem(f, c.origins[k.path]))
+		}
+	}
+	for _, check := range slices.Concat(checks, c.Events.kind().checks, c.Store.kind().checks, lastChecks) {
+		if check.roles&role == 0 {
+			continue
+		}
+		for _, p := range check.rule(c) {
+			if !slices.ContainsFunc(found, func(q Problem) bool { return q.Key == p.Key }) {
+				found = append(found, *p)
+			}
+		}
+	}
+	return found
+}
+
+// checks are the rules on keys that depend on each other, but for those of a kind.
+var checks = []check{
+	{ForServe, one(checkAccept)}, {ForServe, one(checkOpenDefault)}, {ForServe, one(checkConnections)},
+	{ForServe, one(checkBodies)}, {ForServe, one(checkStoreTimeout)},
+}
+
+// lastChecks come after those of the kinds.
+var lastChecks = []check{
+	{ForServe, one(checkAddresses)}, {ForServe, one(checkPack)}, {ForServe, (*Config).checkPressure},
+}
+
+// against is the problem of a key whose value does not go with others.
+func (c *Config) against(path, expected, mend string) *Problem {
+	k, o := findKey(keys, path), c.origins[path]
+	got := k.place(c).String()
+	if o.got != "" {
+		got = o.got
+	}
+	p := o.problem()
+	if o.layer == byDefault && c.file != "" {
+		p.Where = c.file
+	}
+	p.Key, p.Got, p.Expected, p.Mend = path, "got "+got, expected, mend
+	if o.layer == byDefault {
+		p.Got += " (the default)"
+	}
+	return &p
+}
+
+// An edge gateway that accepts nobody's mail is not what anyone wanted.
+func checkAccept(c *Config) *Problem {
+	if c.Accept.Any || len(c.Accept.Domains) > 0 {
+		return nil
+	}
+	return c.against("accept.domains", "the domains whose mail is taken: all recipients would be answered 550",
+		"set e.g. "+c.Setting("accept.domains", `["example.net"]`))
+}
+
+// What nobody chose must not take mail for everyone from everywhere.
+func checkOpenDefault(c *Config) *Problem {
+	_, chosen := c.origins["accept.any"]
+	if chosen || !c.Accept.Any || len(c.PublicListeners()) == 0 {
+		return nil
+	}
+	return c.against("accept.any", "a listener on loopback, or a choice of whose mail is taken on "+c.PublicListeners()[0],
+		"set e.g. "+c.Setting("accept.domains", `["example.net"]`))
+}
+
+// The cap must leave descriptors for everything else.
+func checkConnections(c *Config) *Problem {
+	if 0 < c.machine.Files && c.machine.Files < LeastFiles {
+		return &Problem{
+			Where: "this process", Key: "RLIMIT_NOFILE", Got: fmt.Sprintf("got %d", c.machine.Files),
+			Expected: fmt.Sprintf("at least %d open files, of which %d are for files, uploads, brokers and /metrics, and each connection needs one more",
+				LeastFiles, c.machine.headroom()),
+			Mend:  "raise the hard limit: ulimit -Hn 65536, LimitNOFILE=65536 in a systemd unit, ulimits.nofile in a compose file",
+			order: math.MaxInt,
+		}
+	}
+	most := c.machine.connections()
+	if c.machine.Files == 0 || c.Limits.Connections <= most {
+		return nil
+	}
+	return c.against("limits.connections",
+		fmt.Sprintf("at most %d: RLIMIT_NOFILE is %d, and %d of them are for files, uploads and brokers",
+			most, c.machine.Files, c.machine.Files-most),
+		fmt.Sprintf("raise the limit (ulimit -Hn, LimitNOFILE=) or set e.g. limits.connections: %d", most))
+}
+
+// A message that the budget cannot hold would be answered 452 for days.
+func checkBodies(c *Config) *Problem {
+	bodies, message := c.BodyMemory(), int64(c.Limits.MessageSize)
+	least := (driver.LeastMemory(message, c.PartSize()) + int64(MiB) - 1) / int64(MiB) * int64(MiB)
+	switch {
+	case c.machine.Memory == 0:
+		return nil
+	case bodies > c.machine.Memory:
+		return c.against("memory.bodies",
+			fmt.Sprintf("at most the memory there is, %s", roughly(c.machine.Memory)), "set e.g. memory.bodies: 25%")
+	case bodies < least && c.PartSize() == 0:
+		return c.against("memory.bodies",
+			fmt.Sprintf("at least %s, for one message of limits.message_size (the memory is %s, and this is %s of it)",
+				roughly(least), roughly(c.machine.Memory), roughly(bodies)),
+			c.mendBodies(least, Size(bodies-int64(MiB))/MiB*MiB))
+	case bodies < least:
+		return c.against("memory.bodies",
+			fmt.Sprintf("at least %s, for two parts of store.s3.part_size (the memory is %s, and this is %s of it)",
+				roughly(least), roughly(c.machine.Memory), roughly(bodies)),
+			"set e.g. memory.bodies: "+Size(least).String())
+	}
+	return nil
+}
+
+// mendBodies lowers what a message may have, where that leaves a size that is allowed,
+// or raises the budget, where the machine has that much.
+func (c *Config) mendBodies(least int64, message Size) string {
+	switch {
+	case message >= MiB:
+		return "set e.g. " + c.Setting("limits.message_size", message.String()) + ", or more memory"
+	case least <= c.machine.Memory:
+		return "set e.g. " + c.Setting("memory.bodies", Size(least).String())
+	}
+	return "give it more memory"
+}
+
+func roughly(octets int64) string {
+	if octets < int64(MiB) {
+		return Size(octets).String()
+	}
+	return (Size(octets) / MiB * MiB).String()
+}
+
+func checkStoreTimeout(c *Config) *Problem {
+	if c.Timeouts.Store <= c.Timeouts.Message {
+		return nil
+	}
+	return c.against("timeouts.store",
+		"at most timeouts.message, "+ShortDuration(c.Timeouts.Message)+", which holds the whole way from final dot to answer",
+		"set e.g. "+c.Setting("timeouts.store", ShortDuration(min(c.Timeouts.Message, time.Minute))))
+}
+
+// Two servers at one address: the second one's bind would fail later, and say
+// less.
+func checkAddresses(c *Config) *Problem {
+	var taken []string
+	for _, l := range c.Listeners {
+		taken = append(taken, l.Address)
+	}
+	servers := []server{{"admin.address", c.Admin.Address}}
+	if listens := c.Events.kind().listens; listens != nil {
+		servers = append(servers, listens(c))
+	}
+	for _, s := range servers {
+		if slices.ContainsFunc(taken, func(other string) bool { return overlap(other, s.address) }) {
+			return c.against(s.path, "an address that no other server has", "set another port")
+		}
+		taken = append(taken, s.address)
+	}
+	return nil
+}
+
+// Setting returns a key with a value as the user would write it: in the file when there
+// is one, else in the environment.
+func (c *Config) Setting(path, value string) string {
+	if c.file != "" {
+		return path + ": " + value
+	}
+	return envName(path) + "=" + plain(value)
+}
+
+// PublicListeners returns the addresses of the listeners that other machines reach.
+func (c *Config) PublicListeners() []string {
+	var public []string
+	for _, l := range c.Listeners {
+		if !isLoopback(l.Address) {
+			public = append(public, l.Address)
+		}
+	}
+	return public
+}

@@ -1,0 +1,44 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Warnings are what is allowed and should be known, one line each. The
+// configuration is valid.
+func (c *Config) Warnings() []string {
+	var all []string
+	warn := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
+	public := c.PublicListeners()
+	switch store, events := c.Store.kind().discards, c.Events.kind().discards; {
+	case store && events:
+		warn("store.kind and events.kind are discard: every message is answered 250 and LOST")
+	case store:
+		warn("store.kind is discard: every message is answered 250 and LOST; events name objects that are nowhere")
+	case events:
+		warn("events.kind is discard: messages are stored, and nobody is told")
+	}
+	if c.Events.kind().discards && len(c.Pressure.Lag.Groups) > 0 {
+		warn("pressure.lag.groups has no effect: events.kind is discard, so nobody can fall behind")
+	}
+	all = append(all, c.Store.kind().warningsOf(c)...)
+	if c.Accept.Any && len(public) > 0 {
+		warn("accept.any is true on %s: whoever reaches it can fill the store with mail for any recipient", strings.Join(public, ", "))
+	}
+	if c.Accept.Any && len(c.Accept.Domains) > 0 {
+		warn("accept.any is true: accept.domains has no effect")
+	}
+	if !isLoopback(c.Admin.Address) {
+		warn("admin.address %s is not on loopback: it asks for no password", c.Admin.Address)
+	}
+	all = append(all, c.Events.kind().warningsOf(c)...)
+	if len(public) > 0 && !strings.Contains(c.Hostname, ".") {
+		warn("hostname %s is not fully qualified, as the greeting should be (RFC 5321 §4.1.1.1, §4.2)", c.Hostname)
+	}
+	if c.Timeouts.Command < 5*time.Minute {
+		warn("timeouts.command is %s: a server should wait at least 5m for a command (RFC 5321 §4.5.3.2.7)", ShortDuration(c.Timeouts.Command))
+	}
+	return all
+}
