@@ -10,8 +10,8 @@ import (
 // Conn is one connection with its session. An idle one is all that is kept in
 // memory for its client, besides what the reactor keeps.
 type Conn struct {
+	stream
 	session session.Session
-	socket  Socket
 	decoder codec.Decoder
 
 	// The wheel's links. A connection is in the wheel from Open to its end.
@@ -43,9 +43,9 @@ type Conn struct {
 	quit       bool // ended by QUIT
 }
 
-// Reset prepares c for a new client.
+// reset prepares c for a new client.
 func (c *Conn) reset(socket Socket, settings *session.Settings, client netip.AddrPort) {
-	*c = Conn{socket: socket, session: session.New(settings, client)}
+	*c = Conn{stream: stream{socket}, session: session.New(settings, client)}
 }
 
 // waiting says whether input must stay unread for now.

@@ -47,7 +47,7 @@ func (l *Loop) due(c *Conn) {
 	default:
 		phase := c.session.Phase()
 		m := c.session.Message()
-		unread := len(c.socket.Input()) > 0
+		unread := c.unread() > 0
 		l.step(c, session.Event{Kind: session.TimedOut})
 		if phase == session.PhaseCredit {
 			l.creditWaited(m, "refused")

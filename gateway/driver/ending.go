@@ -28,7 +28,7 @@ const (
 func (l *Loop) hangUp(c *Conn) {
 	// A client that said QUIT sends nothing more (RFC 5321 §4.1.1.10).
 	switch {
-	case c.quit && (c.ended || len(c.socket.Input()) == 0):
+	case c.quit && (c.ended || c.unread() == 0):
 		l.finish(c, "quit")
 		return
 	case c.ended: // nothing is in flight
@@ -42,7 +42,7 @@ func (l *Loop) hangUp(c *Conn) {
 		c.phaseEnd = l.tick() + ticksOf(l.shared.Timeouts.Message)
 	}
 	c.lingerMark = c.lingerLeft
-	c.socket.CloseWrite()
+	c.closeWrite()
 	if c.paused {
 		l.readOn(c)
 		if c.finished {
@@ -101,7 +101,7 @@ func (l *Loop) end(c *Conn, end string, how Ending) {
 	}
 	l.shared.admission.leave(c)
 	c.unsent = nil
-	c.socket.Close()
+	c.close()
 }
 
 // drain tells every session of the loop that the process shuts down.

@@ -99,7 +99,7 @@ func (l *Loop) sendOut(c *Conn) {
 
 // send writes p or keeps what the kernel does not take.
 func (l *Loop) send(c *Conn, p []byte) {
-	n, err := c.socket.Write(p)
+	n, err := c.write(p)
 	if err != nil {
 		l.end(c, "client", EndReset)
 		return
@@ -114,7 +114,7 @@ func (l *Loop) send(c *Conn, p []byte) {
 // resend tries again to write what a client did not read. The stall deadline
 // runs from the last octet that the kernel took.
 func (l *Loop) resend(c *Conn) {
-	n, err := c.socket.Write(c.unsent)
+	n, err := c.write(c.unsent)
 	switch {
 	case err != nil:
 		l.end(c, "client", EndReset)

@@ -14,16 +14,14 @@ func (l *Loop) steer(c *Conn) {
 	switch {
 	case c.finished || c.lingering:
 	case c.session.Phase() == session.PhaseClosed && len(c.unsent) > 0: // and the last word is unsent
-		if n := len(c.socket.Input()); n > 0 {
-			c.socket.Discard(n)
-		}
+		c.discard(c.unread())
 	case c.ended: // it is not read, whatever it waits for
 	case !c.waiting():
 		if c.paused {
 			l.readOn(c)
 		}
 	case !c.paused:
-		if unread := len(c.socket.Input()); unread > pauseAbove || c.starved() {
+		if unread := c.unread(); unread > pauseAbove || c.starved() {
 			l.pause(c, unread)
 		}
 	}
@@ -36,7 +34,7 @@ func (l *Loop) pause(c *Conn, unread int) {
 		return
 	}
 	c.carried = int32(unread)
-	if err := c.socket.Pause(); err != nil {
+	if err := c.pause(); err != nil {
 		l.uncarry(c)
 		l.notPaused(c, session.Event{Kind: session.NotPaused, Err: err})
 		return
@@ -64,7 +62,7 @@ func (l *Loop) notPaused(c *Conn, ev session.Event) {
 // readOn ends a pause.
 func (l *Loop) readOn(c *Conn) {
 	l.uncarry(c)
-	if err := c.socket.Resume(); err != nil {
+	if err := c.resume(); err != nil {
 		l.end(c, "client", EndReset)
 	}
 }

@@ -23,7 +23,7 @@ func (l *Loop) pump(c *Conn) {
 	if c.finished {
 		return
 	}
-	in := c.socket.Input()
+	in := c.input()
 	switch {
 	case len(in) == 0:
 		return
@@ -32,8 +32,8 @@ func (l *Loop) pump(c *Conn) {
 		return
 	case !c.waiting():
 		n := l.consume(c, in)
-		if n > 0 && !c.finished {
-			c.socket.Discard(n)
+		if !c.finished {
+			c.discard(n)
 		}
 		if n == len(in) || c.finished {
 			return
@@ -41,7 +41,7 @@ func (l *Loop) pump(c *Conn) {
 		in = in[n:]
 	}
 	if c.session.Phase() == session.PhaseClosed { // the last word is still unsent
-		c.socket.Discard(len(in))
+		c.discard(len(in))
 	}
 }
 
@@ -180,11 +180,11 @@ func (l *Loop) bodyEnded(c *Conn, m *pipeline.Message) {
 
 // drop discards what a lingering connection still sends, up to its bound.
 func (l *Loop) drop(c *Conn) {
-	n := len(c.socket.Input())
+	n := c.unread()
 	if n == 0 {
 		return
 	}
-	c.socket.Discard(n)
+	c.discard(n)
 	c.lingerLeft -= int64(n)
 	if c.lingerLeft < 0 {
 		l.finish(c, "refused")
