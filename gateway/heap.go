@@ -9,8 +9,8 @@ import (
 	"sluice/gateway/config"
 )
 
-// What the heap needs besides message bodies, in octets. docs/memory.md has the
-// measurements.
+// What the heap needs besides message bodies, in octets. docs/measurements.md
+// has the figures.
 const (
 	heapBase       = 32 << 20 // clients of the store and of the log, their buffers and queues
 	heapForSession = 4 << 10  // a session, gnet's part of it, an envelope under way

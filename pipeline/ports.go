@@ -26,8 +26,8 @@ type ObjectStore interface {
 // blocks, it is called on event loops. The result comes exactly once, by
 // m.Published, from any goroutine, possibly before Publish returns; a nil error
 // says that the log has acknowledged the event as durable. The adapter need not
-// keep a deadline: the pipeline has its own, and a result that comes later is
-// counted as late (DESIGN: an expected duplicate).
+// keep a deadline: the pipeline has its own. A result that comes later is counted
+// as late, and its message is an expected duplicate.
 //
 // Until m.Published the adapter may read all of m except m.Body, which is gone
 // by then; after it, it must not touch m at all.

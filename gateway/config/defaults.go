@@ -64,8 +64,8 @@ func DefaultOn(m Machine) Config {
 			Deadline: 60 * time.Second, // one store request (timeouts.store)
 		},
 		Pressure: defaultPressure(),
-		// On the processors of its clients, its store and its broker it needs 6 to
-		// 17 % less processor time for a message, and is 8 % faster at 50 sessions.
+		// On processors shared with clients, store and broker a message needs less
+		// CPU time (docs/measurements.md, Scheduling).
 		Process: ProcessConfig{Scheduling: SchedulingBatch},
 		machine: m,
 	}

@@ -33,9 +33,8 @@ var embeddedKind = kind{
 func defaultEmbedded() EmbeddedConfig {
 	return EmbeddedConfig{
 		Address: "127.0.0.1:9094", // beside Kafka's own 9092, so that both can run
-		// One: the broker works on one thread and each partition of a
-		// batch costs it two fsyncs. 10 KiB messages at 50 sessions
-		// went at 1,790/s with one and 950/s with four.
+		// One: the broker works on one thread, and each partition of a batch costs
+		// it two fsyncs (docs/measurements.md, Kafka).
 		Partitions: 1,
 		Retention:  7 * 24 * time.Hour, // Kafka's own default
 		// Who tries it out reads the log with whatever client there is, and

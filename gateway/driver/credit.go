@@ -178,7 +178,7 @@ func (l *Loop) creditWaited(m *pipeline.Message, result string) {
 // Budgets divides the memory for bodies in two: for what has not left yet of any
 // message, and for the parts of large messages, from the second on. With one for
 // both, first parts that are held back until the end could fill it, and no
-// message would ever have a second part (DESIGN: credit in two classes).
+// message would ever have a second part (docs/decisions.md, Two budgets).
 // partSize 0 says that the store takes no parts.
 func Budgets(octets, partSize int64, uploads int) (bodies, parts *pipeline.Budget) {
 	if partSize == 0 {

@@ -3,7 +3,7 @@ package driver
 import "sluice/gateway/session"
 
 // A session that must not read leaves the reactor: what its client sends on fills
-// the kernel's buffer and then stays with the client (DESIGN §5.3).
+// the kernel's buffer and then stays with the client (docs/decisions.md, Pause).
 
 // pauseAbove is how much input may stay unread without a pause, whose cost is
 // that of a dozen system calls.

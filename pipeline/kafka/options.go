@@ -23,11 +23,8 @@ type Options struct {
 	SASL *SASL
 	// CreateTopic makes a topic that is not there; nil leaves that to an operator.
 	CreateTopic *CreateTopic
-	// Compression of batches is one of Compressions, default snappy, the client's
-	// own. With 500 events in flight to one broker (BenchmarkPublish, two runs) lz4
-	// gave 123,000 and 129,000 events/s for 8.4 µs of processor time each, snappy
-	// 107,000 and 89,000 for 10.9 µs, zstd 102,000 for 10.8 µs, none 71,000 for
-	// 11.8 µs. Under the race detector lz4 takes 9 ms for a small batch.
+	// Compression of batches is one of Compressions, default snappy, the client's own.
+	// lz4 was the fastest and the cheapest (docs/measurements.md, Kafka).
 	Compression string
 	// Linger is how long an event waits for others to share its batch, default 0.
 	// Only one that follows another within that time waits: what comes alone goes
