@@ -23,14 +23,6 @@ var outcomes = [...]*codec.Reply{
 
 func outcomeReply(k pipeline.Kind) *codec.Reply { return outcomes[k] }
 
-// pathRefusal answers a bad argument of MAIL or RCPT.
-func pathRefusal(f codec.Fault, badPath *codec.Reply) *codec.Reply {
-	if f == codec.FaultParameterSyntax {
-		return codec.ReplyBadArgument
-	}
-	return badPath
-}
-
 // parameterRefusal answers a bad ESMTP parameter: an unknown one is 555, any
 // other fault 501 (RFC 5321 §4.1.1.11).
 func parameterRefusal(f codec.Fault) *codec.Reply {

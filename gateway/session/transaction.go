@@ -18,7 +18,7 @@ func (s *Session) mail(arg []byte, pool Pool) Actions {
 		fault = codec.FaultSyntax
 	}
 	if fault != codec.FaultNone {
-		return Actions{Reply: pathRefusal(fault, codec.ReplyBadReversePath)}
+		return Actions{Reply: codec.ReplyBadReversePath}
 	}
 	params, fault := codec.ParseMailParams(rest)
 	if fault != codec.FaultNone {
@@ -51,7 +51,7 @@ func (s *Session) rcpt(arg []byte, eventLimit int64) Actions {
 		fault = codec.FaultSyntax
 	}
 	if fault != codec.FaultNone {
-		return Actions{Reply: pathRefusal(fault, codec.ReplyBadForwardPath)}
+		return Actions{Reply: codec.ReplyBadForwardPath}
 	}
 	if fault := codec.ParseRcptParams(rest); fault != codec.FaultNone {
 		return Actions{Reply: parameterRefusal(fault)}
