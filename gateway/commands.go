@@ -14,6 +14,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"sluice/gateway/config"
+	"sluice/gateway/maillog"
 )
 
 const description = `Sluice takes mail by SMTP, stores it, announces it, and only then answers 250.
@@ -144,7 +145,7 @@ func say(to io.Writer, text string) {
 	}()
 	select {
 	case <-said:
-	case <-time.After(journalPatience):
+	case <-time.After(maillog.Patience):
 	}
 }
 

@@ -17,7 +17,7 @@ func (p *Program) end(signals <-chan os.Signal, ended <-chan error) error {
 	open := p.shared.SessionsOpen()
 	left := p.drain(signals)
 	during := p.tally.now().since(before)
-	p.journal.Logger().Info("drained", "sessions_open", open, "sessions_finished", during.sessions,
+	p.log.Logger().Info("drained", "sessions_open", open, "sessions_finished", during.sessions,
 		"sessions_cut", left, "messages", during.messages, "seconds", time.Since(began).Seconds())
 	if err := p.stop(); err != nil {
 		return err

@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"sluice/gateway/config"
+	"sluice/internal/testkit"
 )
 
 // oneMail sends a message in a session of its own and expects its 250.
@@ -118,8 +119,8 @@ func TestSmallTopic(t *testing.T) {
 	}
 	if r.events.kafka.Topic().MaxMessageBytes != 6000 {
 		tooLarge("552 5.3.4 ") // the log says so, and the object goes
-		eventually(t, "the object is removed", func() bool { return r.storedObjects(t) == before })
-		eventually(t, "the limit is known", func() bool { return r.events.kafka.Topic().MaxMessageBytes == 6000 })
+		testkit.Eventually(t, "the object is removed", func() bool { return r.storedObjects(t) == before })
+		testkit.Eventually(t, "the limit is known", func() bool { return r.events.kafka.Topic().MaxMessageBytes == 6000 })
 	}
 	tooLarge("250 2.0.0 ") // those whose RCPT was 452 come in another transaction
 	r.end(t)

@@ -16,6 +16,7 @@ import (
 
 	"sluice/gateway/config"
 	"sluice/gateway/driver"
+	"sluice/gateway/maillog"
 	"sluice/gateway/reactor"
 	"sluice/gateway/session"
 	"sluice/metrics"
@@ -27,7 +28,7 @@ import (
 type Program struct {
 	config   config.Config
 	out      io.Writer
-	journal  *journal
+	log      *maillog.Log
 	metrics  *metrics.Metrics
 	events   *events
 	objects  *objects
@@ -56,19 +57,19 @@ func (p *Program) open() (err error) {
 	if err := config.RaiseFileLimit(); err != nil {
 		return fmt.Errorf("cannot raise the limit of open files: %w", err)
 	}
-	p.journal = newJournal(p.config.Log, os.Stderr)
+	p.log = maillog.New(maillog.Options{Level: p.config.Log.Level, JSON: p.config.Log.Format == config.FormatJSON}, os.Stderr)
 	if p.config.Log.Format == config.FormatText && len(p.config.PublicListeners()) == 0 {
-		p.journal.ShowAccepted()
+		p.log.ShowAccepted()
 	}
 	p.hangups = make(chan os.Signal, 1)
 	signal.Notify(p.hangups, syscall.SIGHUP)
-	schedule(p.config.Process.Scheduling, batchThreads, p.journal.Logger())
+	schedule(p.config.Process.Scheduling, batchThreads, p.log.Logger())
 	p.metrics = metrics.New(metricLabels(&p.config))
 	p.tally = &tally{Metrics: p.metrics}
-	if p.events, err = openEvents(&p.config, p.journal.Logger(), p.bounded("events")); err != nil {
+	if p.events, err = openEvents(&p.config, p.log.Logger(), p.bounded("events")); err != nil {
 		return err
 	}
-	if p.objects, err = openObjects(&p.config, p.journal, p.metrics); err != nil {
+	if p.objects, err = openObjects(&p.config, p.log, p.metrics); err != nil {
 		return err
 	}
 	if err = p.openWatch(); err != nil {
@@ -116,13 +117,13 @@ func (p *Program) Run(ctx context.Context) error {
 		return err
 	case <-ctx.Done():
 	case got := <-signals:
-		p.journal.Logger().Info("shutting down", "signal", got.String())
+		p.log.Logger().Info("shutting down", "signal", got.String())
 	case failed = <-p.admin.Failed():
 		// Balancers and supervisors take us for dead now, and nobody sees a metric:
 		// better an end that finishes transactions than theirs.
-		p.journal.Logger().Error("shutting down: nobody can see any more how it is", "err", failed)
+		p.log.Logger().Error("shutting down: nobody can see any more how it is", "err", failed)
 	case failed = <-p.reactor.Failed():
-		p.journal.Logger().Error("shutting down: an event loop ended", "err", failed)
+		p.log.Logger().Error("shutting down: an event loop ended", "err", failed)
 	}
 	return errors.Join(failed, p.end(signals, ended))
 }
@@ -135,7 +136,7 @@ func (p *Program) noteHangups(serving context.Context) {
 		case <-serving.Done():
 			return
 		case <-p.hangups:
-			p.journal.Logger().Warn("SIGHUP changes nothing: a new configuration needs a restart, SIGTERM drains")
+			p.log.Logger().Warn("SIGHUP changes nothing: a new configuration needs a restart, SIGTERM drains")
 		}
 	}
 }
@@ -150,7 +151,7 @@ func (p *Program) bounded(server string) func(net.Listener) net.Listener {
 // acceptTrouble logs that connections cannot be accepted for now, and that they can
 // again.
 func (p *Program) acceptTrouble(t reactor.Trouble) {
-	log := p.journal.Logger().With("listener", t.Address)
+	log := p.log.Logger().With("listener", t.Address)
 	if t.Err != nil {
 		log.Error("connections cannot be accepted for now: they wait in the kernel's queue",
 			"cause", reactor.AcceptCause(t.Err), "err", t.Err, "attempts", t.Failed)
@@ -186,8 +187,8 @@ func (p *Program) Close() error {
 	if p.events != nil {
 		errs = append(errs, p.events.Close())
 	}
-	if p.journal != nil {
-		p.journal.Close()
+	if p.log != nil {
+		p.log.Close()
 	}
 	return errors.Join(errs...)
 }
@@ -229,7 +230,7 @@ func (p *Program) driverOptions(loops int) driver.Options {
 		},
 		Clock:     systemClock{},
 		Observer:  p.tally,
-		MailLog:   p.journal,
+		MailLog:   p.log,
 		SlabsKept: c.BodyMemory() / 16 / int64(loops),
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"sluice/gateway/config"
+	"sluice/internal/testkit"
 )
 
 // running is a Program on free ports with the embedded default behind it.
@@ -43,18 +44,9 @@ func launch(t *testing.T, change func(*config.Config)) *running {
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &running{Program: p, cancel: cancel, ended: make(chan error, 1)}
 	go func() { r.ended <- errors.Join(p.Run(ctx), p.Close()) }()
-	eventually(t, "the program is ready", func() bool { ready, _ := p.readiness(); return ready })
+	testkit.Eventually(t, "the program is ready", func() bool { ready, _ := p.readiness(); return ready })
 	t.Cleanup(cancel)
 	return r
-}
-
-func eventually(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !is(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("never: %s", what)
-		}
-	}
 }
 
 // client is a session with a program.
@@ -196,7 +188,7 @@ func TestAdminServerFails(t *testing.T) {
 	if err := r.admin.listener.Close(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "it drains", func() bool { return r.draining.Load() })
+	testkit.Eventually(t, "it drains", func() bool { return r.draining.Load() })
 	_, _ = io.WriteString(busy.conn, "text\r\n.\r\n")
 	busy.expect("250 2.0.0 Ok ")
 	busy.expect("421 4.3.2")
@@ -214,13 +206,13 @@ func TestDrainGrace(t *testing.T) {
 	idle := r.dial(t)
 	idle.expect("220")
 	terminate(t)
-	eventually(t, "it drains", func() bool { ready, _ := r.readiness(); return !ready })
+	testkit.Eventually(t, "it drains", func() bool { ready, _ := r.readiness(); return !ready })
 	late := r.dial(t)
 	late.begin()
 	_, _ = io.WriteString(late.conn, "text\r\n.\r\nQUIT\r\n")
 	late.expect("250 2.0.0 Ok ")
 	late.expect("221")
-	eventually(t, "the late one has ended", func() bool { return r.shared.SessionsOpen() == 1 })
+	testkit.Eventually(t, "the late one has ended", func() bool { return r.shared.SessionsOpen() == 1 })
 	terminate(t) // no patience for the idle one
 	if err := <-r.ended; err == nil || !strings.Contains(err.Error(), "1 sessions were cut") {
 		t.Errorf("ended with %v", err)
@@ -239,7 +231,7 @@ func TestLostMessageSaysHow(t *testing.T) {
 	_ = closed.conn.Close()
 	_ = reset.conn.(*net.TCPConn).SetLinger(0)
 	_ = reset.conn.Close()
-	eventually(t, "two are gone", func() bool { return r.shared.SessionsOpen() == 1 })
+	testkit.Eventually(t, "two are gone", func() bool { return r.shared.SessionsOpen() == 1 })
 	r.cancel()
 	<-r.ended
 	for _, how := range []string{"closed", "reset", "cut"} {

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sluice/gateway/config"
+	"sluice/internal/testkit"
 )
 
 // servedEnv makes the test's own program the command line with these words.
@@ -52,7 +53,7 @@ func startServed(t *testing.T, out, log io.Writer, env ...string) *served {
 	}
 	go func() { s.ended <- s.command.Wait() }()
 	t.Cleanup(func() { _ = s.command.Process.Kill() })
-	eventually(t, "the gateway is ready", func() bool {
+	testkit.Eventually(t, "the gateway is ready", func() bool {
 		response, err := http.Get("http://" + s.admin + "/readyz")
 		if err != nil {
 			return false
@@ -168,7 +169,7 @@ func TestReadersOfTheOutput(t *testing.T) {
 				s.deliver()
 			}
 			if c.dropped {
-				eventually(t, "lost lines are counted", func() bool { return s.droppedLines() > 0 })
+				testkit.Eventually(t, "lost lines are counted", func() bool { return s.droppedLines() > 0 })
 			}
 			s.end()
 		})
@@ -193,7 +194,7 @@ func TestHangupAtTheEnd(t *testing.T) {
 	if err := s.command.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "it closes what it stands on", func() bool {
+	testkit.Eventually(t, "it closes what it stands on", func() bool {
 		conn, err := net.Dial("tcp", s.admin)
 		if err == nil {
 			_ = conn.Close()
@@ -226,7 +227,7 @@ func (s *served) droppedLines() int {
 // A closed terminal and `systemctl reload` send SIGHUP: a line, and mail goes on. The
 // end says how it went.
 func TestHangup(t *testing.T) {
-	var log sheet
+	var log testkit.Buffer
 	s := startServed(t, io.Discard, &log)
 	s.deliver()
 	for range 2 {
@@ -234,7 +235,7 @@ func TestHangup(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "SIGHUP is noted", func() bool { return strings.Contains(log.String(), "SIGHUP changes nothing") })
+	testkit.Eventually(t, "SIGHUP is noted", func() bool { return strings.Contains(log.String(), "SIGHUP changes nothing") })
 	s.deliver()
 	conn, err := net.Dial("tcp", s.smtp)
 	if err != nil {
@@ -258,7 +259,7 @@ func TestHangup(t *testing.T) {
 // With log.format json all that a gateway prints while it serves is JSON lines, its
 // configuration an object.
 func TestEverythingIsJSON(t *testing.T) {
-	var log sheet
+	var log testkit.Buffer
 	s := startServed(t, &log, &log, "SLUICE_LOG_FORMAT=json", "SLUICE_LIMITS_RECIPIENTS=777",
 		"SLUICE_TRUSTED_NETWORKS=192.0.2.0/24,2001:db8::/32", "SLUICE_STORE_S3_SECRET_KEY=hush-hush")
 	s.deliver()
@@ -290,7 +291,7 @@ func TestEverythingIsJSON(t *testing.T) {
 // So is the last word of a gateway that had to cut a session, and of one that could
 // not begin; and whom it cut was not its client's doing.
 func TestLastWordsAreJSON(t *testing.T) {
-	var log sheet
+	var log testkit.Buffer
 	s := startServed(t, &log, &log, "SLUICE_LOG_FORMAT=json")
 	conn, err := net.Dial("tcp", s.smtp)
 	if err != nil {
@@ -308,7 +309,7 @@ func TestLastWordsAreJSON(t *testing.T) {
 			t.Fatal(err)
 		}
 		if moment != "" {
-			eventually(t, moment, func() bool { return strings.Contains(log.String(), moment) })
+			testkit.Eventually(t, moment, func() bool { return strings.Contains(log.String(), moment) })
 		}
 	}
 	if err := <-s.ended; err == nil || s.command.ProcessState.ExitCode() != exitFailure {

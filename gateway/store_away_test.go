@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sluice/gateway/config"
+	"sluice/internal/testkit"
 )
 
 // bucket is an object store on a port that is taken from the start, and refuses
@@ -128,11 +129,11 @@ func TestStoreComesLater(t *testing.T) {
 	log := captureLog(t)
 	r := b.launch()
 	began := time.Now()
-	eventually(t, "mail is turned away", func() bool { return strings.HasPrefix(r.send(t), "421 ") })
+	testkit.Eventually(t, "mail is turned away", func() bool { return strings.HasPrefix(r.send(t), "421 ") })
 	if late := time.Since(began); late > 2*awayTick {
 		t.Errorf("after %v, which is more than two intervals", late)
 	}
-	eventually(t, "the log says why", func() bool {
+	testkit.Eventually(t, "the log says why", func() bool {
 		return strings.Contains(log(), "pressure=store_errors") && strings.Contains(log(), "the object store cannot be used") &&
 			strings.Contains(log(), "connection refused")
 	})
@@ -142,7 +143,7 @@ func TestStoreComesLater(t *testing.T) {
 		t.Errorf("/readyz without a store: %d", got)
 	}
 	b.open()
-	eventually(t, "mail is taken", func() bool { return strings.HasPrefix(r.send(t), "250 2.0.0 Ok ") })
+	testkit.Eventually(t, "mail is taken", func() bool { return strings.HasPrefix(r.send(t), "250 2.0.0 Ok ") })
 	if n := b.stored.Load(); n != 1 {
 		t.Errorf("%d messages stored", n)
 	}
@@ -170,7 +171,7 @@ func TestStoreGoesAway(t *testing.T) {
 		t.Fatalf("without: %q", got)
 	}
 	began := time.Now()
-	eventually(t, "the gate is shut", func() bool { _, shed := r.watch.Gate().Shed(0, 65535); return shed })
+	testkit.Eventually(t, "the gate is shut", func() bool { _, shed := r.watch.Gate().Shed(0, 65535); return shed })
 	if late := time.Since(began); late > 2*awayTick {
 		t.Errorf("after %v, which is more than two intervals", late)
 	}
@@ -194,12 +195,12 @@ func TestStoreFallsSilent(t *testing.T) {
 	waiting := r.dial(t)
 	waiting.begin()
 	_, _ = io.WriteString(waiting.conn, "text\r\n.\r\n")
-	eventually(t, "the gate is shut", func() bool { _, shed := r.watch.Gate().Shed(0, 65535); return shed })
+	testkit.Eventually(t, "the gate is shut", func() bool { _, shed := r.watch.Gate().Shed(0, 65535); return shed })
 	if cause, _ := r.watch.Gate().Shed(0, 65535); cause != "store_errors" {
 		t.Errorf("by %q", cause)
 	}
 	speak()
 	waiting.expect("250 2.0.0 Ok ")
-	eventually(t, "mail is taken", func() bool { return strings.HasPrefix(r.send(t), "250 2.0.0 Ok ") })
+	testkit.Eventually(t, "mail is taken", func() bool { return strings.HasPrefix(r.send(t), "250 2.0.0 Ok ") })
 	r.end(t)
 }

@@ -68,7 +68,7 @@ func (p *Program) openWatch() error {
 		Settings: pressureSettings(&p.config),
 		Local:    p.localInputs,
 		Observer: p.metrics,
-		Logger:   p.journal.Logger(),
+		Logger:   p.log.Logger(),
 	}
 	if p.objects.probe != nil && o.Settings.StoreErrors.On() {
 		o.Store = newStoreProbe(p.objects.probe, &p.storing, o.Settings.Interval, o.Logger)

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"sluice/internal/testkit"
 )
 
 // probeWorld is a store under a probe whose ticks the test gives.
@@ -17,7 +19,7 @@ type probeWorld struct {
 	waiting int64
 	err     error // of the next probe
 	asked   int
-	log     sheet
+	log     testkit.Buffer
 }
 
 func newProbeWorld(t *testing.T) *probeWorld {
@@ -120,8 +122,8 @@ func TestProbeIsBounded(t *testing.T) {
 		}
 		cancel()
 		s.take(ctx, <-s.answered, w.now)
-		if len(asked) != 0 || s.away != nil || len(w.log.lines()[0]) != 0 {
-			t.Errorf("%d more were asked; away: %v, %q", len(asked), s.away, w.log.lines())
+		if len(asked) != 0 || s.away != nil || len(w.log.Lines()[0]) != 0 {
+			t.Errorf("%d more were asked; away: %v, %q", len(asked), s.away, w.log.Lines())
 		}
 		s.end(ctx) // none is under way
 	}
@@ -168,7 +170,7 @@ func TestStoreAwayIsLogged(t *testing.T) {
 		`level=ERROR msg="the object store cannot be used: no mail is taken until it can" err="connection refused"`,
 		`level=INFO msg="the object store can be used again"`,
 	}
-	got := w.log.lines()
+	got := w.log.Lines()
 	if len(got) != len(want) {
 		t.Fatalf("%q", got)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"sluice/gateway/config"
 	"sluice/gateway/pressure"
+	"sluice/internal/testkit"
 	"sluice/pipeline/embedded"
 	"sluice/pipeline/kafka"
 )
@@ -175,7 +176,7 @@ func TestGateFollowsTheLag(t *testing.T) {
 		produce(t, b.Addr(), 10)
 		c.consume(10)
 		n := h.counted(ok)
-		eventually(t, "the lag is read", func() bool { return h.counted(ok) > n })
+		testkit.Eventually(t, "the lag is read", func() bool { return h.counted(ok) > n })
 	}
 	if n := h.counted(func(m moment) bool { return m.fraction > 0 }); n != 0 {
 		t.Fatalf("shed while the consumer kept up: %+v", h.since(0))
@@ -183,7 +184,7 @@ func TestGateFollowsTheLag(t *testing.T) {
 
 	produce(t, b.Addr(), 150)
 	before := h.counted(ok)
-	eventually(t, "the gate is shut", func() bool { return h.last().fraction == 1 })
+	testkit.Eventually(t, "the gate is shut", func() bool { return h.last().fraction == 1 })
 	// One reading may have been under way.
 	if n := h.counted(ok) - before; n > 2 {
 		t.Errorf("the gate was shut after %d readings", n)
@@ -196,7 +197,7 @@ func TestGateFollowsTheLag(t *testing.T) {
 	for _, step := range []int{30, 30, 30, 30} { // 120, 90, 60, 30 are left
 		c.consume(step)
 		n := h.counted(ok)
-		eventually(t, "the lag is read twice", func() bool { return h.counted(ok) > n+1 })
+		testkit.Eventually(t, "the lag is read twice", func() bool { return h.counted(ok) > n+1 })
 	}
 	for _, m := range h.since(from) {
 		if m.fraction >= 0 && m.fraction != 1 {
@@ -205,7 +206,7 @@ func TestGateFollowsTheLag(t *testing.T) {
 	}
 	from = h.length()
 	c.consume(30)
-	eventually(t, "the gate is open", func() bool { return h.last().fraction == 0 })
+	testkit.Eventually(t, "the gate is open", func() bool { return h.last().fraction == 0 })
 	last := 1.0
 	for _, m := range h.since(from) {
 		switch {
@@ -240,16 +241,16 @@ func TestBrokerIsGone(t *testing.T) {
 			member.consume(1)
 			produce(t, b.Addr(), c.lag)
 			w, h := watchOn(t, b.Addr(), c.policy)
-			eventually(t, "the lag is read", func() bool {
+			testkit.Eventually(t, "the lag is read", func() bool {
 				return h.counted(func(m moment) bool { return m.result == "ok" }) > 0 && h.last().fraction == c.was
 			})
 			if err := b.Close(); err != nil {
 				t.Fatal(err)
 			}
-			eventually(t, "the reading is stale", func() bool { return w.stale(0) == pressure.CauseLagStale })
+			testkit.Eventually(t, "the reading is stale", func() bool { return w.stale(0) == pressure.CauseLagStale })
 			from := h.length()
-			eventually(t, "the policy decides", func() bool { return h.last().fraction == c.wants })
-			eventually(t, "and time goes by", func() bool { return h.length() > from+10 })
+			testkit.Eventually(t, "the policy decides", func() bool { return h.last().fraction == c.wants })
+			testkit.Eventually(t, "and time goes by", func() bool { return h.length() > from+10 })
 			if got := h.last(); got.fraction != c.wants || c.wants > 0 && got.cause != pressure.CauseLagStale {
 				t.Errorf("%+v, want %v", got, c.wants)
 			}
@@ -269,7 +270,7 @@ func TestGroupThatDoesNotExist(t *testing.T) {
 			b := startTopic(t)
 			w, h := watchOn(t, b.Addr(), c.policy)
 			unknown := func(m moment) bool { return m.result == "unknown_group" }
-			eventually(t, "it is known to be unknown", func() bool { return h.counted(unknown) > 2 })
+			testkit.Eventually(t, "it is known to be unknown", func() bool { return h.counted(unknown) > 2 })
 			if n := h.counted(func(m moment) bool { return m.result == "ok" }); n != 0 {
 				t.Errorf("%d readings of a group that is not there: %+v", n, h.since(0))
 			}
@@ -278,7 +279,7 @@ func TestGroupThatDoesNotExist(t *testing.T) {
 			}
 			produce(t, b.Addr(), 1)
 			join(t, b.Addr()).consume(1)
-			eventually(t, "the gate is open", func() bool { return h.last().fraction == 0 && w.stale(0) == "" })
+			testkit.Eventually(t, "the gate is open", func() bool { return h.last().fraction == 0 && w.stale(0) == "" })
 		})
 	}
 }
@@ -304,11 +305,11 @@ func TestShedAtTheGreetingAndAtMail(t *testing.T) {
 	}
 	// Before the group was there the gate was shut.
 	open := func() bool { _, shed := r.watch.Gate().Shed(0, 0); return !shed }
-	eventually(t, "the group is known", func() bool {
+	testkit.Eventually(t, "the group is known", func() bool {
 		cause, known := r.watch.groups[0].Load().(string)
 		return known && cause == ""
 	})
-	eventually(t, "the gate is open", open)
+	testkit.Eventually(t, "the gate is open", open)
 	long := r.dial(t)
 	for range 4 {
 		c := r.dial(t)
@@ -317,7 +318,7 @@ func TestShedAtTheGreetingAndAtMail(t *testing.T) {
 		c.expect("250 ")
 		c.expect("221 ")
 	}
-	eventually(t, "the gate is shut", func() bool { _, shed := r.watch.Gate().Shed(0, 65535); return shed })
+	testkit.Eventually(t, "the gate is shut", func() bool { _, shed := r.watch.Gate().Shed(0, 65535); return shed })
 	r.dial(t).expect("421 ")
 	long.expect("220 ")
 	_, _ = long.conn.Write([]byte("HELO x\r\nMAIL FROM:<a@example.com>\r\n"))
@@ -332,7 +333,7 @@ func TestShedAtTheGreetingAndAtMail(t *testing.T) {
 	if err := kadm.NewClient(client).CommitAllOffsets(t.Context(), watchGroup, offsets); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the gate is open again", open)
+	testkit.Eventually(t, "the gate is open again", open)
 	last := r.dial(t)
 	last.begin()
 	_ = last.conn.Close()

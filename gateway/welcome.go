@@ -127,7 +127,7 @@ func (p *Program) welcome() {
 	if p.events.broker != nil {
 		at.Events = p.events.broker.Addr()
 	}
-	log := p.journal.Logger()
+	log := p.log.Logger()
 	if p.config.KeysSet() > 0 {
 		log.Info("configuration", "set", &p.config)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"sluice/codec"
 	"sluice/gateway/config"
+	"sluice/gateway/maillog"
 	"sluice/gateway/pressure"
 	"sluice/gateway/reactor"
 	"sluice/metrics"
@@ -43,22 +44,22 @@ type objects struct {
 // packLog counts packs and logs those that were refused.
 type packLog struct {
 	pack.Observer
-	journal *journal
+	log *maillog.Log
 }
 
 // PackSplit implements pack.Observer.
 func (l packLog) PackSplit(messages int, err error) {
 	l.Observer.PackSplit(messages, err)
-	l.journal.PackSplit(messages, err)
+	l.log.PackSplit(messages, err)
 }
 
-func openObjects(c *config.Config, j *journal, o pack.Observer) (*objects, error) {
-	o = packLog{o, j}
+func openObjects(c *config.Config, log *maillog.Log, o pack.Observer) (*objects, error) {
+	o = packLog{o, log}
 	switch c.Store.Kind {
 	case config.KindDiscard:
 		return &objects{store: discard.Store{}}, nil
 	case config.KindS3:
-		return openBucket(c, j, o)
+		return openBucket(c, log, o)
 	}
 	s, err := dir.Open(dir.Options{
 		Path: c.ObjectsDir(),
@@ -66,7 +67,7 @@ func openObjects(c *config.Config, j *journal, o pack.Observer) (*objects, error
 		Queue:      c.Limits.Connections,
 		Timeout:    c.Timeouts.Store,
 		Pack:       packing(c, o),
-		LeftBehind: j.LeftBehind,
+		LeftBehind: log.LeftBehind,
 	})
 	if err != nil {
 		return nil, err
@@ -112,10 +113,10 @@ func bucketOptions(c *config.Config) s3.Options {
 	}
 }
 
-func openBucket(c *config.Config, j *journal, o pack.Observer) (*objects, error) {
+func openBucket(c *config.Config, log *maillog.Log, o pack.Observer) (*objects, error) {
 	options := bucketOptions(c)
-	options.LeftBehind, options.Pack = j.LeftBehind, packing(c, o)
-	options.Reread = rereadKeys(c, j.Logger())
+	options.LeftBehind, options.Pack = log.LeftBehind, packing(c, o)
+	options.Reread = rereadKeys(c, log.Logger())
 	s, err := s3.Open(context.Background(), options)
 	if err != nil {
 		return nil, err
@@ -240,8 +241,8 @@ func (p *Program) sources() metrics.Sources {
 		BodyMemoryLimit: func() float64 { return float64(bodies.Limit() + parts.Limit()) },
 		CreditWaiters:   func() float64 { return float64(bodies.Waiters() + parts.Waiters()) },
 		QueueDepths:     depths,
-		LogLinesDropped: func() float64 { return float64(p.journal.Dropped()) },
-		LogLinesLeftOut: func() float64 { return float64(p.journal.Omitted()) },
+		LogLinesDropped: func() float64 { return float64(p.log.Dropped()) },
+		LogLinesLeftOut: func() float64 { return float64(p.log.Omitted()) },
 		UnsafeDiscard:   func() float64 { return boolGauge(p.config.DiscardsMessages() || p.config.DiscardsEvents()) },
 		Build:           build(),
 	}

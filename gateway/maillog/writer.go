@@ -1,4 +1,4 @@
-package main
+package maillog
 
 import (
 	"bytes"
@@ -10,50 +10,50 @@ import (
 	"time"
 )
 
-// journalBatch is how many octets are written at once when lines wait.
-const journalBatch = 64 << 10
+// batchBytes is how many octets are written at once when lines wait.
+const batchBytes = 64 << 10
 
 // reportEvery is how often lines that are missing are spoken of, and how often clients
 // may have their share of the log anew.
 const reportEvery = time.Second
 
 // run writes lines until Close. It is the only one that waits for the log's reader.
-func (j *journal) run(to slog.Handler) {
-	defer close(j.stopped)
+func (m *Log) run(to slog.Handler) {
+	defer close(m.stopped)
 	second := time.NewTicker(reportEvery)
 	defer second.Stop()
 	var reported missing
 	var at time.Time
 	for last := false; !last; {
 		select {
-		case <-j.waiting:
+		case <-m.waiting:
 		case <-second.C: // not while lines wait: else clients had a share of the room each second
-			j.shares.renew()
-		case <-j.stop:
+			m.shares.renew()
+		case <-m.stop:
 			last = true
 		}
-		for turn := j.collect(nil); len(turn) > 0; turn = j.collect(turn[:0]) {
-			j.write(to, turn)
+		for turn := m.collect(nil); len(turn) > 0; turn = m.collect(turn[:0]) {
+			m.write(to, turn)
 		}
 		if now := time.Now(); last || now.Sub(at) >= reportEvery {
 			at = now
-			j.report(to, &reported)
+			m.report(to, &reported)
 		}
-		j.lines.flush()
+		m.lines.flush()
 	}
 }
 
 // collect takes some lines of each room.
-func (j *journal) collect(turn []entry) []entry {
-	turn = take(turn, j.notices)
-	for _, corner := range j.corners {
+func (m *Log) collect(turn []entry) []entry {
+	turn = take(turn, m.notices)
+	for _, corner := range m.corners {
 		turn = take(turn, corner)
 	}
-	return take(take(turn, j.refusals), j.accepted)
+	return take(take(turn, m.refusals), m.accepted)
 }
 
 func take(turn []entry, room <-chan entry) []entry {
-	for range journalTurn {
+	for range turnLines {
 		select {
 		case e := <-room:
 			turn = append(turn, e)
@@ -65,13 +65,13 @@ func take(turn []entry, room <-chan entry) []entry {
 }
 
 // write writes lines in the order of their times.
-func (j *journal) write(to slog.Handler, turn []entry) {
+func (m *Log) write(to slog.Handler, turn []entry) {
 	slices.SortStableFunc(turn, func(a, b entry) int { return a.at.Compare(b.at) })
 	for i := range turn {
 		if e := &turn[i]; e.kind == ready {
-			_, _ = j.lines.Write([]byte(e.message))
+			_, _ = m.lines.Write([]byte(e.message))
 		} else {
-			_ = to.Handle(context.Background(), e.record(j.acceptanceAt))
+			_ = to.Handle(context.Background(), e.record(m.acceptanceAt))
 		}
 	}
 }
@@ -80,7 +80,7 @@ func (j *journal) write(to slog.Handler, turn []entry) {
 type missing struct{ dropped, omitted int64 }
 
 // report says how many lines were dropped or left out since it was said last.
-func (j *journal) report(to slog.Handler, reported *missing) {
+func (m *Log) report(to slog.Handler, reported *missing) {
 	say := func(text string, all int64, before *int64) {
 		if all == *before {
 			return
@@ -90,12 +90,12 @@ func (j *journal) report(to slog.Handler, reported *missing) {
 		*before = all
 		_ = to.Handle(context.Background(), record)
 	}
-	say("log lines dropped", j.dropped.Load(), &reported.dropped)
-	say("log lines of clients with too many left out", j.omitted.Load(), &reported.omitted)
+	say("log lines dropped", m.dropped.Load(), &reported.dropped)
+	say("log lines of clients with too many left out", m.omitted.Load(), &reported.omitted)
 }
 
 // lineWriter gathers whole lines, so that many cost one write. slog's handlers
-// write a line at a time. It belongs to the journal's goroutine, but for lost.
+// write a line at a time. It belongs to the goroutine of Log, but for lost.
 type lineWriter struct {
 	to    io.Writer
 	held  bytes.Buffer
@@ -107,7 +107,7 @@ type lineWriter struct {
 func (l *lineWriter) Write(line []byte) (int, error) {
 	l.held.Write(line)
 	l.lines++
-	if l.held.Len() >= journalBatch {
+	if l.held.Len() >= batchBytes {
 		l.flush()
 	}
 	return len(line), nil
@@ -124,10 +124,10 @@ func (l *lineWriter) flush() {
 }
 
 // formatted takes the lines of Logger.
-type formatted struct{ j *journal }
+type formatted struct{ m *Log }
 
 // Write implements io.Writer. It does not fail.
 func (f formatted) Write(line []byte) (int, error) {
-	f.j.put(f.j.notices, entry{kind: ready, message: string(line)})
+	f.m.put(f.m.notices, entry{kind: ready, message: string(line)})
 	return len(line), nil
 }

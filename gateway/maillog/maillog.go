@@ -1,4 +1,6 @@
-package main
+// Package maillog writes the log: refusals, acceptances and notices, without ever making
+// an event loop wait for the reader of the log.
+package maillog
 
 import (
 	"fmt"
@@ -11,7 +13,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"sluice/gateway/config"
 	"sluice/gateway/driver"
 )
 
@@ -25,25 +26,25 @@ const (
 	refusalRoom  = 2048 // shared by those whose corner is full
 	acceptedRoom = 2048
 	noticeRoom   = 1024
-	// journalTurn is how many lines of one room are written before those of another.
-	journalTurn = 64
+	// turnLines is how many lines of one room are written before those of another.
+	turnLines = 64
 )
 
 const (
-	// journalPatience bounds the last writes: a reader of our standard error
+	// Patience bounds the last writes: a reader of our standard error
 	// that hangs must not keep the process from ending.
-	journalPatience = time.Second
+	Patience = time.Second
 	// maxStack bounds what a panic writes.
 	maxStack = 8 << 10
 )
 
-// journal writes the log. Whoever logs hands over a copy and never waits: one
+// Log writes the log of a gateway. Whoever logs hands over a copy and never waits: one
 // goroutine writes, and a line that finds no room is dropped and counted. Refusals
 // are at info. Acceptances are at debug, because the event is their record; a log
 // line for each would say the same again at the rate of the mail.
 //
 // Values from clients cannot forge a line: slog quotes whatever is not plain.
-type journal struct {
+type Log struct {
 	corners  [corners]chan entry // refusals, by client
 	refusals chan entry          // those whose corner is full
 	accepted chan entry
@@ -67,60 +68,66 @@ type journal struct {
 	stopped chan struct{}
 }
 
-// newJournal starts the journal's goroutine; Close ends it.
-func newJournal(c config.LogConfig, w io.Writer) *journal {
-	j := &journal{
+// Options says which lines are written, and how.
+type Options struct {
+	Level slog.Level
+	JSON  bool // one object a line (slog.JSONHandler) in place of key=value (slog.TextHandler)
+}
+
+// New returns a log that writes to w from a goroutine of its own. Close ends it.
+func New(o Options, w io.Writer) *Log {
+	m := &Log{
 		refusals:     make(chan entry, refusalRoom),
 		accepted:     make(chan entry, acceptedRoom),
 		notices:      make(chan entry, noticeRoom),
 		waiting:      make(chan struct{}, 1),
 		seed:         maphash.MakeSeed(),
-		refusal:      c.Level <= slog.LevelInfo,
-		acceptance:   c.Level <= slog.LevelDebug,
+		refusal:      o.Level <= slog.LevelInfo,
+		acceptance:   o.Level <= slog.LevelDebug,
 		acceptanceAt: slog.LevelDebug,
-		warning:      c.Level <= slog.LevelWarn,
+		warning:      o.Level <= slog.LevelWarn,
 		shares:       newLogShares(),
 		lines:        &lineWriter{to: w},
 		stop:         make(chan struct{}),
 		stopped:      make(chan struct{}),
 	}
-	for i := range j.corners {
-		j.corners[i] = make(chan entry, cornerRoom)
+	for i := range m.corners {
+		m.corners[i] = make(chan entry, cornerRoom)
 	}
-	options := &slog.HandlerOptions{Level: c.Level}
+	options := &slog.HandlerOptions{Level: o.Level}
 	handler := func(w io.Writer) slog.Handler {
-		if c.Format == config.FormatJSON {
+		if o.JSON {
 			return slog.NewJSONHandler(w, options)
 		}
 		return slog.NewTextHandler(w, options)
 	}
-	j.logger = slog.New(handler(formatted{j}))
-	go j.run(handler(j.lines))
-	return j
+	m.logger = slog.New(handler(formatted{m}))
+	go m.run(handler(m.lines))
+	return m
 }
 
 // ShowAccepted has acceptances written at info, for who tries Sluice on his own
-// machine. It is called before the journal is used.
-func (j *journal) ShowAccepted() { j.acceptance, j.acceptanceAt = j.refusal, slog.LevelInfo }
+// machine. It is called before the log is used.
+func (m *Log) ShowAccepted() { m.acceptance, m.acceptanceAt = m.refusal, slog.LevelInfo }
 
 // Logger is for everything that is not the mail path. It never waits.
-func (j *journal) Logger() *slog.Logger { return j.logger }
+func (m *Log) Logger() *slog.Logger { return m.logger }
 
 // Dropped returns the number of lines since the start that found no room, or that
 // could not be written.
-func (j *journal) Dropped() int64 { return j.dropped.Load() + j.lines.lost.Load() }
+func (m *Log) Dropped() int64 { return m.dropped.Load() + m.lines.lost.Load() }
 
 // Omitted returns the number of refusals and lost messages since the start that have no
 // line because their session or their client had too many.
-func (j *journal) Omitted() int64 { return j.omitted.Load() + j.left.Load() }
+func (m *Log) Omitted() int64 { return m.omitted.Load() + m.left.Load() }
 
 // Refused implements driver.MailLog.
-func (j *journal) Refused(r *driver.Refusal) {
-	j.left.Add(int64(r.LeftOut))
-	if !j.refusal {
+func (m *Log) Refused(r *driver.Refusal) {
+	m.left.Add(int64(r.LeftOut))
+	if !m.refusal {
 		return
 	}
-	j.putRefusal(r.Client.Addr(), entry{
+	m.putRefusal(r.Client.Addr(), entry{
 		kind: refused, client: address(r.Client), helo: strings.Clone(r.Helo), mailFrom: string(r.MailFrom),
 		to: string(r.To), verb: r.Verb, message: strings.Clone(r.Message), enhanced: r.Enhanced, cause: r.Cause,
 		pressure: r.Pressure, code: r.Code, recipients: r.Recipients, leftOut: r.LeftOut, err: r.Err,
@@ -128,19 +135,19 @@ func (j *journal) Refused(r *driver.Refusal) {
 }
 
 // LeftOut implements driver.MailLog.
-func (j *journal) LeftOut(client netip.AddrPort, lines int) {
-	j.left.Add(int64(lines))
-	if j.refusal {
-		j.putRefusal(client.Addr(), entry{kind: leftOut, client: address(client), leftOut: lines})
+func (m *Log) LeftOut(client netip.AddrPort, lines int) {
+	m.left.Add(int64(lines))
+	if m.refusal {
+		m.putRefusal(client.Addr(), entry{kind: leftOut, client: address(client), leftOut: lines})
 	}
 }
 
 // Lost implements driver.MailLog.
-func (j *journal) Lost(l *driver.Loss) {
-	if !j.refusal {
+func (m *Log) Lost(l *driver.Loss) {
+	if !m.refusal {
 		return
 	}
-	j.putRefusal(l.Client.Addr(), entry{
+	m.putRefusal(l.Client.Addr(), entry{
 		kind: lost, client: address(l.Client), helo: strings.Clone(l.Helo), mailFrom: string(l.MailFrom),
 		to: string(l.To), recipients: l.Recipients, message: strings.Clone(l.Message), octets: l.Octets,
 		verb: l.Stage, cause: l.End,
@@ -148,33 +155,33 @@ func (j *journal) Lost(l *driver.Loss) {
 }
 
 // Accepted implements driver.MailLog.
-func (j *journal) Accepted(a *driver.Acceptance) {
-	if !j.acceptance {
+func (m *Log) Accepted(a *driver.Acceptance) {
+	if !m.acceptance {
 		return
 	}
-	j.put(j.accepted, entry{
+	m.put(m.accepted, entry{
 		kind: accepted, client: address(a.Client), helo: strings.Clone(a.Helo), mailFrom: string(a.MailFrom),
 		message: a.Message.ID.String(), recipients: a.Recipients, octets: a.Octets, seconds: a.Seconds,
 	})
 }
 
 // LeftBehind is for s3.Options.LeftBehind, which is called on event loops too.
-func (j *journal) LeftBehind(key string, err error) {
-	if j.warning {
-		j.put(j.notices, entry{kind: leftBehind, message: key, err: err})
+func (m *Log) LeftBehind(key string, err error) {
+	if m.warning {
+		m.put(m.notices, entry{kind: leftBehind, message: key, err: err})
 	}
 }
 
 // PackSplit says why the object store refused a pack of so many messages.
-func (j *journal) PackSplit(messages int, err error) {
-	if j.warning {
-		j.put(j.notices, entry{kind: packSplit, messages: messages, err: err})
+func (m *Log) PackSplit(messages int, err error) {
+	if m.warning {
+		m.put(m.notices, entry{kind: packSplit, messages: messages, err: err})
 	}
 }
 
 // Panicked implements driver.MailLog.
-func (j *journal) Panicked(where string, reason any, stack []byte) {
-	j.put(j.notices, entry{
+func (m *Log) Panicked(where string, reason any, stack []byte) {
+	m.put(m.notices, entry{
 		kind: panicked, verb: where, cause: fmt.Sprint(reason),
 		message: string(stack[:min(len(stack), maxStack)]),
 	})
@@ -182,55 +189,55 @@ func (j *journal) Panicked(where string, reason any, stack []byte) {
 
 // putRefusal puts a line into its client's corner or, when that is full, to the
 // others of its kind, unless the client has had its share.
-func (j *journal) putRefusal(client netip.Addr, e entry) {
-	if !j.mayLog(client) {
+func (m *Log) putRefusal(client netip.Addr, e entry) {
+	if !m.mayLog(client) {
 		return
 	}
 	e.at = time.Now()
 	select {
-	case j.corners[j.corner(client)] <- e:
-		j.wake()
+	case m.corners[m.corner(client)] <- e:
+		m.wake()
 	default:
-		j.put(j.refusals, e)
+		m.put(m.refusals, e)
 	}
 }
 
 // corner returns the number of the corner of a client's lines. IPv6 clients have it
 // by /64, and nobody can choose it.
-func (j *journal) corner(client netip.Addr) uint64 {
+func (m *Log) corner(client netip.Addr) uint64 {
 	octets := client.Unmap().As16()
 	if client.Unmap().Is6() {
 		clear(octets[8:])
 	}
-	return maphash.Bytes(j.seed, octets[:]) % corners
+	return maphash.Bytes(m.seed, octets[:]) % corners
 }
 
-func (j *journal) put(room chan entry, e entry) {
+func (m *Log) put(room chan entry, e entry) {
 	if e.at.IsZero() {
 		e.at = time.Now()
 	}
 	select {
 	case room <- e:
-		j.wake()
+		m.wake()
 	default:
-		j.dropped.Add(1)
+		m.dropped.Add(1)
 	}
 }
 
 // wake tells the writer that there is something to write.
-func (j *journal) wake() {
+func (m *Log) wake() {
 	select {
-	case j.waiting <- struct{}{}:
+	case m.waiting <- struct{}{}:
 	default:
 	}
 }
 
 // Close writes what waits and ends the goroutine, unless the log's reader keeps it
-// waiting for longer than journalPatience. What comes later is lost.
-func (j *journal) Close() {
-	j.closing.Do(func() { close(j.stop) })
+// waiting for longer than Patience. What comes later is lost.
+func (m *Log) Close() {
+	m.closing.Do(func() { close(m.stop) })
 	select {
-	case <-j.stopped:
-	case <-time.After(journalPatience):
+	case <-m.stopped:
+	case <-time.After(Patience):
 	}
 }

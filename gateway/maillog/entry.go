@@ -1,4 +1,4 @@
-package main
+package maillog
 
 import (
 	"log/slog"

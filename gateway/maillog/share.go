@@ -1,4 +1,4 @@
-package main
+package maillog
 
 import (
 	"encoding/binary"
@@ -60,14 +60,14 @@ func countIn(cell *atomic.Uint64, second uint32) uint32 {
 
 // mayLog reports whether one more line about a client may stand in the log. The first
 // one that may not says so.
-func (j *journal) mayLog(client netip.Addr) bool {
-	n := j.shares.count(client)
+func (m *Log) mayLog(client netip.Addr) bool {
+	n := m.shares.count(client)
 	if n <= clientLines {
 		return true
 	}
-	j.omitted.Add(1)
+	m.omitted.Add(1)
 	if n == clientLines+1 {
-		j.put(j.refusals, entry{kind: crowding, client: address(client), leftOut: clientLines})
+		m.put(m.refusals, entry{kind: crowding, client: address(client), leftOut: clientLines})
 	}
 	return false
 }

@@ -1,7 +1,6 @@
-package main
+package maillog
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -13,55 +12,35 @@ import (
 	"testing"
 	"time"
 
-	"sluice/gateway/config"
 	"sluice/gateway/driver"
+	"sluice/internal/testkit"
 	"sluice/metrics"
 	"sluice/pipeline"
 )
 
 var (
 	_ driver.Observer = (*metrics.Metrics)(nil)
-	_ driver.MailLog  = (*journal)(nil)
+	_ driver.MailLog  = (*Log)(nil)
 )
-
-// sheet is what was written, and can be read meanwhile.
-type sheet struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (s *sheet) Write(b []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.buf.Write(b)
-}
-
-func (s *sheet) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.buf.String()
-}
-
-func (s *sheet) lines() []string { return strings.Split(strings.TrimSuffix(s.String(), "\n"), "\n") }
 
 var someRefusal = driver.Refusal{
 	Client: netip.MustParseAddrPort("192.0.2.1:4711"), Helo: "client.example", MailFrom: []byte("a@example.net"),
 	To: []byte("b@example.com"), Recipients: 3, LeftOut: 5, Verb: "RCPT", Message: "0190", Code: 550, Enhanced: "5.7.1", Cause: "relay_denied", Err: errors.New("no such domain"),
 }
 
-func TestJournalLines(t *testing.T) {
-	var s sheet
-	j := newJournal(config.LogConfig{Level: slog.LevelDebug, Format: config.FormatText}, &s)
-	j.Refused(&someRefusal)
-	j.Refused(&driver.Refusal{Code: 421, Enhanced: "4.3.2", Cause: "connections", Verb: "greeting"})
-	j.Refused(&driver.Refusal{Code: 421, Enhanced: "4.3.2", Cause: "pressure", Pressure: "store_errors", Verb: "MAIL"})
-	j.Accepted(&driver.Acceptance{Client: someRefusal.Client, Helo: "c", MailFrom: []byte("a@b.c"), Recipients: 2, Message: &pipeline.Message{ID: pipeline.ID{1, 0x91}}, Octets: 10240, Seconds: 0.25})
-	j.LeftBehind("2026/01/02/03/0190.eml", errors.New("503 Slow Down"))
-	j.LeftOut(someRefusal.Client, 7)
-	j.Lost(&driver.Loss{Client: someRefusal.Client, Helo: "c", MailFrom: []byte("a@b.c"), To: []byte("d@e.f"), Recipients: 2, Message: "0191", Octets: 99, Stage: "receiving", End: "client"})
-	packLog{metrics.New(metrics.Labels{}), j}.PackSplit(40, errors.New("413 Entity Too Large"))
-	j.Panicked("traffic", "index out of range", []byte("goroutine 1\nmain.go:1"))
-	j.Close()
+func TestLines(t *testing.T) {
+	var s testkit.Buffer
+	m := New(Options{Level: slog.LevelDebug}, &s)
+	m.Refused(&someRefusal)
+	m.Refused(&driver.Refusal{Code: 421, Enhanced: "4.3.2", Cause: "connections", Verb: "greeting"})
+	m.Refused(&driver.Refusal{Code: 421, Enhanced: "4.3.2", Cause: "pressure", Pressure: "store_errors", Verb: "MAIL"})
+	m.Accepted(&driver.Acceptance{Client: someRefusal.Client, Helo: "c", MailFrom: []byte("a@b.c"), Recipients: 2, Message: &pipeline.Message{ID: pipeline.ID{1, 0x91}}, Octets: 10240, Seconds: 0.25})
+	m.LeftBehind("2026/01/02/03/0190.eml", errors.New("503 Slow Down"))
+	m.LeftOut(someRefusal.Client, 7)
+	m.Lost(&driver.Loss{Client: someRefusal.Client, Helo: "c", MailFrom: []byte("a@b.c"), To: []byte("d@e.f"), Recipients: 2, Message: "0191", Octets: 99, Stage: "receiving", End: "client"})
+	m.PackSplit(40, errors.New("413 Entity Too Large"))
+	m.Panicked("traffic", "index out of range", []byte("goroutine 1\nmain.go:1"))
+	m.Close()
 	want := []string{
 		`level=INFO msg=refused cause=relay_denied code=550 enhanced=5.7.1 client=192.0.2.1:4711 helo=client.example verb=RCPT from=a@example.net to=b@example.com recipients=3 id=0190 err="no such domain" left_out=5`,
 		`level=INFO msg=refused cause=connections code=421 enhanced=4.3.2 client="" helo="" verb=greeting from=""`,
@@ -73,7 +52,7 @@ func TestJournalLines(t *testing.T) {
 		`level=WARN msg="the store refused a pack: its messages go one by one" messages=40 err="413 Entity Too Large"`,
 		`level=ERROR msg=panicked where=traffic reason="index out of range" stack="goroutine 1\nmain.go:1"`,
 	}
-	got := s.lines()
+	got := s.Lines()
 	if len(got) != len(want) {
 		t.Fatalf("%d lines: %q", len(got), got)
 	}
@@ -84,17 +63,17 @@ func TestJournalLines(t *testing.T) {
 	}
 }
 
-func TestJournalLevels(t *testing.T) {
+func TestLevels(t *testing.T) {
 	for level, want := range map[slog.Level]int{slog.LevelDebug: 5, slog.LevelInfo: 4, slog.LevelWarn: 3, slog.LevelError: 1} {
-		var s sheet
-		j := newJournal(config.LogConfig{Level: level, Format: config.FormatJSON}, &s)
-		j.Accepted(&driver.Acceptance{Message: &pipeline.Message{}})
-		j.Refused(&someRefusal)
-		j.LeftBehind("k", errors.New("x"))
-		j.Panicked("traffic", errors.New("x"), nil)
-		j.Logger().Warn("w")
-		j.Close()
-		if got := s.lines(); len(got) != want {
+		var s testkit.Buffer
+		m := New(Options{Level: level, JSON: true}, &s)
+		m.Accepted(&driver.Acceptance{Message: &pipeline.Message{}})
+		m.Refused(&someRefusal)
+		m.LeftBehind("k", errors.New("x"))
+		m.Panicked("traffic", errors.New("x"), nil)
+		m.Logger().Warn("w")
+		m.Close()
+		if got := s.Lines(); len(got) != want {
 			t.Errorf("%s: %q", level, got)
 		}
 	}
@@ -107,21 +86,21 @@ func TestClientsCannotForgeLines(t *testing.T) {
 		"x\nlevel=ERROR msg=forged", "x\r\nmsg=forged", `x" msg=forged "`, "x msg=forged", "x\x00\x1b[2Jy",
 		"x\u2028msg=forged", "x\x85\xff\xfe", `{"msg":"forged"}`, "\\", `\"`, "=",
 	} {
-		for _, format := range []string{config.FormatText, config.FormatJSON} {
-			var s sheet
-			j := newJournal(config.LogConfig{Format: format}, &s)
+		for _, asJSON := range []bool{false, true} {
+			var s testkit.Buffer
+			m := New(Options{JSON: asJSON}, &s)
 			r := someRefusal
 			r.Helo, r.MailFrom, r.To, r.Err = hostile, []byte(hostile), []byte(hostile), errors.New(hostile)
-			j.Refused(&r)
-			j.Close()
-			got := s.lines()
+			m.Refused(&r)
+			m.Close()
+			got := s.Lines()
 			if len(got) != 1 {
 				t.Fatalf("%q made %d lines: %q", hostile, len(got), got)
 			}
 			if strings.ContainsAny(got[0], "\r\x00\x1b\u2028") {
 				t.Errorf("%q is in %q", hostile, got[0])
 			}
-			if format == config.FormatText {
+			if !asJSON {
 				if n := len(keyValues(got[0])); n != 15 { // time, level, msg and twelve of ours
 					t.Errorf("%q made %d keys: %s", hostile, n, got[0])
 				}
@@ -154,7 +133,7 @@ func keyValues(line string) []string {
 
 // stuck is a writer that takes nothing until it is let go.
 type stuck struct {
-	sheet
+	testkit.Buffer
 	free    chan struct{}
 	entered chan struct{}
 	once    sync.Once
@@ -163,14 +142,14 @@ type stuck struct {
 func (s *stuck) Write(b []byte) (int, error) {
 	s.once.Do(func() { close(s.entered) })
 	<-s.free
-	return s.sheet.Write(b)
+	return s.Buffer.Write(b)
 }
 
 // neighbours yields one client after the other that has its lines in the same corner.
-func neighbours(j *journal, client netip.Addr) func() netip.Addr {
+func neighbours(m *Log, client netip.Addr) func() netip.Addr {
 	next := netip.MustParseAddr("198.18.0.0")
 	return func() netip.Addr {
-		for next = next.Next(); j.corner(next) != j.corner(client); next = next.Next() {
+		for next = next.Next(); m.corner(next) != m.corner(client); next = next.Next() {
 		}
 		return next
 	}
@@ -178,22 +157,22 @@ func neighbours(j *journal, client netip.Addr) func() netip.Addr {
 
 func TestLoopsNeverWaitForTheLog(t *testing.T) {
 	s := &stuck{free: make(chan struct{}), entered: make(chan struct{})}
-	j := newJournal(config.LogConfig{}, s)
-	j.Refused(&someRefusal)
+	m := New(Options{}, s)
+	m.Refused(&someRefusal)
 	<-s.entered // the goroutine hangs in the write; nothing empties the rooms now
 	const more = 100
-	others := neighbours(j, someRefusal.Client.Addr())
+	others := neighbours(m, someRefusal.Client.Addr())
 	for range cornerRoom + refusalRoom + more {
 		refusal := someRefusal
 		refusal.Client = netip.AddrPortFrom(others(), 1)
-		j.Refused(&refusal)
+		m.Refused(&refusal)
 	}
-	if got := j.Dropped(); got != more {
+	if got := m.Dropped(); got != more {
 		t.Errorf("%d dropped, want %d", got, more)
 	}
 	close(s.free)
-	j.Close()
-	lines := s.lines()
+	m.Close()
+	lines := s.Lines()
 	if len(lines) != 1+cornerRoom+refusalRoom+1 {
 		t.Errorf("%d lines", len(lines))
 	}
@@ -208,29 +187,29 @@ func TestLoopsNeverWaitForTheLog(t *testing.T) {
 // there is room for, the lines of others are all written.
 func TestNobodyPushesOutOthersLines(t *testing.T) {
 	s := &stuck{free: make(chan struct{}), entered: make(chan struct{})}
-	j := newJournal(config.LogConfig{Level: slog.LevelDebug}, s)
-	j.Refused(&someRefusal)
+	m := New(Options{Level: slog.LevelDebug}, s)
+	m.Refused(&someRefusal)
 	<-s.entered
 	greedy := someRefusal
 	for port := range 10000 {
 		greedy.Client = netip.AddrPortFrom(someRefusal.Client.Addr(), uint16(port))
-		j.Refused(&greedy)
-		j.Accepted(&driver.Acceptance{Message: &pipeline.Message{}})
+		m.Refused(&greedy)
+		m.Accepted(&driver.Acceptance{Message: &pipeline.Message{}})
 	}
 	other := someRefusal
 	for n := 0; n < 20; n++ { // some other client that has another corner, as 63 of 64 have
 		other.Client = netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 51, 100, byte(n)}), 1)
-		if j.corner(other.Client.Addr()) != j.corner(greedy.Client.Addr()) {
+		if m.corner(other.Client.Addr()) != m.corner(greedy.Client.Addr()) {
 			break
 		}
 	}
 	other.Cause = "somebody_else"
-	j.Refused(&other)
-	j.Panicked("traffic", "a panic", nil)
-	j.Logger().Warn("a warning")
+	m.Refused(&other)
+	m.Panicked("traffic", "a panic", nil)
+	m.Logger().Warn("a warning")
 	close(s.free)
-	j.Close()
-	all := strings.Join(s.lines(), "\n")
+	m.Close()
+	all := strings.Join(s.Lines(), "\n")
 	for _, want := range []string{"cause=somebody_else", `reason="a panic"`, `msg="a warning"`, `msg="log lines dropped"`} {
 		if !strings.Contains(all, want) {
 			t.Errorf("%s was pushed out", want)
@@ -242,25 +221,25 @@ func TestNobodyPushesOutOthersLines(t *testing.T) {
 // and while nobody reads the log, a client that shares its corner has room.
 func TestNoClientPushesOutAnother(t *testing.T) {
 	s := &stuck{free: make(chan struct{}), entered: make(chan struct{})}
-	j := newJournal(config.LogConfig{}, s)
-	j.Refused(&someRefusal)
+	m := New(Options{}, s)
+	m.Refused(&someRefusal)
 	<-s.entered
 	greedy, other := someRefusal, someRefusal
 	greedy.LeftOut, other.LeftOut = 0, 0
 	const flood = 10000
 	for port := range flood {
 		greedy.Client = netip.AddrPortFrom(someRefusal.Client.Addr(), uint16(port))
-		j.Refused(&greedy)
-		j.Lost(&driver.Loss{Client: greedy.Client})
+		m.Refused(&greedy)
+		m.Lost(&driver.Loss{Client: greedy.Client})
 	}
-	other.Client, other.Cause = netip.AddrPortFrom(neighbours(j, greedy.Client.Addr())(), 1), "somebody_else"
-	j.Refused(&other)
-	if left := j.Omitted(); left != 2*flood+5+1-clientLines {
+	other.Client, other.Cause = netip.AddrPortFrom(neighbours(m, greedy.Client.Addr())(), 1), "somebody_else"
+	m.Refused(&other)
+	if left := m.Omitted(); left != 2*flood+5+1-clientLines {
 		t.Errorf("%d lines were left out, want %d", left, 2*flood+5+1-clientLines)
 	}
 	close(s.free)
-	j.Close()
-	all := strings.Join(s.lines(), "\n")
+	m.Close()
+	all := strings.Join(s.Lines(), "\n")
 	for want, times := range map[string]int{
 		"cause=somebody_else": 1, "client=192.0.2.1:": clientLines, `are left out for a second" client=192.0.2.1 lines=200`: 1,
 	} {
@@ -272,17 +251,17 @@ func TestNoClientPushesOutAnother(t *testing.T) {
 
 // TestClientsGetANewShare: a client has its lines again in the next second.
 func TestClientsGetANewShare(t *testing.T) {
-	var s sheet
-	j := newJournal(config.LogConfig{}, &s)
-	defer j.Close()
+	var s testkit.Buffer
+	m := New(Options{}, &s)
+	defer m.Close()
 	for range 2 * clientLines {
-		j.Refused(&someRefusal)
+		m.Refused(&someRefusal)
 	}
 	after := someRefusal
 	after.Cause = "afterwards"
-	eventually(t, "a line in a later second", func() bool {
-		j.Refused(&after)
-		return strings.Contains(strings.Join(s.lines(), "\n"), "cause=afterwards")
+	testkit.Eventually(t, "a line in a later second", func() bool {
+		m.Refused(&after)
+		return strings.Contains(strings.Join(s.Lines(), "\n"), "cause=afterwards")
 	})
 }
 
@@ -290,26 +269,26 @@ func TestClientsGetANewShare(t *testing.T) {
 func TestClosingWithAReaderThatHangs(t *testing.T) {
 	s := &stuck{free: make(chan struct{}), entered: make(chan struct{})}
 	defer close(s.free)
-	j := newJournal(config.LogConfig{}, s)
-	j.Logger().Warn("w")
+	m := New(Options{}, s)
+	m.Logger().Warn("w")
 	<-s.entered
-	j.Logger().Warn("this must not wait either")
+	m.Logger().Warn("this must not wait either")
 	began := time.Now()
-	j.Close()
-	if took := time.Since(began); took > 5*journalPatience {
+	m.Close()
+	if took := time.Since(began); took > 5*Patience {
 		t.Errorf("it took %s", took)
 	}
 }
 
 // Lines that cannot be written are counted.
 func TestLinesThatCannotBeWritten(t *testing.T) {
-	j := newJournal(config.LogConfig{}, brokenWriter{})
+	m := New(Options{}, brokenWriter{})
 	for range 10 {
-		j.Refused(&someRefusal)
+		m.Refused(&someRefusal)
 	}
-	j.Logger().Warn("w")
-	j.Close()
-	if got := j.Dropped(); got != 11 {
+	m.Logger().Warn("w")
+	m.Close()
+	if got := m.Dropped(); got != 11 {
 		t.Errorf("%d of 11 were counted", got)
 	}
 }
@@ -319,41 +298,41 @@ type brokenWriter struct{}
 func (brokenWriter) Write([]byte) (int, error) { return 0, syscall.EPIPE }
 
 // What a Refusal points to is the loop's again when the call returns.
-func TestJournalKeepsNothingOfTheLoops(t *testing.T) {
+func TestKeepsNothingOfTheLoops(t *testing.T) {
 	s := &stuck{free: make(chan struct{}), entered: make(chan struct{})}
-	j := newJournal(config.LogConfig{}, s)
-	j.Refused(&someRefusal)
+	m := New(Options{}, s)
+	m.Refused(&someRefusal)
 	<-s.entered
 	r := someRefusal
 	r.MailFrom = []byte("before@example.net")
-	j.Refused(&r)
+	m.Refused(&r)
 	copy(r.MailFrom, "after!")
 	r.Cause = "other"
 	close(s.free)
-	j.Close()
-	if got := s.lines()[1]; !strings.Contains(got, "from=before@example.net") || !strings.Contains(got, "cause=relay_denied") {
+	m.Close()
+	if got := s.Lines()[1]; !strings.Contains(got, "from=before@example.net") || !strings.Contains(got, "cause=relay_denied") {
 		t.Error(got)
 	}
 }
 
 func TestManyLoopsWriteWholeLines(t *testing.T) {
-	var s sheet
-	j := newJournal(config.LogConfig{Format: config.FormatJSON}, &s)
+	var s testkit.Buffer
+	m := New(Options{JSON: true}, &s)
 	const loops, each = 4, clientLines / 4
 	var all sync.WaitGroup
 	for range loops {
 		all.Go(func() {
 			for range each {
-				j.Refused(&someRefusal)
-				j.Logger().Info("direct")
+				m.Refused(&someRefusal)
+				m.Logger().Info("direct")
 			}
 		})
 	}
 	all.Wait()
-	j.Close()
-	lines := s.lines()
+	m.Close()
+	lines := s.Lines()
 	if len(lines) != 2*loops*each {
-		t.Errorf("%d lines, %d dropped", len(lines), j.Dropped())
+		t.Errorf("%d lines, %d dropped", len(lines), m.Dropped())
 	}
 	for _, line := range lines {
 		if !json.Valid([]byte(line)) {
@@ -363,18 +342,18 @@ func TestManyLoopsWriteWholeLines(t *testing.T) {
 }
 
 func TestClosingTwice(t *testing.T) {
-	j := newJournal(config.LogConfig{}, &sheet{})
-	j.Close()
-	j.Close()
-	j.Refused(&someRefusal) // a late one does no harm
+	m := New(Options{}, &testkit.Buffer{})
+	m.Close()
+	m.Close()
+	m.Refused(&someRefusal) // a late one does no harm
 }
 
 func BenchmarkRefused(b *testing.B) {
-	j := newJournal(config.LogConfig{}, &discardWriter{})
-	defer j.Close()
+	m := New(Options{}, &discardWriter{})
+	defer m.Close()
 	b.ReportAllocs()
 	for b.Loop() {
-		j.Refused(&someRefusal)
+		m.Refused(&someRefusal)
 	}
 }
 

@@ -1,0 +1,48 @@
+// Package testkit has what tests of several packages need: waiting for a condition, and
+// a buffer that may be read while it is written.
+package testkit
+
+import (
+	"bytes"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// patience is far longer than any condition takes. Only one that never comes meets it.
+const patience = time.Minute
+
+// Eventually waits for a condition that other goroutines or processes bring about. It
+// fails the test, naming what was waited for, if the condition does not come.
+func Eventually(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !holds(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within %s: %s", patience, what)
+		}
+	}
+}
+
+// Buffer is a bytes.Buffer that several goroutines may use.
+type Buffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+// Write implements io.Writer.
+func (b *Buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+// String returns what was written so far.
+func (b *Buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
+// Lines returns what was written so far, line by line.
+func (b *Buffer) Lines() []string { return strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n") }
