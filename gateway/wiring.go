@@ -35,7 +35,7 @@ type objects struct {
 	// where a failed message leaves nothing.
 	leftBehind func() int64
 	// lanes pack small messages; nil where each has an object of its own.
-	lanes *pack.Lanes
+	lanes *pack.Batcher
 	// largeLimit is how many large messages' requests may be under way; nil where
 	// they do not give way to small ones.
 	largeLimit func() int
@@ -73,7 +73,7 @@ func openObjects(c *config.Config, log *maillog.Log, o pack.Observer) (*objects,
 		return nil, err
 	}
 	return &objects{
-		store: s, bucket: s.Bucket(), depth: s.Depth, close: s.Close, leftBehind: s.LeftBehind, lanes: s.Lanes(),
+		store: s, bucket: s.Bucket(), depth: s.Depth, close: s.Close, leftBehind: s.LeftBehind, lanes: s.Batcher(),
 	}, nil
 }
 
@@ -85,7 +85,7 @@ func packing(c *config.Config, o pack.Observer) *pack.Options {
 	p := &c.Store.Pack
 	return &pack.Options{
 		Limits: pack.Limits{
-			Messages: p.MaxMessages, Octets: int64(p.MaxBytes), Message: int64(p.MessageLimit),
+			Messages: p.MaxMessages, Bytes: int64(p.MaxBytes), Message: int64(p.MessageLimit),
 		},
 		Lanes: p.Lanes, Linger: p.Linger, Observer: o,
 	}
@@ -123,7 +123,7 @@ func openBucket(c *config.Config, log *maillog.Log, o pack.Observer) (*objects, 
 	}
 	opened := &objects{
 		store: s, bucket: options.Bucket, depth: s.Depth, close: s.Close,
-		probe: s.Probe, leftBehind: s.LeftBehind, lanes: s.Lanes(),
+		probe: s.Probe, leftBehind: s.LeftBehind, lanes: s.Batcher(),
 	}
 	if opened.lanes != nil {
 		opened.largeLimit = s.LargeLimit
@@ -247,8 +247,8 @@ func (p *Program) sources() metrics.Sources {
 		Build:           build(),
 	}
 	if lanes := p.objects.lanes; lanes != nil {
-		sources.PackWaiting = func() float64 { return float64(lanes.Octets()) }
-		sources.PackLanes = func() float64 { return float64(lanes.Count()) }
+		sources.PackWaiting = func() float64 { return float64(lanes.WaitingBytes()) }
+		sources.PackLanes = func() float64 { return float64(lanes.Lanes()) }
 		sources.PackLanesBusy = func() float64 { return float64(lanes.Busy()) }
 	}
 	if limit := p.objects.largeLimit; limit != nil {

@@ -41,7 +41,7 @@ type PackConfig struct {
 func defaultStore() StoreConfig {
 	return StoreConfig{Kind: KindDir, Packing: PackingAuto, S3: defaultS3(), Pack: PackConfig{
 		Lanes:        pack.DefaultLanes, // two kept 2,000 sessions busy; one lane's packs are larger, and wait for each other
-		MaxBytes:     pack.DefaultOctets,
+		MaxBytes:     pack.DefaultBytes,
 		MaxMessages:  pack.DefaultMessages,
 		MessageLimit: pack.DefaultMessage, // more would cost a store little less in one request than alone
 		Linger:       0,                   // a pack grows because the lanes are busy: a wait only adds to the latency

@@ -16,7 +16,7 @@ type process struct {
 	loops       []*loop
 	sockets     []*socket
 	slabs       map[*byte]*slabUse // slabs that the store reads, by their first octet
-	lanes       *lanes
+	batcher     *batcher
 	dead        bool
 	terminating bool
 	shedBelow   uint32
@@ -38,7 +38,7 @@ type loop struct {
 
 func (w *world) start() {
 	p := &process{w: w, slabs: map[*byte]*slabUse{}}
-	w.process, p.lanes = p, newLanes(w.store, p)
+	w.process, p.batcher = p, newBatcher(w.store, p)
 	o := w.plan.options()
 	o.Clock, o.Observer, o.MailLog, o.Gate = w, witness{p}, mailLog{witness{p}}, p
 	o.Committer = &pipeline.Committer{Store: w.store, Log: w.log, Observer: witness{p}}
@@ -150,8 +150,8 @@ func (p *process) quiet() {
 		{"sessions that are paused", int64(p.paused)},
 		{"slabs that the store reads", int64(len(p.slabs))},
 		{"sessions opened and not closed", int64(p.opened - p.closed)},
-		{"messages that wait for a lane", int64(len(p.lanes.waiting))},
-		{"lanes that are busy", int64(w.plan.lanes - len(p.lanes.free))},
+		{"messages that wait for a lane", int64(len(p.batcher.waiting))},
+		{"lanes that are busy", int64(w.plan.lanes - len(p.batcher.free))},
 		{"uploads that are pending", int64(w.store.pending(p))},
 		{"things under way", int64(len(w.working))},
 	} {

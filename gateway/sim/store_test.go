@@ -108,8 +108,8 @@ func (w *world) pace(late int, o outage) time.Duration {
 
 // Put implements pipeline.ObjectStore.
 func (s *store) Put(m *pipeline.Message) {
-	if s.w.plan.lanes > 0 && m.Upload == nil && packLimits.Small(m.Length()) {
-		s.w.process.lanes.put(m)
+	if s.w.plan.lanes > 0 && m.Upload == nil && packLimits.Fits(m.Length()) {
+		s.w.process.batcher.put(m)
 		return
 	}
 	s.alone(m, func() {})

@@ -71,7 +71,7 @@ type Store struct {
 	folders folders
 
 	queue   chan waiting
-	lanes   *pack.Lanes       // nil without packing
+	batcher *pack.Batcher     // nil without packing
 	puts    *inflight.Tracker // from Put until the result
 	writers sync.WaitGroup
 	remover *remover
@@ -119,7 +119,7 @@ func open(o Options, calls fileSystem) (*Store, error) {
 	if o.Pack != nil {
 		packs := *o.Pack
 		packs.Queue, packs.Timeout = o.Queue, o.Timeout
-		s.lanes = pack.Start(packs, func(n int) pack.Lane { return lane{newWriter(s, o.Concurrency+n)} })
+		s.batcher = pack.Start(packs, func(n int) pack.Writer { return packWriter{newWriter(s, o.Concurrency+n)} })
 	}
 	return s, nil
 }
@@ -193,9 +193,9 @@ func (s *Store) Put(m *pipeline.Message) {
 	switch open := s.puts.Begin(); {
 	case !open:
 		s.refuse(m, fail("put", errClosed))
-	case !s.lanes.Takes(m):
+	case !s.batcher.Accepts(m):
 		s.enqueue(waiting{m, time.Now()})
-	case !s.lanes.Put(m):
+	case !s.batcher.Put(m):
 		s.refuse(m, fail("put", errQueueFull))
 	}
 }
@@ -227,8 +227,8 @@ func (s *Store) refuse(m *pipeline.Message, err error) {
 // Bucket gives the name of the folder, which events call the bucket.
 func (s *Store) Bucket() string { return s.bucket }
 
-// Lanes gives what packs small messages, nil when nothing does.
-func (s *Store) Lanes() *pack.Lanes { return s.lanes }
+// Batcher returns the batcher of small messages. It is nil without packing.
+func (s *Store) Batcher() *pack.Batcher { return s.batcher }
 
 // Depth gives the messages that wait for a writer or are being written.
 func (s *Store) Depth() int64 { return s.puts.Depth() }
@@ -240,7 +240,7 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.puts.Wait()
-	s.lanes.Close()
+	s.batcher.Close()
 	close(s.queue)
 	s.writers.Wait()
 	s.remover.close()

@@ -1,140 +1,154 @@
-// Package pack lets small messages that are ready at the same moment share one
-// object: a POSIX tar with an entry <id>.eml for each and a last entry
-// events.jsonl with all their envelope events, so that the store alone can
+// Package pack stores small messages that are ready at the same moment in one object,
+// as group commit does. A pack is a POSIX tar with an entry <id>.eml for each message
+// and a last entry events.jsonl with all their events, so that the store alone can
 // rebuild the topic.
+//
+// A Batcher fills packs, a Writer of the store stores them. A lane, as the
+// configuration and the metrics say, is a worker of the Batcher with its Writer.
 package pack
 
 import (
 	"crypto/sha256"
 	"hash"
 	"hash/crc32"
+	"math/rand/v2"
+	"time"
 
 	"sluice/pipeline"
 )
 
 const (
-	// Extension of a pack's key.
+	// Extension ends the key of a pack.
 	Extension = ".tar"
-	// MessageExtension of an entry that is a message.
+	// MessageExtension ends the name of an entry that is a message.
 	MessageExtension = ".eml"
-	// EventsName is that of the last entry: one JSON text a line, in the order of
-	// the messages.
+	// EventsName is the name of the last entry. It has one JSON text a line, in the
+	// order of the messages.
 	EventsName = "events.jsonl"
-	// ContentType of a pack (not registered, and what everybody writes).
+	// ContentType is the media type of a pack. It is not registered, but common.
 	ContentType = "application/x-tar"
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// Pack is some messages on their way into one object. It belongs to the lane that
-// fills it and is used again; the messages' octets are lent to it from Put until
-// Stored or Fail, and are never copied.
+// Pack holds the messages of one object. The worker that fills it owns it and uses it
+// again. The messages' bytes are lent to it until Stored or Fail, and are never copied.
 type Pack struct {
 	messages []*pipeline.Message
-	octets   int64
+	bytes    int64
 
-	key    string
-	blobs  []pipeline.Blob
-	sums   []pipeline.Digest
-	frame  []byte   // headers, in pieces between the messages
-	events []byte   // the last entry
-	pieces [][]byte // all of the tar, in order
-	size   int64
-	crc    uint32
-	digest hash.Hash
+	key     string
+	blobs   []pipeline.Blob
+	sums    []pipeline.Digest
+	headers []byte   // of the entries; pieces point into it
+	events  []byte   // the last entry
+	pieces  [][]byte // the whole tar, in order
+	size    int64
+	crc     uint32
+	digest  hash.Hash
 }
 
-// New makes an empty pack.
+// New returns an empty pack.
 func New() *Pack { return &Pack{digest: sha256.New()} }
 
-// Add takes a message in.
+// Add appends a message.
 func (p *Pack) Add(m *pipeline.Message) {
 	p.messages = append(p.messages, m)
-	p.octets += m.Length()
+	p.bytes += m.Length()
 }
 
-// Len gives the number of messages.
+// Len returns the number of messages.
 func (p *Pack) Len() int { return len(p.messages) }
 
-// Octets gives those of the messages.
-func (p *Pack) Octets() int64 { return p.octets }
+// Bytes returns the size of the messages in bytes, without what the tar adds.
+func (p *Pack) Bytes() int64 { return p.bytes }
 
-// Messages gives the messages in their order, until Stored, Fail or Clear.
+// Messages returns the messages in order. The slice is valid until Stored, Fail or
+// Clear.
 func (p *Pack) Messages() []*pipeline.Message { return p.messages }
 
-// Key gives the object's key, YYYY/MM/DD/HH/<id>.tar in UTC from its own id.
+// Key returns the object's key, YYYY/MM/DD/HH/<id>.tar, with the time of the pack's
+// own id in UTC.
 func (p *Pack) Key() string { return p.key }
 
-// Size gives the octets of the tar.
+// Size returns the size of the tar in bytes.
 func (p *Pack) Size() int64 { return p.size }
 
-// CRC32C gives the checksum of the tar.
+// CRC32C returns the checksum of the tar.
 func (p *Pack) CRC32C() uint32 { return p.crc }
 
-// Pieces gives the octets of the tar in order, to be read only, until the messages
-// have their result.
+// Pieces returns the bytes of the tar in order. They are read-only, and valid until the
+// messages have their result.
 func (p *Pack) Pieces() [][]byte { return p.pieces }
 
-// Compose lays the tar out under an id of its own and sums each message, once, and
-// the whole. place says in which store and bucket it will be.
-func (p *Pack) Compose(id pipeline.ID, place pipeline.Blob) {
+// NewID returns the id of a pack that is composed now.
+func NewID() pipeline.ID { return pipeline.NewID(time.Now(), random{}) }
+
+// random is safe for concurrent use, as rand's own functions are.
+type random struct{}
+
+func (random) Uint64() uint64 { return rand.Uint64() }
+
+// Compose lays out the tar under id and computes the checksums of each message and of
+// the whole, in one pass. blob names the store and the bucket that it is for.
+func (p *Pack) Compose(id pipeline.ID, blob pipeline.Blob) {
 	p.key = Key(id)
-	place.Key, place.Container = p.key, pipeline.ContainerTar
-	if most := (len(p.messages) + 1) * blockSize; cap(p.frame) < most { // a header for each entry
-		p.frame = make([]byte, 0, most)
+	blob.Key, blob.Container = p.key, pipeline.ContainerTar
+	if need := (len(p.messages) + 1) * blockSize; cap(p.headers) < need { // one for each entry
+		p.headers = make([]byte, 0, need)
 	}
-	p.size, p.crc, p.frame, p.events = 0, 0, p.frame[:0], p.events[:0]
+	p.size, p.crc, p.headers, p.events = 0, 0, p.headers[:0], p.events[:0]
 	p.blobs, p.sums, p.pieces = p.blobs[:0], p.sums[:0], p.pieces[:0]
 	for _, m := range p.messages {
-		place.Length, place.Added = m.Length(), int64(len(m.Header))
-		p.head(entry{m.ID.String() + MessageExtension, place.Length, m.ReceivedAt})
-		place.Offset = p.size
+		blob.Length, blob.Added = m.Length(), int64(len(m.Header))
+		p.appendHeader(entry{m.ID.String() + MessageExtension, blob.Length, m.ReceivedAt})
+		blob.Offset = p.size
 		var sum pipeline.Digest
-		place.CRC32C = p.text(m, &sum)
-		p.blobs, p.sums = append(p.blobs, place), append(p.sums, sum)
-		p.events = pipeline.AppendEventOf(p.events, m, &place, &sum)
+		blob.CRC32C = p.appendMessage(m, &sum)
+		p.blobs, p.sums = append(p.blobs, blob), append(p.sums, sum)
+		p.events = pipeline.AppendEventOf(p.events, m, &blob, &sum)
 		p.events = append(p.events, '\n')
-		p.pad()
+		p.appendPadding()
 	}
-	p.head(entry{EventsName, int64(len(p.events)), id.Time()})
-	p.piece(p.events)
-	p.pad()
-	p.end()
+	p.appendHeader(entry{EventsName, int64(len(p.events)), id.Time()})
+	p.appendPiece(p.events)
+	p.appendPadding()
+	p.appendTrailer()
 }
 
-// Key gives the key of a pack's id.
+// Key returns the key of the pack with this id.
 func Key(id pipeline.ID) string {
 	key := pipeline.AppendFolder(make([]byte, 0, 64), id.Time())
 	return string(append(id.Append(key), Extension...))
 }
 
-// text adds a message's octets and gives their CRC32C, and the digest of those
-// below what Sluice added.
-func (p *Pack) text(m *pipeline.Message, sum *pipeline.Digest) uint32 {
+// appendMessage adds the bytes of m and returns their CRC32C. It sets sum to the
+// digest of the bytes below the trace fields that Sluice adds.
+func (p *Pack) appendMessage(m *pipeline.Message, sum *pipeline.Digest) uint32 {
 	crc := crc32.Update(0, castagnoli, m.Header)
-	p.piece(m.Header)
+	p.appendPiece(m.Header)
 	p.digest.Reset()
 	for _, chunk := range m.Body.Chunks() {
 		crc = crc32.Update(crc, castagnoli, chunk)
 		p.digest.Write(chunk)
-		p.piece(chunk)
+		p.appendPiece(chunk)
 	}
 	p.digest.Sum(sum[:0])
 	return crc
 }
 
-// piece adds octets that belong to somebody else, or to a buffer that will not
-// move.
-func (p *Pack) piece(octets []byte) {
-	if len(octets) == 0 {
+// appendPiece adds b without copying it. b must not change or move until the pack is
+// stored.
+func (p *Pack) appendPiece(b []byte) {
+	if len(b) == 0 {
 		return
 	}
-	p.pieces = append(p.pieces, octets)
-	p.size += int64(len(octets))
-	p.crc = crc32.Update(p.crc, castagnoli, octets)
+	p.pieces = append(p.pieces, b)
+	p.size += int64(len(b))
+	p.crc = crc32.Update(p.crc, castagnoli, b)
 }
 
-// Stored gives every message its good result and empties the pack.
+// Stored delivers its place and digest to each message and empties the pack.
 func (p *Pack) Stored() {
 	for i, m := range p.messages {
 		m.Stored(p.blobs[i], p.sums[i], nil)
@@ -142,7 +156,7 @@ func (p *Pack) Stored() {
 	p.Clear()
 }
 
-// Fail gives every message the same failure and empties the pack.
+// Fail delivers err to each message and empties the pack.
 func (p *Pack) Fail(err error) {
 	for _, m := range p.messages {
 		m.Stored(pipeline.Blob{}, pipeline.Digest{}, err)
@@ -150,11 +164,11 @@ func (p *Pack) Fail(err error) {
 	p.Clear()
 }
 
-// Clear forgets the messages: somebody else answers them.
+// Clear empties the pack without delivering results.
 func (p *Pack) Clear() {
 	clear(p.messages)
 	clear(p.pieces)
 	p.messages, p.pieces = p.messages[:0], p.pieces[:0]
 	p.blobs, p.sums = p.blobs[:0], p.sums[:0]
-	p.octets, p.size = 0, 0
+	p.bytes, p.size = 0, 0
 }

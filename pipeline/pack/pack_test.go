@@ -23,7 +23,7 @@ type random struct{}
 
 func (random) Uint64() uint64 { return rand.Uint64() }
 
-// nowhere is the door of messages that nobody waits for.
+// nowhere is the Door of messages whose results are not read.
 type nowhere struct{}
 
 func (nowhere) Post(*pipeline.Parcel) {}
@@ -34,8 +34,8 @@ func message(size int) *pipeline.Message {
 	return m
 }
 
-// TestCompose reads the tar by the library and by the blobs, twice by the same
-// pack: what stays of the first must not show in the second.
+// TestCompose reads the tar with the library and by the blobs. It composes the same pack
+// twice: nothing of the first may show in the second.
 func TestCompose(t *testing.T) {
 	p := pack.New()
 	for _, sizes := range [][]int{{0, 1, 511, 512, 513, 70_000, 300_000}, {5, 7}} {
@@ -51,10 +51,10 @@ func TestCompose(t *testing.T) {
 			t.Errorf("key %s", p.Key())
 		}
 		if p.Size() != int64(len(whole)) || len(whole)%512 != 0 || p.CRC32C() != crc32.Checksum(whole, castagnoli) {
-			t.Errorf("size %d of %d octets, CRC32C %08x", p.Size(), len(whole), p.CRC32C())
+			t.Errorf("size %d of %d bytes, CRC32C %08x", p.Size(), len(whole), p.CRC32C())
 		}
 		p.Stored()
-		if p.Len() != 0 || p.Octets() != 0 || len(p.Pieces()) != 0 {
+		if p.Len() != 0 || p.Bytes() != 0 || len(p.Pieces()) != 0 {
 			t.Errorf("%d messages stay", p.Len())
 		}
 		entries, events := tar.NewReader(bytes.NewReader(whole)), ""
@@ -74,7 +74,7 @@ func TestCompose(t *testing.T) {
 			t.Errorf("%v, %+v: %s, want %s", err, h, list, events)
 		}
 		if _, err := entries.Next(); err != io.EOF {
-			t.Errorf("behind the events: %v", err)
+			t.Errorf("after the events: %v", err)
 		}
 	}
 }
@@ -85,7 +85,7 @@ func checkEntry(t *testing.T, entries *tar.Reader, m *pipeline.Message, whole []
 	if err != nil {
 		t.Fatal(err)
 	}
-	octets, err := io.ReadAll(entries)
+	content, err := io.ReadAll(entries)
 	if err != nil || h.Name != m.ID.String()+".eml" || !h.ModTime.Equal(m.ReceivedAt.Truncate(time.Second)) || h.Mode != 0o640 {
 		t.Errorf("%v %+v", err, h)
 	}
@@ -94,28 +94,28 @@ func checkEntry(t *testing.T, entries *tar.Reader, m *pipeline.Message, whole []
 		want = append(want, chunk...)
 	}
 	at := whole[m.Blob.Offset : m.Blob.Offset+m.Blob.Length]
-	if !bytes.Equal(octets, want) || !bytes.Equal(at, want) || crc32.Checksum(want, castagnoli) != m.Blob.CRC32C {
-		t.Errorf("%s: %d octets in the entry, %d at its place, want %d", h.Name, len(octets), len(at), len(want))
+	if !bytes.Equal(content, want) || !bytes.Equal(at, want) || crc32.Checksum(want, castagnoli) != m.Blob.CRC32C {
+		t.Errorf("%s: %d bytes in the entry, %d at its place, want %d", h.Name, len(content), len(at), len(want))
 	}
 }
 
-func TestRoom(t *testing.T) {
-	l := pack.Limits{Messages: 3, Octets: 100, Message: 40}
+func TestHasRoom(t *testing.T) {
+	l := pack.Limits{Messages: 3, Bytes: 100, Message: 40}
 	for _, test := range []struct {
 		messages int
-		octets   int64
+		size     int64
 		room     bool
 	}{{0, 0, true}, {1, 60, true}, {1, 61, false}, {2, 10, true}, {3, 10, false}} {
-		if got := l.Room(test.messages, test.octets); got != test.room {
-			t.Errorf("beside %d messages of %d octets: %v", test.messages, test.octets, got)
+		if got := l.HasRoom(test.messages, test.size); got != test.room {
+			t.Errorf("with %d messages of %d bytes: %v", test.messages, test.size, got)
 		}
 	}
-	if !l.Small(40) || l.Small(41) {
-		t.Error("what is small?")
+	if !l.Fits(40) || l.Fits(41) {
+		t.Error("40 must fit, 41 must not")
 	}
 }
 
-// TestFindNothing: packs that are not, or do not have it.
+// TestFindNothing checks packs that are broken, or lack the message.
 func TestFindNothing(t *testing.T) {
 	p := pack.New()
 	p.Add(message(10))
@@ -133,7 +133,7 @@ func TestFindNothing(t *testing.T) {
 	}
 }
 
-// FuzzEach: whatever a tar says, entries stay plain names and sizes.
+// FuzzEach checks that entries have plain names and true sizes, whatever a tar says.
 func FuzzEach(f *testing.F) {
 	var seed bytes.Buffer
 	w := tar.NewWriter(&seed)
@@ -150,14 +150,14 @@ func FuzzEach(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(seed.Bytes())
-	f.Fuzz(func(t *testing.T, octets []byte) {
-		_ = pack.Each(bytes.NewReader(octets), func(name string, size int64, r io.Reader) error {
+	f.Fuzz(func(t *testing.T, tarball []byte) {
+		_ = pack.Each(bytes.NewReader(tarball), func(name string, size int64, r io.Reader) error {
 			if name == "" || name == "." || strings.ContainsAny(name, `/\`) || !fs.ValidPath(name) {
 				t.Errorf("name %q", name)
 			}
 			n, err := io.Copy(io.Discard, r)
-			if err == nil && n != size || n > int64(len(octets))*2 {
-				t.Errorf("%s: %d octets of %d", name, n, size)
+			if err == nil && n != size || n > int64(len(tarball))*2 {
+				t.Errorf("%s: %d bytes of %d", name, n, size)
 			}
 			return err
 		})

@@ -8,18 +8,18 @@ import (
 
 const (
 	blockSize = 512
-	// entryMode of the files: mail is nobody's business but its group's.
+	// entryMode is the mode of the files: mail is for its owner and group alone.
 	entryMode = 0o640
 )
 
 // entry is a file of the tar.
 type entry struct {
 	name string
-	size int64 // octets
+	size int64 // in bytes
 	at   time.Time
 }
 
-// appender lets a tar.Writer write onto the end of a buffer.
+// appender is an io.Writer onto the end of a buffer.
 type appender struct{ buffer *[]byte }
 
 func (a appender) Write(b []byte) (int, error) {
@@ -27,32 +27,32 @@ func (a appender) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// head begins an entry. The library's writer would have the octets themselves
-// before the next header, so each header has a writer of its own.
-func (p *Pack) head(e entry) {
-	begin := len(p.frame)
-	err := tar.NewWriter(appender{&p.frame}).WriteHeader(&tar.Header{
+// appendHeader adds the header of e. Each header has a tar.Writer of its own, because a
+// tar.Writer requires the content to pass through it before the next header.
+func (p *Pack) appendHeader(e entry) {
+	begin := len(p.headers)
+	err := tar.NewWriter(appender{&p.headers}).WriteHeader(&tar.Header{
 		Format: tar.FormatUSTAR, Typeflag: tar.TypeReg, Name: e.name, Size: e.size,
 		Mode: entryMode, ModTime: e.at.Truncate(time.Second),
 	})
-	if err != nil || len(p.frame)-begin != blockSize {
-		// Names are ids, sizes below the limit of a message: this is our mistake.
-		panic(fmt.Sprintf("pack: header of %+v: %d octets, %v", e, len(p.frame)-begin, err))
+	if err != nil || len(p.headers)-begin != blockSize {
+		// Names are ids and sizes are below the message limit, so this is a bug.
+		panic(fmt.Sprintf("pack: header of %+v: %d bytes, %v", e, len(p.headers)-begin, err))
 	}
-	p.piece(p.frame[begin:])
+	p.appendPiece(p.headers[begin:])
 }
 
 var zeros [blockSize]byte
 
-// pad fills the entry's last block.
-func (p *Pack) pad() {
-	if over := p.size % blockSize; over > 0 {
-		p.piece(zeros[over:])
+// appendPadding fills the last block of the entry.
+func (p *Pack) appendPadding() {
+	if tail := p.size % blockSize; tail > 0 {
+		p.appendPiece(zeros[tail:])
 	}
 }
 
-// end ends the tar: two blocks of zeros (POSIX.1-2017, pax).
-func (p *Pack) end() {
-	p.piece(zeros[:])
-	p.piece(zeros[:])
+// appendTrailer ends the tar with two blocks of zeros (POSIX.1-2017, pax).
+func (p *Pack) appendTrailer() {
+	p.appendPiece(zeros[:])
+	p.appendPiece(zeros[:])
 }

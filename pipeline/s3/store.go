@@ -25,7 +25,7 @@ type Store struct {
 	queue     chan task // without lanes all, with them messages of refused packs
 	large     chan task // beside lanes all others, through the turnstile
 	turnstile *turnstile
-	lanes     *pack.Lanes       // nil without packing
+	batcher   *pack.Batcher     // nil without packing
 	puts      *inflight.Tracker // from Put or PutPart until the result
 	workers   sync.WaitGroup
 
@@ -79,7 +79,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Pack != nil {
 		packs := *o.Pack
 		packs.Queue, packs.Timeout = o.Queue, o.Timeout
-		s.lanes = pack.Start(packs, func(int) pack.Lane { return lane{newWorker(s)} })
+		s.batcher = pack.Start(packs, func(int) pack.Writer { return packWriter{newWorker(s)} })
 	}
 	return s, nil
 }
@@ -109,10 +109,10 @@ var (
 
 // Put hands a message to the lanes when it may share an object, else to the workers.
 func (s *Store) Put(m *pipeline.Message) {
-	if s.lanes.Takes(m) {
+	if s.batcher.Accepts(m) {
 		if err := s.count(); err != nil {
 			s.stored(m, stored{}, err)
-		} else if !s.lanes.Put(m) {
+		} else if !s.batcher.Put(m) {
 			s.stored(m, stored{}, fail("queue", errQueueFull))
 		}
 		return
@@ -172,7 +172,7 @@ func (s *Store) count() error {
 // enqueue queues a task without blocking.
 func (s *Store) enqueue(t task) error {
 	queue := s.queue
-	if s.lanes != nil && (t.message == nil || !s.lanes.Takes(t.message)) {
+	if s.batcher != nil && (t.message == nil || !s.batcher.Accepts(t.message)) {
 		queue = s.large
 	}
 	select {
@@ -206,8 +206,8 @@ func (s *Store) Depth() int64 { return s.puts.Depth() }
 // time now: up to Options.Concurrency.
 func (s *Store) LargeLimit() int { return s.turnstile.limit() }
 
-// Lanes gives what packs small messages, nil when nothing does.
-func (s *Store) Lanes() *pack.Lanes { return s.lanes }
+// Batcher returns the batcher of small messages. It is nil without packing.
+func (s *Store) Batcher() *pack.Batcher { return s.batcher }
 
 // LeftBehind gives the number of failed or aborted messages of which something
 // stayed in the bucket.
@@ -224,7 +224,7 @@ func (s *Store) Close() error {
 	if left := s.puts.Drain(s.options.CloseTimeout, s.cancel); left > 0 {
 		err = fmt.Errorf("s3: closed with %d requests unanswered", left)
 	}
-	s.lanes.Close()
+	s.batcher.Close()
 	close(s.queue)
 	close(s.large)
 	s.workers.Wait()

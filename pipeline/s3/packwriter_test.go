@@ -50,7 +50,7 @@ func packed(t *testing.T, f *fake, o Options, answer func(w http.ResponseWriter,
 			}
 		})
 	}
-	for s.Lanes().Octets() < octets {
+	for s.Batcher().WaitingBytes() < octets {
 		time.Sleep(time.Millisecond) // until all of them wait
 	}
 	close(release)
@@ -184,8 +184,8 @@ func TestPackNotSplit(t *testing.T) {
 			if err := s.Close(); err != nil {
 				t.Error(err)
 			}
-			if s.Depth() != 0 || s.Lanes().Octets() != 0 {
-				t.Errorf("depth %d, %d octets wait", s.Depth(), s.Lanes().Octets())
+			if s.Depth() != 0 || s.Batcher().WaitingBytes() != 0 {
+				t.Errorf("depth %d, %d octets wait", s.Depth(), s.Batcher().WaitingBytes())
 			}
 		})
 	}

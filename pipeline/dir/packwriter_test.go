@@ -60,7 +60,7 @@ func together(t *testing.T, s *Store, stalling *stallingFS, before func()) []*po
 		})
 	}
 	store(0, porttest.NewMessage([]byte("alone\r\n")))
-	for s.Lanes().Busy() == 0 {
+	for s.Batcher().Busy() == 0 {
 		time.Sleep(time.Millisecond)
 	}
 	octets := int64(0)
@@ -69,7 +69,7 @@ func together(t *testing.T, s *Store, stalling *stallingFS, before func()) []*po
 		octets += m.Length()
 		store(i, m)
 	}
-	for s.Lanes().Octets() < octets {
+	for s.Batcher().WaitingBytes() < octets {
 		time.Sleep(time.Millisecond)
 	}
 	before()

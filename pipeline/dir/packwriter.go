@@ -1,0 +1,37 @@
+package dir
+
+import (
+	"time"
+
+	"sluice/pipeline"
+	"sluice/pipeline/pack"
+)
+
+// packWriter writes packs. Its writer is not one of the pool for large messages.
+type packWriter struct{ *writer }
+
+var _ pack.Writer = packWriter{}
+
+// PutOne implements pack.Writer.
+func (w packWriter) PutOne(m *pipeline.Message, since time.Time) {
+	w.store.handle(w.writer, waiting{m, since})
+}
+
+// Requeue implements pack.Writer. The message waits for a writer of the pool.
+func (w packWriter) Requeue(m *pipeline.Message, since time.Time) { w.store.enqueue(waiting{m, since}) }
+
+// Done implements pack.Writer.
+func (w packWriter) Done(messages int) { w.store.puts.Done(messages) }
+
+// PutPack implements pack.Writer with one file and one fsync for the pack. Every failure
+// splits it: a pack that does not fit on the disk may fit in part.
+func (w packWriter) PutPack(p *pack.Pack, _ time.Time) (split bool, err error) {
+	location := pipeline.Blob{Store: storeName, Bucket: w.store.bucket}
+	for attempt := 1; ; attempt++ {
+		p.Compose(pack.NewID(), location)
+		err = w.object(p.Key(), func(f file) error { return w.gather(f, p.Pieces()) })
+		if err == nil || attempt == 2 || pipeline.KindOf(err) == pipeline.KindFull {
+			return err != nil, err
+		}
+	}
+}

@@ -1,0 +1,165 @@
+package pack
+
+import (
+	"errors"
+	"time"
+
+	"sluice/pipeline"
+)
+
+// batchWorker fills a pack and stores it, again and again. One goroutine runs it.
+type batchWorker struct {
+	batcher   *Batcher
+	writer    Writer
+	pack      *Pack
+	fillStart time.Time   // when the pack got its first message
+	putTimes  []time.Time // when each message of the pack was put
+	timer     *time.Timer
+}
+
+func (w *batchWorker) run() {
+	for w.gather() {
+		w.store()
+	}
+}
+
+// gather fills the pack. It holds the token meanwhile: two workers that filled at the
+// same time would get half a pack each. It returns false once the queue is closed and
+// empty.
+func (w *batchWorker) gather() bool {
+	b := w.batcher
+	leftover := <-b.token
+	defer func() { b.token <- leftover }()
+	if leftover == nil {
+		next, open := <-b.queue
+		if !open {
+			return false
+		}
+		leftover = &next
+	}
+	w.fillStart, w.putTimes = time.Now(), w.putTimes[:0]
+	leftover = w.fill(*leftover)
+	b.busy.Add(1)
+	b.inFlight.Add(int64(w.pack.Len()))
+	return true
+}
+
+// fill adds first and what waits. A pack has the deadline of its oldest message, so a
+// message that was put much later than first is left over for the next pack.
+func (w *batchWorker) fill(first queued) (leftover *queued) {
+	o := &w.batcher.options
+	for w.add(first); o.HasRoom(w.pack.Len(), w.pack.Bytes()); {
+		next, found := w.next()
+		if !found {
+			return nil
+		}
+		if next.since.Sub(first.since) > o.Timeout/4 {
+			return &next
+		}
+		w.add(next)
+	}
+	return nil
+}
+
+// next returns a message from the queue, and waits for one as long as the pack may
+// wait. It returns false when the pack should be sent as it is.
+func (w *batchWorker) next() (queued, bool) {
+	b := w.batcher
+	for {
+		select {
+		case next, open := <-b.queue:
+			return next, open
+		default:
+		}
+		remaining := w.waitLimit() - time.Since(w.fillStart)
+		if remaining <= 0 {
+			return queued{}, false
+		}
+		w.timer.Reset(remaining)
+		select {
+		case next, open := <-b.queue:
+			return next, open
+		case <-b.completed: // a smaller pack may now be enough
+		case <-w.timer.C:
+		}
+	}
+}
+
+// waitLimit returns how long after fillStart the pack may wait for more messages.
+func (w *batchWorker) waitLimit() time.Duration {
+	b := w.batcher
+	if ShouldSend(w.pack.Len(), b.busy.Load(), b.inFlight.Load()) {
+		return b.options.Linger
+	}
+	wait := b.options.MaxWait
+	if wait <= 0 {
+		wait = b.latency.estimate()
+	}
+	return max(b.options.Linger, wait)
+}
+
+func (w *batchWorker) add(q queued) {
+	w.batcher.waitingBytes.Add(-q.message.Length())
+	w.pack.Add(q.message)
+	w.putTimes = append(w.putTimes, q.since)
+}
+
+var errWaited = errors.New("waited too long for a lane")
+
+// store stores the pack, delivers its results and wakes the worker that fills the next.
+func (w *batchWorker) store() {
+	b, n := w.batcher, w.pack.Len()
+	began := time.Now()
+	if w.send(n, began) {
+		b.latency.observe(time.Since(began))
+	}
+	b.inFlight.Add(-int64(n))
+	b.busy.Add(-1)
+	select {
+	case b.completed <- struct{}{}:
+	default:
+	}
+}
+
+// send makes the request for the pack of n messages. It reports whether the duration is
+// typical of a request: one that was refused, or expired in the queue, takes no time.
+func (w *batchWorker) send(n int, now time.Time) (typical bool) {
+	o := &w.batcher.options
+	for _, since := range w.putTimes {
+		o.Observer.PackWaited(now.Sub(since).Seconds())
+	}
+	o.Observer.PackTaken(n, w.pack.Bytes())
+	oldest := w.putTimes[0]
+	if now.Sub(oldest) > o.Timeout {
+		w.deliver(n, &pipeline.Failure{Kind: pipeline.KindTimeout, Op: "pack: queue", Err: errWaited})
+		return false
+	}
+	if n == 1 {
+		m := w.pack.Messages()[0]
+		w.pack.Clear()
+		w.writer.PutOne(m, oldest)
+		return true
+	}
+	split, err := w.writer.PutPack(w.pack, oldest)
+	o.Observer.PackDone(pipeline.KindOf(err).String())
+	if err == nil || !split {
+		w.deliver(n, err)
+		return err == nil
+	}
+	o.Observer.PackSplit(n, err)
+	for i, m := range w.pack.Messages() {
+		w.writer.Requeue(m, w.putTimes[i])
+	}
+	w.pack.Clear()
+	return false
+}
+
+// deliver gives all n messages of the pack the same result.
+func (w *batchWorker) deliver(n int, err error) {
+	if err == nil {
+		w.pack.Stored()
+	} else {
+		w.pack.Fail(err)
+	}
+	w.writer.Done(n)
+}

@@ -1,0 +1,75 @@
+package s3
+
+import (
+	"context"
+	"time"
+
+	"github.com/minio/minio-go/v7"
+
+	"sluice/pipeline"
+	"sluice/pipeline/pack"
+)
+
+// packWriter stores packs. Its worker is not one of the pool for large messages.
+type packWriter struct{ *worker }
+
+var _ pack.Writer = packWriter{}
+
+// PutOne implements pack.Writer.
+func (w packWriter) PutOne(m *pipeline.Message, since time.Time) {
+	ctx, cancel := context.WithDeadline(w.ctx, since.Add(w.options.Timeout))
+	defer cancel()
+	done := w.turnstile.small(1)
+	result, err := w.put(ctx, m)
+	if err == nil {
+		done(result.blob.Length)
+	}
+	w.stored(m, result, err)
+}
+
+// Requeue implements pack.Writer. The message waits for a worker of the pool.
+func (w packWriter) Requeue(m *pipeline.Message, since time.Time) {
+	if err := w.enqueue(task{message: m, since: since}); err != nil {
+		w.stored(m, stored{}, err)
+	}
+}
+
+// Done implements pack.Writer.
+func (w packWriter) Done(messages int) { w.puts.Done(messages) }
+
+// PutPack implements pack.Writer. A pack is split when the store refuses it, for example
+// because it is too large for a proxy. It is not split when the store is busy or cannot
+// be reached: that would turn one request into as many as there are messages.
+func (w packWriter) PutPack(p *pack.Pack, since time.Time) (split bool, err error) {
+	ctx, cancel := context.WithDeadline(w.ctx, since.Add(w.options.Timeout))
+	defer cancel()
+	if err := expired(ctx); err != nil {
+		return false, err
+	}
+	done := w.turnstile.small(p.Len())
+	p.Compose(pack.NewID(), pipeline.Blob{Store: storeName, Bucket: w.bucket})
+	sum := checksum(p.CRC32C())
+	o := w.plainOptions()
+	o.ContentType, o.UserMetadata = pack.ContentType, map[string]string{headerChecksum: sum}
+	doubtful, err := w.try(ctx, nil, p.Pieces(), func(body *payload) error {
+		info, err := w.client.PutObject(ctx, w.bucket, p.Key(), body, p.Size(), "", "", o)
+		return confirmation{info.ETag, info.ChecksumCRC32C}.confirm(sum, err)
+	})
+	if err == nil {
+		done(p.Size())
+		return false, nil
+	}
+	if doubtful {
+		w.cleaner.add(leftover{key: p.Key(), object: true})
+	}
+	return ctx.Err() == nil && !passing(err) && !misconfigured(err), fail("put pack", err)
+}
+
+// plainOptions are those of every new object.
+func (s *Store) plainOptions() minio.PutObjectOptions {
+	sse, _ := encryption(s.options.SSE) // checked at Open
+	return minio.PutObjectOptions{
+		ServerSideEncryption: sse,
+		DisableContentSha256: true, // the CRC32C protects it; SHA-256 cost 1.8 ms of CPU each MiB
+	}
+}
