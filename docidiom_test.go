@@ -18,8 +18,6 @@ import (
 // notYetIdiomatic names the packages whose comments still wait to be brought to
 // Go's idiom.
 var notYetIdiomatic = []string{
-	"codec",
-	"codec/smtptest",
 	"gateway",
 	"gateway/adapters",
 	"gateway/admin",

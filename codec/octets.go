@@ -64,7 +64,7 @@ func trim(b []byte) []byte {
 	return b
 }
 
-// equalFold compares b without regard to ASCII case to s, which is in capitals.
+// equalFold reports whether b equals s without regard to ASCII case. s is in upper case.
 func equalFold(b []byte, s string) bool {
 	if len(b) != len(s) {
 		return false
@@ -86,10 +86,10 @@ const (
 	swarHigh = 0x8080808080808080
 )
 
-// hasNULOr8Bit tells whether b holds an octet that is 0 or above 127. One pass,
-// eight octets a step: w-0x01… borrows into the high bit of an octet that is
-// zero, and w has that bit itself where an octet is above 127. A borrow cannot
-// be wrong: it starts at a zero octet only, and then the answer is yes anyway.
+// hasNULOr8Bit reports whether b holds an octet that is 0 or above 127. It takes eight
+// octets a step: w-0x01… borrows into the high bit of a zero octet, and w itself has that
+// bit for an octet above 127. A borrow cannot mislead: it starts only at a zero octet,
+// and then the answer is true anyway.
 func hasNULOr8Bit(b []byte) bool {
 	var acc uint64
 	for len(b) >= 32 {
@@ -113,7 +113,7 @@ func hasNULOr8Bit(b []byte) bool {
 	return acc&swarHigh != 0
 }
 
-// has8Bit tells whether b holds an octet above 127, and is quick to say yes.
+// has8Bit reports whether b holds an octet above 127. It returns early if so.
 func has8Bit(b []byte) bool {
 	for len(b) >= 8 {
 		if binary.LittleEndian.Uint64(b)&swarHigh != 0 {

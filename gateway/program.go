@@ -86,7 +86,7 @@ func (p *Program) open() (err error) {
 		AcceptFailed:  p.metrics.AcceptFailed,
 		AcceptTrouble: p.acceptTrouble,
 	})
-	p.metrics.Watch(p.sources())
+	p.metrics.RegisterSources(p.sources())
 	p.admin, err = newAdmin(p.config.Admin.Address, p.bounded("admin"), p.metrics.Handler(), p.readiness)
 	return err
 }

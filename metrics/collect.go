@@ -6,9 +6,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// byLabel has one child for each known value of a label. It never changes
-// once made, so that loops read it without a lock (prometheus' own Vecs lock
-// and hash at every look-up).
+// byLabel holds one collector for each known value of a label. It is immutable, so event
+// loops read it without a lock; the Vecs of the client library lock and hash at every
+// lookup.
 type byLabel[T any] struct {
 	known map[string]T
 	other T
@@ -29,8 +29,8 @@ func (b *byLabel[T]) at(value string) T {
 	return b.other
 }
 
-// replies has the children of sluice_replies_total. An unknown cause keeps its
-// code when the code is known, because the code alone says what the client saw.
+// replies holds the counters of sluice_replies_total. An unknown cause keeps its code
+// when the code is known, because the code alone says what the client saw.
 type replies struct {
 	known  map[Reply]prometheus.Counter
 	byCode map[int]prometheus.Counter // cause "other"
@@ -67,7 +67,7 @@ func (m *Metrics) counter(name, help string) prometheus.Counter {
 	return c
 }
 
-// level adds a gauge that is counted here.
+// level registers a gauge whose value is kept in this package.
 func (m *Metrics) level(name, help string) prometheus.Gauge {
 	g := prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
 	m.registry.MustRegister(g)
@@ -91,7 +91,7 @@ func (m *Metrics) histogram(name, help string, buckets []float64) prometheus.His
 	return h
 }
 
-// histograms makes a histogram with the label result.
+// histograms registers a histogram with the label result.
 func (m *Metrics) histograms(name, help string, buckets []float64, results []string) byLabel[prometheus.Observer] {
 	vec := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}, []string{"result"})
 	m.registry.MustRegister(vec)

@@ -1,11 +1,11 @@
-// Package metrics holds every collector of the gateway and its exposition.
+// Package metrics holds every collector of the gateway and exposes them to Prometheus.
 //
-// The rest of the program knows none of their names: it calls small observer
-// interfaces of basic types, which *Metrics satisfies. What is called on an
-// event loop neither locks nor allocates: the children of all known label
-// values are made by New and looked up in maps that never change afterwards.
-// A value that New was not told of is counted under "other", so that the
-// number of series is bounded by the code and never by what clients send.
+// The rest of the program knows none of the metric names. It calls small observer
+// interfaces of basic types, which *Metrics satisfies. Methods that are called on an
+// event loop neither lock nor allocate: New creates the collectors of all known label
+// values, in maps that never change afterwards. A value that New was not given is counted
+// under "other", so that the number of series is bounded by the code and never by
+// clients.
 package metrics
 
 import (
@@ -16,40 +16,40 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// other stands for every label value that New was not told of.
+// other replaces every label value that New was not given.
 const other = "other"
 
-// Results that the observer methods have of themselves; the lists in Labels
-// need not repeat them.
+// Results that the observer methods define themselves; the lists in Labels need not
+// repeat them.
 const (
 	// Accepted is the result of a message that was answered 250 (MessageDone).
 	Accepted = "accepted"
 	ok       = "ok" // StepDone, LateResult
 )
 
-// maxScrapes bounds the scrapes served at once: each one gathers and encodes
-// everything, and /metrics may be open to more than one Prometheus.
+// maxScrapes bounds concurrent scrapes. Each one gathers and encodes every metric, and
+// /metrics may be open to more than one Prometheus.
 const maxScrapes = 4
 
-// Labels are the label values that can occur. Each list may hold a value twice.
+// Labels lists the possible label values. A list may hold a value twice.
 type Labels struct {
 	// Replies are the reply codes with their causes.
 	Replies []Reply
 	// RefusalCauses are the causes of a 421 in place of the greeting.
 	RefusalCauses []string
-	// MessageResults are the causes for which a message is refused after its 354.
+	// MessageResults are the causes of a refusal after the 354.
 	MessageResults []string
-	// PathLeniencies are what paths may lack and be taken all the same.
+	// PathLeniencies are the accepted departures from the grammar of paths.
 	PathLeniencies []string
-	// FailureKinds are the kinds of failure of the store and of the event log.
+	// FailureKinds are the kinds of failure of the object store and the event log.
 	FailureKinds []string
 	// PanicPlaces are the handlers that recover from panics.
 	PanicPlaces []string
-	// AcceptCauses are the causes for which accepting a connection fails.
+	// AcceptCauses are the causes of a failure to accept a connection.
 	AcceptCauses []string
-	// PressureClasses are the classes of clients that the gate tells apart.
+	// PressureClasses are the client classes of the pressure gate.
 	PressureClasses []string
-	// PressureCauses are the causes for which sessions are shed.
+	// PressureCauses are the causes for which the gate sheds sessions.
 	PressureCauses []string
 	// LagGroups are the consumer groups whose lag is read.
 	LagGroups []string
@@ -61,8 +61,8 @@ type Reply struct {
 	Cause string
 }
 
-// Metrics is the set of collectors with a registry of its own. All methods
-// are safe for concurrent use.
+// Metrics is the set of collectors and their registry. All methods are safe for
+// concurrent use.
 type Metrics struct {
 	registry *prometheus.Registry
 
@@ -100,8 +100,8 @@ type step struct {
 	late     byLabel[prometheus.Counter]
 }
 
-// New makes all collectors whose values are counted here. Those that are read
-// from elsewhere are added by Watch.
+// New registers the collectors whose values are kept in this package. RegisterSources
+// adds those that are read from elsewhere.
 func New(labels Labels) *Metrics {
 	m := &Metrics{registry: prometheus.NewRegistry()}
 	m.registry.MustRegister(
@@ -117,11 +117,10 @@ func New(labels Labels) *Metrics {
 	return m
 }
 
-// Registry is where the collectors are registered, for what else belongs on
-// the same page.
+// Registry returns the registry, for collectors of other packages.
 func (m *Metrics) Registry() *prometheus.Registry { return m.registry }
 
-// Handler answers GET /metrics in the Prometheus text format or OpenMetrics.
+// Handler serves GET /metrics in the Prometheus text format or OpenMetrics.
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
 		Registry:            m.registry,
@@ -132,29 +131,29 @@ func (m *Metrics) Handler() http.Handler {
 
 func (m *Metrics) addSessions(labels Labels) {
 	m.acceptFailures = m.counters("sluice_accept_failures_total",
-		"Attempts to accept a connection that failed, by cause; the connection stays in the kernel's queue.",
+		"Failed attempts to accept a connection, by cause; the connection stays in the kernel's queue.",
 		"cause", labels.AcceptCauses)
 	m.displaced = m.counters("sluice_connections_displaced_total",
-		"Connections of the admin server and of the embedded broker that were ended to make room for another, by server.",
+		"Connections of the admin server and of the embedded broker that were closed to make room for another, by server.",
 		"server", []string{"admin", "events"})
 	m.sessionsOpened = m.counter("sluice_sessions_total",
-		"SMTP sessions that were greeted with 220.")
+		"SMTP sessions greeted with 220.")
 	m.sessionsRefused = m.counters("sluice_sessions_refused_total",
 		"Connections answered 421 in place of the greeting, by cause.",
 		"cause", labels.RefusalCauses)
 	m.sessionsShed = m.counters("sluice_sessions_shed_total",
-		"Sessions answered 421 by the pressure gate, in place of the greeting or at MAIL, by what pressed.",
+		"Sessions answered 421 by the pressure gate, in place of the greeting or at MAIL, by cause.",
 		"cause", labels.PressureCauses)
 	m.lenientPaths = m.counters("sluice_lenient_paths_total",
-		"Paths of MAIL and RCPT taken against the grammar, by what they lacked; strict_paths refuses them.",
+		"Paths of MAIL and RCPT accepted despite a departure from the grammar, by kind; strict_paths refuses them.",
 		"kind", labels.PathLeniencies)
 	m.sessionsClosed = m.counters("sluice_sessions_closed_total",
-		"SMTP sessions that ended, by how they ended.",
+		"SMTP sessions that ended, by the way they ended.",
 		"end", []string{"quit", "client", "refused", "stalled", "error"})
 	m.sessionDuration = m.histogram("sluice_session_duration_seconds",
 		"Time from the greeting to the end of the session.", sessionBuckets)
 	m.replies = newReplies(m.counterVec("sluice_replies_total",
-		"SMTP replies given, by reply code and cause.", "code", "cause"), labels.Replies)
+		"SMTP replies sent, by reply code and cause.", "code", "cause"), labels.Replies)
 }
 
 func (m *Metrics) addMessages(labels Labels) {
@@ -163,15 +162,15 @@ func (m *Metrics) addMessages(labels Labels) {
 		"Messages whose DATA was granted a 354, by result: accepted, or the cause of the refusal.",
 		"result", results)
 	m.messageBytes = m.counters("sluice_message_bytes_total",
-		"Octets received of those messages, by result.", "result", results)
+		"Bytes received of messages whose DATA was granted a 354, by result.", "result", results)
 	m.messageDuration = m.histogram("sluice_message_duration_seconds",
-		"Time from the final dot of a message to its answer.", stepBuckets)
+		"Time from the final dot of a message to its reply.", stepBuckets)
 }
 
 func (m *Metrics) addSteps(labels Labels) {
 	results := append([]string{ok}, labels.FailureKinds...)
 	late := m.counterVec("sluice_late_results_total",
-		"Results that came after the sender had its answer or was gone: a late publish is an expected duplicate, a late store an object without an event.",
+		"Results that arrived after the sender had its reply or had gone, by step and result: a late publish is an expected duplicate, a late store an object without an event.",
 		"step", "result")
 	m.steps = make(map[string]step)
 	for name, help := range map[string][2]string{
@@ -192,11 +191,11 @@ func (m *Metrics) addLoops(labels Labels) {
 		"Time that messages waited for body memory, before their 354 or while they grew, by result.",
 		creditBuckets, []string{"granted", "refused", "gone"})
 	m.pauses = m.counters("sluice_session_pauses_total",
-		"Times that a session stopped reading from its client, by what it waited for.",
+		"Pauses of a session's reading from its client, by what the session waited for.",
 		"waits_for", []string{"client", "credit", "memory", "outcome"})
-	m.paused = m.level("sluice_sessions_paused", "Sessions that do not read from their client now.")
+	m.paused = m.level("sluice_sessions_paused", "SMTP sessions that have paused reading from their client.")
 	m.loopDelay = m.histogram("sluice_loop_delay_seconds",
-		"Time between a tick's request and its execution on the event loop.", loopBuckets)
+		"Time from the request of a tick to its execution on the event loop.", loopBuckets)
 	m.panics = m.counters("sluice_panics_total",
-		"Panics recovered from, by handler; each ended one session.", "where", labels.PanicPlaces)
+		"Recovered panics, by handler; each ended one session.", "where", labels.PanicPlaces)
 }

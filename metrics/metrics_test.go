@@ -17,9 +17,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 )
 
-var update = flag.Bool("update", false, "write testdata/metrics.golden anew")
+var update = flag.Bool("update", false, "rewrite testdata/metrics.golden")
 
-// testLabels are a few of each, so that the golden file shows every label.
+// testLabels holds a few values of each list, so that the golden file shows every label.
 func testLabels() Labels {
 	return Labels{
 		Replies:        []Reply{{250, "ok"}, {452, "no_memory"}, {452, "storage_full"}},
@@ -40,7 +40,7 @@ func constant(v float64) func() float64 { return func() float64 { return v } }
 
 func testMetrics() *Metrics {
 	m := New(testLabels())
-	m.Watch(Sources{
+	m.RegisterSources(Sources{
 		SessionsOpen:     constant(3),
 		BodyMemory:       constant(4096),
 		BodyMemoryLimit:  constant(1 << 20),
@@ -62,7 +62,7 @@ func testMetrics() *Metrics {
 	return m
 }
 
-// scrape is the page as Prometheus sees it.
+// scrape returns the page as Prometheus receives it.
 func scrape(t *testing.T, m *Metrics) string {
 	t.Helper()
 	page := httptest.NewRecorder()
@@ -73,8 +73,8 @@ func scrape(t *testing.T, m *Metrics) string {
 	return page.Body.String()
 }
 
-// ours says whether a family is named by this package; the others are the
-// client library's and change with it.
+// ours reports whether this package defines the metric family name. The others belong to
+// the client library and change with it.
 func ours(name string) bool { return strings.HasPrefix(name, "sluice_") }
 
 func families(t *testing.T, m *Metrics) []*dto.MetricFamily {
@@ -93,7 +93,7 @@ func TestExpositionIsGolden(t *testing.T) {
 		if !ours(name) {
 			continue
 		}
-		if !strings.HasPrefix(line, "#") { // a sample: its value is not the contract
+		if !strings.HasPrefix(line, "#") { // a sample; its value is not part of the contract
 			line = line[:strings.LastIndexByte(line, ' ')] + "\n"
 		}
 		got.WriteString(line)
@@ -109,12 +109,12 @@ func TestExpositionIsGolden(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got.String() != string(want) {
-		t.Errorf("the exposition differs from %s; dashboards and alerts read it: if it was meant, go test ./metrics -update\n%s",
+		t.Errorf("the exposition differs from %s, which dashboards and alerts depend on; if the change is intended, run go test ./metrics -update\n%s",
 			golden, difference(string(want), got.String()))
 	}
 }
 
-// difference lists the lines of one text that the other has not.
+// difference lists the lines that are missing in one of the two texts.
 func difference(want, got string) string {
 	var b strings.Builder
 	missing := func(mark, from, in string) {
@@ -152,7 +152,7 @@ func TestNamesFollowTheConventions(t *testing.T) {
 	}
 }
 
-// value finds one sample: a counter's or gauge's value, a histogram's count.
+// value returns one sample: the value of a counter or gauge, the count of a histogram.
 func value(t *testing.T, m *Metrics, name string, labels map[string]string) float64 {
 	t.Helper()
 	for _, family := range families(t, m) {
@@ -237,7 +237,7 @@ func TestUnknownLabelsMakeNoSeries(t *testing.T) {
 		observeAll(m, 700+i, fmt.Sprint("hostile", i))
 	}
 	if after := series(); after != before {
-		t.Errorf("%d series became %d", before, after)
+		t.Errorf("series: %d before, %d after", before, after)
 	}
 }
 
@@ -266,7 +266,7 @@ func TestObservingDoesNotAllocate(t *testing.T) {
 	}
 }
 
-// Run with -race: loops observe while Prometheus scrapes.
+// TestObservingWhileScraping is for -race: loops observe while Prometheus scrapes.
 func TestObservingWhileScraping(t *testing.T) {
 	m := testMetrics()
 	var loops sync.WaitGroup
@@ -294,7 +294,7 @@ func BenchmarkReply(b *testing.B) {
 	}
 }
 
-// BenchmarkMessage is what one accepted message costs here.
+// BenchmarkMessage measures the observations of one accepted message.
 func BenchmarkMessage(b *testing.B) {
 	m := testMetrics()
 	b.ReportAllocs()

@@ -1,12 +1,12 @@
 package metrics
 
-// The methods in this file are the driver's observer. They are called on
-// event loops: no lock, no allocation (a test counts them).
+// The methods in this file implement the driver's Observer. They run on event loops, so
+// they neither lock nor allocate (TestObservingDoesNotAllocate).
 
-// AcceptFailed counts an attempt to accept a connection that failed.
+// AcceptFailed counts a failed attempt to accept a connection.
 func (m *Metrics) AcceptFailed(cause string) { m.acceptFailures.at(cause).Inc() }
 
-// ConnectionDisplaced counts a connection of a server that was ended for another one.
+// ConnectionDisplaced counts a connection that server closed to make room for another.
 func (m *Metrics) ConnectionDisplaced(server string) { m.displaced.at(server).Inc() }
 
 // SessionOpened counts a session that was greeted with 220.
@@ -15,24 +15,23 @@ func (m *Metrics) SessionOpened() { m.sessionsOpened.Inc() }
 // SessionRefused counts a connection answered 421 in place of the greeting.
 func (m *Metrics) SessionRefused(cause string) { m.sessionsRefused.at(cause).Inc() }
 
-// SessionShed counts a session that the pressure gate had answered 421.
+// SessionShed counts a session answered 421 because of the pressure gate.
 func (m *Metrics) SessionShed(cause string) { m.sessionsShed.at(cause).Inc() }
 
-// LenientPath counts a path that was taken against the grammar.
+// LenientPath counts an accepted path that departs from the grammar.
 func (m *Metrics) LenientPath(kind string) { m.lenientPaths.at(kind).Inc() }
 
-// SessionClosed counts the end of an opened session after so many seconds.
+// SessionClosed counts the end of an opened session, which lasted seconds.
 func (m *Metrics) SessionClosed(seconds float64, end string) {
 	m.sessionsClosed.at(end).Inc()
 	m.sessionDuration.Observe(seconds)
 }
 
-// Reply counts a reply that was given.
+// Reply counts a reply that was sent.
 func (m *Metrics) Reply(code int, cause string) { m.replies.at(code, cause).Inc() }
 
-// MessageDone counts a message whose DATA was granted a 354. seconds run from
-// the final dot to the answer; they are negative, and not observed, when no
-// final dot was seen.
+// MessageDone counts a message whose DATA was granted a 354. seconds is the time from the
+// final dot to the reply. It is negative, and not observed, if no final dot was received.
 func (m *Metrics) MessageDone(result string, octets int64, seconds float64) {
 	m.messages.at(result).Inc()
 	if octets > 0 { // a counter panics on a negative value
@@ -51,15 +50,15 @@ func (m *Metrics) StepDone(step, result string, seconds float64) {
 	}
 }
 
-// LateResult counts a result of store or publish that nobody waited for any
-// more; any other step is ignored.
+// LateResult counts a result of store or publish that arrived after its session had
+// stopped waiting. Any other step is ignored.
 func (m *Metrics) LateResult(step, result string) {
 	if s, found := m.steps[step]; found {
 		s.late.at(result).Inc()
 	}
 }
 
-// CreditWaited observes how long a message waited for body memory.
+// CreditWaited observes the time that a message waited for body memory.
 func (m *Metrics) CreditWaited(result string, seconds float64) {
 	m.creditWait.at(result).Observe(seconds)
 }
@@ -70,7 +69,7 @@ func (m *Metrics) SessionPaused(waitsFor string) {
 	m.paused.Inc()
 }
 
-// SessionResumed takes note that a paused session reads on or has ended.
+// SessionResumed records that a paused session reads again or has ended.
 func (m *Metrics) SessionResumed() { m.paused.Dec() }
 
 // LoopDelay observes how long a tick waited for its event loop.

@@ -8,11 +8,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// open is the state of sluice_pressure_cause while nothing is shed.
+// open is the label of sluice_pressure_cause while nothing is shed.
 const open = "open"
 
-// pressure has the collectors of the pressure gate. They are set by its
-// monitor, off the event loops.
+// pressure holds the collectors of the pressure gate. The gate's monitor sets them,
+// outside the event loops.
 type pressure struct {
 	fraction *prometheus.GaugeVec
 	cause    *prometheus.GaugeVec
@@ -34,16 +34,16 @@ func (m *Metrics) addPressure(labels Labels) {
 	p := &m.pressure
 	p.causes = append([]string{open}, labels.PressureCauses...)
 	p.fraction = m.gaugeVec("sluice_pressure_fraction",
-		"Share of sessions that are told 421 because what stands behind falls behind, by class of clients.", "class")
+		"Fraction of new sessions shed with 421, by client class.", "class")
 	p.cause = m.gaugeVec("sluice_pressure_cause",
-		"1 for the cause of sluice_pressure_fraction, 0 for all others.", "class", "cause")
+		"1 for the current cause of sluice_pressure_fraction, 0 for all others, by client class.", "class", "cause")
 	for _, class := range labels.PressureClasses {
 		m.Pressure(class, 0, "")
 	}
 	p.records = m.gaugeVec("sluice_lag_records",
-		"Records that a consumer group has not consumed; NaN while that is not known.", "group")
+		"Records that a consumer group has not consumed; NaN while unknown.", "group")
 	p.age = m.gaugeVec("sluice_lag_age_seconds",
-		"Age of the oldest record that a consumer group has not consumed; NaN while that is not known.", "group")
+		"Age of the oldest record that a consumer group has not consumed; NaN while unknown.", "group")
 	p.readings = m.counterVec("sluice_lag_readings_total",
 		"Readings of the lag, by result: ok, failed, or unknown_group for a consumer group that does not exist.", "group", "result")
 	p.readAt = make(map[string]*atomic.Int64, len(labels.LagGroups))
@@ -60,16 +60,16 @@ func (m *Metrics) addGroup(group string) {
 		p.readings.WithLabelValues(group, result)
 	}
 	at := new(atomic.Int64)
-	at.Store(time.Now().UnixNano()) // a process that never reads is found by age too
+	at.Store(time.Now().UnixNano()) // so that the age also shows a process that never reads
 	p.readAt[group] = at
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name:        "sluice_lag_reading_age_seconds",
-		Help:        "Time since the lag of a consumer group was last known, or since the start.",
+		Help:        "Time since the lag of a consumer group was last known, or since the start of the process.",
 		ConstLabels: prometheus.Labels{"group": group},
 	}, func() float64 { return max(0, time.Since(time.Unix(0, at.Load())).Seconds()) }))
 }
 
-// Pressure tells the fraction of a class and its cause, "" for none.
+// Pressure sets the fraction of a class and its cause, "" for none.
 func (m *Metrics) Pressure(class string, fraction float64, cause string) {
 	if cause == "" {
 		cause = open
@@ -84,7 +84,7 @@ func (m *Metrics) Pressure(class string, fraction float64, cause string) {
 	}
 }
 
-// LagRead tells the lag of a consumer group that was read now.
+// LagRead records the lag of a consumer group that was just read.
 func (m *Metrics) LagRead(group string, records int64, seconds float64) {
 	at, found := m.pressure.readAt[group]
 	if !found {
@@ -96,9 +96,9 @@ func (m *Metrics) LagRead(group string, records int64, seconds float64) {
 	m.pressure.readings.WithLabelValues(group, ok).Inc()
 }
 
-// LagNotRead tells that the lag of a consumer group could not be read: result is
-// failed or unknown_group. An unknown group has no lag; after a failure the last
-// reading stands, and its age says how much it is worth.
+// LagNotRead records a failed reading of a consumer group's lag. result is failed or
+// unknown_group. An unknown group has no lag. After a failure the last reading remains,
+// and its age shows how much it is worth.
 func (m *Metrics) LagNotRead(group, result string) {
 	if _, found := m.pressure.readAt[group]; !found || result != "failed" && result != "unknown_group" {
 		return

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// has says whether a sample stands on the page.
+// has fails the test unless the page contains sample.
 func has(t *testing.T, m *Metrics, sample string) {
 	t.Helper()
 	if !strings.Contains(scrape(t, m), "\n"+sample+"\n") {
@@ -24,7 +24,7 @@ func TestPressureIsAStateSet(t *testing.T) {
 	has(t, m, `sluice_pressure_cause{cause="open",class="own"} 1`)
 }
 
-// A lag that is not known is no number, and above all not 0.
+// TestUnknownLagIsNoNumber checks that an unknown lag is NaN and never 0.
 func TestUnknownLagIsNoNumber(t *testing.T) {
 	m := testMetrics()
 	has(t, m, `sluice_lag_records{group="indexer"} NaN`)
@@ -40,6 +40,6 @@ func TestUnknownLagIsNoNumber(t *testing.T) {
 	m.LagRead("somebody", 1, 1)
 	m.LagNotRead("somebody", "failed")
 	if strings.Contains(scrape(t, m), "somebody") {
-		t.Error("a group that New was not told of has a series")
+		t.Error("a group that New was not given has a series")
 	}
 }

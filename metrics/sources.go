@@ -7,23 +7,23 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Sources are values that live elsewhere and are read at each scrape. Every
-// function is called from the scrape's goroutine, at any time from Watch on:
-// it must be safe for concurrent use and must not block.
+// Sources are values that live elsewhere and are read at each scrape. Every function is
+// called from a scrape's goroutine, at any time after RegisterSources. It must be safe
+// for concurrent use and must not block.
 type Sources struct {
-	// SessionsOpen counts sessions, not sockets.
+	// SessionsOpen is the number of sessions, not sockets.
 	SessionsOpen func() float64
-	// BodyMemory and BodyMemoryLimit are in octets.
+	// BodyMemory and BodyMemoryLimit are in bytes.
 	BodyMemory      func() float64
 	BodyMemoryLimit func() float64
-	// CreditWaiters counts messages that wait for body memory.
+	// CreditWaiters is the number of messages that wait for body memory.
 	CreditWaiters func() float64
 	// QueueDepths are the lengths of the queues, by name.
 	QueueDepths map[string]func() float64
-	// PackWaiting is in octets, PackLanes what there are and PackLanesBusy what of
-	// them stores something now.
+	// PackWaiting is in bytes. PackLanes is the number of lanes, PackLanesBusy the number
+	// storing a pack or message.
 	PackWaiting, PackLanes, PackLanesBusy func() float64
-	// LargeLimit is how many tasks of large messages may be under way.
+	// LargeLimit is the limit of concurrent requests for large messages and parts.
 	LargeLimit func() float64
 	// LogLinesDropped and LogLinesLeftOut only grow.
 	LogLinesDropped func() float64
@@ -32,41 +32,39 @@ type Sources struct {
 	StoreLeftBehind func() float64
 	// UnsafeDiscard is 1 while messages are answered 250 without being kept.
 	UnsafeDiscard func() float64
-	// TopicMaxMessage is the most octets of an event; it, TopicReplication and
-	// TopicMinInsync are what the topic of the events is set to, 0 while that is not
-	// known.
+	// TopicMaxMessage is the largest event in bytes. It, TopicReplication and
+	// TopicMinInsync are settings of the event topic, and 0 while unknown.
 	TopicMaxMessage  func() float64
 	TopicReplication func() float64
 	TopicMinInsync   func() float64
 	Build            Build
 }
 
-// Build says what is running.
+// Build identifies the running program.
 type Build struct {
 	Version, Revision, GoVersion string
 }
 
-// Watch adds the collectors that read the sources; those whose function is
-// nil are left out. It is called once: a second call panics, because the
-// names are taken.
-func (m *Metrics) Watch(s Sources) {
-	m.gauge("sluice_sessions_open", "SMTP sessions open now.", s.SessionsOpen)
-	m.gauge("sluice_body_memory_bytes", "Memory that message bodies hold now.", s.BodyMemory)
-	m.gauge("sluice_body_memory_limit_bytes", "Memory that message bodies may hold (memory.bodies).", s.BodyMemoryLimit)
-	m.gauge("sluice_credit_waiters", "Messages that wait for body memory now.", s.CreditWaiters)
-	m.gauge("sluice_unsafe_discard", "1 while messages are answered 250 without being kept (unsafe_discard).", s.UnsafeDiscard)
-	m.gauge("sluice_topic_replication_factor", "Copies of each partition of the events' topic, 0 while not known.", s.TopicReplication)
-	m.gauge("sluice_topic_min_insync_replicas", "Copies that an acknowledged event has at least (min.insync.replicas), 0 while not known.", s.TopicMinInsync)
-	m.gauge("sluice_topic_max_message_bytes", "Octets that an event may have (the less of the topic's max.message.bytes and segment.bytes), 0 while not known.", s.TopicMaxMessage)
-	m.gauge("sluice_pack_waiting_bytes", "Octets of small messages that wait for a lane; they are part of sluice_body_memory_bytes.", s.PackWaiting)
-	m.gauge("sluice_pack_lanes", "Lanes that take small messages to the object store (store.pack.lanes).", s.PackLanes)
-	m.gauge("sluice_pack_lanes_busy", "Lanes that store something now.", s.PackLanesBusy)
-	m.gauge("sluice_store_large_limit", "Parts and messages too large for a pack that may be on their way to the object store at the same time now: store.s3.concurrency, or fewer beside small messages that feel them.", s.LargeLimit)
+// RegisterSources registers the collectors that read s, except those whose function is
+// nil. It must be called once: a second call panics, because the names are taken.
+func (m *Metrics) RegisterSources(s Sources) {
+	m.gauge("sluice_sessions_open", "Open SMTP sessions.", s.SessionsOpen)
+	m.gauge("sluice_body_memory_bytes", "Memory held by message bodies.", s.BodyMemory)
+	m.gauge("sluice_body_memory_limit_bytes", "Limit of the memory held by message bodies (memory.bodies).", s.BodyMemoryLimit)
+	m.gauge("sluice_credit_waiters", "Messages waiting for body memory.", s.CreditWaiters)
+	m.gauge("sluice_unsafe_discard", "1 if messages are answered 250 without being stored (unsafe_discard), otherwise 0.", s.UnsafeDiscard)
+	m.gauge("sluice_topic_replication_factor", "Replication factor of the event topic, 0 while unknown.", s.TopicReplication)
+	m.gauge("sluice_topic_min_insync_replicas", "Least number of replicas of an acknowledged event (min.insync.replicas), 0 while unknown.", s.TopicMinInsync)
+	m.gauge("sluice_topic_max_message_bytes", "Largest event that the topic accepts (the lesser of max.message.bytes and segment.bytes), 0 while unknown.", s.TopicMaxMessage)
+	m.gauge("sluice_pack_waiting_bytes", "Bytes of small messages waiting for a lane, included in sluice_body_memory_bytes.", s.PackWaiting)
+	m.gauge("sluice_pack_lanes", "Lanes that store small messages (store.pack.lanes).", s.PackLanes)
+	m.gauge("sluice_pack_lanes_busy", "Lanes with a request to the object store in flight.", s.PackLanesBusy)
+	m.gauge("sluice_store_large_limit", "Limit of concurrent requests for parts and for messages too large for a pack: store.s3.concurrency, or lower while these requests slow down small messages.", s.LargeLimit)
 	m.queues(s.QueueDepths)
 	m.total("sluice_log_lines_dropped_total", "Log lines dropped because they came faster than they could be written.", s.LogLinesDropped)
-	m.total("sluice_log_lines_left_out_total", "Refusals and lost messages without a log line, because their session or their client had too many in a second.", s.LogLinesLeftOut)
+	m.total("sluice_log_lines_left_out_total", "Refusals and lost messages without a log line, because their session or their client exceeded its log lines per second.", s.LogLinesLeftOut)
 	m.total("sluice_store_left_behind_total",
-		"Failed or aborted messages of which an object or an upload stayed in the bucket because it could not be removed; a lifecycle rule or the sweep has to.",
+		"Failed or aborted messages that left an object or upload in the bucket because it could not be removed; a lifecycle rule or the sweep has to remove it.",
 		s.StoreLeftBehind)
 	m.build(s.Build)
 }
@@ -78,7 +76,7 @@ func (m *Metrics) gauge(name, help string, read func() float64) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, read))
 }
 
-// total adds a counter that is kept elsewhere.
+// total registers a counter whose value is kept elsewhere.
 func (m *Metrics) total(name, help string, read func() float64) {
 	if read == nil {
 		return
@@ -90,7 +88,7 @@ func (m *Metrics) queues(depths map[string]func() float64) {
 	for _, name := range slices.Sorted(maps.Keys(depths)) {
 		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name:        "sluice_queue_depth",
-			Help:        "Work that waits in a bounded queue now, by queue.",
+			Help:        "Items waiting in a bounded queue, by queue.",
 			ConstLabels: prometheus.Labels{"queue": name},
 		}, depths[name]))
 	}
@@ -99,7 +97,7 @@ func (m *Metrics) queues(depths map[string]func() float64) {
 func (m *Metrics) build(b Build) {
 	info := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "sluice_build_info",
-		Help: "Always 1; the labels say what is running.",
+		Help: "Always 1; the labels identify the running program.",
 		ConstLabels: prometheus.Labels{
 			"version": b.Version, "revision": b.Revision, "goversion": b.GoVersion,
 		},
