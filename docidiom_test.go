@@ -25,7 +25,6 @@ var notYetIdiomatic = []string{
 	"gateway/driver",
 	"gateway/maillog",
 	"gateway/monitor",
-	"gateway/pressure",
 	"gateway/reactor",
 	"gateway/server",
 	"gateway/session",

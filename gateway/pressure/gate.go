@@ -1,10 +1,10 @@
-// Package pressure decides which share of new mail is turned away while what
-// stands behind the gateway falls behind.
+// Package pressure decides which fraction of new mail is shed while the consumers of the
+// event log, or resources of this process, fall behind.
 //
-// Update takes what was measured and gives a fraction for each class of
-// clients. Shed, on the event loops, compares a session's draw with it. The
-// package measures nothing itself and has no clock: the same inputs at the
-// same times give the same decisions.
+// Update takes measurements and returns a fraction for each class of clients. Shed, on
+// the event loops, compares a session's draw with that fraction. The package measures
+// nothing itself and has no clock: the same inputs at the same times give the same
+// decisions.
 package pressure
 
 import (
@@ -12,25 +12,25 @@ import (
 	"time"
 )
 
-// Gate is a decision and what it needs to make the next. Update and Decision
-// belong to one caller, the other methods are safe for concurrent use.
+// Gate holds the current decision and the state from which the next one is made. Update
+// belongs to one caller; the other methods are safe for concurrent use.
 type Gate struct {
 	settings Settings
-	local    [locals]track // pressures in this process, the same for all classes
+	local    [localInputs]track // inputs of this process, the same for all classes
 	groups   []group
 	classes  []class
 	last     time.Time // of the last update
 	now      atomic.Pointer[snapshot]
 }
 
-// class has the tracks of the lag, by group.
+// class is a class of clients with its lag thresholds and, by group, its lag tracks.
 type class struct {
 	records, age     Band
 	recordsOf, ageOf []track
 	name             string
 }
 
-// NewGate makes an open gate.
+// NewGate returns an open gate.
 func NewGate(s Settings) *Gate {
 	g := &Gate{settings: s, groups: make([]group, len(s.Lag.Groups))}
 	g.add(Class{Name: DefaultClass})
@@ -56,30 +56,53 @@ func (g *Gate) add(c Class) {
 	g.classes = append(g.classes, added)
 }
 
-// Decision is what an update came to.
+// Decision is the result of an update.
 type Decision struct {
 	Verdicts []Verdict // by class
-	Groups   []string  // by group: why its lag is not known (CauseLagStale, CauseLagUnknown), or ""
+	Groups   []string  // by group: cause of an unknown lag (CauseLagStale, CauseLagUnknown), or ""
 }
 
-// Verdict is the decision on one class.
+// Verdict is the decision for one class.
 type Verdict struct {
 	Class    string
 	Fraction float64 // of sessions to shed, 0…1
-	Cause    string  // CauseOpen when the fraction is 0
+	Cause    string  // CauseOpen if the fraction is 0
 }
 
-// Update decides anew. now does not go back.
+// Causes of shedding. They are labels of metrics and appear in log lines, so the set is
+// closed.
+const (
+	CauseOpen           = "" // nothing is shed
+	CauseLagRecords     = "lag_records"
+	CauseLagAge         = "lag_age"
+	CauseLagStale       = "lag_stale"         // no reading for longer than StaleAfter
+	CauseLagUnknown     = "lag_unknown_group" // the consumer group does not exist
+	CauseBodyMemory     = "body_memory_pressure"
+	CauseUploadAge      = "upload_age"
+	CauseProducerBuffer = "producer_buffer"
+	CauseStoreErrors    = "store_errors"
+	CauseOpenFiles      = "open_files"
+)
+
+// Causes returns every cause except CauseOpen.
+func Causes() []string {
+	return []string{
+		CauseLagRecords, CauseLagAge, CauseLagStale, CauseLagUnknown,
+		CauseBodyMemory, CauseUploadAge, CauseProducerBuffer, CauseStoreErrors, CauseOpenFiles,
+	}
+}
+
+// Update makes a new decision from in. now must not go back.
 func (g *Gate) Update(now time.Time, in Inputs) Decision {
-	share := g.share(now)
-	g.follow(&in, share*fallLocal)
+	elapsed := g.elapsed(now)
+	g.followLocal(&in, elapsed*fallLocal)
 	for i := range g.groups {
 		var r Reading
 		if i < len(in.Groups) {
 			r = in.Groups[i]
 		}
 		g.groups[i].take(r, now)
-		g.weigh(i, now, share*fallLag)
+		g.followLag(i, now, elapsed*fallLag)
 	}
 	g.last = now
 	d := g.decide(now)
@@ -87,19 +110,20 @@ func (g *Gate) Update(now time.Time, in Inputs) Decision {
 	return d
 }
 
-// share is the part of an interval's fall that this update may bring: less when it
-// comes early, and no more than all when it comes late.
-func (g *Gate) share(now time.Time) float64 {
+// elapsed returns the time since the last update in intervals, at most 1. It scales the
+// fall that this update allows: less when it is early, and no more than one interval's
+// fall when it is late.
+func (g *Gate) elapsed(now time.Time) float64 {
 	if g.last.IsZero() {
 		return 1
 	}
 	return min(1, max(0, float64(now.Sub(g.last))/float64(g.settings.Interval)))
 }
 
-// weigh brings the lag of one group to the tracks of all classes.
-func (g *Gate) weigh(i int, now time.Time, step float64) {
+// followLag applies the lag of group i to the tracks of all classes.
+func (g *Gate) followLag(i int, now time.Time, step float64) {
 	state, lag := &g.groups[i], &g.settings.Lag
-	cause := state.stale(now, lag.StaleAfter)
+	cause := state.staleCause(now, lag.StaleAfter)
 	for c := range g.classes {
 		class := &g.classes[c]
 		for _, t := range []struct {
@@ -127,11 +151,33 @@ func (g *Gate) weigh(i int, now time.Time, step float64) {
 	}
 }
 
+// localInputs is the number of inputs from this process.
+const localInputs = 5
+
+// followLocal applies the inputs from this process to their tracks.
+func (g *Gate) followLocal(in *Inputs, step float64) {
+	s := &g.settings
+	for i, p := range [localInputs]struct {
+		band  Band
+		value float64
+		cause string
+	}{
+		{s.BodyMemory, in.BodyMemory, CauseBodyMemory},
+		{s.UploadAge, in.UploadAge, CauseUploadAge},
+		{s.ProducerBuffer, in.ProducerBuffer, CauseProducerBuffer},
+		{s.StoreErrors, in.StoreErrors, CauseStoreErrors},
+		{s.OpenFiles, in.OpenFiles, CauseOpenFiles},
+	} {
+		g.local[i].cause = p.cause
+		g.local[i].follow(p.band, p.value, step)
+	}
+}
+
 func (g *Gate) decide(now time.Time) Decision {
 	d := Decision{Verdicts: make([]Verdict, len(g.classes)), Groups: make([]string, len(g.groups))}
 	for i := range g.groups {
 		if !now.IsZero() {
-			d.Groups[i] = g.groups[i].stale(now, g.settings.Lag.StaleAfter)
+			d.Groups[i] = g.groups[i].staleCause(now, g.settings.Lag.StaleAfter)
 		}
 	}
 	for i := range g.classes {

@@ -23,16 +23,18 @@ func lagSettings() Settings {
 	}
 }
 
-// world is a gate whose clock the test moves.
-type world struct {
+// clockedGate is a gate whose clock is moved by the test.
+type clockedGate struct {
 	*Gate
 	now time.Time
 }
 
-func newWorld(s Settings) *world { return &world{NewGate(s), time.Unix(1_800_000_000, 0)} }
+func newClockedGate(s Settings) *clockedGate {
+	return &clockedGate{NewGate(s), time.Unix(1_800_000_000, 0)}
+}
 
-// after updates the gate some time later.
-func (w *world) after(d time.Duration, in Inputs) Decision {
+// after updates the gate d later.
+func (w *clockedGate) after(d time.Duration, in Inputs) Decision {
 	w.now = w.now.Add(d)
 	for i := range in.Groups {
 		if in.Groups[i].Result == Read && in.Groups[i].At.IsZero() {
@@ -46,7 +48,7 @@ func records(n int64) Inputs { return Inputs{Groups: []Reading{{Result: Read, Re
 
 func near(a, b float64) bool { return math.Abs(a-b) < 1e-6 }
 
-// TestRamp is the gate's course over time: each step is one interval.
+// TestRamp checks the fraction over time: each step is one interval.
 func TestRamp(t *testing.T) {
 	failed := Inputs{Groups: []Reading{{Result: Failed}}}
 	unknown := Inputs{Groups: []Reading{{Result: Unknown}}}
@@ -109,7 +111,7 @@ func TestRamp(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := lagSettings()
 			s.Lag.OnStale = c.policy
-			w := newWorld(s)
+			w := newClockedGate(s)
 			for i, step := range c.steps {
 				in := Inputs{Groups: slices.Clone(step.in.Groups)}
 				v := w.after(interval, in).Verdicts[0]
@@ -121,12 +123,12 @@ func TestRamp(t *testing.T) {
 	}
 }
 
-// TestStaleIsToldApart: that a group is not known shows even while nothing is
-// shed for it.
+// TestStaleIsToldApart checks that a decision names groups with an unknown lag even while
+// nothing is shed for them.
 func TestStaleIsToldApart(t *testing.T) {
 	s := lagSettings()
 	s.Lag.Groups, s.Lag.OnStale = []string{"a", "b", "c"}, Open
-	w := newWorld(s)
+	w := newClockedGate(s)
 	w.after(interval, Inputs{})
 	d := w.after(11*time.Second, Inputs{Groups: []Reading{{Result: Read}, {Result: Failed}, {Result: Unknown}}})
 	if want := []string{"", CauseLagStale, CauseLagUnknown}; !slices.Equal(d.Groups, want) {
@@ -134,10 +136,10 @@ func TestStaleIsToldApart(t *testing.T) {
 	}
 }
 
-// TestEarlyUpdate: updates between the intervals do not make it fall faster,
-// nor do long pauses.
+// TestEarlyUpdate checks that the fraction falls no faster with extra updates between the
+// intervals, or after a long pause.
 func TestEarlyUpdate(t *testing.T) {
-	w := newWorld(lagSettings())
+	w := newClockedGate(lagSettings())
 	w.after(interval, records(4000))
 	for range 10 {
 		w.after(interval/10, records(0))
@@ -150,12 +152,12 @@ func TestEarlyUpdate(t *testing.T) {
 	}
 }
 
-// TestLocalFall: what presses in the process is over in two intervals, also when it
-// was shut, and what lags keeps its own pace meanwhile.
+// TestLocalFall checks that pressure from this process is gone after two intervals, even
+// if the gate was shut, and that lag falls at its own rate meanwhile.
 func TestLocalFall(t *testing.T) {
 	s := lagSettings()
 	s.StoreErrors = Band{0.2, 0.6}
-	w := newWorld(s)
+	w := newClockedGate(s)
 	in := func(errors float64, n int64) Inputs {
 		i := records(n)
 		i.StoreErrors = errors
@@ -196,15 +198,15 @@ func TestMaximumOfAll(t *testing.T) {
 		{Inputs{Groups: []Reading{{Result: Read, Records: 2000}, {Result: Read, Records: 3000, Age: time.Hour}}}, 1, CauseLagAge},
 		{Inputs{BodyMemory: 0.7, Groups: []Reading{{Result: Read, Records: 2000}, {Result: Read, Records: 4000}}}, 0.75, CauseLagRecords},
 	} {
-		v := newWorld(s).after(interval, c.in).Verdicts[0]
+		v := newClockedGate(s).after(interval, c.in).Verdicts[0]
 		if !near(v.Fraction, c.want) || v.Cause != c.cause {
 			t.Errorf("%+v: %v %q, want %v %q", c.in, v.Fraction, v.Cause, c.want, c.cause)
 		}
 	}
 }
 
-// TestClasses: a class has its own thresholds of lag; pressures in the process
-// are the same for all.
+// TestClasses checks that a class has its own lag thresholds, and that pressure from this
+// process is the same for all classes.
 func TestClasses(t *testing.T) {
 	s := lagSettings()
 	s.BodyMemory = Band{0.5, 1}
@@ -212,7 +214,7 @@ func TestClasses(t *testing.T) {
 		{Name: "own", Records: Band{10000, 20000}, Age: Band{600, 1200}},
 		{Name: "customers", Authenticated: true, Records: Band{4000, 8000}},
 	}
-	w := newWorld(s)
+	w := newClockedGate(s)
 	check := func(in Inputs, want ...float64) {
 		t.Helper()
 		d := w.after(interval, in)
@@ -228,19 +230,19 @@ func TestClasses(t *testing.T) {
 	check(records(5000), 1, 0, 0.25)
 	check(records(15000), 1, 0.5, 1)
 	check(Inputs{BodyMemory: 1, Groups: []Reading{{Result: Read}}}, 1, 1, 1)
-	w = newWorld(s)
+	w = newClockedGate(s)
 	check(Inputs{Groups: []Reading{{Result: Read, Age: 5 * time.Minute}}}, 1, 0, 1)
 }
 
-// TestInvariants drives two gates with the same news, but one's lag is never
-// below the other's, and looks at what must always hold.
+// TestInvariants drives two gates with the same readings, except that the lag of one is
+// never below that of the other, and checks the invariants.
 func TestInvariants(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := lagSettings()
 		s.BodyMemory = Band{0.5, 0.9}
 		s.Lag.OnStale = StalePolicy(rapid.IntRange(0, 2).Draw(t, "policy"))
 		s.Classes = []Class{{Name: "own", Records: Band{2000, 9000}, Age: Band{120, 500}}}
-		less, more := newWorld(s), newWorld(s)
+		less, more := newClockedGate(s), newClockedGate(s)
 		var before Decision
 		for range rapid.IntRange(1, 60).Draw(t, "updates") {
 			gap := time.Duration(rapid.Int64Range(0, int64(3*interval)).Draw(t, "gap"))
@@ -258,7 +260,7 @@ func TestInvariants(t *testing.T) {
 					t.Fatalf("%+v", v)
 				}
 				if e.Verdicts[i].Fraction < v.Fraction-rounding {
-					t.Fatalf("with more lag less is shed: %+v, %+v", v, e.Verdicts[i])
+					t.Fatalf("a higher lag sheds less: %+v, %+v", v, e.Verdicts[i])
 				}
 				if v.Cause != CauseOpen && !slices.Contains(Causes(), v.Cause) {
 					t.Fatalf("cause %q", v.Cause)
@@ -279,11 +281,11 @@ func TestInvariants(t *testing.T) {
 	})
 }
 
-// TestNoFlapping: between Low and High a gate that was shut stays shut and one
-// that is opening never rises above what the lag asks for.
+// TestNoFlapping checks that between Low and High a gate that was shut stays shut, and
+// that the fraction of an opening gate never rises above what the lag demands.
 func TestNoFlapping(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		w := newWorld(lagSettings())
+		w := newClockedGate(lagSettings())
 		f := w.after(interval, records(rapid.Int64Range(0, 8000).Draw(t, "first"))).Verdicts[0].Fraction
 		shut := f == 1
 		for range 50 {
@@ -292,9 +294,9 @@ func TestNoFlapping(t *testing.T) {
 			asked := Band{1000, 5000}.Fraction(float64(n))
 			switch {
 			case shut && next != 1:
-				t.Fatalf("shut, and %v with a lag of %d", next, n)
+				t.Fatalf("was shut, fraction %v at a lag of %d", next, n)
 			case !shut && next > max(f, asked)+rounding:
-				t.Fatalf("rose from %v to %v with a lag of %d", f, next, n)
+				t.Fatalf("rose from %v to %v at a lag of %d", f, next, n)
 			}
 			f = next
 		}
@@ -302,7 +304,7 @@ func TestNoFlapping(t *testing.T) {
 }
 
 func BenchmarkUpdate(b *testing.B) {
-	w := newWorld(lagSettings())
+	w := newClockedGate(lagSettings())
 	for b.Loop() {
 		w.after(interval, records(3000))
 	}

@@ -2,28 +2,28 @@ package pressure
 
 import "time"
 
-// Inputs are what the gate decides upon, as of one moment.
+// Inputs are the measurements that the gate decides on, all from one moment.
 type Inputs struct {
-	// Groups are the news of each group, in the order of LagSettings.Groups.
-	// Too few are as none.
+	// Groups are the readings of each group, in the order of LagSettings.Groups. A
+	// missing reading counts as None.
 	Groups []Reading
 
-	BodyMemory     float64 // share of the budget in use
+	BodyMemory     float64 // fraction of the budget in use
 	UploadAge      float64 // seconds
-	ProducerBuffer float64 // share of the buffer in use
-	StoreErrors    float64 // share of requests that failed lately
-	OpenFiles      float64 // share of RLIMIT_NOFILE in use
+	ProducerBuffer float64 // fraction of the buffer in use
+	StoreErrors    float64 // fraction of recent requests that failed
+	OpenFiles      float64 // fraction of RLIMIT_NOFILE in use
 }
 
-// Result is how the reading of a group's lag went.
+// Result is the outcome of reading a group's lag.
 type Result uint8
 
-// Results of a reading.
+// Outcomes of a reading.
 const (
-	None    Result = iota // no news since the last update
+	None    Result = iota // no new reading since the last update
 	Read                  // the lag is known
-	Failed                // the brokers did not say
-	Unknown               // they said that there is no such group
+	Failed                // the brokers did not answer
+	Unknown               // the brokers answered that the group does not exist
 )
 
 func (r Result) String() string {
@@ -33,15 +33,15 @@ func (r Result) String() string {
 // Reading is the lag of one group.
 type Reading struct {
 	Result Result
-	// At is when it was made. Records and Age count with Read only.
+	// At is the time of the reading. Records and Age are valid only with Read.
 	At      time.Time
 	Records int64
 	Age     time.Duration // of the oldest unconsumed record, 0 when there is none
 }
 
-// group is what the gate remembers of one.
+// group is the state that the gate keeps of one consumer group.
 type group struct {
-	last    Reading // the last with Read
+	last    Reading // the last reading with result Read
 	began   time.Time
 	unknown bool
 }
@@ -58,12 +58,12 @@ func (g *group) take(r Reading, now time.Time) {
 	}
 }
 
-// known says whether there was ever a reading.
+// known reports whether there ever was a reading.
 func (g *group) known() bool { return g.last.Result == Read }
 
-// stale gives the cause why the last reading does not count, "" when it does.
-// A gate that has just begun is given the time to make its first.
-func (g *group) stale(now time.Time, after time.Duration) string {
+// staleCause returns the cause for which the last reading no longer counts, "" if it
+// counts. A new gate has the time after to get its first reading.
+func (g *group) staleCause(now time.Time, after time.Duration) string {
 	since := g.began
 	if g.known() {
 		since = g.last.At

@@ -5,11 +5,11 @@ import (
 	"net/netip"
 )
 
-// snapshot is a decision as the event loops read it. It never changes.
+// snapshot is an immutable decision, as the event loops read it.
 type snapshot []threshold
 
 type threshold struct {
-	below uint32 // draws below it are shed: 0 none, 65536 all
+	below uint32 // draws below this are shed: 0 none, 65536 all
 	cause string
 }
 
@@ -21,10 +21,10 @@ func (g *Gate) publish(d Decision) {
 	g.now.Store(&s)
 }
 
-// Shed says whether a session of a class is turned away now, and by which
-// cause. draw is the session's own number, evenly distributed and drawn once
-// when it opens: with a new one at each MAIL every long session would die.
-// It neither locks nor allocates.
+// Shed reports whether a session of class is shed now, and for which cause. draw is the
+// session's own uniformly distributed number, drawn once when it opens. With a new draw
+// at each MAIL every long session would be shed sooner or later. Shed neither locks nor
+// allocates.
 func (g *Gate) Shed(class uint8, draw uint16) (cause string, shed bool) {
 	s := *g.now.Load()
 	if int(class) >= len(s) {
@@ -36,8 +36,8 @@ func (g *Gate) Shed(class uint8, draw uint16) (cause string, shed bool) {
 	return CauseOpen, false
 }
 
-// ClassOf gives the class of a client that has not authenticated. It neither
-// locks nor allocates.
+// ClassOf returns the class of a client that has not authenticated. It neither locks nor
+// allocates.
 func (g *Gate) ClassOf(client netip.Addr) uint8 {
 	client = client.Unmap().WithZone("")
 	for i := range g.settings.Classes {
@@ -50,8 +50,9 @@ func (g *Gate) ClassOf(client netip.Addr) uint8 {
 	return 0
 }
 
-// Authenticated gives the class that a client of some class has once it has
-// authenticated: the first of the two in the order of Settings.Classes.
+// Authenticated returns the class of a client of class once it has authenticated: that
+// class or the first one for authenticated clients, whichever is first in
+// Settings.Classes.
 func (g *Gate) Authenticated(class uint8) uint8 {
 	for i := range g.settings.Classes {
 		if n := uint8(i + 1); n == class || g.settings.Classes[i].Authenticated {

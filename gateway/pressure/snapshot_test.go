@@ -50,7 +50,7 @@ func classed() *Gate {
 func TestClassOf(t *testing.T) {
 	g := classed()
 	for text, want := range map[string]uint8{
-		"192.0.2.1":          1, // the first that fits
+		"192.0.2.1":          1, // the first match
 		"::ffff:192.0.2.7":   1,
 		"2001:db8::1":        1,
 		"2001:db8::1%eth0":   1,
@@ -80,8 +80,8 @@ func TestAuthenticated(t *testing.T) {
 	}
 }
 
-// TestUnknownClass: a class that is none goes by the strictest thresholds
-// there are by default.
+// TestUnknownClass checks that a class number out of range has the thresholds of the
+// default class.
 func TestUnknownClass(t *testing.T) {
 	g := NewGate(Settings{Interval: time.Second, BodyMemory: Band{0.5, 1}})
 	g.Update(time.Unix(1, 0), Inputs{BodyMemory: 1})

@@ -1,22 +1,22 @@
 package pressure
 
-// How much of a fraction may go in one interval. All senders that were turned
-// away come back when the gate opens, and what lags behind Kafka needs long to show
-// that it is too much: 10 points. What presses in this process shows it at once,
-// and a store that is back should be used: two intervals.
+// The most that a fraction may fall in one interval. When the gate opens, all shed
+// senders come back. Consumers behind Kafka take long to show that this is too much, so
+// lag falls by 10 points. Pressure from this process shows it at once, and a recovered
+// store should be used, so local inputs fall in two intervals.
 const (
 	fallLag   = 0.10
 	fallLocal = 0.50
 )
 
-// track is the fraction that one input asks for, with its memory.
+// track is the fraction that one input demands, with its hysteresis.
 type track struct {
 	fraction float64
-	shut     bool // it was at High, and has not been below Low since
+	shut     bool // the input reached High and has not been below Low since
 	cause    string
 }
 
-// follow takes the input's value. step is how far the fraction may fall.
+// follow updates the fraction for the value v. step is the most that it may fall.
 func (t *track) follow(b Band, v, step float64) {
 	switch {
 	case !b.On(), !(v >= b.Low):
@@ -31,17 +31,17 @@ func (t *track) follow(b Band, v, step float64) {
 	t.move(target, step)
 }
 
-// force moves to what is decided without a value. A gate that was shut that
-// way goes by the next value it sees, wherever that is.
+// force moves the fraction towards a target that no value determines. A gate that was
+// shut by force follows the next value at once, without hysteresis.
 func (t *track) force(target, step float64) {
 	t.shut = false
 	t.move(target, step)
 }
 
-// rounding is what sums of steps may be off by.
+// rounding bounds the error of sums of steps.
 const rounding = 1e-9
 
-// move rises at once and falls slowly.
+// move rises to target at once and falls towards it by at most step.
 func (t *track) move(target, step float64) {
 	if t.fraction -= step; t.fraction < target+rounding {
 		t.fraction = target
