@@ -27,7 +27,6 @@ var notYetIdiomatic = []string{
 	"gateway/monitor",
 	"gateway/reactor",
 	"gateway/server",
-	"gateway/session",
 	"loadtest/bench",
 	"loadtest/client",
 	"loadtest/drill",

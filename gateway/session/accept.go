@@ -5,18 +5,19 @@ import (
 	"strings"
 )
 
-// AcceptList says for which domains mail is taken: an edge gateway is no open relay.
+// AcceptList decides for which recipient domains mail is accepted, so that the gateway is
+// not an open relay.
 type AcceptList struct {
 	any   bool
 	exact map[string]struct{} // example.net
 	below map[string]struct{} // example.net for *.example.net
 }
 
-// AcceptAny takes mail for every domain.
+// AcceptAny returns a list that accepts mail for every domain.
 func AcceptAny() *AcceptList { return &AcceptList{any: true} }
 
-// AcceptDomains takes mail for the domains listed: example.net for itself,
-// *.example.net for every domain below it. Case does not matter (RFC 5321 §2.4).
+// AcceptDomains returns a list that accepts mail for the listed domains: example.net for
+// itself, *.example.net for every domain below it. Case does not matter (RFC 5321 §2.4).
 func AcceptDomains(domains []string) *AcceptList {
 	a := &AcceptList{exact: map[string]struct{}{}, below: map[string]struct{}{}}
 	for _, d := range domains {
@@ -30,7 +31,7 @@ func AcceptDomains(domains []string) *AcceptList {
 	return a
 }
 
-// Accepts says whether mail for a domain, of at most 255 octets, is taken.
+// Accepts reports whether mail for domain, of at most 255 octets, is accepted.
 func (a *AcceptList) Accepts(domain []byte) bool {
 	if a.any {
 		return true

@@ -4,10 +4,10 @@ import (
 	"sluice/codec"
 )
 
-// command answers one command line.
+// command handles one command line.
 func (s *Session) command(ev Event, pool Pool) Actions {
 	cmd := ev.Command
-	if cmd.Verb == codec.VerbHTTP || cmd.Verb == codec.VerbTLS { // whatever else is wrong with it
+	if cmd.Verb == codec.VerbHTTP || cmd.Verb == codec.VerbTLS { // even if its line has a fault
 		return Actions{Reply: codec.Illegal(s.state, cmd.Verb)}
 	}
 	switch cmd.Fault {
@@ -57,14 +57,14 @@ func (s *Session) command(ev Event, pool Pool) Actions {
 	return Actions{Reply: codec.ReplyNotImplemented}
 }
 
-// hello answers HELO and EHLO. Either ends a transaction under way, as RSET
-// would (RFC 5321 §4.1.4).
+// hello handles HELO and EHLO. Either one ends an open transaction, as RSET would (RFC
+// 5321 §4.1.4).
 func (s *Session) hello(cmd codec.Command) Actions {
 	domain, ok := codec.ValidHelo(cmd.Arg)
 	if !ok {
 		return Actions{Reply: codec.ReplyBadArgument}
 	}
-	if s.helo != string(domain) { // the same name again costs no allocation
+	if s.helo != string(domain) { // repeating the same name does not allocate
 		s.helo = string(domain)
 	}
 	s.esmtp = cmd.Verb == codec.VerbEHLO
@@ -81,7 +81,7 @@ func (s *Session) hello(cmd codec.Command) Actions {
 	return s.junkCommand(a)
 }
 
-// verify answers VRFY (RFC 5321 §3.5): as RCPT would where that refuses the domain.
+// verify handles VRFY (RFC 5321 §3.5). It refuses a domain with the same reply as RCPT.
 func (s *Session) verify(arg []byte) Actions {
 	path, fault := codec.ParseVrfy(arg)
 	switch {
@@ -100,8 +100,8 @@ func (s *Session) reset(arg []byte) Actions {
 	return s.junkCommand(s.release(codec.ReplyOk))
 }
 
-// junkCommand counts a command that brings no message nearer and replaces the
-// reply to one too many.
+// junkCommand counts a command that does not advance a message. It replaces the reply
+// when the limit is exceeded.
 func (s *Session) junkCommand(a Actions) Actions {
 	s.junk++
 	if int(s.junk) > s.settings.Limits.JunkCommands {

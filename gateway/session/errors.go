@@ -2,14 +2,14 @@ package session
 
 import "sluice/codec"
 
-// surplusRecipients is how many recipients for which a message has no room are
-// answered 452 without being counted, between two accepted messages. A sender that has
-// more of them pipelines all and sends the rest in another transaction (RFC 5321
-// §4.5.3.1.10); Postfix leaves it the same room (smtpd_recipient_overshoot_limit).
+// surplusRecipients is the number of recipients over the limit of a message that are
+// answered 452 without being counted, between two accepted messages. A sender with more
+// recipients pipelines all of them and sends the rest in another transaction (RFC 5321
+// §4.5.3.1.10). Postfix has the same allowance (smtpd_recipient_overshoot_limit).
 const surplusRecipients = 1000
 
-// charge counts a refusal: faults in commands by themselves, refused recipients and
-// messages by themselves.
+// charge counts the refusal r. Command faults have a counter of their own, apart from
+// refused recipients and messages.
 func (s *Session) charge(ev Event, r *codec.Reply) {
 	switch {
 	case r == nil || r.Code < 400 || r.Close:
@@ -23,11 +23,11 @@ func (s *Session) charge(ev Event, r *codec.Reply) {
 	}
 }
 
-// forgive forgets what was counted: the client has delivered a message.
+// forgive resets the counters after the client has delivered a message.
 func (s *Session) forgive() { s.errors, s.refusals, s.surplus, s.junk = 0, 0, 0, 0 }
 
-// exhausted gives the reply that ends a session in which too much was refused, nil
-// in any other.
+// exhausted returns the reply that ends a session over a limit of refusals, nil for any
+// other session.
 func (s *Session) exhausted() *codec.Reply {
 	limits := &s.settings.Limits
 	switch {
@@ -39,6 +39,6 @@ func (s *Session) exhausted() *codec.Reply {
 	return nil
 }
 
-// Exhausted reports whether too much was refused. The refusal that was one too many
-// has its own reply, and the session ends behind that, as Postfix's does.
+// Exhausted reports whether the session has reached a limit of refusals. The refusal that
+// reaches it has its own reply, and the session ends after that reply, as in Postfix.
 func (s *Session) Exhausted() bool { return s.phase == PhaseCommand && s.exhausted() != nil }

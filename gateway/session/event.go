@@ -5,101 +5,104 @@ import (
 	"sluice/pipeline"
 )
 
-// EventKind is what happened.
+// EventKind is the kind of an Event.
 type EventKind uint8
 
 const (
-	// Opened: the client is there and may be greeted.
+	// Opened means that the client is connected and may be greeted.
 	Opened EventKind = iota
-	// Commanded: a command line has come.
+	// Commanded brings a command line.
 	Commanded
-	// InputBehindData: DATA was refused and input stands behind it.
+	// InputBehindData means that DATA was refused and more input came with it.
 	InputBehindData
-	// InputAhead: input has come while the session waits, and there is no memory
-	// to keep it.
+	// InputAhead means that input has arrived while the session waits, and that there is
+	// no memory to keep it.
 	InputAhead
-	// NotPaused: the session had to wait without reading, and could not.
+	// NotPaused means that the session had to stop reading while it waits, and could not.
 	NotPaused
-	// CreditGranted: the body memory that was asked for is there.
+	// CreditGranted means that the requested body memory is available.
 	CreditGranted
-	// BodyEnded: the final dot has come. Message.Err says why the message
-	// cannot be taken, if so.
+	// BodyEnded means that the final dot has arrived. Message.Err is set if the message
+	// cannot be accepted.
 	BodyEnded
-	// BodyOverflowed: the message went on to twice the size limit.
+	// BodyOverflowed means that the message reached twice the size limit.
 	BodyOverflowed
-	// Outcome: the message that was committed has its outcome, in Message.Err.
+	// Outcome means that the committed message has its outcome, in Message.Err.
 	Outcome
-	// TimedOut: the deadline of the phase has passed.
+	// TimedOut means that the deadline of the phase has passed.
 	TimedOut
-	// Exhausted: too much was refused, and the last refusal has been answered.
+	// Exhausted means that a limit of refusals is reached and the last refusal is
+	// answered.
 	Exhausted
-	// Drained: the process shuts down and wants the session to end soon.
+	// Drained means that the process shuts down and the session should end soon.
 	Drained
 )
 
-// Event is one thing that happened to a session.
+// Event is the input of one Step of a session.
 type Event struct {
 	Kind    EventKind
-	Command codec.Command // of Commanded
-	// NoMemory says that there is none for a longer envelope.
+	Command codec.Command // for Commanded
+	// NoMemory means that there is no memory for a longer envelope.
 	NoMemory bool
-	// Shed is the pressure on the pipeline for which this session is to go, so that
-	// no transaction begins; empty when it may stay.
+	// Shed is the cause for which the pressure gate sheds this session, so that no
+	// transaction begins. It is empty when the session may stay.
 	Shed string
-	Err  error // of NotPaused
-	// EventLimit is the most octets of an event that the log can take (RCPT and
-	// BodyEnded), 0 while that is not known.
+	Err  error // for NotPaused
+	// EventLimit is the largest event in bytes that the log accepts (RCPT and BodyEnded),
+	// 0 while unknown.
 	EventLimit int64
 }
 
-// Do is what the driver does for a session besides sending its reply.
+// Do is the work of the driver for a session, apart from sending its reply.
 type Do uint8
 
 const (
-	// DoNothing: the reply is all.
+	// DoNothing means that the reply is all.
 	DoNothing Do = iota
-	// DoCredit: ask for the transaction's Wanted octets of body memory.
+	// DoCredit requests the transaction's Wanted bytes of body memory.
 	DoCredit
-	// DoReceive: what follows is mail text.
+	// DoReceive means that the input that follows is mail text.
 	DoReceive
-	// DoCommit: store and publish the transaction's message.
+	// DoCommit stores and publishes the transaction's message.
 	DoCommit
-	// DoRelease: let go of Actions.Message.
+	// DoRelease releases Actions.Message.
 	DoRelease
 )
 
-// Actions are what a Step wants done, in this order: the reply is sent, then Do.
+// Actions are the results of a Step, in this order: the driver sends the reply, then
+// executes Do.
 type Actions struct {
-	// Reply is nil when there is nothing to say yet.
+	// Reply is nil if there is nothing to send yet.
 	Reply *codec.Reply
-	// Arg stands behind the reply's text, valid until the next Step.
+	// Arg follows the text of the reply. It is valid until the next Step.
 	Arg []byte
 	Do  Do
-	// Message is the transaction that the session has let go of, for DoRelease.
+	// Message is the message of the transaction that has ended, for DoRelease.
 	Message *pipeline.Message
-	// Err is what lies behind a refusal, for the log.
+	// Err is the error behind a refusal, for the log.
 	Err error
-	// Leniency is what was taken against the grammar of paths, to be counted.
+	// Leniency is the departure from the grammar of paths that was accepted, to be
+	// counted.
 	Leniency codec.Leniency
 }
 
-// Phase is what a session waits for.
+// Phase says what a session waits for.
 type Phase uint8
 
 const (
-	// PhaseCommand reads commands.
+	// PhaseCommand waits for commands.
 	PhaseCommand Phase = iota
 	// PhaseCredit waits for body memory; input stays unread.
 	PhaseCredit
-	// PhaseBody reads mail text.
+	// PhaseBody receives mail text.
 	PhaseBody
-	// PhaseOutcome waits for the store and the log; input stays unread.
+	// PhaseOutcome waits for the object store and the event log; input stays unread.
 	PhaseOutcome
-	// PhaseClosed has said its last word.
+	// PhaseClosed means that the closing reply was given.
 	PhaseClosed
 )
 
 var phaseNames = [...]string{"command", "credit", "body", "outcome", "closed"}
 
-// String gives the phase as a bounded label.
+// String returns the phase as a bounded label.
 func (p Phase) String() string { return phaseNames[p] }

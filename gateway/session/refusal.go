@@ -5,8 +5,8 @@ import (
 	"sluice/pipeline"
 )
 
-// outcomes maps what became of a message to the answer to its final dot. It is
-// the only place where a kind of failure meets a reply.
+// outcomes maps the failure kind of a message to the reply to its final dot. No other
+// place maps failures to replies.
 var outcomes = [...]*codec.Reply{
 	pipeline.KindNone:          codec.ReplyAccepted,
 	pipeline.KindTemporary:     codec.ReplyTemporary,
@@ -23,8 +23,8 @@ var outcomes = [...]*codec.Reply{
 
 func outcomeReply(k pipeline.Kind) *codec.Reply { return outcomes[k] }
 
-// parameterRefusal answers a bad ESMTP parameter: an unknown one is 555, any
-// other fault 501 (RFC 5321 §4.1.1.11).
+// parameterRefusal returns the refusal of a bad ESMTP parameter: 555 for an unknown one,
+// 501 for any other fault (RFC 5321 §4.1.1.11).
 func parameterRefusal(f codec.Fault) *codec.Reply {
 	if f == codec.FaultUnknownParameter {
 		return codec.ReplyUnknownParameter

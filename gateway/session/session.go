@@ -1,7 +1,7 @@
-// Package session is the SMTP policy of one connection as a state machine
-// (RFC 5321 §4.1.4): Step takes what happened and returns what to do. It does no
-// I/O, knows no clock and starts nothing. The results of slow work come back as
-// events, so replies leave in the order of their commands.
+// Package session implements the SMTP policy of one connection as a state machine (RFC
+// 5321 §4.1.4). Step takes an event and returns actions. The package does no I/O, has no
+// clock and starts no goroutine. Results of slow work come back as events, so replies
+// leave in the order of their commands.
 package session
 
 import (
@@ -11,13 +11,13 @@ import (
 	"sluice/pipeline"
 )
 
-// Pool gives a transaction its message.
+// Pool supplies the message of a new transaction.
 type Pool interface {
 	Take() *pipeline.Message
 }
 
-// Session is one SMTP session. Between transactions it is all the state there
-// is; everything that a transaction needs hangs on one pooled pointer.
+// Session is one SMTP session. Between transactions it holds all of the session's state.
+// The state of a transaction is in one pooled message.
 type Session struct {
 	settings *Settings
 	message  *pipeline.Message // nil between transactions
@@ -34,28 +34,28 @@ type Session struct {
 	draining bool
 }
 
-// New makes the session of a client.
+// New returns the session of a client.
 func New(settings *Settings, client netip.AddrPort) Session {
 	return Session{settings: settings, client: client}
 }
 
-// Phase says what the session waits for.
+// Phase returns the phase: what the session waits for.
 func (s *Session) Phase() Phase { return s.phase }
 
-// Message gives the transaction under way, nil between transactions.
+// Message returns the message of the open transaction, nil between transactions.
 func (s *Session) Message() *pipeline.Message { return s.message }
 
-// Client gives the client's address.
+// Client returns the address of the client.
 func (s *Session) Client() netip.AddrPort { return s.client }
 
-// Helo gives the argument of the last HELO or EHLO.
+// Helo returns the argument of the last HELO or EHLO.
 func (s *Session) Helo() string { return s.helo }
 
-// Settings gives what the session shares with all others.
+// Settings returns the settings that the session shares with all others.
 func (s *Session) Settings() *Settings { return s.settings }
 
-// Tolerates reports whether a message of this client may have a bare CR, a bare LF
-// or a NUL in it.
+// Tolerates reports whether messages from this client may contain a bare CR, a bare LF or
+// a NUL.
 func (s *Session) Tolerates() bool {
 	if s.settings.Tolerate {
 		return true
@@ -69,7 +69,7 @@ func (s *Session) Tolerates() bool {
 	return false
 }
 
-// Step takes one event and says what to do.
+// Step handles one event and returns the actions for the driver.
 func (s *Session) Step(ev Event, pool Pool) Actions {
 	if s.phase == PhaseClosed {
 		return Actions{}
@@ -105,7 +105,7 @@ func (s *Session) step(ev Event, pool Pool) Actions {
 		return s.bodyEnded(ev.EventLimit)
 	case BodyOverflowed:
 		if pipeline.KindOf(s.message.Err) == pipeline.KindSmuggling {
-			return Actions{Reply: codec.ReplySmuggling} // padding must not hide it
+			return Actions{Reply: codec.ReplySmuggling} // padding past twice the limit must not hide the ambiguity
 		}
 		return Actions{Reply: codec.ReplyTooLargeBye}
 	case Outcome:
@@ -120,7 +120,7 @@ func (s *Session) step(ev Event, pool Pool) Actions {
 	return Actions{}
 }
 
-// release ends the transaction and lets its message go.
+// release ends the transaction and releases its message.
 func (s *Session) release(reply *codec.Reply) Actions {
 	a := Actions{Reply: reply}
 	s.phase = PhaseCommand
@@ -144,7 +144,8 @@ func (s *Session) timedOut() Actions {
 	return Actions{Reply: codec.ReplyTimeout}
 }
 
-// drained ends a session without a transaction at once, any other at its end.
+// drained ends a session without a transaction at once. Any other session ends with its
+// transaction.
 func (s *Session) drained() Actions {
 	s.draining = true
 	if s.phase == PhaseCommand && s.message == nil {
@@ -153,8 +154,8 @@ func (s *Session) drained() Actions {
 	return Actions{}
 }
 
-// Abandon ends the session without a word, because its client is gone. It gives
-// the message that the session held, if any.
+// Abandon ends the session without a reply, because its client is gone. It returns the
+// message of the open transaction, if any.
 func (s *Session) Abandon() *pipeline.Message {
 	m := s.message
 	s.message, s.phase = nil, PhaseClosed

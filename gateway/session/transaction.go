@@ -36,7 +36,7 @@ func (s *Session) mail(arg []byte, pool Pool) Actions {
 	return Actions{Reply: codec.ReplySenderOk, Leniency: path.Leniency}
 }
 
-// protocol names the protocol for trace fields (RFC 3848).
+// protocol returns the name of the protocol for trace fields (RFC 3848).
 func (s *Session) protocol() string {
 	if s.esmtp {
 		return "ESMTP"
@@ -56,7 +56,7 @@ func (s *Session) rcpt(arg []byte, eventLimit int64) Actions {
 	if fault := codec.ParseRcptParams(rest); fault != codec.FaultNone {
 		return Actions{Reply: parameterRefusal(fault)}
 	}
-	// <postmaster> is always taken (RFC 5321 §4.5.1).
+	// <postmaster> is always accepted (RFC 5321 §4.5.1).
 	if path.Kind != codec.PathPostmaster && !s.settings.Accept.Accepts(path.Domain) {
 		return Actions{Reply: codec.ReplyRelayDenied}
 	}
@@ -71,10 +71,10 @@ func (s *Session) rcpt(arg []byte, eventLimit int64) Actions {
 	return Actions{Reply: codec.ReplyRecipientOk, Leniency: path.Leniency}
 }
 
-// eventRefusal answers a recipient with whom the message's event may not fit into the
-// log, nil for one with whom it does. Room is kept for a long Message-ID, so that
-// nothing is refused at the final dot, but not at the price of the only recipient,
-// who could come in no other transaction.
+// eventRefusal refuses a recipient with whom the message's event might not fit into the
+// event log. It returns nil if the event fits. It reserves room for a long Message-ID, so
+// that nothing is refused at the final dot. The only recipient of a message is not
+// refused for that reserve, since no other transaction would suit it better.
 func eventRefusal(m *pipeline.Message, address []byte, limit int64) *codec.Reply {
 	size := m.EventBound() + pipeline.RecipientBound(address)
 	switch first := m.Envelope.Recipients() == 0; {
@@ -88,8 +88,8 @@ func eventRefusal(m *pipeline.Message, address []byte, limit int64) *codec.Reply
 	return nil
 }
 
-// data asks for the memory that the message will need; the 354 comes when it is
-// granted (RFC 5321 §4.1.1.4).
+// data requests the memory that the message will need. The 354 follows once it is granted
+// (RFC 5321 §4.1.1.4).
 func (s *Session) data(arg []byte) Actions {
 	if len(arg) > 0 {
 		return Actions{Reply: codec.ReplyBadArgument}
@@ -99,7 +99,7 @@ func (s *Session) data(arg []byte) Actions {
 	return Actions{Do: DoCredit}
 }
 
-// bodyEnded decides on the message at its final dot.
+// bodyEnded checks the message at its final dot and commits it.
 func (s *Session) bodyEnded(eventLimit int64) Actions {
 	m := s.message
 	if m.Err != nil {
@@ -109,14 +109,14 @@ func (s *Session) bodyEnded(eventLimit int64) Actions {
 	if m.Summary.Received > s.settings.Limits.ReceivedHeaders {
 		return s.outcome(&pipeline.Failure{Kind: pipeline.KindLoop, Op: "trace"})
 	}
-	if size := m.EventBound(); eventLimit > 0 && size > eventLimit { // before anything is stored
+	if size := m.EventBound(); eventLimit > 0 && size > eventLimit { // check before anything is stored
 		return s.outcome(pipeline.EventTooLarge(size, eventLimit))
 	}
 	s.phase = PhaseOutcome
 	return Actions{Do: DoCommit}
 }
 
-// outcome answers the final dot and ends the transaction.
+// outcome replies to the final dot and ends the transaction.
 func (s *Session) outcome(err error) Actions {
 	m := s.message
 	s.messages++
@@ -129,7 +129,7 @@ func (s *Session) outcome(err error) Actions {
 	return a
 }
 
-// Settled says whether a session that is to end has nothing left to finish.
+// Settled reports whether a draining session has no transaction left.
 func (s *Session) Settled() bool {
 	return s.draining && s.phase == PhaseCommand && s.message == nil
 }
