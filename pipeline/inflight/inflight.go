@@ -50,17 +50,17 @@ func (t *Tracker) Closed() bool { return t.closed.Load() }
 // Requests that began before are not touched.
 func (t *Tracker) Close() (first bool) { return !t.closed.Swap(true) }
 
-// Wait returns when no request is in flight. The tracker must be closed.
+// Wait blocks until no request is in flight. The tracker must be closed.
 func (t *Tracker) Wait() {
 	for t.depth.Load() > 0 {
 		<-t.idle
 	}
 }
 
-// Drain gives the requests in flight until limit to end by themselves, then calls abort,
-// which fails the remaining ones, and returns when all results have come. It returns
-// the number of requests that were left when limit was over. abort is called in any
-// case. The tracker must be closed.
+// Drain waits for the requests in flight, until limit. Then it calls abort, which must
+// fail the remaining ones, and waits for all results. It returns the number of requests
+// that were left when limit expired. abort is called in any case. The tracker must be
+// closed.
 func (t *Tracker) Drain(limit time.Duration, abort func()) (left int64) {
 	expired := time.NewTimer(limit)
 	defer expired.Stop()
