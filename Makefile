@@ -55,7 +55,7 @@ bench: tools
 # the loads that must be outlived within bounds. Either fails when it was not held.
 drill:
 	go run ./loadtest drill $(ARGS)
-	go run ./loadtest strain
+	go run ./loadtest stress
 
 # Sluice on a simulated reactor, store and log: SEEDS worlds, or fresh ones FOR a time.
 sim:

@@ -32,7 +32,6 @@ var notYetIdiomatic = []string{
 	"loadtest/drill",
 	"loadtest/peers",
 	"loadtest/stack",
-	"loadtest/strain",
 	"loadtest/stress",
 	"pipeline",
 	"pipeline/audit",

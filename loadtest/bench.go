@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"sluice/loadtest/bench"
-	"sluice/loadtest/child"
+	"sluice/loadtest/process"
 )
 
 // benchCommand is `loadtest bench`.
@@ -36,7 +36,7 @@ func (c *benchCommand) Run(ctx context.Context) error {
 	binary := c.Binary
 	if binary == "" && c.wantsSluice() {
 		binary = filepath.Join(scratch, "sluice")
-		if err := child.Build(ctx, binary); err != nil {
+		if err := process.Build(ctx, binary); err != nil {
 			return err
 		}
 	}
@@ -45,8 +45,8 @@ func (c *benchCommand) Run(ctx context.Context) error {
 		return err
 	}
 	load := bench.Load{Messages: c.Messages, Sessions: c.Sessions, Size: c.Size}
-	field := bench.Field{Self: self, Sluice: binary, Scratch: scratch, Only: c.Only, Messages: c.Messages}
-	contenders, err := field.Contenders()
+	contest := bench.Contest{Self: self, Sluice: binary, Scratch: scratch, Only: c.Only, Messages: c.Messages}
+	contenders, err := contest.Contenders()
 	if err != nil {
 		return err
 	}

@@ -10,8 +10,8 @@ import (
 	"path/filepath"
 	"time"
 
-	"sluice/loadtest/child"
 	"sluice/loadtest/drill"
+	"sluice/loadtest/process"
 )
 
 // drillCommand is `loadtest drill`.
@@ -34,7 +34,7 @@ var errPauseNeeds = errors.New("--pause needs --on fleet: an embedded store and 
 
 // Run does the drill, prints the report and writes it to the folder of results.
 func (c *drillCommand) Run(ctx context.Context) error {
-	if c.Pause > 0 && child.Kind(c.On) != child.Fleet {
+	if c.Pause > 0 && process.Kind(c.On) != process.Fleet {
 		return errPauseNeeds
 	}
 	scratch, err := os.MkdirTemp("", "sluice-drill-")
@@ -52,11 +52,11 @@ func (c *drillCommand) Run(ctx context.Context) error {
 	binary := c.Binary
 	if binary == "" {
 		binary = filepath.Join(scratch, "sluice")
-		if err := child.Build(ctx, binary); err != nil {
+		if err := process.Build(ctx, binary); err != nil {
 			return err
 		}
 	}
-	gateway, err := child.NewSluice(binary, filepath.Join(scratch, "gateway"), child.Kind(c.On))
+	gateway, err := process.NewSluice(binary, filepath.Join(scratch, "gateway"), process.Kind(c.On))
 	if err != nil {
 		return err
 	}
@@ -70,7 +70,7 @@ func (c *drillCommand) Run(ctx context.Context) error {
 		Gateway: gateway, Rounds: c.Rounds, Sessions: c.Sessions, Seed: c.Seed,
 		Receipts: receipts, Progress: os.Stderr,
 	}
-	if gateway.Kind == child.Fleet {
+	if gateway.Kind == process.Fleet {
 		if plan.Fleet, err = drill.StartFleet(scratch); err != nil {
 			return err
 		}
@@ -108,7 +108,7 @@ func (c *drillCommand) do(ctx context.Context, plan drill.Plan) (*drill.Report, 
 // name is that of the report's files.
 func (c *drillCommand) name(at time.Time) string {
 	what := "drill-"
-	if child.Kind(c.On) == child.Fleet {
+	if process.Kind(c.On) == process.Fleet {
 		what += "fleet-"
 	}
 	if c.Pause > 0 {

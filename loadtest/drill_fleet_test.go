@@ -4,8 +4,8 @@ import (
 	"testing"
 	"time"
 
-	"sluice/loadtest/child"
 	"sluice/loadtest/drill"
+	"sluice/loadtest/process"
 	"sluice/loadtest/stack"
 )
 
@@ -13,7 +13,7 @@ import (
 func fleetPlan(t *testing.T, sessions int) drill.Plan {
 	t.Helper()
 	needs(t, "java")
-	gateway, err := child.NewSluice(gatewayBinary, t.TempDir(), child.Fleet)
+	gateway, err := process.NewSluice(gatewayBinary, t.TempDir(), process.Fleet)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,9 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"sluice/loadtest/child"
 	"sluice/loadtest/client"
 	"sluice/loadtest/drill"
+	"sluice/loadtest/process"
 )
 
 // The short form of the drill, and proof that its audit notices what it is for.
@@ -38,7 +38,7 @@ func TestDrillShort(t *testing.T) {
 }
 
 // alone sends a message beside which there is no other, so that its object is its own.
-func alone(t *testing.T, gateway *child.Sluice) client.Receipt {
+func alone(t *testing.T, gateway *process.Sluice) client.Receipt {
 	t.Helper()
 	c, err := client.Dial(t.Context(), gateway.SMTP)
 	if err != nil {
@@ -55,7 +55,7 @@ func alone(t *testing.T, gateway *child.Sluice) client.Receipt {
 }
 
 // auditNotices breaks the last two messages, each in an object of its own.
-func auditNotices(t *testing.T, gateway *child.Sluice, receipts []client.Receipt) {
+func auditNotices(t *testing.T, gateway *process.Sluice, receipts []client.Receipt) {
 	t.Helper()
 	removed, altered := receipts[len(receipts)-2], receipts[len(receipts)-1]
 	if err := os.Remove(objectOf(t, gateway, removed.ID)); err != nil {
@@ -89,7 +89,7 @@ func auditNotices(t *testing.T, gateway *child.Sluice, receipts []client.Receipt
 	}
 }
 
-func objectOf(t *testing.T, gateway *child.Sluice, id string) string {
+func objectOf(t *testing.T, gateway *process.Sluice, id string) string {
 	t.Helper()
 	paths, err := filepath.Glob(filepath.Join(gateway.StoreDir(), "*", "*", "*", "*", id+".eml"))
 	if err != nil || len(paths) != 1 {

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"sluice/loadtest/child"
 	"sluice/loadtest/client"
+	"sluice/loadtest/process"
 )
 
 // Our own client puts every octet on the wire as it is, so it can send what
@@ -168,7 +168,7 @@ func takesSwaks(t *testing.T, newGateway gatewayMaker) {
 }
 
 // seenByKcat checks the one record of the topic as kcat prints it.
-func seenByKcat(t *testing.T, gateway *child.Sluice, id string) {
+func seenByKcat(t *testing.T, gateway *process.Sluice, id string) {
 	t.Helper()
 	out := command(t, "kcat", "-C", "-b", gateway.Events, "-t", gateway.Topic, "-e", "-q", "-J")
 	var record struct {

@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"sluice/loadtest/child"
 	"sluice/loadtest/client"
+	"sluice/loadtest/process"
 )
 
 // The kernel would let a second process listen on the same port and share its
@@ -24,7 +24,7 @@ func TestSecondProcessOnPort(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := child.Start(second.Binary, args...)
+	p, err := process.Start(second.Binary, args...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +94,7 @@ func TestSIGTERMDrains(t *testing.T) {
 	}
 }
 
-func ready(gateway *child.Sluice) bool {
+func ready(gateway *process.Sluice) bool {
 	reply, err := http.Get("http://" + gateway.Admin + "/readyz")
 	if err != nil {
 		return false

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"sluice/loadtest/child"
+	"sluice/loadtest/process"
 )
 
 // gatewayBinary is the gateway that the end-to-end tests start.
@@ -34,7 +34,7 @@ func run(m *testing.M) int {
 	defer os.RemoveAll(dir)
 	gatewayBinary = filepath.Join(dir, "sluice")
 	if !testing.Short() {
-		if err := child.Build(context.Background(), gatewayBinary, buildFlags...); err != nil {
+		if err := process.Build(context.Background(), gatewayBinary, buildFlags...); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
@@ -61,12 +61,12 @@ func needs(t *testing.T, tools ...string) {
 }
 
 // gatewayMaker prepares a gateway for one test.
-type gatewayMaker func(*testing.T) *child.Sluice
+type gatewayMaker func(*testing.T) *process.Sluice
 
 // newGateway prepares a gateway with the embedded default in a folder of the test.
-func newGateway(t *testing.T) *child.Sluice {
+func newGateway(t *testing.T) *process.Sluice {
 	t.Helper()
-	gateway, err := child.NewSluice(gatewayBinary, t.TempDir(), child.Embedded)
+	gateway, err := process.NewSluice(gatewayBinary, t.TempDir(), process.Embedded)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +75,7 @@ func newGateway(t *testing.T) *child.Sluice {
 
 // startGateway starts it; at the test's end it must still live, go when it is
 // told to, and have seen no data race.
-func startGateway(t *testing.T, gateway *child.Sluice, wrapper ...string) *child.Process {
+func startGateway(t *testing.T, gateway *process.Sluice, wrapper ...string) *process.Process {
 	t.Helper()
 	starting, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -87,7 +87,7 @@ func startGateway(t *testing.T, gateway *child.Sluice, wrapper ...string) *child
 	return p
 }
 
-func endGateway(t *testing.T, p *child.Process) {
+func endGateway(t *testing.T, p *process.Process) {
 	select {
 	case <-p.Ended(): // the test has ended it
 	default:

@@ -4,7 +4,7 @@ import (
 	"strconv"
 	"testing"
 
-	"sluice/loadtest/child"
+	"sluice/loadtest/process"
 	"sluice/loadtest/stack"
 )
 
@@ -14,16 +14,16 @@ func TestFleet(t *testing.T) {
 	needs(t, "java")
 	store, log := stack.MinIO(t), stack.Kafka(t)
 	made := 0
-	newFleet := func(t *testing.T) *child.Sluice {
+	newFleet := func(t *testing.T) *process.Sluice {
 		t.Helper()
-		gateway, err := child.NewSluice(gatewayBinary, t.TempDir(), child.Fleet)
+		gateway, err := process.NewSluice(gatewayBinary, t.TempDir(), process.Fleet)
 		if err != nil {
 			t.Fatal(err)
 		}
 		made++
 		gateway.Topic = "mail.received." + strconv.Itoa(made)
 		gateway.Events = log.Bootstrap
-		gateway.S3 = child.S3{
+		gateway.S3 = process.S3{
 			Endpoint: store.Endpoint, Bucket: "mail-" + strconv.Itoa(made),
 			AccessKey: store.AccessKey, SecretKey: store.SecretKey,
 		}

@@ -16,7 +16,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"sluice/loadtest/child"
+	"sluice/loadtest/process"
 )
 
 // event is what a consumer reads of an envelope event.
@@ -54,7 +54,7 @@ type event struct {
 // means that are not Sluice's, and checks that they agree: one stored message for
 // each event, one event for each message, sizes and digests as announced. It gives each
 // stored message below what Sluice added, by id, and its event.
-func inventory(t *testing.T, gateway *child.Sluice) (messages map[string][]byte, events map[string]event) {
+func inventory(t *testing.T, gateway *process.Sluice) (messages map[string][]byte, events map[string]event) {
 	t.Helper()
 	messages, events = map[string][]byte{}, map[string]event{}
 	for _, record := range topic(t, gateway) {
@@ -84,7 +84,7 @@ var addedField = regexp.MustCompile(`\AReceived: [^\r\n]+\r\n(\t[^\r\n]+\r\n)+(\
 
 // object reads and checks the object of one event and gives the part below the
 // added headers.
-func object(t *testing.T, gateway *child.Sluice, e *event) []byte {
+func object(t *testing.T, gateway *process.Sluice, e *event) []byte {
 	t.Helper()
 	whole := readObject(t, gateway, e)
 	if (e.Blob.Offset != 0) != (e.Blob.Container == "tar") || e.Blob.Length != int64(len(whole)) || e.Blob.Added <= 0 || e.Blob.Added > e.Blob.Length {
@@ -106,7 +106,7 @@ func object(t *testing.T, gateway *child.Sluice, e *event) []byte {
 }
 
 // topic reads all records of the topic with a client of its own.
-func topic(t *testing.T, gateway *child.Sluice) []*kgo.Record {
+func topic(t *testing.T, gateway *process.Sluice) []*kgo.Record {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()

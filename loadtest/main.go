@@ -15,7 +15,7 @@ type commands struct {
 	Bench    benchCommand    `cmd:"" help:"Compare Sluice with smtp-sink and a go-smtp server under the same load."`
 	Drill    drillCommand    `cmd:"" help:"Kill Sluice under load, again and again, then look for every message it has acknowledged."`
 	Pressure pressureCommand `cmd:"" help:"Let the consumer behind a fleet stop and catch up under load, and draw what senders saw."`
-	Strain   strainCommand   `cmd:"" help:"Put Sluice under loads that it must outlive within bounds, and measure whether it does."`
+	Stress   stressCommand   `cmd:"" help:"Put Sluice under loads that it must outlive within bounds, and measure whether it does."`
 	Send     sendCommand     `cmd:"" help:"Send mails and write down every 250 with its id."`
 	Stack    stackCommand    `cmd:"" help:"Start, look at and stop the servers that Sluice uses."`
 	Peer     peerCommand     `cmd:"" help:"Run a server to compare with."`

@@ -15,12 +15,12 @@ import (
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
 
-	"sluice/loadtest/child"
+	"sluice/loadtest/process"
 )
 
 // readObject reads what an event points at by means that are not Sluice's; fewer
 // octets come when the object ends before.
-func readObject(t *testing.T, gateway *child.Sluice, e *event) []byte {
+func readObject(t *testing.T, gateway *process.Sluice, e *event) []byte {
 	t.Helper()
 	object := openObject(t, gateway, e.Blob.Key)
 	defer object.Close()
@@ -44,11 +44,11 @@ type readable interface {
 	io.ReaderAt
 }
 
-func openObject(t *testing.T, gateway *child.Sluice, key string) readable {
+func openObject(t *testing.T, gateway *process.Sluice, key string) readable {
 	t.Helper()
 	var object readable
 	var err error
-	if gateway.Kind != child.Fleet {
+	if gateway.Kind != process.Fleet {
 		object, err = os.Open(filepath.Join(gateway.StoreDir(), filepath.FromSlash(key)))
 	} else {
 		object, err = bucket(t, gateway).GetObject(t.Context(), gateway.S3.Bucket, key, minio.GetObjectOptions{})
@@ -60,10 +60,10 @@ func openObject(t *testing.T, gateway *child.Sluice, key string) readable {
 }
 
 // keysOf lists the store; what is pending is an error.
-func keysOf(t *testing.T, gateway *child.Sluice) []string {
+func keysOf(t *testing.T, gateway *process.Sluice) []string {
 	t.Helper()
 	var keys []string
-	if gateway.Kind != child.Fleet {
+	if gateway.Kind != process.Fleet {
 		root := gateway.StoreDir()
 		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 			if err == nil && !d.IsDir() && filepath.Base(filepath.Dir(path)) != "tmp" {
@@ -92,7 +92,7 @@ func keysOf(t *testing.T, gateway *child.Sluice) []string {
 
 // countMessages counts the messages in the store, those in packs too; what is no
 // message is an error.
-func countMessages(t *testing.T, gateway *child.Sluice) int {
+func countMessages(t *testing.T, gateway *process.Sluice) int {
 	t.Helper()
 	messages := 0
 	for _, key := range keysOf(t, gateway) {
@@ -110,7 +110,7 @@ func countMessages(t *testing.T, gateway *child.Sluice) int {
 
 // countEntries counts the messages of a pack, which has as many events as its last
 // entry.
-func countEntries(t *testing.T, gateway *child.Sluice, key string) (messages int) {
+func countEntries(t *testing.T, gateway *process.Sluice, key string) (messages int) {
 	t.Helper()
 	object := openObject(t, gateway, key)
 	defer object.Close()
@@ -139,7 +139,7 @@ func countEntries(t *testing.T, gateway *child.Sluice, key string) (messages int
 // object, each would have connections of its own.
 var clients sync.Map
 
-func bucket(t *testing.T, gateway *child.Sluice) *minio.Client {
+func bucket(t *testing.T, gateway *process.Sluice) *minio.Client {
 	t.Helper()
 	if client, made := clients.Load(gateway.S3.Endpoint); made {
 		return client.(*minio.Client)

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"sluice/loadtest/child"
+	"sluice/loadtest/process"
 )
 
 // documented gives the code that docs/storage.md has in a language.
@@ -97,7 +97,7 @@ func main() {
 `
 
 // readByGo runs the Go of docs/storage.md.
-func readByGo(t *testing.T, gateway *child.Sluice, e event, messages map[string][]byte) {
+func readByGo(t *testing.T, gateway *process.Sluice, e event, messages map[string][]byte) {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), "main.go")
 	code := strings.Replace(goProgram, "DOCUMENTED", documented(t, "go"), 1)

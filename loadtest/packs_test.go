@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"sluice/loadtest/child"
+	"sluice/loadtest/process"
 )
 
 // packsRead sends enough at once for packs and reads them by tools that know
@@ -40,7 +40,7 @@ func packsRead(t *testing.T, newGateway gatewayMaker) {
 	}
 	t.Logf("%d messages, %d packs, %d in the largest", len(messages), len(packed), len(packed[key]))
 	tarball := filepath.Join(t.TempDir(), "pack.tar")
-	if gateway.Kind == child.Fleet {
+	if gateway.Kind == process.Fleet {
 		fetch(t, gateway, key, "-o", tarball)
 	} else {
 		tarball = filepath.Join(gateway.StoreDir(), filepath.FromSlash(key))
@@ -48,7 +48,7 @@ func packsRead(t *testing.T, newGateway gatewayMaker) {
 	readByTar(t, tarball, packed[key], messages)
 	readByPython(t, tarball, packed[key][0], messages)
 	e := packed[key][0]
-	if gateway.Kind == child.Fleet {
+	if gateway.Kind == process.Fleet {
 		octets := fetch(t, gateway, key, "-r", fmt.Sprintf("%d-%d", e.Blob.Offset, e.Blob.Offset+e.Blob.Length-1))
 		if octets[e.Blob.Added:] != string(messages[e.ID]) {
 			t.Errorf("the range of %s has %d octets and is something else", e.ID, len(octets))
@@ -59,7 +59,7 @@ func packsRead(t *testing.T, newGateway gatewayMaker) {
 }
 
 // fetch gets an object by curl, which signs requests for S3 itself.
-func fetch(t *testing.T, gateway *child.Sluice, key string, args ...string) string {
+func fetch(t *testing.T, gateway *process.Sluice, key string, args ...string) string {
 	t.Helper()
 	return command(t, "curl", append([]string{
 		"-sS", "--fail", "--aws-sigv4", "aws:amz:us-east-1:s3", "--user", gateway.S3.AccessKey + ":" + gateway.S3.SecretKey,
@@ -97,7 +97,7 @@ func readByTar(t *testing.T, tarball string, events []event, messages map[string
 }
 
 // readBySluice reads a pack's message in each way that cat knows, and unpacks it.
-func readBySluice(t *testing.T, gateway *child.Sluice, e event, events []event, messages map[string][]byte) {
+func readBySluice(t *testing.T, gateway *process.Sluice, e event, events []event, messages map[string][]byte) {
 	t.Helper()
 	settings, err := gateway.Args() // the first is the command
 	if err != nil {

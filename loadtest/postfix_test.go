@@ -10,9 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"sluice/loadtest/child"
 	"sluice/loadtest/client"
 	"sluice/loadtest/peers"
+	"sluice/loadtest/process"
 )
 
 // A real Postfix takes mail, queues it, and relays it to Sluice.
@@ -142,7 +142,7 @@ func startPostfix(t *testing.T, to string, settings ...string) string {
 // newPostfix is startPostfix for who needs more of it.
 func newPostfix(t *testing.T, to string, settings ...string) *peers.Postfix {
 	t.Helper()
-	address, err := child.FreeAddress()
+	address, err := process.FreeAddress()
 	if err != nil {
 		t.Fatal(err)
 	}

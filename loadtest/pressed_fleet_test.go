@@ -11,9 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"sluice/loadtest/child"
 	"sluice/loadtest/client"
 	"sluice/loadtest/pressure"
+	"sluice/loadtest/process"
 	"sluice/loadtest/stack"
 	"sluice/pipeline/kafka"
 )
@@ -49,7 +49,7 @@ func newBareFleet(t *testing.T, s *pressure.Scenario) *pressedFleet {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	t.Cleanup(cancel)
 	f.ctx = ctx
-	s.Broker, s.Topic, s.Group = f.broker.Bootstrap, child.Topic, "indexer"
+	s.Broker, s.Topic, s.Group = f.broker.Bootstrap, process.Topic, "indexer"
 	if err := f.broker.CreateTopic(ctx, s.Topic, 3, nil); err != nil {
 		t.Fatal(err)
 	}

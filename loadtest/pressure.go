@@ -10,9 +10,9 @@ import (
 	"strconv"
 	"time"
 
-	"sluice/loadtest/child"
 	"sluice/loadtest/plot"
 	"sluice/loadtest/pressure"
+	"sluice/loadtest/process"
 	"sluice/loadtest/stack"
 )
 
@@ -37,7 +37,7 @@ func (c *pressureCommand) Run(ctx context.Context) error {
 	}
 	defer os.RemoveAll(scratch)
 	s := &pressure.Scenario{
-		Topic: child.Topic, Group: "indexer", Low: c.Low, High: c.High, Interval: c.Interval,
+		Topic: process.Topic, Group: "indexer", Low: c.Low, High: c.High, Interval: c.Interval,
 		Sessions: c.Sessions, Consume: 3 * c.Sessions,
 		KeepUp: c.KeepUp, Halt: c.Halt, CatchUp: c.CatchUp, Every: time.Second,
 	}
@@ -96,7 +96,7 @@ func (c *pressureCommand) start(ctx context.Context, scratch string, s *pressure
 		return end, err
 	}
 	binary := folder("sluice")
-	if err := child.Build(ctx, binary); err != nil {
+	if err := process.Build(ctx, binary); err != nil {
 		return end, err
 	}
 	for i := range c.Gateways {

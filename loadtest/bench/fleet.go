@@ -12,8 +12,8 @@ import (
 
 	"github.com/minio/minio-go/v7"
 
-	"sluice/loadtest/child"
 	"sluice/loadtest/client"
+	"sluice/loadtest/process"
 )
 
 // Fleet is Sluice on a real object store and a real broker, beside the client
@@ -147,8 +147,8 @@ func (run *fleetRun) renewStore(ctx context.Context) error {
 }
 
 // start starts a fresh Sluice on the servers.
-func (run *fleetRun) start(ctx context.Context) (*child.Process, *child.Sluice, error) {
-	return run.servers.startSluice(ctx, run.Sluice, filepath.Join(run.Scratch, Fleet), func(gateway *child.Sluice) {
+func (run *fleetRun) start(ctx context.Context) (*process.Process, *process.Sluice, error) {
+	return run.servers.startSluice(ctx, run.Sluice, filepath.Join(run.Scratch, Fleet), func(gateway *process.Sluice) {
 		// Content of the large size, and what Sluice writes above it.
 		gateway.Config = fmt.Sprintf("limits: {message_size: %dMiB, messages: 1000000}\nlog: {format: json}\n", run.Large.Size>>20+16)
 		gateway.S3.More = packingOff
@@ -157,15 +157,15 @@ func (run *fleetRun) start(ctx context.Context) (*child.Process, *child.Sluice, 
 
 // rawTurn measures the libraries without Sluice.
 func (run *fleetRun) rawTurn(ctx context.Context) error {
-	small := crew{messages: run.Load.Messages, atOnce: min(putsAtOnce, run.Load.Sessions)}
-	large := crew{messages: run.Large.Messages, atOnce: run.Large.Sessions}
+	small := workers{messages: run.Load.Messages, atOnce: min(putsAtOnce, run.Load.Sessions)}
+	large := workers{messages: run.Large.Messages, atOnce: run.Large.Sessions}
 	for _, m := range []struct {
-		what string
-		crew crew
-		do   func(context.Context) error
+		what    string
+		workers workers
+		do      func(context.Context) error
 	}{
 		{rawPut, small, run.store.put},
-		{rawProduce, crew{run.Load.Messages, run.Load.Sessions}, run.log.produce},
+		{rawProduce, workers{run.Load.Messages, run.Load.Sessions}, run.log.produce},
 		{rawLarge, large, func(ctx context.Context) error {
 			return run.store.putLarge(ctx, strings.NewReader(run.content), int64(len(run.content)))
 		}},
@@ -173,12 +173,12 @@ func (run *fleetRun) rawTurn(ctx context.Context) error {
 			return run.store.putStream(ctx, run.sender, int64(len(run.content)))
 		}},
 	} {
-		warm := m.crew
-		warm.messages = max(m.crew.messages/10, m.crew.atOnce)
+		warm := m.workers
+		warm.messages = max(m.workers.messages/10, m.workers.atOnce)
 		if err := warm.work(ctx, m.do); err != nil {
 			return fmt.Errorf("%s: %w", m.what, err)
 		}
-		sample, err := run.measure(ctx, m.crew, ownCPU, m.do)
+		sample, err := run.measure(ctx, m.workers, ownCPU, m.do)
 		if err != nil {
 			return fmt.Errorf("%s: %w", m.what, err)
 		}
@@ -204,9 +204,9 @@ func (run *fleetRun) sluiceTurn(ctx context.Context) error {
 		return err
 	}
 	run.add(Fleet, sample)
-	large := crew{messages: run.Large.Messages, atOnce: run.Large.Sessions}
+	large := workers{messages: run.Large.Messages, atOnce: run.Large.Sessions}
 	send := func(ctx context.Context) error { return sendLarge(ctx, gateway.SMTP, run.content) }
-	if err := (crew{large.atOnce, large.atOnce}).work(ctx, send); err != nil {
+	if err := (workers{large.atOnce, large.atOnce}).work(ctx, send); err != nil {
 		return fmt.Errorf("large messages: %w\nthe server said:\n%s", err, p.Output())
 	}
 	if sample, err = run.measure(ctx, large, p.CPU, send); err != nil {
@@ -218,7 +218,7 @@ func (run *fleetRun) sluiceTurn(ctx context.Context) error {
 
 // profileOnce takes a profile in the last round, after everything was measured:
 // taking it costs something itself.
-func (run *fleetRun) profileOnce(ctx context.Context, p *child.Process, address string) error {
+func (run *fleetRun) profileOnce(ctx context.Context, p *process.Process, address string) error {
 	if len(run.report.row(Fleet).Samples) < run.Rounds {
 		return nil
 	}
@@ -234,8 +234,8 @@ func (run *fleetRun) profileOnce(ctx context.Context, p *child.Process, address 
 }
 
 // measure also reads the processor time of the store.
-func (run *fleetRun) measure(ctx context.Context, c crew, cpu func() (time.Duration, error), do func(context.Context) error) (Sample, error) {
-	before, err := child.CPU(run.servers.store.PID())
+func (run *fleetRun) measure(ctx context.Context, c workers, cpu func() (time.Duration, error), do func(context.Context) error) (Sample, error) {
+	before, err := process.CPU(run.servers.store.PID())
 	if err != nil {
 		return Sample{}, err
 	}
@@ -243,7 +243,7 @@ func (run *fleetRun) measure(ctx context.Context, c crew, cpu func() (time.Durat
 	if err != nil {
 		return Sample{}, err
 	}
-	after, err := child.CPU(run.servers.store.PID())
+	after, err := process.CPU(run.servers.store.PID())
 	sample.Store10k = (after - before).Seconds() / float64(c.messages) * 10000
 	return sample, err
 }

@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"time"
 
-	"sluice/loadtest/child"
+	"sluice/loadtest/process"
 )
 
 // Load is what smtp-source is asked to send.
@@ -56,7 +56,7 @@ func (l Load) send(ctx context.Context, mode Mode, address string) error {
 }
 
 // measure sends the load and reads the server's processor time before and after.
-func (l Load) measure(ctx context.Context, mode Mode, p *child.Process, address string) (Sample, error) {
+func (l Load) measure(ctx context.Context, mode Mode, p *process.Process, address string) (Sample, error) {
 	before, err := p.CPU()
 	if err != nil {
 		return Sample{}, err

@@ -8,9 +8,9 @@ import (
 	"path/filepath"
 	"time"
 
-	"sluice/loadtest/child"
 	"sluice/loadtest/client"
 	"sluice/loadtest/peers"
+	"sluice/loadtest/process"
 )
 
 // Packs is Sluice on a store and a broker, with packing and without, beside a
@@ -76,8 +76,8 @@ func RunPacks(ctx context.Context, plan PacksPlan) (*PacksReport, error) {
 }
 
 // start starts a fresh Sluice.
-func (run *packsRun) start(ctx context.Context, what string) (*child.Process, *child.Sluice, error) {
-	return run.servers.startSluice(ctx, run.Sluice, filepath.Join(run.Scratch, what), func(gateway *child.Sluice) {
+func (run *packsRun) start(ctx context.Context, what string) (*process.Process, *process.Sluice, error) {
+	return run.servers.startSluice(ctx, run.Sluice, filepath.Join(run.Scratch, what), func(gateway *process.Sluice) {
 		gateway.Config = "limits: {messages: 1000000}\nlog: {format: json}\n"
 		if what == unpacked {
 			gateway.S3.More = packingOff
@@ -196,7 +196,7 @@ func (run *packsRun) rawTurn(ctx context.Context) error {
 
 // target is who is measured.
 type target struct {
-	process *child.Process
+	process *process.Process
 	address string
 }
 
@@ -222,7 +222,7 @@ func (run *packsRun) measure(ctx context.Context, to target, at PacksRow, messag
 }
 
 // profileOnce takes a profile in the last round, after everything was measured.
-func (run *packsRun) profileOnce(ctx context.Context, p *child.Process, address string) error {
+func (run *packsRun) profileOnce(ctx context.Context, p *process.Process, address string) error {
 	if len(run.report.row(packed, 500).Samples) < run.Rounds {
 		return nil
 	}
@@ -240,7 +240,7 @@ func (run *packsRun) profileOnce(ctx context.Context, p *child.Process, address 
 
 // postfixTurn measures a Postfix that discards what it has queued, as fast as it can.
 func (run *packsRun) postfixTurn(ctx context.Context) error {
-	address, err := child.FreeAddress()
+	address, err := process.FreeAddress()
 	if err != nil {
 		return err
 	}

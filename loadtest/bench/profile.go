@@ -11,7 +11,7 @@ import (
 	"strconv"
 	"strings"
 
-	"sluice/loadtest/child"
+	"sluice/loadtest/process"
 )
 
 // Share is a part of a process's samples: all that are its own, and those of them
@@ -44,7 +44,7 @@ const (
 )
 
 // profile samples a process with perf while work runs.
-func profile(ctx context.Context, p *child.Process, file string, work func() error) ([]Share, error) {
+func profile(ctx context.Context, p *process.Process, file string, work func() error) ([]Share, error) {
 	recorder := exec.CommandContext(ctx, "perf", "record", "-q", "-F", samplesEach, "-g", "-o", file, "-p", strconv.Itoa(p.PID()))
 	var said bytes.Buffer
 	recorder.Stderr = &said

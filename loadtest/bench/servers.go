@@ -8,7 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"sluice/loadtest/child"
+	"sluice/loadtest/process"
 	"sluice/loadtest/stack"
 )
 
@@ -39,16 +39,16 @@ func startServers(scratch string) (*servers, error) {
 const packingOff = "packing: off"
 
 // startSluice starts a fresh Sluice on the servers, as configure changes it.
-func (s *servers) startSluice(ctx context.Context, binary, dir string, configure func(*child.Sluice)) (*child.Process, *child.Sluice, error) {
+func (s *servers) startSluice(ctx context.Context, binary, dir string, configure func(*process.Sluice)) (*process.Process, *process.Sluice, error) {
 	if err := os.RemoveAll(dir); err != nil {
 		return nil, nil, err
 	}
-	gateway, err := child.NewSluice(binary, dir, child.Fleet)
+	gateway, err := process.NewSluice(binary, dir, process.Fleet)
 	if err != nil {
 		return nil, nil, err
 	}
 	gateway.Events = s.broker.Bootstrap
-	gateway.S3 = child.S3{
+	gateway.S3 = process.S3{
 		Endpoint: s.store.Endpoint, Bucket: fleetBucket,
 		AccessKey: s.store.AccessKey, SecretKey: s.store.SecretKey,
 	}

@@ -9,12 +9,12 @@ import (
 	"strings"
 	"time"
 
-	"sluice/loadtest/child"
 	"sluice/loadtest/client"
+	"sluice/loadtest/process"
 	"sluice/loadtest/stack"
 )
 
-// Fleet are the servers that a gateway of kind child.Fleet uses.
+// Fleet are the servers that a gateway of kind process.Fleet uses.
 type Fleet struct {
 	Store *stack.MinIOServer
 	Log   *stack.KafkaServer
@@ -29,9 +29,9 @@ const (
 )
 
 // Use points a gateway at the servers.
-func (f *Fleet) Use(gateway *child.Sluice) {
+func (f *Fleet) Use(gateway *process.Sluice) {
 	gateway.Events = f.Log.Bootstrap
-	gateway.S3 = child.S3{
+	gateway.S3 = process.S3{
 		Endpoint: f.Store.Endpoint, Bucket: "mail", AccessKey: f.Store.AccessKey, SecretKey: f.Store.SecretKey,
 	}
 }

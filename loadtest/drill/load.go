@@ -7,20 +7,20 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"sluice/loadtest/child"
 	"sluice/loadtest/client"
+	"sluice/loadtest/process"
 )
 
 // Plan is one drill.
 type Plan struct {
-	Gateway  *child.Sluice
-	Fleet    *Fleet // what a gateway of kind child.Fleet uses; else nil
+	Gateway  *process.Sluice
+	Fleet    *Fleet // what a gateway of kind process.Fleet uses; else nil
 	Rounds   int
 	Sessions int
 	Seed     uint64
 	Receipts io.Writer // gets a line for each 250; may be nil
 	Progress io.Writer
-	Started  func(*child.Process) // is called at each start of the gateway; may be nil
+	Started  func(*process.Process) // is called at each start of the gateway; may be nil
 }
 
 const (
@@ -40,7 +40,7 @@ type drill struct {
 	senders *client.Senders
 	report  *Report
 
-	gateway *child.Process
+	gateway *process.Process
 	// killed is when a gateway was last ended before it could clean up.
 	killed time.Time
 

@@ -10,8 +10,8 @@ import (
 	"strings"
 	"time"
 
-	"sluice/loadtest/child"
 	"sluice/loadtest/client"
+	"sluice/loadtest/process"
 	"sluice/pipeline/audit"
 	"sluice/pipeline/dir"
 	"sluice/pipeline/kafka"
@@ -21,7 +21,7 @@ import (
 // Report is what a drill saw.
 type Report struct {
 	At       time.Time     `json:"at"`
-	Kind     child.Kind    `json:"kind"`
+	Kind     process.Kind  `json:"kind"`
 	Seed     uint64        `json:"seed"`
 	Sessions int           `json:"sessions"`
 	Rounds   []Round       `json:"rounds,omitempty"`
@@ -54,7 +54,7 @@ func (r *Report) OK() bool {
 	return r.Audit.OK() && r.Pending == 0 && r.Slowest <= r.Deadline
 }
 
-func (r *Report) audit(ctx context.Context, gateway *child.Sluice, ledger *client.Ledger) error {
+func (r *Report) audit(ctx context.Context, gateway *process.Sluice, ledger *client.Ledger) error {
 	var err error
 	if r.Receipts, err = ledger.Receipts(); err != nil {
 		return fmt.Errorf("receipts were not written: %w", err)
@@ -65,7 +65,7 @@ func (r *Report) audit(ctx context.Context, gateway *child.Sluice, ledger *clien
 
 // Audit compares receipts with what a gateway has in its store and topic. An
 // embedded one must be running.
-func Audit(ctx context.Context, gateway *child.Sluice, receipts []client.Receipt) (*audit.Report, error) {
+func Audit(ctx context.Context, gateway *process.Sluice, receipts []client.Receipt) (*audit.Report, error) {
 	store, err := storeOf(gateway)
 	if err != nil {
 		return nil, err
@@ -78,8 +78,8 @@ func Audit(ctx context.Context, gateway *child.Sluice, receipts []client.Receipt
 	return audit.Run(ctx, acknowledged, store, log)
 }
 
-func storeOf(gateway *child.Sluice) (audit.StoreReader, error) {
-	if gateway.Kind != child.Fleet {
+func storeOf(gateway *process.Sluice) (audit.StoreReader, error) {
+	if gateway.Kind != process.Fleet {
 		return dir.NewReader(gateway.StoreDir())
 	}
 	at := gateway.S3
@@ -108,7 +108,7 @@ func (r *Report) String() string {
 	}
 	fmt.Fprintf(&b, "sent again: %d unanswered after the final dot, %d refused, %d broken off before it\n",
 		r.Tally.Unanswered, r.Tally.Refused, r.Tally.Broken)
-	if r.Kind == child.Fleet {
+	if r.Kind == process.Fleet {
 		fmt.Fprintf(&b, "uploads in parts: %d pending, %d abandoned by a killed gateway\n", r.Pending, r.Abandoned)
 	}
 	b.WriteString(r.Audit.String())

@@ -7,8 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"sluice/loadtest/child"
 	"sluice/loadtest/client"
+	"sluice/loadtest/process"
 )
 
 // Counts are what the sessions at one gateway came to.
@@ -26,7 +26,7 @@ func (c Counts) minus(d Counts) Counts {
 // load offers sessions of one mail each at an even rate, whatever becomes of
 // them: senders out there do not slow down because others were turned away.
 type load struct {
-	gateway *child.Sluice
+	gateway *process.Sluice
 	every   time.Duration
 	mail    *client.Mail
 

@@ -10,8 +10,8 @@ import (
 	"sync"
 	"time"
 
-	"sluice/loadtest/child"
 	"sluice/loadtest/client"
+	"sluice/loadtest/process"
 	"sluice/loadtest/stack"
 	"sluice/pipeline/kafka"
 )
@@ -19,7 +19,7 @@ import (
 // Scenario is a fleet under an even load whose consumer keeps up, stands still,
 // and catches up.
 type Scenario struct {
-	Gateways []*child.Sluice // running; Config puts the gate into their configuration
+	Gateways []*process.Sluice // running; Config puts the gate into their configuration
 	Broker   string
 	Topic    string
 	Group    string
@@ -46,13 +46,13 @@ func (s *Scenario) Config() string {
 
 // AddGateway starts one more gateway with a folder of its own, and waits until it
 // is ready. Broker and Topic are set before, and the topic is there.
-func (s *Scenario) AddGateway(ctx context.Context, binary, dir string, store *stack.MinIOServer) (*child.Process, error) {
-	g, err := child.NewSluice(binary, dir, child.Fleet)
+func (s *Scenario) AddGateway(ctx context.Context, binary, dir string, store *stack.MinIOServer) (*process.Process, error) {
+	g, err := process.NewSluice(binary, dir, process.Fleet)
 	if err != nil {
 		return nil, err
 	}
 	g.Events, g.Topic, g.Config = s.Broker, s.Topic, s.Config()
-	g.S3 = child.S3{Endpoint: store.Endpoint, Bucket: stack.Bucket, AccessKey: store.AccessKey, SecretKey: store.SecretKey}
+	g.S3 = process.S3{Endpoint: store.Endpoint, Bucket: stack.Bucket, AccessKey: store.AccessKey, SecretKey: store.SecretKey}
 	p, err := g.Start(ctx)
 	if err != nil {
 		return nil, err

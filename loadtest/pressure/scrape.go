@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"strings"
 
-	"sluice/loadtest/child"
+	"sluice/loadtest/process"
 )
 
 // Gate is what a gateway's metrics say of its gate.
@@ -24,7 +24,7 @@ type Gate struct {
 }
 
 // ReadGate reads a gateway's metrics.
-func ReadGate(ctx context.Context, g *child.Sluice) (Gate, error) {
+func ReadGate(ctx context.Context, g *process.Sluice) (Gate, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+g.Admin+"/metrics", nil)
 	if err != nil {
 		return Gate{}, err

@@ -4,7 +4,7 @@ import (
 	"os"
 	"testing"
 
-	"sluice/loadtest/child"
+	"sluice/loadtest/process"
 )
 
 // MinIO starts an empty object store that ends with the test. What it printed is
@@ -60,7 +60,7 @@ func endsWith(t testing.TB, s *Server) {
 
 func freeAddress(t testing.TB) string {
 	t.Helper()
-	address, err := child.FreeAddress()
+	address, err := process.FreeAddress()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,7 +16,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"sluice/loadtest/child"
+	"sluice/loadtest/process"
 )
 
 // KafkaServer is a broker that is its own controller (KRaft).
@@ -144,14 +144,14 @@ func (k *KafkaServer) secure(dir string) (listeners, properties []string, err er
 		protocol string
 		address  *string
 	}{{"SASL_PLAINTEXT", &k.SASLBootstrap}, {"SSL", &k.TLSBootstrap}, {"SASL_SSL", &k.SASLTLSBootstrap}} {
-		if *l.address, err = child.FreeAddress(); err != nil {
+		if *l.address, err = process.FreeAddress(); err != nil {
 			return nil, nil, err
 		}
 		listeners = append(listeners, l.protocol+"://"+*l.address)
 	}
 	k.Username, k.Password = kafkaUser, kafkaPassword
 
-	a, err := newAuthority(dir)
+	a, err := newTestCA(dir)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -64,14 +64,14 @@ func newMinIO(dir, address string, settings MinIOSettings) (*MinIOServer, error)
 	}
 	client, scheme := http.DefaultClient, "http"
 	if settings.TLS {
-		authority, err := newAuthority(dir)
+		ca, err := newTestCA(dir)
 		if err != nil {
 			return nil, err
 		}
-		if err := authority.issue(filepath.Join(certs, "public.crt"), filepath.Join(certs, "private.key")); err != nil {
+		if err := ca.issue(filepath.Join(certs, "public.crt"), filepath.Join(certs, "private.key")); err != nil {
 			return nil, err
 		}
-		m.CAFile, client, scheme = authority.File, authority.client(), "https"
+		m.CAFile, client, scheme = ca.File, ca.client(), "https"
 	}
 	m.Server = &Server{
 		Name: "minio", Dir: dir,

@@ -3,13 +3,13 @@ package stack
 import (
 	"os"
 
-	"sluice/loadtest/child"
+	"sluice/loadtest/process"
 )
 
 // StartMinIO starts an empty object store in a folder, on a free port, for a
 // program that is no test. It ends with the program, or when it is killed.
 func StartMinIO(dir string) (*MinIOServer, error) {
-	address, err := child.FreeAddress()
+	address, err := process.FreeAddress()
 	if err != nil {
 		return nil, err
 	}
@@ -25,11 +25,11 @@ func StartKafka(dir string) (*KafkaServer, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	address, err := child.FreeAddress()
+	address, err := process.FreeAddress()
 	if err != nil {
 		return nil, err
 	}
-	controller, err := child.FreeAddress()
+	controller, err := process.FreeAddress()
 	if err != nil {
 		return nil, err
 	}

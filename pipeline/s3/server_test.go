@@ -19,7 +19,7 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"sluice/loadtest/child"
+	"sluice/loadtest/process"
 	"sluice/loadtest/stack"
 	"sluice/pipeline/porttest"
 )
@@ -66,7 +66,7 @@ func runVersity(t testing.TB) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	address, err := child.FreeAddress()
+	address, err := process.FreeAddress()
 	if err != nil {
 		t.Fatal(err)
 	}

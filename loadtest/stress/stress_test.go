@@ -1,4 +1,4 @@
-package strain
+package stress
 
 import (
 	"context"
@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"sluice/loadtest/child"
+	"sluice/loadtest/process"
 )
 
 // gatewayBinary is built without the race detector, whose memory is not Sluice's.
@@ -18,7 +18,7 @@ func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
 	flag.Parse()
-	dir, err := os.MkdirTemp("", "sluice-strain-")
+	dir, err := os.MkdirTemp("", "sluice-stress-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -26,7 +26,7 @@ func run(m *testing.M) int {
 	defer os.RemoveAll(dir)
 	gatewayBinary = filepath.Join(dir, "sluice")
 	if !testing.Short() {
-		if err := child.Build(context.Background(), gatewayBinary); err != nil {
+		if err := process.Build(context.Background(), gatewayBinary); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
@@ -43,11 +43,11 @@ func TestShort(t *testing.T) {
 	for _, s := range Short() {
 		t.Run(fmt.Sprintf("%T", s), func(t *testing.T) {
 			switch s.(type) {
-			case Sleepers, Crawlers:
+			case IdleSessions, Slowloris:
 			default:
 				t.Parallel()
 			}
-			row, err := s.Run(t.Context(), &Ground{Binary: gatewayBinary, Scratch: t.TempDir(), Progress: t.Output()})
+			row, err := s.Run(t.Context(), &Env{Binary: gatewayBinary, Scratch: t.TempDir(), Progress: t.Output()})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,4 +1,4 @@
-package strain
+package stress
 
 import (
 	"bufio"
@@ -29,7 +29,7 @@ type sample struct {
 }
 
 // resident is VmRSS of proc(5), in octets.
-func (s *site) resident() (int64, error) {
+func (s *instance) resident() (int64, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.process.PID()))
 	if err != nil {
 		return 0, err
@@ -44,7 +44,7 @@ func (s *site) resident() (int64, error) {
 }
 
 // look takes a sample.
-func (s *site) look(ctx context.Context) (sample, error) {
+func (s *instance) look(ctx context.Context) (sample, error) {
 	var now sample
 	var err error
 	if now.resident, err = s.resident(); err != nil {
@@ -63,7 +63,7 @@ func (s *site) look(ctx context.Context) (sample, error) {
 var reader = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 
 // scrape reads the page of metrics.
-func (s *site) scrape(ctx context.Context) (map[string]float64, error) {
+func (s *instance) scrape(ctx context.Context) (map[string]float64, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.Admin+"/metrics", nil)
@@ -106,7 +106,7 @@ const (
 )
 
 // watch samples the process until stop is called.
-func (s *site) watch(ctx context.Context) *peaks {
+func (s *instance) watch(ctx context.Context) *peaks {
 	p := &peaks{metrics: map[string]float64{}}
 	ctx, p.end = context.WithCancel(ctx)
 	p.all.Go(func() { p.repeat(ctx, residentEvery, func() error { return p.noteResident(s) }) })
@@ -131,7 +131,7 @@ func (p *peaks) repeat(ctx context.Context, every time.Duration, look func() err
 	}
 }
 
-func (p *peaks) noteResident(s *site) error {
+func (p *peaks) noteResident(s *instance) error {
 	now, err := s.resident()
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -139,7 +139,7 @@ func (p *peaks) noteResident(s *site) error {
 	return err
 }
 
-func (p *peaks) noteMetrics(ctx context.Context, s *site) error {
+func (p *peaks) noteMetrics(ctx context.Context, s *instance) error {
 	page, err := s.scrape(ctx)
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -159,7 +159,7 @@ func (p *peaks) stop() error {
 
 // await waits until a condition holds of the process, or patience is over; then
 // it gives the last sample all the same.
-func (s *site) await(ctx context.Context, patience time.Duration, holds func(sample) bool) (sample, error) {
+func (s *instance) await(ctx context.Context, patience time.Duration, holds func(sample) bool) (sample, error) {
 	for end := time.Now().Add(patience); ; {
 		now, err := s.look(ctx)
 		if err != nil || holds(now) || time.Now().After(end) {
@@ -172,7 +172,7 @@ func (s *site) await(ctx context.Context, patience time.Duration, holds func(sam
 }
 
 // settle waits until no session is open and gives the process then.
-func (s *site) settle(ctx context.Context) (sample, error) {
+func (s *instance) settle(ctx context.Context) (sample, error) {
 	return s.await(ctx, 30*time.Second, func(now sample) bool { return now.metrics[metricSessions] == 0 })
 }
 

@@ -1,6 +1,6 @@
-// Package child runs servers as child processes, as their users would start
+// Package process runs servers as child processes, as their users would start
 // them, and looks at them from outside.
-package child
+package process
 
 import (
 	"context"

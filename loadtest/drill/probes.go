@@ -9,20 +9,20 @@ import (
 	"sluice/loadtest/client"
 )
 
-// witnesses are a few sessions beside the load that take the time of every
+// probes are a few sessions beside the load that take the time of every
 // answer, whatever it is. What they are promised is audited as well.
-type witnesses struct {
+type probes struct {
 	all     sync.WaitGroup
 	slowest atomic.Int64 // nanoseconds
 	answers atomic.Int64
 }
 
-const witnessCount = 8
+const probeCount = 8
 
 // watch starts them; they end when ctx does.
-func watch(ctx context.Context, d *drill) *witnesses {
-	w := &witnesses{}
-	for range witnessCount {
+func watch(ctx context.Context, d *drill) *probes {
+	w := &probes{}
+	for range probeCount {
 		w.all.Go(func() {
 			for ctx.Err() == nil {
 				w.session(ctx, d)
@@ -33,13 +33,13 @@ func watch(ctx context.Context, d *drill) *witnesses {
 }
 
 // end waits for their last answers and gives the time of the slowest.
-func (w *witnesses) end() time.Duration {
+func (w *probes) end() time.Duration {
 	w.all.Wait()
 	return time.Duration(w.slowest.Load())
 }
 
 // session sends small mails until one is not taken.
-func (w *witnesses) session(ctx context.Context, d *drill) {
+func (w *probes) session(ctx context.Context, d *drill) {
 	mail := &client.Mail{
 		From: "witness@example.org", To: []string{"recipient@example.net"}, Content: []byte("Subject: witness\r\n\r\nwhen?\r\n"),
 	}
@@ -70,7 +70,7 @@ func (w *witnesses) session(ctx context.Context, d *drill) {
 	}
 }
 
-func (w *witnesses) note(began time.Time) {
+func (w *probes) note(began time.Time) {
 	took := int64(time.Since(began))
 	w.answers.Add(1)
 	for {

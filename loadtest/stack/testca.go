@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// authority signs the certificates of servers on loopback.
-type authority struct {
+// testCA signs the certificates of servers on loopback.
+type testCA struct {
 	File string // its own certificate, PEM
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
@@ -27,7 +27,7 @@ type authority struct {
 // localhost and 127.0.0.1.
 const ServerName = "stack.example.net"
 
-func newAuthority(dir string) (*authority, error) {
+func newTestCA(dir string) (*testCA, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
@@ -45,7 +45,7 @@ func newAuthority(dir string) (*authority, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &authority{File: filepath.Join(dir, "ca.pem"), key: key}
+	a := &testCA{File: filepath.Join(dir, "ca.pem"), key: key}
 	if a.cert, err = x509.ParseCertificate(der); err != nil {
 		return nil, err
 	}
@@ -54,7 +54,7 @@ func newAuthority(dir string) (*authority, error) {
 
 // issue writes a server's certificate and its key (PKCS #8, which both Java and
 // Go read).
-func (a *authority) issue(certFile, keyFile string) error {
+func (a *testCA) issue(certFile, keyFile string) error {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return err
@@ -84,7 +84,7 @@ func (a *authority) issue(certFile, keyFile string) error {
 }
 
 // client trusts this authority alone.
-func (a *authority) client() *http.Client {
+func (a *testCA) client() *http.Client {
 	pool := x509.NewCertPool()
 	pool.AddCert(a.cert)
 	return &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}}
@@ -96,7 +96,7 @@ func pemBlock(kind string, der []byte) []byte {
 
 // issueTogether writes key and certificate into one file, as Kafka's PEM key
 // store wants them.
-func (a *authority) issueTogether(file string) error {
+func (a *testCA) issueTogether(file string) error {
 	certFile, keyFile := file+".crt", file+".key"
 	if err := a.issue(certFile, keyFile); err != nil {
 		return err

@@ -1,4 +1,4 @@
-package strain
+package stress
 
 import (
 	"context"
@@ -8,13 +8,13 @@ import (
 	"sync"
 	"time"
 
-	"sluice/loadtest/child"
 	"sluice/loadtest/client"
+	"sluice/loadtest/process"
 )
 
-// Crawlers are clients that send an octet every few seconds (slowloris) beside
+// Slowloris are clients that send an octet every few seconds (slowloris) beside
 // senders that do as they should.
-type Crawlers struct {
+type Slowloris struct {
 	Slow, Good int
 	Span       time.Duration // of one measurement; shorter than Deadline
 	Rounds     int
@@ -23,29 +23,29 @@ type Crawlers struct {
 }
 
 // Name of the scenario.
-func (c Crawlers) Name() string {
+func (c Slowloris) Name() string {
 	return fmt.Sprintf("%d slowloris and %d good senders", c.Slow, c.Good)
 }
 
 const (
-	// crawlLate is what the wheel, the machine and the client may add.
-	crawlLate = 3 * time.Second
+	// slowLate is what the wheel, the machine and the client may add.
+	slowLate = 3 * time.Second
 	// goodPart of their throughput must remain to the good.
 	goodPart = 0.9
 )
 
-// Run measures the good senders' throughput in turns with and without crawlers.
-func (c Crawlers) Run(ctx context.Context, ground *Ground) (*Row, error) {
+// Run measures the good senders' throughput in turns with and without slowloris clients.
+func (c Slowloris) Run(ctx context.Context, env *Env) (*Row, error) {
 	d := c.Deadline
-	site, err := ground.open(ctx, "crawlers", child.Embedded, fmt.Sprintf(
+	inst, err := env.open(ctx, "slowloris", process.Embedded, fmt.Sprintf(
 		"limits: {min_data_rate: 100}\ntimeouts: {greeting: %v, command: %v, data_start: %v, data_block: %v}\n", d, d, d, d))
 	if err != nil {
 		return nil, err
 	}
-	defer site.close()
+	defer inst.close()
 	ledger := client.NewLedger(nil)
 	senders := client.Senders{
-		Address: site.SMTP, Sessions: c.Good, Ledger: ledger,
+		Address: inst.SMTP, Sessions: c.Good, Ledger: ledger,
 		Compose: func(n int64) *client.Mail { return smallMail(n) },
 	}
 	sending, giveUp := context.WithCancel(ctx)
@@ -59,23 +59,23 @@ func (c Crawlers) Run(ctx context.Context, ground *Ground) (*Row, error) {
 	count := func() (float64, error) {
 		before, _ := ledger.Len()
 		began := time.Now()
-		err := site.pass(ctx, c.Span)
+		err := inst.pass(ctx, c.Span)
 		after, _ := ledger.Len()
 		return float64(after-before) / time.Since(began).Seconds(), err
 	}
 	var alone, beside float64
 	ends := newTally()
-	if err := site.pass(ctx, time.Second); err != nil {
+	if err := inst.pass(ctx, time.Second); err != nil {
 		return nil, err
 	}
 	for round := range c.Rounds {
-		ground.say("round %d of %d", round+1, c.Rounds)
+		env.say("round %d of %d", round+1, c.Rounds)
 		rate, err := count()
 		if err != nil {
 			return nil, err
 		}
 		alone += rate / 2
-		crawling, err := c.crawl(ctx, site, ends)
+		dripping, err := c.open(ctx, inst, ends)
 		if err != nil {
 			return nil, err
 		}
@@ -84,7 +84,7 @@ func (c Crawlers) Run(ctx context.Context, ground *Ground) (*Row, error) {
 			return nil, err
 		}
 		beside += rate
-		crawling.Wait()
+		dripping.Wait()
 		if rate, err = count(); err != nil {
 			return nil, err
 		}
@@ -110,8 +110,8 @@ func smallMail(n int64) *client.Mail {
 		Content: fmt.Appendf(nil, "Subject: %d\r\n\r\n%s", n, strings.Repeat("all work and no play makes a dull line\r\n", 256))}
 }
 
-// crawlPhase is where a session begins to crawl, and what it then sends.
-type crawlPhase struct{ approach, drip string }
+// slowPhase is the phase in which a slow session stalls, and the text it then sends.
+type slowPhase struct{ approach, drip string }
 
 // Approaches.
 const (
@@ -120,22 +120,22 @@ const (
 	approachText     = "text"
 )
 
-var crawlPhases = []crawlPhase{
-	{approachGreeting, "EHLO crawler.example.org"},
+var slowPhases = []slowPhase{
+	{approachGreeting, "EHLO slow.example.org"},
 	{approachCommand, "MAIL FROM:<sender@example.org>"},
 	{approachText, "Subject: one octet at a time, and many more of them"},
 }
 
 const closedInTime = "421 4.4.2 in time"
 
-// crawl opens the slow ones, a third of them in each phase of a session, and has
-// them crawl until they are closed.
-func (c Crawlers) crawl(ctx context.Context, site *site, ends *tally) (*sync.WaitGroup, error) {
+// open opens the slow sessions, a third of them in each phase, and lets them send an
+// octet at a time until they are closed.
+func (c Slowloris) open(ctx context.Context, inst *instance, ends *tally) (*sync.WaitGroup, error) {
 	var slow crowd
-	var crawling sync.WaitGroup
-	return &crawling, slow.gather(ctx, c.Slow, func(i int) (*peer, error) {
-		phase := crawlPhases[i%len(crawlPhases)]
-		p, err := dial(ctx, site.SMTP, 0)
+	var dripping sync.WaitGroup
+	return &dripping, slow.gather(ctx, c.Slow, func(i int) (*peer, error) {
+		phase := slowPhases[i%len(slowPhases)]
+		p, err := dial(ctx, inst.SMTP, 0)
 		if err != nil {
 			return nil, err
 		}
@@ -143,7 +143,7 @@ func (c Crawlers) crawl(ctx context.Context, site *site, ends *tally) (*sync.Wai
 			return nil, err
 		}
 		began := time.Now()
-		crawling.Go(func() {
+		dripping.Go(func() {
 			defer p.Close()
 			ends.add(c.drip(ctx, p, began, phase))
 		})
@@ -151,7 +151,7 @@ func (c Crawlers) crawl(ctx context.Context, site *site, ends *tally) (*sync.Wai
 	})
 }
 
-// approach takes a peer to where it begins to crawl.
+// approach takes a peer to the phase in which it stalls.
 func approach(p *peer, until string) error {
 	switch until {
 	case approachGreeting:
@@ -173,7 +173,7 @@ func approach(p *peer, until string) error {
 }
 
 // drip sends an octet now and then and says how it ended.
-func (c Crawlers) drip(ctx context.Context, p *peer, began time.Time, phase crawlPhase) string {
+func (c Slowloris) drip(ctx context.Context, p *peer, began time.Time, phase slowPhase) string {
 	text := phase.drip
 	wait := time.Duration(rand.Int64N(int64(c.Every)))
 	for i := 0; ctx.Err() == nil; i++ {
@@ -181,7 +181,7 @@ func (c Crawlers) drip(ctx context.Context, p *peer, began time.Time, phase craw
 		took := time.Since(began)
 		switch {
 		case err == nil && strings.HasPrefix(reply, "421 4.4.2"):
-			if took < c.Deadline || took > c.Deadline+crawlLate {
+			if took < c.Deadline || took > c.Deadline+slowLate {
 				return fmt.Sprintf("421 4.4.2 after %v", took.Round(time.Second))
 			}
 			if _, err := p.line(patience); err == nil {

@@ -9,11 +9,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// crew does the same thing again and again, some at the same time.
-type crew struct{ messages, atOnce int }
+// workers does the same thing again and again, some at the same time.
+type workers struct{ messages, atOnce int }
 
 // work ends at the first error.
-func (c crew) work(ctx context.Context, do func(context.Context) error) error {
+func (c workers) work(ctx context.Context, do func(context.Context) error) error {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	var begun atomic.Int64
@@ -32,7 +32,7 @@ func (c crew) work(ctx context.Context, do func(context.Context) error) error {
 }
 
 // measure works and reads processor time before and after.
-func (c crew) measure(ctx context.Context, cpu func() (time.Duration, error), do func(context.Context) error) (Sample, error) {
+func (c workers) measure(ctx context.Context, cpu func() (time.Duration, error), do func(context.Context) error) (Sample, error) {
 	before, err := cpu()
 	if err != nil {
 		return Sample{}, err

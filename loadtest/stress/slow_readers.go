@@ -1,4 +1,4 @@
-package strain
+package stress
 
 import (
 	"context"
@@ -7,12 +7,12 @@ import (
 	"sync"
 	"time"
 
-	"sluice/loadtest/child"
+	"sluice/loadtest/process"
 )
 
-// Mutes are peers that pipeline commands and never read a reply: one half NOOPs,
+// SlowReaders are peers that pipeline commands and never read a reply: one half NOOPs,
 // the other half transactions that they reset. Some read after all.
-type Mutes struct {
+type SlowReaders struct {
 	Each    int           // peers of each half
 	Readers int           // beside them, of each half
 	Stall   time.Duration // timeouts.stall
@@ -20,17 +20,17 @@ type Mutes struct {
 }
 
 // Name of the scenario.
-func (m Mutes) Name() string {
+func (m SlowReaders) Name() string {
 	return fmt.Sprintf("%d peers that pipeline NOOP and %d MAIL/RCPT/RSET, and never read", m.Each, m.Each)
 }
 
 const (
-	// muteMemory is promised for each peer, in KiB.
-	muteMemory = 64
-	// muteLate is what the wheel and the machine may add to the stall timeout.
-	muteLate = 5 * time.Second
-	// muteWindow is a peer's receive buffer: as little as there can be.
-	muteWindow = 4 << 10
+	// slowReaderMemory is promised for each peer, in KiB.
+	slowReaderMemory = 64
+	// stallLate is what the wheel and the machine may add to the stall timeout.
+	stallLate = 5 * time.Second
+	// slowWindow is a peer's receive buffer: as little as there can be.
+	slowWindow = 4 << 10
 	// readerCommands is what a reader pipelines: more than kernels buffer.
 	readerCommands = 30_000
 )
@@ -45,24 +45,24 @@ var turns = []struct {
 }
 
 // Run lets them write until nothing goes any more, and waits for their end.
-func (m Mutes) Run(ctx context.Context, ground *Ground) (*Row, error) {
-	site, err := ground.open(ctx, "mutes", child.Discard, fmt.Sprintf(
+func (m SlowReaders) Run(ctx context.Context, env *Env) (*Row, error) {
+	inst, err := env.open(ctx, "slow-readers", process.Discard, fmt.Sprintf(
 		"limits: {junk_commands: 32767}\ntimeouts: {stall: %v}\nlog: {level: error}\n", m.Stall))
 	if err != nil {
 		return nil, err
 	}
-	defer site.close()
+	defer inst.close()
 	// What the first sessions make and keep is not the peers'.
-	if failures := m.read(ctx, site, 1); failures.total() > 0 {
+	if failures := m.read(ctx, inst, 1); failures.total() > 0 {
 		return nil, fmt.Errorf("before the peers came: %s", failures)
 	}
-	before, err := site.settle(ctx)
+	before, err := inst.settle(ctx)
 	if err != nil {
 		return nil, err
 	}
-	seen := site.watch(ctx)
-	ends, late := m.write(ctx, site)
-	after, err := site.settle(ctx)
+	seen := inst.watch(ctx)
+	ends, late := m.write(ctx, inst)
+	after, err := inst.settle(ctx)
 	if err := seen.stop(); err != nil {
 		return nil, err
 	}
@@ -70,11 +70,11 @@ func (m Mutes) Run(ctx context.Context, ground *Ground) (*Row, error) {
 		return nil, err
 	}
 	row := &Row{Scenario: m.Name()}
-	row.atMost("KiB resident growth for each", float64(seen.resident-before.resident)/float64(2*m.Each)/kib, muteMemory+float64(m.Heap)/float64(2*m.Each)/kib)
-	row.all("each closed", ends.of(muteClosed), 2*m.Each)
-	row.atMost("s from its last write to its end", late.Seconds(), (m.Stall + muteLate).Seconds())
+	row.atMost("KiB resident growth for each", float64(seen.resident-before.resident)/float64(2*m.Each)/kib, slowReaderMemory+float64(m.Heap)/float64(2*m.Each)/kib)
+	row.all("each closed", ends.of(wasClosed), 2*m.Each)
+	row.atMost("s from its last write to its end", late.Seconds(), (m.Stall + stallLate).Seconds())
 	row.atMost("sessions left", after.metrics[metricSessions], 0)
-	failures := m.read(ctx, site, m.Readers)
+	failures := m.read(ctx, inst, m.Readers)
 	readers := m.Readers * len(turns)
 	row.all("a peer that reads after all gets every reply in order", readers-failures.total(), readers)
 	row.note("resident %.1f MiB before, %.1f at most; ends: %s", inMiB(before.resident), inMiB(seen.resident), ends)
@@ -84,18 +84,18 @@ func (m Mutes) Run(ctx context.Context, ground *Ground) (*Row, error) {
 	return row, nil
 }
 
-const muteClosed = "closed"
+const wasClosed = "closed"
 
 // write runs the peers that never read and says how they ended, and how long the
 // slowest lived after its last write.
-func (m Mutes) write(ctx context.Context, site *site) (*tally, time.Duration) {
+func (m SlowReaders) write(ctx context.Context, inst *instance) (*tally, time.Duration) {
 	ends := newTally()
 	var mu sync.Mutex
 	var slowest time.Duration
 	var all sync.WaitGroup
 	for i := range 2 * m.Each {
 		all.Go(func() {
-			how, after := m.mute(ctx, site, turns[i%len(turns)].commands)
+			how, after := m.neverRead(ctx, inst, turns[i%len(turns)].commands)
 			ends.add(how)
 			mu.Lock()
 			defer mu.Unlock()
@@ -106,15 +106,15 @@ func (m Mutes) write(ctx context.Context, site *site) (*tally, time.Duration) {
 	return ends, slowest
 }
 
-// mute writes until the connection ends. How long that took is told from the last
+// neverRead writes until the connection ends. How long that took is told from the last
 // octets that the kernel took.
-func (m Mutes) mute(ctx context.Context, site *site, commands string) (string, time.Duration) {
-	p, err := dial(ctx, site.SMTP, muteWindow)
+func (m SlowReaders) neverRead(ctx context.Context, inst *instance, commands string) (string, time.Duration) {
+	p, err := dial(ctx, inst.SMTP, slowWindow)
 	if err != nil {
 		return plainError(err), 0
 	}
 	defer p.Close()
-	load := []byte("EHLO mute.example.org\r\n" + strings.Repeat(commands, 2048/len(commands)))
+	load := []byte("EHLO slow.example.org\r\n" + strings.Repeat(commands, 2048/len(commands)))
 	last := time.Now()
 	for rest := load; ctx.Err() == nil; {
 		if err := p.SetWriteDeadline(time.Now().Add(100 * time.Millisecond)); err != nil {
@@ -125,12 +125,12 @@ func (m Mutes) mute(ctx context.Context, site *site, commands string) (string, t
 			last = time.Now()
 		}
 		if rest = rest[n:]; len(rest) == 0 {
-			rest = load[len("EHLO mute.example.org\r\n"):]
+			rest = load[len("EHLO slow.example.org\r\n"):]
 		}
 		switch {
 		case err == nil:
 		case !isTimeout(err):
-			return muteClosed, time.Since(last)
+			return wasClosed, time.Since(last)
 		case time.Since(last) > m.Stall+patience:
 			return "still open", time.Since(last)
 		}
@@ -140,13 +140,13 @@ func (m Mutes) mute(ctx context.Context, site *site, commands string) (string, t
 
 // read runs peers that read only when nothing can be written any more, and gives
 // what went wrong.
-func (m Mutes) read(ctx context.Context, site *site, each int) *tally {
+func (m SlowReaders) read(ctx context.Context, inst *instance, each int) *tally {
 	failures := newTally()
 	var all sync.WaitGroup
 	for i := range each * len(turns) {
 		all.Go(func() {
 			turn := turns[i%len(turns)]
-			if err := m.reader(ctx, site, turn.commands, turn.replies); err != nil {
+			if err := m.reader(ctx, inst, turn.commands, turn.replies); err != nil {
 				failures.add(err.Error())
 			}
 		})
@@ -155,8 +155,8 @@ func (m Mutes) read(ctx context.Context, site *site, each int) *tally {
 	return failures
 }
 
-func (m Mutes) reader(ctx context.Context, site *site, commands string, replies []string) error {
-	p, err := dial(ctx, site.SMTP, muteWindow)
+func (m SlowReaders) reader(ctx context.Context, inst *instance, commands string, replies []string) error {
+	p, err := dial(ctx, inst.SMTP, slowWindow)
 	if err != nil {
 		return err
 	}
@@ -168,7 +168,7 @@ func (m Mutes) reader(ctx context.Context, site *site, commands string, replies 
 	written := make(chan error, 1)
 	go func() { written <- p.say(strings.Repeat(commands, rounds) + "QUIT\r\n") }()
 	// Well below the stall timeout, and long enough that nothing moves.
-	if err := site.pass(ctx, m.Stall/2); err != nil {
+	if err := inst.pass(ctx, m.Stall/2); err != nil {
 		return err
 	}
 	for i := range rounds * len(replies) {

@@ -1,4 +1,4 @@
-package strain
+package stress
 
 import (
 	"context"
@@ -7,8 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"sluice/loadtest/child"
 	"sluice/loadtest/drill"
+	"sluice/loadtest/process"
 )
 
 // Outages are servers behind the gateway that stand still under load, and return.
@@ -34,14 +34,14 @@ const (
 )
 
 // Run is the drill of pauses with an eye on memory.
-func (o Outages) Run(ctx context.Context, ground *Ground) (*Row, error) {
-	folder := filepath.Join(ground.Scratch, "outages")
+func (o Outages) Run(ctx context.Context, env *Env) (*Row, error) {
+	folder := filepath.Join(env.Scratch, "outages")
 	fleet, err := drill.StartFleet(folder)
 	if err != nil {
 		return nil, err
 	}
 	defer fleet.Kill()
-	gateway, err := child.NewSluice(ground.Binary, filepath.Join(folder, "gateway"), child.Fleet)
+	gateway, err := process.NewSluice(env.Binary, filepath.Join(folder, "gateway"), process.Fleet)
 	if err != nil {
 		return nil, err
 	}
@@ -50,8 +50,8 @@ func (o Outages) Run(ctx context.Context, ground *Ground) (*Row, error) {
 		o.Deadline/2, o.Deadline, o.Deadline, o.Budget)
 	var seen *peaks
 	plan := drill.Plan{
-		Gateway: gateway, Fleet: fleet, Sessions: o.Sessions, Seed: uint64(time.Now().UnixNano()), Progress: ground.Progress,
-		Started: func(p *child.Process) { seen = (&site{gateway, p}).watch(ctx) },
+		Gateway: gateway, Fleet: fleet, Sessions: o.Sessions, Seed: uint64(time.Now().UnixNano()), Progress: env.Progress,
+		Started: func(p *process.Process) { seen = (&instance{gateway, p}).watch(ctx) },
 	}
 	late := 2 * time.Second // an answer itself comes by the next turn of the timer wheel
 	report, err := drill.Pause(ctx, plan, drill.PauseTimes{

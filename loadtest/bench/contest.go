@@ -11,7 +11,7 @@ import (
 	"strconv"
 	"strings"
 
-	"sluice/loadtest/child"
+	"sluice/loadtest/process"
 )
 
 // Names of the servers that are compared.
@@ -27,11 +27,11 @@ const (
 type Contender struct {
 	Name  string
 	Title string
-	Start func(ctx context.Context) (p *child.Process, address string, err error)
+	Start func(ctx context.Context) (p *process.Process, address string, err error)
 }
 
-// Field says what the contenders are made of.
-type Field struct {
+// Contest says what the contenders are made of.
+type Contest struct {
 	Self     string // this program, which is also the go-smtp peer
 	Sluice   string // the gateway's binary
 	Scratch  string // a folder for configurations and data
@@ -40,12 +40,12 @@ type Field struct {
 }
 
 // Contenders are the servers to compare, smtp-sink first: it is the measure.
-func (f *Field) Contenders() ([]Contender, error) {
+func (f *Contest) Contenders() ([]Contender, error) {
 	all := []Contender{
 		{Sink, "smtp-sink (Postfix)", f.startSink},
 		{GoSMTP, "go-smtp", f.startGoSMTP},
-		{Discard, "Sluice, discard", f.startSluice(child.Discard)},
-		{Embedded, "Sluice, embedded (durable)", f.startSluice(child.Embedded)},
+		{Discard, "Sluice, discard", f.startSluice(process.Discard)},
+		{Embedded, "Sluice, embedded (durable)", f.startSluice(process.Embedded)},
 	}
 	if len(f.Only) == 0 {
 		return all, nil
@@ -68,8 +68,8 @@ func (f *Field) Contenders() ([]Contender, error) {
 	return chosen, nil
 }
 
-func (f *Field) startSink(ctx context.Context) (*child.Process, string, error) {
-	address, err := child.FreeAddress()
+func (f *Contest) startSink(ctx context.Context) (*process.Process, string, error) {
+	address, err := process.FreeAddress()
 	if err != nil {
 		return nil, "", err
 	}
@@ -80,8 +80,8 @@ func (f *Field) startSink(ctx context.Context) (*child.Process, string, error) {
 	return listening(ctx, address, "smtp-sink", args...)
 }
 
-func (f *Field) startGoSMTP(ctx context.Context) (*child.Process, string, error) {
-	address, err := child.FreeAddress()
+func (f *Contest) startGoSMTP(ctx context.Context) (*process.Process, string, error) {
+	address, err := process.FreeAddress()
 	if err != nil {
 		return nil, "", err
 	}
@@ -89,8 +89,8 @@ func (f *Field) startGoSMTP(ctx context.Context) (*child.Process, string, error)
 }
 
 // startStream starts the sender of a raw stream of large messages.
-func startStream(ctx context.Context, plan FleetPlan) (*child.Process, string, error) {
-	address, err := child.FreeAddress()
+func startStream(ctx context.Context, plan FleetPlan) (*process.Process, string, error) {
+	address, err := process.FreeAddress()
 	if err != nil {
 		return nil, "", err
 	}
@@ -99,8 +99,8 @@ func startStream(ctx context.Context, plan FleetPlan) (*child.Process, string, e
 	return listening(ctx, address, plan.Self, "peer", "stream", "--listen", address, "--size", strconv.Itoa(plan.Large.Size))
 }
 
-func listening(ctx context.Context, address, name string, args ...string) (*child.Process, string, error) {
-	p, err := child.Start(name, args...)
+func listening(ctx context.Context, address, name string, args ...string) (*process.Process, string, error) {
+	p, err := process.Start(name, args...)
 	if err != nil {
 		return nil, "", err
 	}
@@ -111,13 +111,13 @@ func listening(ctx context.Context, address, name string, args ...string) (*chil
 	return p, address, nil
 }
 
-func (f *Field) startSluice(kind child.Kind) func(context.Context) (*child.Process, string, error) {
-	return func(ctx context.Context) (*child.Process, string, error) {
+func (f *Contest) startSluice(kind process.Kind) func(context.Context) (*process.Process, string, error) {
+	return func(ctx context.Context) (*process.Process, string, error) {
 		dir := filepath.Join(f.Scratch, string(kind))
 		if err := os.RemoveAll(dir); err != nil {
 			return nil, "", err
 		}
-		gateway, err := child.NewSluice(f.Sluice, dir, kind)
+		gateway, err := process.NewSluice(f.Sluice, dir, kind)
 		if err != nil {
 			return nil, "", err
 		}

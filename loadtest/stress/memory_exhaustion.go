@@ -1,4 +1,4 @@
-package strain
+package stress
 
 import (
 	"context"
@@ -9,13 +9,13 @@ import (
 	"sync"
 	"time"
 
-	"sluice/loadtest/child"
 	"sluice/loadtest/client"
 	"sluice/loadtest/drill"
+	"sluice/loadtest/process"
 )
 
-// Greedy are senders of large mails, all at once, while the store takes little.
-type Greedy struct {
+// MemoryExhaustion are senders of large mails, all at once, while the store takes little.
+type MemoryExhaustion struct {
 	Senders int
 	Size    int           // of each mail, in octets
 	Budget  int64         // memory.bodies, in octets
@@ -24,7 +24,7 @@ type Greedy struct {
 }
 
 // Name of the scenario.
-func (g Greedy) Name() string {
+func (g MemoryExhaustion) Name() string {
 	return fmt.Sprintf("%d senders of %d MiB each, store throttled to %d MB/s, budget %.0f MiB", g.Senders, g.Size/mib, g.Rate/1e6, inMiB(g.Budget))
 }
 
@@ -32,13 +32,13 @@ const (
 	// goroutinesMore is what 32 uploads need, a worker each and a connection's two,
 	// and it is far from a goroutine for each sender.
 	goroutinesMore = 200
-	// greedyPatience is longer than everything that the gateway may wait for.
-	greedyPatience = 10 * time.Minute
+	// sendPatience is longer than everything that the gateway may wait for.
+	sendPatience = 10 * time.Minute
 )
 
 // Run lets them all send once.
-func (g Greedy) Run(ctx context.Context, ground *Ground) (*Row, error) {
-	folder := filepath.Join(ground.Scratch, "greedy")
+func (g MemoryExhaustion) Run(ctx context.Context, env *Env) (*Row, error) {
+	folder := filepath.Join(env.Scratch, "memory-exhaustion")
 	fleet, err := drill.StartFleet(folder)
 	if err != nil {
 		return nil, err
@@ -49,27 +49,27 @@ func (g Greedy) Run(ctx context.Context, ground *Ground) (*Row, error) {
 		return nil, err
 	}
 	defer slow.Stop()
-	gateway, err := child.NewSluice(ground.Binary, filepath.Join(folder, "gateway"), child.Fleet)
+	gateway, err := process.NewSluice(env.Binary, filepath.Join(folder, "gateway"), process.Fleet)
 	if err != nil {
 		return nil, err
 	}
 	fleet.Use(gateway)
 	gateway.S3.Endpoint = slow.Listen
 	gateway.Config = fmt.Sprintf("memory: {bodies: %d}\ntimeouts: {credit: %v}\nlog: {level: error}\n", g.Budget, g.Credit)
-	site, err := start(ctx, gateway)
+	inst, err := start(ctx, gateway)
 	if err != nil {
 		return nil, err
 	}
-	defer site.close()
-	before, err := site.look(ctx)
+	defer inst.close()
+	before, err := inst.look(ctx)
 	if err != nil {
 		return nil, err
 	}
-	seen := site.watch(ctx)
+	seen := inst.watch(ctx)
 	began := time.Now()
-	receipts, ends := g.send(ctx, site)
+	receipts, ends := g.send(ctx, inst)
 	took := time.Since(began)
-	after, settled := site.settle(ctx)
+	after, settled := inst.settle(ctx)
 	if err := seen.stop(); err != nil {
 		return nil, err
 	}
@@ -97,7 +97,7 @@ func (g Greedy) Run(ctx context.Context, ground *Ground) (*Row, error) {
 }
 
 // send opens all sessions and then has each send its mail, once.
-func (g Greedy) send(ctx context.Context, site *site) ([]client.Receipt, *tally) {
+func (g MemoryExhaustion) send(ctx context.Context, inst *instance) ([]client.Receipt, *tally) {
 	const line = "all that is sent must be kept, or be refused in time\r\n"
 	text := []byte(strings.Repeat(line, g.Size/len(line)))
 	ends := newTally()
@@ -106,7 +106,7 @@ func (g Greedy) send(ctx context.Context, site *site) ([]client.Receipt, *tally)
 	open.Add(g.Senders)
 	for i := range g.Senders {
 		all.Go(func() {
-			p, err := dial(ctx, site.SMTP, 0)
+			p, err := dial(ctx, inst.SMTP, 0)
 			if err == nil {
 				defer p.Close()
 				err = p.greet()
@@ -126,7 +126,7 @@ func (g Greedy) send(ctx context.Context, site *site) ([]client.Receipt, *tally)
 }
 
 // mail sends one mail and gives the code that ended it, or what else did.
-func (g Greedy) mail(p *peer, number int, text []byte, ledger *client.Ledger) string {
+func (g MemoryExhaustion) mail(p *peer, number int, text []byte, ledger *client.Ledger) string {
 	header := fmt.Sprintf("Subject: %d\r\n\r\n", number)
 	parameters := ""
 	if number%2 == 0 {
@@ -142,7 +142,7 @@ func (g Greedy) mail(p *peer, number int, text []byte, ledger *client.Ledger) st
 			return code
 		}
 	}
-	if err := p.SetWriteDeadline(time.Now().Add(greedyPatience)); err != nil {
+	if err := p.SetWriteDeadline(time.Now().Add(sendPatience)); err != nil {
 		return plainError(err)
 	}
 	for _, octets := range [][]byte{[]byte(header), text, []byte(".\r\n")} {
@@ -150,7 +150,7 @@ func (g Greedy) mail(p *peer, number int, text []byte, ledger *client.Ledger) st
 			return g.code(p) // it may have said why
 		}
 	}
-	reply, err := p.reply(greedyPatience)
+	reply, err := p.reply(sendPatience)
 	if err != nil {
 		return plainError(err)
 	}
@@ -168,8 +168,8 @@ func (g Greedy) mail(p *peer, number int, text []byte, ledger *client.Ledger) st
 }
 
 // code reads a reply and gives its code, or what came instead.
-func (g Greedy) code(p *peer) string {
-	reply, err := p.reply(greedyPatience)
+func (g MemoryExhaustion) code(p *peer) string {
+	reply, err := p.reply(sendPatience)
 	if err != nil {
 		return plainError(err)
 	}

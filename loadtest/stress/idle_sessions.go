@@ -1,4 +1,4 @@
-package strain
+package stress
 
 import (
 	"context"
@@ -8,11 +8,11 @@ import (
 	"sync"
 	"time"
 
-	"sluice/loadtest/child"
+	"sluice/loadtest/process"
 )
 
-// Sleepers are many idle sessions beside some active ones.
-type Sleepers struct {
+// IdleSessions are many idle sessions beside some active ones.
+type IdleSessions struct {
 	Idle, Active int
 	Span         time.Duration // of one measurement
 	Delay        float64       // what the p99 of replies may be of that without the idle
@@ -21,13 +21,13 @@ type Sleepers struct {
 }
 
 // Name of the scenario.
-func (s Sleepers) Name() string {
+func (s IdleSessions) Name() string {
 	return fmt.Sprintf("%d idle and %d active sessions", s.Idle, s.Active)
 }
 
 const (
-	// sleeperMemory is promised for each idle session, in KiB.
-	sleeperMemory = 1.0
+	// idleMemory is promised for each idle session, in KiB.
+	idleMemory = 1.0
 	// activeEvery is the pace of an active session: below what the machine can do,
 	// so that its answers tell of delay and not of its own queue.
 	activeEvery = 50 * time.Millisecond
@@ -35,26 +35,26 @@ const (
 
 // Run measures the memory of idle sessions, and the active ones' replies with and
 // without them.
-func (s Sleepers) Run(ctx context.Context, ground *Ground) (*Row, error) {
-	site, err := ground.open(ctx, "sleepers", child.Discard,
+func (s IdleSessions) Run(ctx context.Context, env *Env) (*Row, error) {
+	inst, err := env.open(ctx, "idle-sessions", process.Discard,
 		"limits: {junk_commands: 32767, connections: 17000}\npressure: {lag: {groups: []}}\n")
 	if err != nil {
 		return nil, err
 	}
-	defer site.close()
+	defer inst.close()
 	row := &Row{Scenario: s.Name()}
-	first, err := s.active(ctx, site) // the first use of everything is not an idle session's
+	first, err := s.active(ctx, inst) // the first use of everything is not an idle session's
 	if err != nil {
 		return nil, err
 	}
-	before, err := site.settle(ctx)
+	before, err := inst.settle(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var sleepers crowd
-	defer sleepers.leave()
-	err = sleepers.gather(ctx, s.Idle, func(int) (*peer, error) {
-		p, err := dial(ctx, site.SMTP, 0)
+	var idle crowd
+	defer idle.leave()
+	err = idle.gather(ctx, s.Idle, func(int) (*peer, error) {
+		p, err := dial(ctx, inst.SMTP, 0)
 		if err == nil {
 			err = p.greet()
 			p.in = nil
@@ -65,24 +65,24 @@ func (s Sleepers) Run(ctx context.Context, ground *Ground) (*Row, error) {
 		return nil, err
 	}
 	rested := time.Now()
-	after, err := site.await(ctx, s.Rest, func(now sample) bool { return s.each(before, now) <= sleeperMemory })
+	after, err := inst.await(ctx, s.Rest, func(now sample) bool { return s.each(before, now) <= idleMemory })
 	rest := time.Since(rested)
 	if err != nil {
 		return nil, err
 	}
-	beside, err := s.active(ctx, site)
+	beside, err := s.active(ctx, inst)
 	if err != nil {
 		return nil, err
 	}
-	sleepers.leave()
-	if _, err := site.settle(ctx); err != nil {
+	idle.leave()
+	if _, err := inst.settle(ctx); err != nil {
 		return nil, err
 	}
-	alone, err := s.active(ctx, site)
+	alone, err := s.active(ctx, inst)
 	if err != nil {
 		return nil, err
 	}
-	row.atMost("KiB resident for each idle session", s.each(before, after), sleeperMemory+float64(s.Heap)/float64(s.Idle)/kib)
+	row.atMost("KiB resident for each idle session", s.each(before, after), idleMemory+float64(s.Heap)/float64(s.Idle)/kib)
 	row.atMost("p99 of replies beside them, of that without them", 2*p99(beside)/(p99(first)+p99(alone)), s.Delay)
 	row.atMost("more goroutines with them", after.metrics[metricGoroutines]-before.metrics[metricGoroutines], 2)
 	row.note("p99 before %.2g ms, beside %.2g ms, after %.2g ms; %v after they were opened the live heap had grown by %.2f KiB each",
@@ -91,12 +91,12 @@ func (s Sleepers) Run(ctx context.Context, ground *Ground) (*Row, error) {
 }
 
 // each is the resident memory of one idle session in KiB.
-func (s Sleepers) each(before, after sample) float64 {
+func (s IdleSessions) each(before, after sample) float64 {
 	return float64(after.resident-before.resident) / float64(s.Idle) / kib
 }
 
 // live is what of it the heap holds, garbage included that was not collected yet.
-func (s Sleepers) live(before, after sample) float64 {
+func (s IdleSessions) live(before, after sample) float64 {
 	const name = "go_memstats_heap_alloc_bytes"
 	return (after.metrics[name] - before.metrics[name]) / float64(s.Idle) / kib
 }
@@ -129,7 +129,7 @@ func p99(all []answer) float64 {
 }
 
 // active lets the active sessions work and gives the time of each of their replies.
-func (s Sleepers) active(ctx context.Context, site *site) ([]answer, error) {
+func (s IdleSessions) active(ctx context.Context, inst *instance) ([]answer, error) {
 	var all sync.WaitGroup
 	var mu sync.Mutex
 	var replies []answer
@@ -137,7 +137,7 @@ func (s Sleepers) active(ctx context.Context, site *site) ([]answer, error) {
 	end := time.Now().Add(s.Span)
 	for range s.Active {
 		all.Go(func() {
-			own, err := s.session(ctx, site, end)
+			own, err := s.session(ctx, inst, end)
 			mu.Lock()
 			defer mu.Unlock()
 			replies = append(replies, own...)
@@ -153,8 +153,8 @@ func (s Sleepers) active(ctx context.Context, site *site) ([]answer, error) {
 	return replies, nil
 }
 
-func (s Sleepers) session(ctx context.Context, site *site, end time.Time) ([]answer, error) {
-	p, err := dial(ctx, site.SMTP, 0)
+func (s IdleSessions) session(ctx context.Context, inst *instance, end time.Time) ([]answer, error) {
+	p, err := dial(ctx, inst.SMTP, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -164,7 +164,7 @@ func (s Sleepers) session(ctx context.Context, site *site, end time.Time) ([]ans
 	}
 	commands := []string{"NOOP\r\n", "MAIL FROM:<sender@example.org>\r\n", "RCPT TO:<recipient@example.net>\r\n", "RSET\r\n"}
 	// Sessions that began together must not ask together.
-	if err := site.pass(ctx, time.Duration(rand.Int64N(int64(activeEvery)))); err != nil {
+	if err := inst.pass(ctx, time.Duration(rand.Int64N(int64(activeEvery)))); err != nil {
 		return nil, err
 	}
 	pace := time.NewTicker(activeEvery)

@@ -1,4 +1,4 @@
-package strain
+package stress
 
 import (
 	"bufio"

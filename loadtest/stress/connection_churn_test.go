@@ -1,11 +1,11 @@
-package strain
+package stress
 
 import (
 	"net"
 	"testing"
 
 	"sluice/codec"
-	"sluice/loadtest/child"
+	"sluice/loadtest/process"
 )
 
 // A session that the gate sheds is known as such, in place of the greeting and later.
@@ -30,8 +30,8 @@ func TestShedIsKnown(t *testing.T) {
 					_ = conn.Close()
 				}
 			}()
-			at := &site{Sluice: &child.Sluice{SMTP: listener.Addr().String()}}
-			if got := (Vanishers{}).visit(t.Context(), at); got != wasShed {
+			at := &instance{Sluice: &process.Sluice{SMTP: listener.Addr().String()}}
+			if got := (ConnectionChurn{}).visit(t.Context(), at); got != wasShed {
 				t.Errorf("got %q", got)
 			}
 			<-served

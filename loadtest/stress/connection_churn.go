@@ -1,4 +1,4 @@
-package strain
+package stress
 
 import (
 	"context"
@@ -11,42 +11,42 @@ import (
 	"sync/atomic"
 	"time"
 
-	"sluice/loadtest/child"
+	"sluice/loadtest/process"
 )
 
-// Vanishers are connections of which half end by a reset at a random moment.
-type Vanishers struct {
+// ConnectionChurn are connections of which half end by a reset at a random moment.
+type ConnectionChurn struct {
 	Connections int // in all
 	AtOnce      int
 }
 
 // Name of the scenario.
-func (v Vanishers) Name() string {
+func (v ConnectionChurn) Name() string {
 	return fmt.Sprintf("%d connections, half of them reset at random phases", v.Connections)
 }
 
 // Run opens and ends the connections and compares the process before and after.
-func (v Vanishers) Run(ctx context.Context, ground *Ground) (*Row, error) {
-	site, err := ground.open(ctx, "vanishers", child.Embedded, "log: {level: error}\n")
+func (v ConnectionChurn) Run(ctx context.Context, env *Env) (*Row, error) {
+	inst, err := env.open(ctx, "connection-churn", process.Embedded, "log: {level: error}\n")
 	if err != nil {
 		return nil, err
 	}
-	defer site.close()
+	defer inst.close()
 	// What the first messages make and keep (pools, files, threads) is no leak.
-	if _, err := v.rush(ctx, site, max(2000, v.Connections/20)); err != nil {
+	if _, err := v.rush(ctx, inst, max(2000, v.Connections/20)); err != nil {
 		return nil, err
 	}
-	before, err := v.quiet(ctx, site, sample{})
+	before, err := v.quiet(ctx, inst, sample{})
 	if err != nil {
 		return nil, err
 	}
 	began := time.Now()
-	ends, err := v.rush(ctx, site, v.Connections)
+	ends, err := v.rush(ctx, inst, v.Connections)
 	if err != nil {
 		return nil, err
 	}
 	took := time.Since(began)
-	after, err := v.quiet(ctx, site, before)
+	after, err := v.quiet(ctx, inst, before)
 	if err != nil {
 		return nil, err
 	}
@@ -63,8 +63,8 @@ func (v Vanishers) Run(ctx context.Context, ground *Ground) (*Row, error) {
 }
 
 // quiet waits until nothing is left of the sessions, or for what there was before.
-func (v Vanishers) quiet(ctx context.Context, site *site, before sample) (sample, error) {
-	return site.await(ctx, 20*time.Second, func(now sample) bool {
+func (v ConnectionChurn) quiet(ctx context.Context, inst *instance, before sample) (sample, error) {
+	return inst.await(ctx, 20*time.Second, func(now sample) bool {
 		m := now.metrics
 		return m[metricSessions]+m[metricBodies]+m[metricPaused] == 0 && (before.metrics == nil ||
 			m[metricGoroutines] <= before.metrics[metricGoroutines] && now.descriptors <= before.descriptors)
@@ -78,14 +78,14 @@ const (
 )
 
 // rush opens so many connections, and says how they ended.
-func (v Vanishers) rush(ctx context.Context, site *site, count int) (*tally, error) {
+func (v ConnectionChurn) rush(ctx context.Context, inst *instance, count int) (*tally, error) {
 	ends := newTally()
 	var all sync.WaitGroup
 	var next atomic.Int64
 	for range v.AtOnce {
 		all.Go(func() {
 			for i := next.Add(1); i <= int64(count) && ctx.Err() == nil; i = next.Add(1) {
-				ends.add(v.visits(i)(ctx, site))
+				ends.add(v.visits(i)(ctx, inst))
 			}
 		})
 	}
@@ -109,17 +109,17 @@ var steps = []struct{ send, want string }{
 }
 
 // visits alternate.
-func (v Vanishers) visits(number int64) func(context.Context, *site) string {
+func (v ConnectionChurn) visits(number int64) func(context.Context, *instance) string {
 	if number%2 == 0 {
-		return v.vanish
+		return v.resetMidway
 	}
 	return v.visit
 }
 
 // visit is one session. Few of those that are served send a message, so that the
 // disk does not set the pace.
-func (v Vanishers) visit(ctx context.Context, site *site) string {
-	p, err := dial(ctx, site.SMTP, 0)
+func (v ConnectionChurn) visit(ctx context.Context, inst *instance) string {
+	p, err := dial(ctx, inst.SMTP, 0)
 	if err != nil {
 		return plainError(err)
 	}
@@ -139,9 +139,9 @@ func (v Vanishers) visit(ctx context.Context, site *site) string {
 	return wasServed
 }
 
-// vanish goes some way, perhaps the next step by half, and resets.
-func (v Vanishers) vanish(ctx context.Context, site *site) string {
-	p, err := dial(ctx, site.SMTP, 0)
+// resetMidway goes some way, perhaps the next step by half, and resets.
+func (v ConnectionChurn) resetMidway(ctx context.Context, inst *instance) string {
+	p, err := dial(ctx, inst.SMTP, 0)
 	if err != nil {
 		return plainError(err)
 	}
