@@ -59,8 +59,8 @@ func (a *admission) overPerIP(count int32, client netip.Addr) bool {
 	return true
 }
 
-// leave counts a session out.
-func (a *admission) leave(c *Conn) {
+// release counts a session out.
+func (a *admission) release(c *Conn) {
 	if c.counted {
 		c.counted = false
 		a.open.Add(-1)

@@ -35,6 +35,7 @@ type Conn struct {
 	class      uint8
 	counted    bool // in the counts of admission
 	refused    bool // answered 421 in place of the greeting
+	crowded    bool // refused when enough of those linger already
 	paused     bool // does not read
 	ended      bool // its client has sent the end of its input and may still read
 	sends      bool // was sending mail text when the last word was said
@@ -57,7 +58,7 @@ func (c *Conn) waiting() bool {
 	case session.PhaseCredit, session.PhaseOutcome:
 		return true
 	case session.PhaseBody:
-		return c.starved()
+		return c.awaitingMemory()
 	}
 	return false
 }
@@ -65,8 +66,8 @@ func (c *Conn) waiting() bool {
 // Waits says whether input must stay unread for now, for tests.
 func (c *Conn) Waits() bool { return !c.finished && !c.lingering && c.waiting() }
 
-// starved says whether a message that is being received waits for more memory.
-func (c *Conn) starved() bool {
+// awaitingMemory says whether a message that is being received waits for more memory.
+func (c *Conn) awaitingMemory() bool {
 	m := c.session.Message()
 	return c.session.Phase() == session.PhaseBody && m.Ask.UnderWay() && m.Err == nil
 }

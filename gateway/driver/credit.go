@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"sluice/gateway/session"
 	"sluice/pipeline"
 )
 
@@ -69,19 +70,21 @@ func (s *Shared) sweep(now time.Time) {
 	}
 }
 
-// askCredit takes body memory for the transaction or has it wait for some.
-func (l *Loop) askCredit(c *Conn) {
+// askCredit takes body memory for the transaction, or has it wait for some. It reports
+// whether the memory was there.
+func (l *Loop) askCredit(c *Conn) bool {
 	m := c.session.Message()
 	m.Owner = c
 	m.Wanted = min(m.Wanted, l.shared.firstCredit)
 	if l.shared.Budget.Claim(m.Wanted) {
 		m.Credit = m.Wanted
-		l.granted(c, m)
-		return
+		l.beginBody(m)
+		return true
 	}
 	m.Stage = pipeline.StageCredit
-	l.await(c, l.shared.Timeouts.Credit)
+	l.setDeadline(c, l.shared.Timeouts.Credit)
 	l.ask(m, l.shared.bodyCredits, m.Wanted)
+	return false
 }
 
 // ask has a message wait for credit.
@@ -111,9 +114,9 @@ func (l *Loop) extend(m *pipeline.Message) bool {
 	return false
 }
 
-// lookAhead asks for the memory that the next input will need, and hands a full
+// reserveAhead asks for the memory that the next input will need, and hands a full
 // part to the store when there is no other to fill.
-func (l *Loop) lookAhead(m *pipeline.Message) {
+func (l *Loop) reserveAhead(m *pipeline.Message) {
 	if m.Err != nil {
 		return
 	}
@@ -129,38 +132,21 @@ func (l *Loop) lookAhead(m *pipeline.Message) {
 	}
 }
 
-// askHome takes a message's ask that came home by the door.
-func (l *Loop) askHome(m *pipeline.Message) {
-	defer l.survive("credit")
-	credit := m.Ask.End()
-	c, _ := m.Owner.(*Conn)
-	if c == nil { // forsaken
-		l.letGo(m)
-		return
-	}
-	l.guarded(c, "credit", func() {
-		if !m.Ask.Dropped() {
-			l.creditCame(c, m, credit)
-		}
-		l.pump(c)
-		l.flush(c)
-	})
-}
-
 // creditCame goes on with a message that has waited for credit; none says that
 // it was refused for the sake of an older one.
 func (l *Loop) creditCame(c *Conn, m *pipeline.Message, credit int64) {
 	if credit == 0 {
 		l.creditWaited(m, "refused")
-		l.giveUp(m, errNoMemory)
-		l.awaitText(c, m)
+		l.failBody(m, errNoMemory)
+		l.setTextDeadline(c, m)
 		return
 	}
 	l.creditWaited(m, "granted")
 	switch {
 	case m.Stage == pipeline.StageCredit:
 		m.Credit = credit
-		l.granted(c, m)
+		l.beginBody(m)
+		l.step(c, session.Event{Kind: session.CreditGranted})
 		return
 	case l.partFull(m):
 		l.beginPart(m)
@@ -168,7 +154,7 @@ func (l *Loop) creditCame(c *Conn, m *pipeline.Message, credit int64) {
 		m.Credit += credit
 	}
 	m.RateSince = 0 // the time that it waited is ours
-	l.awaitText(c, m)
+	l.setTextDeadline(c, m)
 }
 
 func (l *Loop) creditWaited(m *pipeline.Message, result string) {

@@ -6,8 +6,8 @@ import (
 	"sluice/gateway/session"
 )
 
-// await sets the deadline of the phase that begins now.
-func (l *Loop) await(c *Conn, d time.Duration) {
+// setDeadline sets the deadline of the phase that begins now.
+func (l *Loop) setDeadline(c *Conn, d time.Duration) {
 	if c.finished || c.lingering {
 		return
 	}
@@ -17,33 +17,31 @@ func (l *Loop) await(c *Conn, d time.Duration) {
 	}
 }
 
-// awaitCommand sets the deadline for the next command.
-func (l *Loop) awaitCommand(c *Conn) {
+// setCommandDeadline sets the deadline for the next command.
+func (l *Loop) setCommandDeadline(c *Conn) {
 	switch {
 	case c.session.Phase() != session.PhaseCommand:
 	case c.session.Helo() == "":
-		l.await(c, l.shared.Timeouts.Greeting)
+		l.setDeadline(c, l.shared.Timeouts.Greeting)
 	default:
-		l.await(c, l.shared.Timeouts.Command)
+		l.setDeadline(c, l.shared.Timeouts.Command)
 	}
 }
 
-// due is called when a connection's place in the wheel has come.
-func (l *Loop) due(c *Conn) {
+// onDeadline is called when the deadline of a connection has come.
+func (l *Loop) onDeadline(c *Conn) {
 	switch {
 	case c.lingering:
 		l.lingered(c)
 	case len(c.unsent) > 0:
 		l.resend(c)
-	case c.starved():
+	case c.awaitingMemory():
 		m := c.session.Message()
 		l.creditWaited(m, "refused")
-		l.giveUp(m, errNoMemory)
-		l.awaitText(c, m)
-		l.pump(c)
-		l.flush(c)
-	case l.fastEnough(c):
-		l.awaitText(c, c.session.Message())
+		l.failBody(m, errNoMemory)
+		l.setTextDeadline(c, m)
+	case l.meetsMinRate(c):
+		l.setTextDeadline(c, c.session.Message())
 	default:
 		phase := c.session.Phase()
 		m := c.session.Message()
@@ -55,7 +53,5 @@ func (l *Loop) due(c *Conn) {
 				l.step(c, session.Event{Kind: session.InputBehindData})
 			}
 		}
-		l.pump(c)
-		l.flush(c)
 	}
 }

@@ -28,6 +28,7 @@ type Loop struct {
 	scratch  []byte // where mail text goes that is not kept
 	slabs    *pipeline.SlabPool
 	messages messagePool
+	partHome func(*pipeline.Part) // onPart
 
 	draining bool
 	refusal  Refusal
@@ -48,7 +49,7 @@ func (s *Shared) NewLoop(waker Waker, random pipeline.Random) *Loop {
 		slabs:   pipeline.NewSlabPool(s.SlabsKept),
 		now:     s.Clock.Now(),
 	}
-	l.messages.loop = l
+	l.messages.loop, l.partHome = l, l.onPart
 	l.wheel.tick = l.tick()
 	if s.creditHome == nil {
 		s.own(l)
@@ -61,11 +62,11 @@ func (l *Loop) tick() int64 { return int64(l.now.Sub(l.shared.epoch) / tickLengt
 
 // Open greets a new connection or refuses it. c is zero or was used before.
 func (l *Loop) Open(c *Conn, socket Socket, client netip.AddrPort) {
-	l.enter()
+	l.beginCallback()
 	c.reset(socket, l.shared.Settings, client)
 	c.openedAt = l.tick()
-	l.guarded(c, "open", func() { l.greet(c) })
-	l.leave()
+	l.turn(c, "open", func() { l.greet(c) })
+	l.endCallback()
 }
 
 func (l *Loop) greet(c *Conn) {
@@ -75,26 +76,21 @@ func (l *Loop) greet(c *Conn) {
 	if refusal == nil {
 		l.draw(c)
 		if pressure = l.shed(c); pressure != "" {
-			l.shared.admission.leave(c)
+			l.shared.admission.release(c)
 			refusal = codec.ReplyPressure
 		}
 	}
 	if refusal == nil {
 		l.shared.Observer.SessionOpened()
 		l.step(c, session.Event{Kind: session.Opened})
-		l.flush(c)
 		return
 	}
 	l.shared.Observer.SessionRefused(refusal.Cause)
 	c.refused = true
-	crowded := l.shared.admission.refused.Add(1) > int64(l.shared.Admission.Refused)
+	c.crowded = l.shared.admission.refused.Add(1) > int64(l.shared.Admission.Refused)
 	c.session.Abandon()
 	l.refusal.Pressure = pressure
 	l.reply(c, refusal, nil, whatGreeting)
-	l.flush(c)
-	if crowded && !c.finished {
-		l.finish(c, "refused")
-	}
 }
 
 // Traffic reads what has come for a connection.
@@ -102,12 +98,9 @@ func (l *Loop) Traffic(c *Conn) {
 	if c.finished {
 		return
 	}
-	l.enter()
-	l.guarded(c, "traffic", func() {
-		l.pump(c)
-		l.flush(c)
-	})
-	l.leave()
+	l.beginCallback()
+	l.turn(c, "traffic", func() {})
+	l.endCallback()
 }
 
 // Owes reports whether the client of a connection has replies to come for what it
@@ -121,12 +114,9 @@ func (l *Loop) InputEnded(c *Conn) {
 	if c.finished {
 		return
 	}
-	l.enter()
-	l.guarded(c, "ended", func() {
-		c.ended = true
-		l.flush(c)
-	})
-	l.leave()
+	l.beginCallback()
+	l.turn(c, "ended", func() { c.ended = true })
+	l.endCallback()
 }
 
 // Closed ends the session of a connection that broke, or whose client closed it and
@@ -135,19 +125,19 @@ func (l *Loop) Closed(c *Conn, how Ending) {
 	if c.finished {
 		return
 	}
-	l.enter()
-	l.guarded(c, "closed", func() { l.end(c, "client", how) })
-	l.leave()
+	l.beginCallback()
+	l.turn(c, "closed", func() { l.end(c, "client", how) })
+	l.endCallback()
 }
 
 // Tick turns the timer wheel. asked is when the reactor asked for it; the time
 // since then is the loop's delay.
 func (l *Loop) Tick(asked time.Time) {
-	defer l.survive("tick")
-	l.enter()
+	defer l.recoverLoop("tick")
+	l.beginCallback()
 	l.shared.Observer.LoopDelay(l.now.Sub(asked).Seconds())
 	l.wheel.turn(l.tick(), func(c *Conn) {
-		l.guarded(c, "timer", func() { l.due(c) })
+		l.turn(c, "timer", func() { l.onDeadline(c) })
 	})
 	if l.shared.creditHome == l {
 		l.shared.sweep(l.now)
@@ -155,7 +145,7 @@ func (l *Loop) Tick(asked time.Time) {
 	if !l.draining && l.shared.admission.draining.Load() {
 		l.drain()
 	}
-	l.leave()
+	l.endCallback()
 }
 
 // Sessions gives the number of connections of this loop, for tests.

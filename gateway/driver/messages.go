@@ -20,9 +20,9 @@ func (p *messagePool) Take() *pipeline.Message {
 	}
 	l := p.loop
 	m := &pipeline.Message{Door: l}
-	m.Home = func() { l.arrived(m) }
+	m.Home = func() { l.onMessageResult(m) }
 	m.Ask.Door = l
-	m.Ask.Home = func() { l.askHome(m) }
+	m.Ask.Home = func() { l.onCredit(m) }
 	m.Ask.Asks = func() { m.Ask.Queue.Ask(&m.Ask) }
 	m.Reset()
 	return m
@@ -35,9 +35,9 @@ func (p *messagePool) give(m *pipeline.Message) {
 	}
 }
 
-// letGo ends a message that its session has released: at once, or, while
+// release ends a message that its session has released: at once, or, while
 // somebody else holds it, when it comes home.
-func (l *Loop) letGo(m *pipeline.Message) {
+func (l *Loop) release(m *pipeline.Message) {
 	m.Owner = nil
 	l.dropPart(m)
 	m.Ask.Drop()

@@ -69,23 +69,9 @@ func (l *Loop) reply(c *Conn, r *codec.Reply, arg []byte, what string) {
 	*f = Refusal{}
 }
 
-// flush ends a turn: it sends what was gathered, and hangs up behind the last word
-// or when all that came before the end of input is answered.
+// flush sends the replies that were gathered. What the kernel does not take stays with
+// the connection, which reads nothing until its client has read.
 func (l *Loop) flush(c *Conn) {
-	l.sendOut(c)
-	l.steer(c)
-	switch {
-	case c.finished || c.lingering || len(c.unsent) > 0:
-	case c.session.Phase() == session.PhaseClosed:
-		l.hangUp(c)
-	case c.ended && !c.waiting():
-		l.finish(c, "client")
-	}
-}
-
-// sendOut sends what was gathered. What the kernel does not take stays with the
-// connection, which reads nothing until its client has read.
-func (l *Loop) sendOut(c *Conn) {
 	out := l.out
 	l.out = l.out[:0]
 	switch {
@@ -120,7 +106,7 @@ func (l *Loop) resend(c *Conn) {
 		l.end(c, "client", EndReset)
 	case n == len(c.unsent):
 		c.unsent = nil
-		l.resume(c)
+		l.wheel.set(c, max(c.phaseEnd, l.wheel.tick+1))
 	case n == 0 && l.wheel.tick >= c.stallAt:
 		l.shared.MailLog.Refused(&Refusal{
 			Client: c.session.Client(), Helo: c.session.Helo(), Verb: "session", Cause: "stalled",
@@ -133,11 +119,4 @@ func (l *Loop) resend(c *Conn) {
 		}
 		l.wheel.set(c, l.wheel.tick+1)
 	}
-}
-
-// resume goes on with a connection whose replies are all sent.
-func (l *Loop) resume(c *Conn) {
-	l.wheel.set(c, max(c.phaseEnd, l.wheel.tick+1))
-	l.pump(c)
-	l.flush(c)
 }

@@ -3,6 +3,7 @@ package driver
 import (
 	"math"
 
+	"sluice/gateway/session"
 	"sluice/pipeline"
 )
 
@@ -86,53 +87,36 @@ func (l *Loop) abortUpload(m *pipeline.Message) {
 	}
 }
 
-// partHome takes a part that came home by the door.
-func (l *Loop) partHome(p *pipeline.Part) {
-	defer l.survive("result")
-	m := p.Message
+// partEnded frees a part that has its result.
+func (l *Loop) partEnded(p *pipeline.Part) {
 	l.freePart(p)
-	m.PartsOut--
-	if p.Err != nil && m.Err == nil && m.Stage == pipeline.StageReceiving {
-		l.giveUp(m, p.Err)
-		defer l.unstarve(m)
-	} else if p.Err != nil && m.Err == nil {
-		m.Err = p.Err
+	p.Message.PartsOut--
+}
+
+// partCame goes on with a message that a part came home to, err being its result.
+func (l *Loop) partCame(c *Conn, m *pipeline.Message, err error) {
+	receiving := m.Stage == pipeline.StageReceiving
+	switch {
+	case err == nil || m.Err != nil:
+	case receiving:
+		l.failBody(m, err)
+		if c.paused || c.ended { // it may have waited for memory
+			l.setTextDeadline(c, m)
+		}
+	default:
+		m.Err = err
 	}
 	if m.PartsOut > 0 {
 		return
 	}
 	switch {
-	case m.Forsaken():
-		m.Stage = pipeline.StageDone
-		l.letGo(m)
-	case m.Stage == pipeline.StageReceiving && m.Err != nil:
+	case receiving && m.Err != nil:
 		l.abortUpload(m)
 		l.freeBody(m)
+	case m.Stage == pipeline.StageParts && m.Err == nil:
+		l.store(c, m)
 	case m.Stage == pipeline.StageParts:
-		l.partsDone(m)
-	}
-}
-
-// unstarve reads on for a message that was given up while it waited for memory.
-func (l *Loop) unstarve(m *pipeline.Message) {
-	if c, _ := m.Owner.(*Conn); c != nil && (c.paused || c.ended) {
-		l.guarded(c, "result", func() {
-			l.awaitText(c, m)
-			l.pump(c)
-			l.flush(c)
-		})
-	}
-}
-
-// partsDone goes on with a complete message whose parts all have their result.
-func (l *Loop) partsDone(m *pipeline.Message) {
-	c := m.Owner.(*Conn)
-	l.guarded(c, "result", func() {
-		if m.Err == nil {
-			l.store(c, m)
-			return
-		}
 		m.Stage = pipeline.StageDone
-		l.outcome(c)
-	})
+		l.step(c, session.Event{Kind: session.Outcome})
+	}
 }

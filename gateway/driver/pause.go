@@ -9,8 +9,9 @@ import "sluice/gateway/session"
 // that of a dozen system calls.
 const pauseAbove = 4 << 10
 
-// steer makes a connection read or pause, as its session wants.
-func (l *Loop) steer(c *Conn) {
+// updateReading makes a connection read or pause, as its session wants. A pause that
+// fails is returned as an event for pauseFailed.
+func (l *Loop) updateReading(c *Conn) (failure session.Event, failed bool) {
 	switch {
 	case c.finished || c.lingering:
 	case c.session.Phase() == session.PhaseClosed && len(c.unsent) > 0: // and the last word is unsent
@@ -18,57 +19,55 @@ func (l *Loop) steer(c *Conn) {
 	case c.ended: // it is not read, whatever it waits for
 	case !c.waiting():
 		if c.paused {
-			l.readOn(c)
+			l.resumeReading(c)
 		}
 	case !c.paused:
-		if unread := c.unread(); unread > pauseAbove || c.starved() {
-			l.pause(c, unread)
+		if unread := c.unread(); unread > pauseAbove || c.awaitingMemory() {
+			return l.pauseReading(c, unread)
 		}
 	}
+	return session.Event{}, false
 }
 
-// pause stops reading. What was read and waits is paid from the budget.
-func (l *Loop) pause(c *Conn, unread int) {
+// pauseReading stops reading. What was read and waits is paid from the budget.
+func (l *Loop) pauseReading(c *Conn, unread int) (failure session.Event, failed bool) {
 	if unread > 0 && !l.shared.Budget.TryTake(int64(unread)) {
-		l.notPaused(c, session.Event{Kind: session.InputAhead})
-		return
+		return session.Event{Kind: session.InputAhead}, true
 	}
 	c.carried = int32(unread)
 	if err := c.pause(); err != nil {
-		l.uncarry(c)
-		l.notPaused(c, session.Event{Kind: session.NotPaused, Err: err})
-		return
+		l.releaseCarried(c)
+		return session.Event{Kind: session.NotPaused, Err: err}, true
 	}
 	c.paused = true
 	l.shared.Observer.SessionPaused(c.waitsFor())
+	return session.Event{}, false
 }
 
-// notPaused ends what would have to wait: the message, whose text is dropped as
-// it comes, or else the session.
-func (l *Loop) notPaused(c *Conn, ev session.Event) {
-	if c.starved() {
-		m := c.session.Message()
-		l.creditWaited(m, "refused")
-		l.giveUp(m, errNoMemory)
-		l.awaitText(c, m)
-		l.pump(c)
-	} else {
-		l.step(c, ev)
+// pauseFailed ends what would have to wait: the message, whose text is dropped as it
+// comes, or else the session. It reports whether the connection goes on to be read.
+func (l *Loop) pauseFailed(c *Conn, failure session.Event) bool {
+	if !c.awaitingMemory() {
+		l.step(c, failure)
+		return false
 	}
-	l.sendOut(c)
-	l.steer(c)
+	m := c.session.Message()
+	l.creditWaited(m, "refused")
+	l.failBody(m, errNoMemory)
+	l.setTextDeadline(c, m)
+	return true
 }
 
-// readOn ends a pause.
-func (l *Loop) readOn(c *Conn) {
-	l.uncarry(c)
+// resumeReading ends a pause.
+func (l *Loop) resumeReading(c *Conn) {
+	l.releaseCarried(c)
 	if err := c.resume(); err != nil {
 		l.end(c, "client", EndReset)
 	}
 }
 
-// uncarry forgets a pause.
-func (l *Loop) uncarry(c *Conn) {
+// releaseCarried forgets a pause.
+func (l *Loop) releaseCarried(c *Conn) {
 	if c.carried > 0 {
 		l.shared.Budget.Give(int64(c.carried))
 		c.carried = 0
@@ -84,7 +83,7 @@ func (c *Conn) waitsFor() string {
 	switch {
 	case len(c.unsent) > 0:
 		return "client"
-	case c.starved():
+	case c.awaitingMemory():
 		return "memory"
 	case c.session.Phase() == session.PhaseCredit:
 		return "credit"

@@ -17,37 +17,40 @@ const minRoom = 4
 // outweighs any other, so that the answer does not depend on what was seen first.
 var errSmuggling = &pipeline.Failure{Kind: pipeline.KindSmuggling, Op: "receive"}
 
-// pump feeds a connection's input to its session until there is none, or until
-// the session waits for something else.
-func (l *Loop) pump(c *Conn) {
+// pump feeds a connection's input to its session until there is none, or until the
+// session waits for something else. It reports whether it stopped because many
+// replies were gathered, so that it goes on once these are sent.
+func (l *Loop) pump(c *Conn) (more bool) {
 	if c.finished {
-		return
+		return false
 	}
 	in := c.input()
 	switch {
 	case len(in) == 0:
-		return
+		return false
 	case c.lingering:
 		l.drop(c)
-		return
+		return false
 	case !c.waiting():
 		n := l.consume(c, in)
-		if !c.finished {
-			c.discard(n)
+		if c.finished {
+			return false
 		}
-		if n == len(in) || c.finished {
-			return
+		c.discard(n)
+		if in = in[n:]; len(l.out) >= outHigh {
+			return len(in) > 0
 		}
-		in = in[n:]
 	}
 	if c.session.Phase() == session.PhaseClosed { // the last word is still unsent
 		c.discard(len(in))
 	}
+	return false
 }
 
-// consume feeds what it can of in and gives the octets used; 0 asks for more.
+// consume feeds what it can of in, until many replies are gathered, and returns the
+// number of octets used.
 func (l *Loop) consume(c *Conn, in []byte) (used int) {
-	for used < len(in) && !c.finished && !c.waiting() {
+	for used < len(in) && len(l.out) < outHigh && !c.finished && !c.waiting() {
 		var n int
 		switch c.session.Phase() {
 		case session.PhaseCommand:
@@ -61,9 +64,6 @@ func (l *Loop) consume(c *Conn, in []byte) (used int) {
 			return used
 		}
 		used += n
-		if len(l.out) >= outHigh {
-			l.sendOut(c)
-		}
 	}
 	return used
 }
@@ -105,12 +105,12 @@ func (l *Loop) receive(c *Conn, in []byte) (used int) {
 		m.Octets += int64(nd)
 		switch {
 		case m.Decoder.Ambiguous() && !c.session.Tolerates():
-			l.giveUp(m, errSmuggling)
+			l.failBody(m, errSmuggling)
 		case m.Err == nil:
 			body, _ := m.Tail()
 			body.Wrote(nd)
 			if m.Octets > limit {
-				l.giveUp(m, &pipeline.Failure{Kind: pipeline.KindTooLarge, Op: "receive"})
+				l.failBody(m, &pipeline.Failure{Kind: pipeline.KindTooLarge, Op: "receive"})
 			}
 		}
 		if ended {
@@ -122,8 +122,8 @@ func (l *Loop) receive(c *Conn, in []byte) (used int) {
 			return len(in)
 		}
 	}
-	l.lookAhead(m)
-	l.awaitText(c, m)
+	l.reserveAhead(m)
+	l.setTextDeadline(c, m)
 	return used
 }
 
@@ -148,9 +148,9 @@ func (l *Loop) room(m *pipeline.Message) []byte {
 	return room[:min(int64(len(room)), most)]
 }
 
-// giveUp ends the keeping of a message whose text still arrives: what it holds is
+// failBody ends the keeping of a message whose text still arrives: what it holds is
 // freed, as soon as the store reads it no more, and the rest is dropped.
-func (l *Loop) giveUp(m *pipeline.Message, err error) {
+func (l *Loop) failBody(m *pipeline.Message, err error) {
 	m.Err = err
 	m.Ask.Drop()
 	l.dropPart(m)
@@ -176,17 +176,4 @@ func (l *Loop) bodyEnded(c *Conn, m *pipeline.Message) {
 		l.shared.Parts.Give(spare)
 	}
 	l.step(c, session.Event{Kind: session.BodyEnded, EventLimit: l.shared.Committer.EventLimit()})
-}
-
-// drop discards what a lingering connection still sends, up to its bound.
-func (l *Loop) drop(c *Conn) {
-	n := c.unread()
-	if n == 0 {
-		return
-	}
-	c.discard(n)
-	c.lingerLeft -= int64(n)
-	if c.lingerLeft < 0 {
-		l.finish(c, "refused")
-	}
 }

@@ -13,26 +13,26 @@ const rateWindow = time.Minute
 
 func (s *Shared) rateWindow() int64 { return ticksOf(min(rateWindow, s.Timeouts.DataBlock)) }
 
-// awaitText sets the deadline for the next mail text: of a piece of it (RFC 5321
+// setTextDeadline sets the deadline for the next mail text: of a piece of it (RFC 5321
 // §4.5.3.2.5), or earlier, of all that must have come by then.
-func (l *Loop) awaitText(c *Conn, m *pipeline.Message) {
+func (l *Loop) setTextDeadline(c *Conn, m *pipeline.Message) {
 	switch {
-	case c.starved():
-		l.await(c, l.shared.Timeouts.Credit)
+	case c.awaitingMemory():
+		l.setDeadline(c, l.shared.Timeouts.Credit)
 		return
 	case l.shared.MinDataRate == 0:
-		l.await(c, l.shared.Timeouts.DataBlock)
+		l.setDeadline(c, l.shared.Timeouts.DataBlock)
 		return
 	case m.RateSince == 0:
 		m.RateSince, m.RateOctets = l.tick(), m.Octets
 	}
 	left := m.RateSince + l.shared.rateWindow() - l.tick()
-	l.await(c, time.Duration(max(0, left))*tickLength)
+	l.setDeadline(c, time.Duration(max(0, left))*tickLength)
 }
 
-// fastEnough says whether a client whose deadline has come has kept the least
+// meetsMinRate says whether a client whose deadline has come has kept the least
 // rate until then, and begins the next window.
-func (l *Loop) fastEnough(c *Conn) bool {
+func (l *Loop) meetsMinRate(c *Conn) bool {
 	m := c.session.Message()
 	if l.shared.MinDataRate == 0 || c.session.Phase() != session.PhaseBody || m.RateSince == 0 {
 		return false

@@ -6,8 +6,17 @@ import (
 	"sluice/pipeline"
 )
 
-// step gives a session an event and does what it wants.
+// step gives a session an event and does what the session wants, until nothing more
+// follows from it.
 func (l *Loop) step(c *Conn, ev session.Event) {
+	for follows := true; follows; {
+		ev, follows = l.stepOnce(c, ev)
+	}
+}
+
+// stepOnce gives a session an event and does what the session wants. It returns the
+// event that follows at once, if there is one.
+func (l *Loop) stepOnce(c *Conn, ev session.Event) (next session.Event, follows bool) {
 	a := c.session.Step(ev, &l.messages)
 	switch ev.Kind {
 	case session.BodyOverflowed, session.InputBehindData, session.InputAhead:
@@ -22,34 +31,33 @@ func (l *Loop) step(c *Conn, ev session.Event) {
 	switch a.Do {
 	case session.DoNothing:
 	case session.DoCredit:
-		l.askCredit(c)
-		return
+		return session.Event{Kind: session.CreditGranted}, l.askCredit(c)
 	case session.DoReceive:
-		l.await(c, l.shared.Timeouts.DataStart)
-		return
+		l.setDeadline(c, l.shared.Timeouts.DataStart)
+		return session.Event{}, false
 	case session.DoCommit:
 		l.commit(c)
-		return
+		return session.Event{}, false
 	case session.DoRelease:
 		if a.Message.Stage >= pipeline.StageReceiving {
 			l.messageDone(c, a.Message, a.Reply)
 		}
-		l.letGo(a.Message)
+		l.release(a.Message)
 	}
-	l.awaitCommand(c)
-	if c.session.Exhausted() {
-		l.step(c, session.Event{Kind: session.Exhausted})
+	l.setCommandDeadline(c)
+	switch {
+	case c.session.Exhausted():
+		return session.Event{Kind: session.Exhausted}, true
+	case c.session.Settled():
+		return session.Event{Kind: session.Drained}, true
 	}
-	if c.session.Settled() {
-		l.step(c, session.Event{Kind: session.Drained})
-	}
+	return session.Event{}, false
 }
 
-// granted begins to receive a message.
-func (l *Loop) granted(c *Conn, m *pipeline.Message) {
+// beginBody has a message receive its text, as its memory is there.
+func (l *Loop) beginBody(m *pipeline.Message) {
 	m.Stage = pipeline.StageReceiving
 	m.ID = pipeline.NewID(l.now, l.random)
-	l.step(c, session.Event{Kind: session.CreditGranted})
 }
 
 // commit hands a complete message to the pipeline, once its parts are there.
@@ -63,7 +71,7 @@ func (l *Loop) commit(c *Conn) {
 	l.sendPart(m)
 	if m.PartsOut > 0 {
 		m.Stage = pipeline.StageParts
-		l.await(c, l.shared.Timeouts.Message)
+		l.setDeadline(c, l.shared.Timeouts.Message)
 		return
 	}
 	l.store(c, m)
@@ -72,43 +80,19 @@ func (l *Loop) commit(c *Conn) {
 // store begins the last step before the event.
 func (l *Loop) store(c *Conn, m *pipeline.Message) {
 	left := l.shared.Timeouts.Message - l.now.Sub(m.ReceivedAt)
-	l.await(c, min(l.shared.Timeouts.Store, left))
+	l.setDeadline(c, min(l.shared.Timeouts.Store, left))
 	l.shared.Committer.Commit(m, l.now)
 }
 
-// arrived takes a message that came home by the door.
-func (l *Loop) arrived(m *pipeline.Message) {
-	defer l.survive("result")
-	c, _ := m.Owner.(*Conn)
-	if c == nil { // forsaken: no session is concerned
-		m.Upload = nil // a Put has ended it, one way or the other
-		l.shared.Committer.Advance(m, l.now)
-		m.Stage = pipeline.StageDone
-		l.letGo(m)
-		return
-	}
-	l.guarded(c, "result", func() {
-		l.result(c, m)
-		l.pump(c)
-		l.flush(c)
-	})
-}
-
-// outcome answers the final dot and goes on with what has come behind it.
-func (l *Loop) outcome(c *Conn) {
-	l.step(c, session.Event{Kind: session.Outcome})
-	l.pump(c)
-	l.flush(c)
-}
-
-func (l *Loop) result(c *Conn, m *pipeline.Message) {
-	l.freeBody(m) // whatever comes next needs the blob only
+// advance takes the result of the store or the log, and goes on to the log or answers
+// the final dot.
+func (l *Loop) advance(c *Conn, m *pipeline.Message) {
 	m.Upload = nil
 	if l.shared.Committer.Advance(m, l.now) {
 		l.step(c, session.Event{Kind: session.Outcome})
 		return
 	}
-	l.await(c, l.shared.Timeouts.Message-l.now.Sub(m.ReceivedAt))
+	l.setDeadline(c, l.shared.Timeouts.Message-l.now.Sub(m.ReceivedAt))
 }
 
 // messageDone counts a message that had been granted its 354.

@@ -24,6 +24,21 @@ const (
 	textLingerWindow = 10 * time.Second
 )
 
+// closeIfDone ends a turn. It hangs up after the last word, or when all that came before
+// the end of input is answered.
+func (l *Loop) closeIfDone(c *Conn) {
+	switch {
+	case c.finished || c.lingering || len(c.unsent) > 0:
+	case c.session.Phase() == session.PhaseClosed:
+		l.hangUp(c)
+	case c.ended && !c.waiting():
+		l.finish(c, "client")
+	}
+	if c.crowded && !c.finished {
+		l.finish(c, "refused")
+	}
+}
+
 // hangUp ends a connection whose last reply was sent.
 func (l *Loop) hangUp(c *Conn) {
 	// A client that said QUIT sends nothing more (RFC 5321 §4.1.1.10).
@@ -44,7 +59,7 @@ func (l *Loop) hangUp(c *Conn) {
 	c.lingerMark = c.lingerLeft
 	c.closeWrite()
 	if c.paused {
-		l.readOn(c)
+		l.resumeReading(c)
 		if c.finished {
 			return
 		}
@@ -65,6 +80,19 @@ func (l *Loop) lingered(c *Conn) {
 	l.wheel.set(c, min(c.phaseEnd, l.tick()+ticksOf(textLingerWindow)))
 }
 
+// drop discards what a lingering connection still sends, up to its bound.
+func (l *Loop) drop(c *Conn) {
+	n := c.unread()
+	if n == 0 {
+		return
+	}
+	c.discard(n)
+	c.lingerLeft -= int64(n)
+	if c.lingerLeft < 0 {
+		l.finish(c, "refused")
+	}
+}
+
 // finish ends a session and its connection, whatever their state. end is a
 // bounded label for how.
 func (l *Loop) finish(c *Conn, end string) {
@@ -82,7 +110,7 @@ func (l *Loop) end(c *Conn, end string, how Ending) {
 	}
 	c.finished = true
 	l.wheel.remove(c)
-	l.uncarry(c)
+	l.releaseCarried(c)
 	if m := c.session.Abandon(); m != nil {
 		if m.Ask.UnderWay() {
 			l.creditWaited(m, "gone")
@@ -91,7 +119,7 @@ func (l *Loop) end(c *Conn, end string, how Ending) {
 			l.messageDone(c, m, nil)
 			l.lost(c, m, how)
 		}
-		l.letGo(m)
+		l.release(m)
 	}
 	if c.leftOut > 0 {
 		l.shared.MailLog.LeftOut(c.session.Client(), int(c.leftOut))
@@ -99,7 +127,7 @@ func (l *Loop) end(c *Conn, end string, how Ending) {
 	if c.counted {
 		l.shared.Observer.SessionClosed(float64(l.tick()-c.openedAt)*tickLength.Seconds(), end)
 	}
-	l.shared.admission.leave(c)
+	l.shared.admission.release(c)
 	c.unsent = nil
 	c.close()
 }
@@ -115,9 +143,6 @@ func (l *Loop) drain() {
 		if c.finished || c.lingering {
 			continue
 		}
-		l.guarded(c, "drain", func() {
-			l.step(c, session.Event{Kind: session.Drained})
-			l.flush(c)
-		})
+		l.turn(c, "drain", func() { l.step(c, session.Event{Kind: session.Drained}) })
 	}
 }

@@ -1,0 +1,96 @@
+package driver
+
+import "sluice/pipeline"
+
+// This file is the only way from other threads into a loop.
+
+// Post implements pipeline.Door. A parcel that comes while the loop is at work
+// is seen before the loop rests; one that comes while it rests wakes it.
+func (l *Loop) Post(p *pipeline.Parcel) {
+	wasEmpty := l.inbox.Push(p)
+	if wasEmpty && !l.awake.Load() {
+		l.waker.Wake()
+	}
+}
+
+// beginCallback begins a callback of the reactor.
+func (l *Loop) beginCallback() {
+	l.awake.Store(true)
+	l.now = l.shared.Clock.Now()
+}
+
+// endCallback ends a callback. It opens what has come into the inbox, results of work
+// that this very callback began included. The loop says that it rests before it looks
+// a last time, and Post adds before it asks whether the loop rests, so one of the two
+// always sees the parcel.
+func (l *Loop) endCallback() {
+	for {
+		for l.inbox.OpenAll() > 0 {
+		}
+		l.awake.Store(false)
+		if l.inbox.Empty() {
+			return
+		}
+		l.awake.Store(true)
+	}
+}
+
+// Run opens what has come into the inbox. The reactor calls it after Waker.Wake.
+func (l *Loop) Run() {
+	defer l.recoverLoop("run")
+	l.beginCallback()
+	l.endCallback()
+}
+
+// takeResult is the frame of every result that comes home by the inbox. A connection
+// that still waits for the result has a turn, in which happened takes it. orphaned
+// takes a result whose connection has ended.
+func (l *Loop) takeResult(where string, owner any, happened func(c *Conn), orphaned func()) {
+	if c, _ := owner.(*Conn); c != nil {
+		l.turn(c, where, func() { happened(c) })
+		return
+	}
+	defer l.recoverLoop(where)
+	orphaned()
+}
+
+// onMessageResult takes a message that comes home from the object store or the event
+// log.
+func (l *Loop) onMessageResult(m *pipeline.Message) {
+	l.takeResult("result", m.Owner, func(c *Conn) {
+		l.freeBody(m) // whatever comes next needs the blob only
+		l.advance(c, m)
+	}, func() {
+		m.Upload = nil // a Put has ended it, one way or the other
+		l.shared.Committer.Advance(m, l.now)
+		m.Stage = pipeline.StageDone
+		l.release(m)
+	})
+}
+
+// onCredit takes a message's request for memory that comes home from its queue.
+func (l *Loop) onCredit(m *pipeline.Message) {
+	l.takeResult("credit", m.Owner, func(c *Conn) {
+		if credit := m.Ask.End(); !m.Ask.Dropped() {
+			l.creditCame(c, m, credit)
+		}
+	}, func() {
+		m.Ask.End()
+		l.release(m)
+	})
+}
+
+// onPart takes a part of a message that comes home from the object store.
+func (l *Loop) onPart(p *pipeline.Part) {
+	m := p.Message
+	l.takeResult("result", m.Owner, func(c *Conn) {
+		l.partEnded(p)
+		l.partCame(c, m, p.Err)
+	}, func() {
+		l.partEnded(p)
+		if m.PartsOut == 0 {
+			m.Stage = pipeline.StageDone
+			l.release(m)
+		}
+	})
+}

@@ -1,0 +1,31 @@
+package driver
+
+import "runtime/debug"
+
+// recoverConn ends a turn of a connection. After a panic it ends that session and no
+// other: gnet does not recover, so the panic would end the process.
+func (l *Loop) recoverConn(c *Conn, where string) {
+	reason := recover()
+	if reason == nil {
+		return
+	}
+	l.panicked(where, reason)
+	l.out = l.out[:0]
+	if !c.finished {
+		l.finish(c, "error")
+	}
+}
+
+// recoverLoop ends a callback that concerns no single connection. A panic in it is
+// counted, and the loop goes on.
+func (l *Loop) recoverLoop(where string) {
+	if reason := recover(); reason != nil {
+		l.panicked(where, reason)
+	}
+}
+
+// panicked counts and logs a panic.
+func (l *Loop) panicked(where string, reason any) {
+	l.shared.Observer.Panicked(where)
+	l.shared.MailLog.Panicked(where, reason, debug.Stack())
+}
