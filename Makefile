@@ -18,7 +18,7 @@ REVISION ?= $(or $(call git,rev-parse HEAD),unknown)$(if $(call git,status --por
 # Ends Sluice when make is killed and can tell it nothing; not every setpriv can.
 TETHER = $$(setpriv --pdeathsig TERM true 2>/dev/null && echo setpriv --pdeathsig TERM)
 
-.PHONY: run build test tools lint fmt bench drill sim fuzz
+.PHONY: run build check test tools lint fmt bench drill sim fuzz
 
 # Sluice with the embedded default: SMTP on 127.0.0.1:2525, files under ./sluice-data.
 # It takes the shell's place, so that what make or a terminal sends reaches it. make
@@ -30,6 +30,11 @@ run: build
 build:
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false -o bin/sluice \
 		-ldflags "-X main.stampedVersion=$(VERSION) -X main.stampedRevision=$(REVISION)" ./gateway
+
+# What a change is tried with, within a minute: vet, and the tests that need only Go.
+check:
+	go vet ./...
+	go test -short ./...
 
 # Everything that must be green: vet, linter, all tests with the race detector.
 test: tools

@@ -15,8 +15,17 @@ import (
 	"time"
 )
 
+// skipShort skips a test that builds the program, which is not for make check.
+func skipShort(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("builds the program")
+	}
+}
+
 // TestMakeBuild builds in a copy of the tree without .git, as an image has it.
 func TestMakeBuild(t *testing.T) {
+	skipShort(t)
 	around := t.TempDir()
 	copied := filepath.Join(around, "copied")
 	if err := os.Mkdir(copied, 0o755); err != nil {
@@ -80,6 +89,7 @@ func (o *output) String() string {
 // TestMakeRun: whatever is ended, make or the gateway, the gateway ends and its ports
 // are free. It drains unless it was killed, and only then make speaks of an error.
 func TestMakeRun(t *testing.T) {
+	skipShort(t)
 	for _, c := range []struct {
 		name   string
 		end    func(make *os.Process) error
@@ -154,6 +164,7 @@ func TestMakeRun(t *testing.T) {
 
 // make fails with 2 whatever the gateway's exit code was, so it names that.
 func TestMakeRunNamesTheExitCode(t *testing.T) {
+	skipShort(t)
 	for args, code := range map[string]string{"--admin 127.0.0.1:no-port": "78", "--no-such-flag": "2"} {
 		out, err := exec.CommandContext(t.Context(), "make", "run", "ARGS="+args).CombinedOutput()
 		if err == nil || !strings.Contains(string(out), "run] Error "+code+"\n") {

@@ -74,6 +74,9 @@ var mutations = []mutation{
 // TestMutations shows that the simulator can fail: each mutation is compiled in
 // place of the real code and must be found, for the right reason.
 func TestMutations(t *testing.T) {
+	if testing.Short() {
+		t.Skip("compiles the product once for each mutation")
+	}
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)

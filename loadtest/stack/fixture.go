@@ -7,10 +7,19 @@ import (
 	"sluice/loadtest/process"
 )
 
+// skipShort skips the test of make check, which needs no server that must be installed.
+func skipShort(t testing.TB) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("needs a real server")
+	}
+}
+
 // MinIO starts an empty object store that ends with the test. What it printed is
 // shown when the test fails.
 func MinIO(t testing.TB, settings ...MinIOSettings) *MinIOServer {
 	t.Helper()
+	skipShort(t)
 	var chosen MinIOSettings
 	if len(settings) > 0 {
 		chosen = settings[0]
@@ -27,6 +36,7 @@ func MinIO(t testing.TB, settings ...MinIOSettings) *MinIOServer {
 // when the test fails.
 func Kafka(t testing.TB, settings ...KafkaSettings) *KafkaServer {
 	t.Helper()
+	skipShort(t)
 	var chosen KafkaSettings
 	if len(settings) > 0 {
 		chosen = settings[0]
@@ -70,6 +80,7 @@ func freeAddress(t testing.TB) string {
 // Postgres starts an empty database server that ends with the test.
 func Postgres(t testing.TB) *PostgresServer {
 	t.Helper()
+	skipShort(t)
 	// A folder of its own: when we are root the server is not, and may not
 	// enter t.TempDir().
 	dir, err := os.MkdirTemp("", "sluice-postgres-")
@@ -95,6 +106,7 @@ func Postgres(t testing.TB) *PostgresServer {
 // and ends with the test.
 func Prometheus(t testing.TB, target string) *PrometheusServer {
 	t.Helper()
+	skipShort(t)
 	p, err := newPrometheus(t.TempDir(), freeAddress(t), target)
 	if err != nil {
 		t.Fatal(err)

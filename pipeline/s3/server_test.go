@@ -46,6 +46,9 @@ var (
 // start runs the server unless it runs already.
 func (s *server) start(t testing.TB) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("a real S3 server")
+	}
 	s.once.Do(func() {
 		ended := make(chan struct{})
 		go func() { // of its own, for Fatal
