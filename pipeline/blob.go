@@ -1,6 +1,9 @@
 package pipeline
 
-import "crypto/sha256"
+import (
+	"crypto/sha256"
+	"hash/crc32"
+)
 
 // Blob says where a stored message is: length octets at offset of the object
 // key in bucket. Added of these octets, at the start, were written by Sluice;
@@ -24,3 +27,36 @@ const ContainerTar = "tar"
 // Digest is the SHA-256 of a message below what Sluice added, that is, of the
 // bytes as received after dot-unstuffing.
 type Digest [sha256.Size]byte
+
+// x8 is the polynomial x⁸, one octet's shift, in the reflected order of bits that
+// CRC32C uses: the highest bit is x⁰.
+const x8 = 1 << (31 - 8)
+
+// CombineCRC32C gives the CRC32C of two pieces of octets, one behind the other,
+// from the CRC32C of each and the length in octets of the second. The CRC of a
+// concatenation is crc(first)·x^(8·length) + crc(second) modulo the polynomial
+// (the initial value and the final complement cancel out).
+func CombineCRC32C(first, second uint32, length int64) uint32 {
+	shift, power := uint32(1<<31), uint32(x8) // x⁰, and x^(8·2^i)
+	for ; length > 0; length >>= 1 {
+		if length&1 == 1 {
+			shift = multiplyCRC32C(shift, power)
+		}
+		power = multiplyCRC32C(power, power)
+	}
+	return multiplyCRC32C(shift, first) ^ second
+}
+
+// multiplyCRC32C multiplies two polynomials modulo that of CRC32C.
+func multiplyCRC32C(a, b uint32) uint32 {
+	var product uint32
+	for bit := uint32(1 << 31); bit != 0 && a != 0; bit >>= 1 {
+		if a&bit != 0 {
+			product ^= b
+			a ^= bit
+		}
+		carry := b & 1
+		b = b>>1 ^ carry*crc32.Castagnoli
+	}
+	return product
+}

@@ -1,6 +1,17 @@
 package pipeline
 
-import "sluice/codec"
+import (
+	"net/netip"
+
+	"sluice/codec"
+)
+
+// Client is who sent a message.
+type Client struct {
+	Address  netip.AddrPort
+	Helo     string // the argument of HELO or EHLO
+	Protocol string // SMTP or ESMTP (RFC 3848 has the names that TLS and AUTH add)
+}
 
 // Envelope is what MAIL and RCPT said (RFC 5321 §2.3.1). Its addresses stand
 // in one buffer that is kept from message to message, so adding one allocates

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	_ "embed"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
@@ -18,6 +19,11 @@ const (
 	// EventContentType is the media type of the value.
 	EventContentType = "application/json"
 )
+
+// EventSchema is the JSON Schema (2020-12) of an event's value, for consumers.
+//
+//go:embed event.schema.json
+var EventSchema []byte
 
 // EventHeader is one header of the event's Kafka record.
 type EventHeader struct {
@@ -38,9 +44,10 @@ func AppendEventHeaders(dst []EventHeader, m *Message) []EventHeader {
 	)
 }
 
-func appendTime(dst []byte, t time.Time) []byte {
-	return t.UTC().AppendFormat(dst, "2006-01-02T15:04:05.000Z")
-}
+// eventTime is the layout of times in events, RFC 3339 with milliseconds.
+const eventTime = "2006-01-02T15:04:05.000Z"
+
+func appendTime(dst []byte, t time.Time) []byte { return t.UTC().AppendFormat(dst, eventTime) }
 
 // AppendEvent writes the event's JSON value onto dst.
 func AppendEvent(dst []byte, m *Message) []byte { return AppendEventOf(dst, m, &m.Blob, &m.Digest) }
@@ -57,6 +64,18 @@ func AppendEventOf(dst []byte, m *Message, b *Blob, digest *Digest) []byte {
 	dst = appendEnvelope(dst, &m.Envelope)
 	dst = appendMessage(dst, m, b.Length-b.Added, digest)
 	dst = appendBlob(dst, b)
+	return append(dst, '}')
+}
+
+// AppendOrigin writes onto dst, as JSON, what of a message's event its stored
+// octets do not tell: which gateway took it, from whom, and the envelope, in the
+// event's own fields. A store that keeps it beside the object allows the event to
+// be made again; all else of it follows from the octets and the key.
+func AppendOrigin(dst []byte, m *Message) []byte {
+	dst = append(dst, `{"gateway":`...)
+	dst = appendString(dst, m.Gateway)
+	dst = appendClient(dst, &m.Client)
+	dst = appendEnvelope(dst, &m.Envelope)
 	return append(dst, '}')
 }
 
