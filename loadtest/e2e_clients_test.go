@@ -106,7 +106,7 @@ func takesCurl(t *testing.T, newGateway gatewayMaker) {
 	stored(t, messages, mails, asIs)
 	for id, e := range events {
 		if e.Client.Helo != "client.example.org" || e.Envelope.MailFrom != "sender@example.org" ||
-			len(e.Envelope.RcptTo) != 1 || e.Envelope.RcptTo[0].Address != "recipient@example.net" {
+			len(e.Envelope.RcptTo) != 1 || e.Envelope.RcptTo[0] != "recipient@example.net" {
 			t.Errorf("%s: %+v %+v", id, e.Client, e.Envelope)
 		}
 	}
@@ -160,7 +160,7 @@ func takesSwaks(t *testing.T, newGateway gatewayMaker) {
 		if !bytes.Contains(message, []byte("\r\nSubject: Grüße\r\n")) || !bytes.Contains(message, []byte("\r\n\r\n.\r\n..\r\nlast line\r\n")) {
 			t.Errorf("stored: %s", excerpt(message))
 		}
-		if to := events[id].Envelope.RcptTo; len(to) != 2 || to[0].Address != "one@example.net" || to[1].Address != "two@example.net" {
+		if to := events[id].Envelope.RcptTo; len(to) != 2 || to[0] != "one@example.net" || to[1] != "two@example.net" {
 			t.Errorf("recipients %+v", to)
 		}
 		seenByKcat(t, gateway, id)

@@ -4,10 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/base64"
-	"encoding/binary"
-	"encoding/hex"
-	"encoding/json"
 	"hash/crc32"
 	"regexp"
 	"testing"
@@ -17,59 +13,30 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"sluice/loadtest/process"
+	"sluice/pipeline"
 )
 
-// event is what a consumer reads of an envelope event.
-type event struct {
-	ID     string `json:"id"`
-	Client struct {
-		Address  string `json:"address"`
-		Helo     string `json:"helo"`
-		Protocol string `json:"protocol"`
-	} `json:"client"`
-	Envelope struct {
-		MailFrom string `json:"mail_from"`
-		RcptTo   []struct {
-			Address string `json:"address"`
-		} `json:"rcpt_to"`
-	} `json:"envelope"`
-	Message struct {
-		Size        int64  `json:"size"`
-		SHA256      string `json:"sha256"`
-		MessageID   string `json:"message_id"`
-		EightBit    bool   `json:"eight_bit"`
-		LongestLine int64  `json:"longest_line"`
-	} `json:"message"`
-	Blob struct {
-		Key       string `json:"key"`
-		Container string `json:"container"`
-		Offset    int64  `json:"offset"`
-		Length    int64  `json:"length"`
-		Added     int64  `json:"added"`
-		CRC32C    string `json:"crc32c"`
-	} `json:"blob"`
-}
-
-// inventory reads the whole topic and the whole store of a running gateway, by
-// means that are not Sluice's, and checks that they agree: one stored message for
-// each event, one event for each message, sizes and digests as announced. It gives each
-// stored message below what Sluice added, by id, and its event.
-func inventory(t *testing.T, gateway *process.Sluice) (messages map[string][]byte, events map[string]event) {
+// inventory reads the whole topic and the whole store of a running gateway with clients
+// that are not Sluice's, and checks that they agree: one stored message for each event,
+// one event for each message, sizes and digests as announced. It returns each stored
+// message below what Sluice added, by id, and its event.
+func inventory(t *testing.T, gateway *process.Sluice) (messages map[string][]byte, events map[string]*pipeline.Event) {
 	t.Helper()
-	messages, events = map[string][]byte{}, map[string]event{}
+	messages, events = map[string][]byte{}, map[string]*pipeline.Event{}
 	for _, record := range topic(t, gateway) {
-		var e event
-		if err := json.Unmarshal(record.Value, &e); err != nil {
-			t.Fatalf("event %q: %v", record.Value, err)
+		e, err := pipeline.ParseEvent(record.Value)
+		if err != nil {
+			t.Fatalf("%q: %v", record.Value, err)
 		}
-		if string(record.Key) != e.ID {
-			t.Errorf("key %q of the event of %s", record.Key, e.ID)
+		id := e.ID.String()
+		if string(record.Key) != id {
+			t.Errorf("key %q of the event of %s", record.Key, id)
 		}
-		if _, twice := events[e.ID]; twice {
-			t.Errorf("%s was announced twice", e.ID)
+		if _, twice := events[id]; twice {
+			t.Errorf("%s was announced twice", id)
 		}
-		events[e.ID] = e
-		messages[e.ID] = object(t, gateway, &e)
+		events[id] = e
+		messages[id] = object(t, gateway, e)
 	}
 	stored := countMessages(t, gateway)
 	if stored != len(events) {
@@ -84,22 +51,21 @@ var addedField = regexp.MustCompile(`\AReceived: [^\r\n]+\r\n(\t[^\r\n]+\r\n)+(\
 
 // object reads and checks the object of one event and gives the part below the
 // added headers.
-func object(t *testing.T, gateway *process.Sluice, e *event) []byte {
+func object(t *testing.T, gateway *process.Sluice, e *pipeline.Event) []byte {
 	t.Helper()
 	whole := readObject(t, gateway, e)
-	if (e.Blob.Offset != 0) != (e.Blob.Container == "tar") || e.Blob.Length != int64(len(whole)) || e.Blob.Added <= 0 || e.Blob.Added > e.Blob.Length {
+	if (e.Blob.Offset != 0) != (e.Blob.Container == pipeline.ContainerTar) || e.Blob.Length != int64(len(whole)) || e.Blob.Added <= 0 || e.Blob.Added > e.Blob.Length {
 		t.Fatalf("%s: blob %+v, but the object has %d octets", e.ID, e.Blob, len(whole))
 	}
-	crc := binary.BigEndian.AppendUint32(nil, crc32.Checksum(whole, crc32.MakeTable(crc32.Castagnoli)))
-	if base64.StdEncoding.EncodeToString(crc) != e.Blob.CRC32C {
-		t.Errorf("%s: crc32c %s is not the object's", e.ID, e.Blob.CRC32C)
+	if crc := crc32.Checksum(whole, crc32.MakeTable(crc32.Castagnoli)); crc != e.Blob.CRC32C {
+		t.Errorf("%s: crc32c %08x is not the object's", e.ID, e.Blob.CRC32C)
 	}
 	added, message := whole[:e.Blob.Added], whole[e.Blob.Added:]
-	if !addedField.Match(added) || !bytes.Contains(added, []byte(e.ID)) {
+	if !addedField.Match(added) || !bytes.Contains(added, []byte(e.ID.String())) {
 		t.Errorf("%s: added %q", e.ID, added)
 	}
 	digest := sha256.Sum256(message)
-	if hex.EncodeToString(digest[:]) != e.Message.SHA256 || int64(len(message)) != e.Message.Size {
+	if digest != e.Message.SHA256 || int64(len(message)) != e.Message.Size {
 		t.Errorf("%s: the message has %d octets and digest %x; announced were %+v", e.ID, len(message), digest, e.Message)
 	}
 	return message

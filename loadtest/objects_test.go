@@ -16,11 +16,12 @@ import (
 	"github.com/minio/minio-go/v7/pkg/credentials"
 
 	"sluice/loadtest/process"
+	"sluice/pipeline"
 )
 
 // readObject reads what an event points at by means that are not Sluice's; fewer
 // octets come when the object ends before.
-func readObject(t *testing.T, gateway *process.Sluice, e *event) []byte {
+func readObject(t *testing.T, gateway *process.Sluice, e *pipeline.Event) []byte {
 	t.Helper()
 	object := openObject(t, gateway, e.Blob.Key)
 	defer object.Close()

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"sluice/loadtest/process"
+	"sluice/pipeline"
 )
 
 // documented gives the code that docs/storage.md has in a language.
@@ -44,11 +45,11 @@ sys.stdout.buffer.write(message(Store(), event))
 `
 
 // readByPython runs the Python of docs/storage.md.
-func readByPython(t *testing.T, tarball string, e event, messages map[string][]byte) {
+func readByPython(t *testing.T, tarball string, e *pipeline.Event, messages map[string][]byte) {
 	t.Helper()
 	needs(t, "python3")
-	octets := command(t, "python3", "-c", documented(t, "python")+pythonStore, tarball, e.ID)
-	if int64(len(octets)) != e.Blob.Length || octets[e.Blob.Added:] != string(messages[e.ID]) {
+	octets := command(t, "python3", "-c", documented(t, "python")+pythonStore, tarball, e.ID.String())
+	if int64(len(octets)) != e.Blob.Length || octets[e.Blob.Added:] != string(messages[e.ID.String()]) {
 		t.Errorf("Python reads %d octets of %s, which are something else", len(octets), e.ID)
 	}
 }
@@ -97,7 +98,7 @@ func main() {
 `
 
 // readByGo runs the Go of docs/storage.md.
-func readByGo(t *testing.T, gateway *process.Sluice, e event, messages map[string][]byte) {
+func readByGo(t *testing.T, gateway *process.Sluice, e *pipeline.Event, messages map[string][]byte) {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), "main.go")
 	code := strings.Replace(goProgram, "DOCUMENTED", documented(t, "go"), 1)
@@ -106,7 +107,7 @@ func readByGo(t *testing.T, gateway *process.Sluice, e event, messages map[strin
 	}
 	octets := command(t, "go", "run", program, gateway.S3.Endpoint, gateway.S3.AccessKey, gateway.S3.SecretKey,
 		gateway.S3.Bucket, e.Blob.Key, strconv.FormatInt(e.Blob.Offset, 10), strconv.FormatInt(e.Blob.Length, 10))
-	if int64(len(octets)) != e.Blob.Length || octets[e.Blob.Added:] != string(messages[e.ID]) {
+	if int64(len(octets)) != e.Blob.Length || octets[e.Blob.Added:] != string(messages[e.ID.String()]) {
 		t.Errorf("Go reads %d octets of %s, which are something else", len(octets), e.ID)
 	}
 }

@@ -3,8 +3,6 @@ package main
 import (
 	"bytes"
 	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,6 +10,7 @@ import (
 	"testing"
 
 	"sluice/loadtest/process"
+	"sluice/pipeline"
 )
 
 // packsRead sends enough at once for packs and reads them by tools that know
@@ -23,9 +22,9 @@ func packsRead(t *testing.T, newGateway gatewayMaker) {
 	command(t, "smtp-source", "-d", "-s", "100", "-m", "1000", "-l", "2000",
 		"-f", "sender@example.org", "-t", "recipient@example.net", gateway.SMTP)
 	messages, events := inventory(t, gateway)
-	packed := map[string][]event{}
+	packed := map[string][]*pipeline.Event{}
 	for _, e := range events {
-		if e.Blob.Container == "tar" {
+		if e.Blob.Container == pipeline.ContainerTar {
 			packed[e.Blob.Key] = append(packed[e.Blob.Key], e)
 		}
 	}
@@ -50,7 +49,7 @@ func packsRead(t *testing.T, newGateway gatewayMaker) {
 	e := packed[key][0]
 	if gateway.Kind == process.Fleet {
 		octets := fetch(t, gateway, key, "-r", fmt.Sprintf("%d-%d", e.Blob.Offset, e.Blob.Offset+e.Blob.Length-1))
-		if octets[e.Blob.Added:] != string(messages[e.ID]) {
+		if octets[e.Blob.Added:] != string(messages[e.ID.String()]) {
 			t.Errorf("the range of %s has %d octets and is something else", e.ID, len(octets))
 		}
 		readByGo(t, gateway, e, messages)
@@ -68,36 +67,36 @@ func fetch(t *testing.T, gateway *process.Sluice, key string, args ...string) st
 }
 
 // readByTar lists and reads a pack with GNU tar.
-func readByTar(t *testing.T, tarball string, events []event, messages map[string][]byte) {
+func readByTar(t *testing.T, tarball string, events []*pipeline.Event, messages map[string][]byte) {
 	t.Helper()
 	list := strings.Split(strings.TrimSpace(command(t, "tar", "tvf", tarball)), "\n")
 	if len(list) != len(events)+1 || !strings.HasSuffix(list[len(list)-1], " events.jsonl") {
 		t.Fatalf("%d events, and tar lists\n%s", len(events), strings.Join(list, "\n"))
 	}
 	for _, e := range events[:min(20, len(events))] {
-		octets := command(t, "tar", "xOf", tarball, e.ID+".eml")
-		if int64(len(octets)) != e.Blob.Length || octets[e.Blob.Added:] != string(messages[e.ID]) {
+		octets := command(t, "tar", "xOf", tarball, e.ID.String()+".eml")
+		if int64(len(octets)) != e.Blob.Length || octets[e.Blob.Added:] != string(messages[e.ID.String()]) {
 			t.Errorf("tar gives %d octets of %s, which are something else", len(octets), e.ID)
 		}
 	}
 	lines := strings.Split(strings.TrimSpace(command(t, "tar", "xOf", tarball, "events.jsonl")), "\n")
-	listed := map[string]string{}
+	listed := map[pipeline.ID]pipeline.Digest{}
 	for _, line := range lines {
-		var e event
-		if err := json.Unmarshal([]byte(line), &e); err != nil {
+		e, err := pipeline.ParseEvent([]byte(line))
+		if err != nil {
 			t.Fatal(err)
 		}
 		listed[e.ID] = e.Message.SHA256
 	}
 	for _, e := range events {
 		if listed[e.ID] != e.Message.SHA256 {
-			t.Errorf("events.jsonl has %q of %s", listed[e.ID], e.ID)
+			t.Errorf("events.jsonl has %x of %s", listed[e.ID], e.ID)
 		}
 	}
 }
 
 // readBySluice reads a pack's message in each way that cat knows, and unpacks it.
-func readBySluice(t *testing.T, gateway *process.Sluice, e event, events []event, messages map[string][]byte) {
+func readBySluice(t *testing.T, gateway *process.Sluice, e *pipeline.Event, events []*pipeline.Event, messages map[string][]byte) {
 	t.Helper()
 	settings, err := gateway.Args() // the first is the command
 	if err != nil {
@@ -108,10 +107,10 @@ func readBySluice(t *testing.T, gateway *process.Sluice, e event, events []event
 		return command(t, gateway.Binary, append(args, settings[1:]...)...)
 	}
 	for _, args := range [][]string{
-		{"cat", e.ID},
+		{"cat", e.ID.String()},
 		{"cat", e.Blob.Key, fmt.Sprint("--offset=", e.Blob.Offset), fmt.Sprint("--length=", e.Blob.Length)},
 	} {
-		if got := sluice(args...); int64(len(got)) != e.Blob.Length || got[e.Blob.Added:] != string(messages[e.ID]) {
+		if got := sluice(args...); int64(len(got)) != e.Blob.Length || got[e.Blob.Added:] != string(messages[e.ID.String()]) {
 			t.Errorf("%q prints %d octets that are something else", args, len(got))
 		}
 	}
@@ -122,13 +121,13 @@ func readBySluice(t *testing.T, gateway *process.Sluice, e event, events []event
 		t.Fatalf("%d files, %v", len(files), err)
 	}
 	for _, e := range events {
-		octets, err := os.ReadFile(filepath.Join(folder, e.ID+".eml"))
+		octets, err := os.ReadFile(filepath.Join(folder, e.ID.String()+".eml"))
 		if err != nil {
 			t.Error(err)
 			continue
 		}
 		digest := sha256.Sum256(octets[e.Blob.Added:])
-		if hex.EncodeToString(digest[:]) != e.Message.SHA256 || !bytes.Equal(octets[e.Blob.Added:], messages[e.ID]) {
+		if digest != e.Message.SHA256 || !bytes.Equal(octets[e.Blob.Added:], messages[e.ID.String()]) {
 			t.Errorf("%s was unpacked as something else", e.ID)
 		}
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,6 +12,7 @@ import (
 	"sluice/loadtest/client"
 	"sluice/loadtest/peers"
 	"sluice/loadtest/process"
+	"sluice/pipeline"
 )
 
 // A real Postfix takes mail, queues it, and relays it to Sluice.
@@ -94,12 +94,12 @@ func TestPostfixSendsManyRecipients(t *testing.T) {
 		}
 		clear(reached)
 		for _, record := range topic(t, gateway) {
-			var e event
-			if err := json.Unmarshal(record.Value, &e); err != nil {
+			e, err := pipeline.ParseEvent(record.Value)
+			if err != nil {
 				t.Fatal(err)
 			}
 			for _, to := range e.Envelope.RcptTo {
-				reached[to.Address]++
+				reached[to]++
 			}
 		}
 		return len(reached) == recipients

@@ -3,9 +3,6 @@ package sim
 import (
 	"bytes"
 	"crypto/sha256"
-	"encoding/base64"
-	"encoding/binary"
-	"encoding/json"
 	"hash/crc32"
 	"io"
 	"time"
@@ -149,16 +146,6 @@ func (b *batcher) store(p *pack.Pack, taken []lent, attempt int) {
 	})
 }
 
-// listed is what of an event in a pack is compared.
-type listed struct {
-	ID      string
-	Message struct{ SHA256 string }
-	Blob    struct {
-		Key, CRC32C           string
-		Offset, Length, Added int64
-	}
-}
-
 // keep takes a pack: everything in it must be what its events say.
 func (s *store) keep(key string, whole []byte) {
 	entries := map[string][]byte{}
@@ -176,29 +163,29 @@ func (s *store) keep(key string, whole []byte) {
 		s.w.fail("pack %s cannot be read: %v", key, err)
 		return
 	}
-	list := json.NewDecoder(bytes.NewReader(events))
 	for range entries {
-		var e listed
-		if err := list.Decode(&e); err != nil {
+		line, rest, _ := bytes.Cut(events, []byte("\n"))
+		events = rest
+		e, err := pipeline.ParseEvent(line)
+		if err != nil {
 			s.w.fail("the events of pack %s: %v", key, err)
 			return
 		}
-		from, to := e.Blob.Offset, e.Blob.Offset+e.Blob.Length
-		if e.Blob.Key != key || from < 0 || to > int64(len(whole)) || !bytes.Equal(whole[from:to], entries[e.ID]) {
-			s.w.fail("the event of %s in pack %s leads elsewhere: %+v", e.ID, key, e.Blob)
+		id, from, to := e.ID.String(), e.Blob.Offset, e.Blob.Offset+e.Blob.Length
+		if e.Blob.Key != key || from < 0 || to > int64(len(whole)) || !bytes.Equal(whole[from:to], entries[id]) {
+			s.w.fail("the event of %s in pack %s leads elsewhere: %+v", id, key, e.Blob)
 			return
 		}
-		s.objects[e.ID] = s.check(e, whole[from:to])
+		s.objects[id] = s.check(e, whole[from:to])
 	}
 	s.packs[key] = whole
 }
 
-func (s *store) check(e listed, octets []byte) object {
+func (s *store) check(e *pipeline.Event, octets []byte) object {
 	body := octets[e.Blob.Added:]
 	digest := sha256.Sum256(body)
-	crc := binary.BigEndian.AppendUint32(nil, crc32.Checksum(octets, crc32.MakeTable(crc32.Castagnoli)))
-	if got := base64.StdEncoding.EncodeToString(crc); got != e.Blob.CRC32C {
-		s.w.fail("%s in its pack has CRC32C %s, its event says %s", e.ID, got, e.Blob.CRC32C)
+	if crc := crc32.Checksum(octets, crc32.MakeTable(crc32.Castagnoli)); crc != e.Blob.CRC32C {
+		s.w.fail("%s in its pack has CRC32C %08x, its event says %08x", e.ID, crc, e.Blob.CRC32C)
 	}
 	return object{string(body), digest}
 }

@@ -2,7 +2,6 @@ package bench
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -284,15 +283,4 @@ func LargeContent(size int) []byte {
 		content = fmt.Appendf(content, "%076s\r\n", strconv.Itoa(line*7919))
 	}
 	return append(content[:max(size-2, 0)], "\r\n"...)
-}
-
-// blob is where an event says that the message is.
-type blob struct{ Bucket, Key string }
-
-func blobOf(event []byte) (blob, error) {
-	var e struct{ Blob blob }
-	if err := json.Unmarshal(event, &e); err != nil {
-		return blob{}, fmt.Errorf("event: %w", err)
-	}
-	return e.Blob, nil
 }

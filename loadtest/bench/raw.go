@@ -20,6 +20,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"sluice/loadtest/stack"
+	"sluice/pipeline"
 )
 
 // partSize of large objects, octets: Sluice's default.
@@ -172,7 +173,7 @@ func seen(ctx context.Context, s *servers, topic string) (*kgo.Record, minio.Obj
 			first = records[0]
 		}
 	}
-	blob, err := blobOf(first.Value)
+	event, err := pipeline.ParseEvent(first.Value)
 	if err != nil {
 		return nil, minio.ObjectInfo{}, err
 	}
@@ -180,6 +181,6 @@ func seen(ctx context.Context, s *servers, topic string) (*kgo.Record, minio.Obj
 	if err != nil {
 		return nil, minio.ObjectInfo{}, err
 	}
-	info, err := store.core.StatObject(ctx, blob.Bucket, blob.Key, minio.StatObjectOptions{})
+	info, err := store.core.StatObject(ctx, event.Blob.Bucket, event.Blob.Key, minio.StatObjectOptions{})
 	return first, info, err
 }

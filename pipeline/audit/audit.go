@@ -6,20 +6,18 @@ package audit
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/base64"
-	"encoding/binary"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
 	"io/fs"
 
+	"sluice/pipeline"
 	"sluice/pipeline/pack"
 )
 
-// StoreReader reads an object store. pipeline/dir has one.
+// StoreReader reads an object store. pipeline/dir and pipeline/s3 have one.
 type StoreReader interface {
 	// List calls each with every object's key and length in octets until it
 	// returns an error.
@@ -46,29 +44,12 @@ type Acknowledged struct {
 	Size   int64  `json:"size"`
 }
 
-// event is what of an event's value is compared.
-type event struct {
-	ID      string `json:"id"`
-	Message struct {
-		Size   int64  `json:"size"`
-		SHA256 string `json:"sha256"`
-	} `json:"message"`
-	Blob struct {
-		Key       string `json:"key"`
-		Container string `json:"container"`
-		Offset    int64  `json:"offset"`
-		Length    int64  `json:"length"`
-		Added     int64  `json:"added"`
-		CRC32C    string `json:"crc32c"`
-	} `json:"blob"`
-}
-
 // Run compares. Its error says that it could not; what it found is in the report.
 func Run(ctx context.Context, acknowledged []Acknowledged, store StoreReader, log LogReader) (*Report, error) {
 	a := &auditor{
 		store:      store,
 		report:     &Report{Acknowledged: len(acknowledged)},
-		events:     map[string][]event{},
+		events:     map[string][]*pipeline.Event{},
 		referenced: map[string]struct{}{},
 	}
 	if err := log.Read(ctx, a.takeEvent); err != nil {
@@ -102,7 +83,7 @@ func Run(ctx context.Context, acknowledged []Acknowledged, store StoreReader, lo
 type auditor struct {
 	store      StoreReader
 	report     *Report
-	events     map[string][]event
+	events     map[string][]*pipeline.Event
 	order      []string            // ids as they came first
 	referenced map[string]struct{} // keys that events point at
 	packs      []string            // keys of objects that hold several messages
@@ -110,19 +91,20 @@ type auditor struct {
 
 func (a *auditor) takeEvent(key, value []byte) error {
 	a.report.Events++
-	var e event
-	if err := json.Unmarshal(value, &e); err != nil {
-		a.report.Dangling = append(a.report.Dangling, Finding{string(key), "event is no JSON: " + err.Error()})
+	e, err := pipeline.ParseEvent(value)
+	if err != nil {
+		a.report.Dangling = append(a.report.Dangling, Finding{string(key), err.Error()})
 		return nil
 	}
-	if e.ID != string(key) {
-		a.report.Dangling = append(a.report.Dangling, Finding{string(key), "event says id " + e.ID})
+	id := e.ID.String()
+	if id != string(key) {
+		a.report.Dangling = append(a.report.Dangling, Finding{string(key), "event says id " + id})
 		return nil
 	}
-	if _, ok := a.events[e.ID]; !ok {
-		a.order = append(a.order, e.ID)
+	if _, ok := a.events[id]; !ok {
+		a.order = append(a.order, id)
 	}
-	a.events[e.ID] = append(a.events[e.ID], e)
+	a.events[id] = append(a.events[id], e)
 	a.referenced[e.Blob.Key] = struct{}{}
 	return nil
 }
@@ -207,8 +189,8 @@ func altered(format string, args ...any) error {
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // checkEvent compares an event with its object and with what was sent.
-func (a *auditor) checkEvent(ctx context.Context, e event, ack Acknowledged) error {
-	if pack.IsPack(e.Blob.Key) != (e.Blob.Container == "tar") {
+func (a *auditor) checkEvent(ctx context.Context, e *pipeline.Event, ack Acknowledged) error {
+	if pack.IsPack(e.Blob.Key) != (e.Blob.Container == pipeline.ContainerTar) {
 		return altered("event says container %q of %s", e.Blob.Container, e.Blob.Key)
 	}
 	if got := e.Blob.Length - e.Blob.Added; got != e.Message.Size {
@@ -218,40 +200,40 @@ func (a *auditor) checkEvent(ctx context.Context, e event, ack Acknowledged) err
 	if err != nil {
 		return err
 	}
-	if text := base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, crc)); text != e.Blob.CRC32C {
-		return altered("CRC32C is %s, event says %s", text, e.Blob.CRC32C)
+	if crc != e.Blob.CRC32C {
+		return altered("CRC32C is %08x, event says %08x", crc, e.Blob.CRC32C)
 	}
 	if digest != e.Message.SHA256 {
-		return altered("SHA-256 is %s, event says %s", digest, e.Message.SHA256)
+		return altered("SHA-256 is %x, event says %x", digest, e.Message.SHA256)
 	}
-	if ack.SHA256 != "" && (digest != ack.SHA256 || e.Message.Size != ack.Size) {
-		return altered("SHA-256 is %s of %d octets, sent was %s of %d", digest, e.Message.Size, ack.SHA256, ack.Size)
+	if ack.SHA256 != "" && (hex.EncodeToString(digest[:]) != ack.SHA256 || e.Message.Size != ack.Size) {
+		return altered("SHA-256 is %x of %d octets, sent was %s of %d", digest, e.Message.Size, ack.SHA256, ack.Size)
 	}
 	return nil
 }
 
-// sum reads an event's object: the CRC32C of all and the SHA-256, in hex, of
-// what stands below what Sluice added.
-func (a *auditor) sum(ctx context.Context, e event) (uint32, string, error) {
+// sum reads an event's object: the CRC32C of all and the SHA-256 of what
+// stands below what Sluice added.
+func (a *auditor) sum(ctx context.Context, e *pipeline.Event) (uint32, pipeline.Digest, error) {
 	r, err := a.store.Open(ctx, e.Blob.Key, e.Blob.Offset, e.Blob.Length)
 	if errors.Is(err, fs.ErrNotExist) {
-		return 0, "", fmt.Errorf("%w %s", errMissing, e.Blob.Key)
+		return 0, pipeline.Digest{}, fmt.Errorf("%w %s", errMissing, e.Blob.Key)
 	}
 	if err != nil {
-		return 0, "", fmt.Errorf("audit: %s: %w", e.ID, err)
+		return 0, pipeline.Digest{}, fmt.Errorf("audit: %s: %w", e.ID, err)
 	}
 	defer r.Close()
 	crc, digest := crc32.New(castagnoli), sha256.New()
 	added, err := io.Copy(crc, io.LimitReader(r, e.Blob.Added))
 	if err != nil {
-		return 0, "", fmt.Errorf("audit: %s: %w", e.ID, err)
+		return 0, pipeline.Digest{}, fmt.Errorf("audit: %s: %w", e.ID, err)
 	}
 	rest, err := io.Copy(io.MultiWriter(crc, digest), r)
 	if err != nil {
-		return 0, "", fmt.Errorf("audit: %s: %w", e.ID, err)
+		return 0, pipeline.Digest{}, fmt.Errorf("audit: %s: %w", e.ID, err)
 	}
 	if added+rest != e.Blob.Length {
-		return 0, "", altered("object ends after %d octets, event says %d", added+rest, e.Blob.Length)
+		return 0, pipeline.Digest{}, altered("object ends after %d octets, event says %d", added+rest, e.Blob.Length)
 	}
-	return crc.Sum32(), hex.EncodeToString(digest.Sum(nil)), nil
+	return crc.Sum32(), pipeline.Digest(digest.Sum(nil)), nil
 }

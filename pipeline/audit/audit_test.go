@@ -139,7 +139,7 @@ func TestFindings(t *testing.T) {
 		}, false, "1 0 1 1 0", "event says id"},
 		"event is no JSON": {func(_ *testing.T, w *world) {
 			w.log[2][1] = []byte("{")
-		}, false, "1 0 1 1 0", "no JSON"},
+		}, false, "1 0 1 1 0", "not JSON"},
 		"event says another size": {func(_ *testing.T, w *world) {
 			w.log[2][1] = []byte(strings.Replace(string(w.log[2][1]), `"size":`, `"size":1`, 1))
 		}, false, "0 1 0 0 0", "event says size"},

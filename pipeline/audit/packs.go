@@ -3,12 +3,13 @@ package audit
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"math"
+	"reflect"
 
+	"sluice/pipeline"
 	"sluice/pipeline/pack"
 )
 
@@ -26,7 +27,7 @@ func (a *auditor) checkPack(ctx context.Context, key string) error {
 	}
 	defer r.Close()
 	var ids []string
-	listed := map[string]event{}
+	listed := map[string]*pipeline.Event{}
 	err = pack.Each(r, func(name string, _ int64, octets io.Reader) error {
 		if id, ok := pack.MessageID(name); ok {
 			ids = append(ids, id)
@@ -48,7 +49,7 @@ func (a *auditor) checkPack(ctx context.Context, key string) error {
 			a.report.Orphans = append(a.report.Orphans, key+"#"+id+pack.MessageExtension)
 			continue
 		}
-		if listed[id] != *announced {
+		if !reflect.DeepEqual(listed[id], announced) {
 			a.report.Altered = append(a.report.Altered, Finding{id, "the events in " + key + " and in the log differ"})
 		}
 	}
@@ -59,27 +60,28 @@ func (a *auditor) checkPack(ctx context.Context, key string) error {
 }
 
 // announced gives the log's event of a message in this object.
-func (a *auditor) announced(id, key string) *event {
-	for i, e := range a.events[id] {
+func (a *auditor) announced(id, key string) *pipeline.Event {
+	for _, e := range a.events[id] {
 		if e.Blob.Key == key {
-			return &a.events[id][i]
+			return e
 		}
 	}
 	return nil
 }
 
-func takeList(octets io.Reader, listed map[string]event) error {
+func takeList(octets io.Reader, listed map[string]*pipeline.Event) error {
 	lines := bufio.NewScanner(octets)
 	lines.Buffer(nil, maxEvent)
 	for lines.Scan() {
-		var e event
-		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
+		e, err := pipeline.ParseEvent(lines.Bytes())
+		if err != nil {
 			return fmt.Errorf("%s: %w", pack.EventsName, err)
 		}
-		if _, again := listed[e.ID]; again {
-			return errors.New(pack.EventsName + ": two events of " + e.ID)
+		id := e.ID.String()
+		if _, again := listed[id]; again {
+			return errors.New(pack.EventsName + ": two events of " + id)
 		}
-		listed[e.ID] = e
+		listed[id] = e
 	}
 	return lines.Err()
 }

@@ -1,7 +1,6 @@
 package kafka_test
 
 import (
-	"encoding/json"
 	"errors"
 	"net"
 	"os"
@@ -55,10 +54,8 @@ func TestRecord(t *testing.T) {
 	for _, h := range r.Headers {
 		headers[h.Key] = string(h.Value)
 	}
-	var event struct {
-		ReceivedAt string `json:"received_at"`
-	}
-	if err := json.Unmarshal(value, &event); err != nil {
+	event, err := pipeline.ParseEvent(value)
+	if err != nil {
 		t.Fatal(err)
 	}
 	for key, want := range map[string]string{
@@ -66,7 +63,7 @@ func TestRecord(t *testing.T) {
 		"ce_type":        "sluice.mail.received.v1",
 		"ce_source":      "//mx.example.net/sluice",
 		"ce_id":          id,
-		"ce_time":        event.ReceivedAt,
+		"ce_time":        event.ReceivedAt.Format("2006-01-02T15:04:05.000Z"),
 		"content-type":   "application/json",
 	} {
 		if headers[key] != want {
