@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"sluice/gateway/admin"
 	"sluice/gateway/config"
 )
 
@@ -101,7 +102,7 @@ func TestServe(t *testing.T) {
 
 func TestHealthcheck(t *testing.T) {
 	ready := true
-	server := httptest.NewServer(adminPages(http.NotFoundHandler(), func() (bool, string) { return ready, "so it is" }))
+	server := httptest.NewServer(admin.Pages(http.NotFoundHandler(), func() (bool, string) { return ready, "so it is" }))
 	address := server.Listener.Addr().String()
 	_, port, err := net.SplitHostPort(address)
 	if err != nil {

@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"sluice/gateway/admin"
 )
 
 // TestCrowdOfIdleConnections: as many idle connections as anybody wants keep neither a
@@ -20,10 +22,11 @@ func TestCrowdOfIdleConnections(t *testing.T) {
 	const most = 16
 	var displaced atomic.Int64
 	page := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "sluice_up 1") })
-	a, err := newAdmin("127.0.0.1:0", func(l net.Listener) net.Listener { return newCrowd(l, most, func() { displaced.Add(1) }) }, page, func() (bool, string) { return true, "serving" })
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
+	a := admin.New(newCrowd(l, most, func() { displaced.Add(1) }), page, func() (bool, string) { return true, "serving" })
 	defer a.Close()
 	before := openDescriptors(t)
 	for _, request := range []string{"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n", "GET /livez HT", ""} {

@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"sluice/gateway/admin"
 	"sluice/gateway/config"
 	"sluice/gateway/driver"
 	"sluice/gateway/maillog"
@@ -26,21 +27,22 @@ import (
 // Program is a gateway that was put together and not yet run. It is the only
 // place where the packages meet.
 type Program struct {
-	config   config.Config
-	out      io.Writer
-	log      *maillog.Log
-	metrics  *metrics.Metrics
-	events   *events
-	objects  *objects
-	storing  storePressure
-	watch    *watch
-	shared   *driver.Shared
-	reactor  *reactor.Reactor
-	admin    *admin
-	tally    *tally
-	hangups  chan os.Signal
-	ready    atomic.Bool
-	draining atomic.Bool
+	config        config.Config
+	out           io.Writer
+	log           *maillog.Log
+	metrics       *metrics.Metrics
+	events        *events
+	objects       *objects
+	storing       storePressure
+	watch         *watch
+	shared        *driver.Shared
+	reactor       *reactor.Reactor
+	admin         *admin.Server
+	adminListener net.Listener
+	tally         *tally
+	hangups       chan os.Signal
+	ready         atomic.Bool
+	draining      atomic.Bool
 }
 
 // NewProgram opens what the gateway stands on: store, event log, admin server.
@@ -87,8 +89,11 @@ func (p *Program) open() (err error) {
 		AcceptTrouble: p.acceptTrouble,
 	})
 	p.metrics.RegisterSources(p.sources())
-	p.admin, err = newAdmin(p.config.Admin.Address, p.bounded("admin"), p.metrics.Handler(), p.readiness)
-	return err
+	if p.adminListener, err = admin.Listen(p.config.Admin.Address); err != nil {
+		return err
+	}
+	p.admin = admin.New(p.bounded("admin")(p.adminListener), p.metrics.Handler(), p.readiness)
+	return nil
 }
 
 // Run serves until ctx ends, SIGTERM or SIGINT comes, or the listeners or the admin

@@ -185,7 +185,7 @@ func TestAdminServerFails(t *testing.T) {
 	r := launch(t, nil)
 	busy := r.dial(t)
 	busy.begin()
-	if err := r.admin.listener.Close(); err != nil {
+	if err := r.adminListener.Close(); err != nil {
 		t.Fatal(err)
 	}
 	testkit.Eventually(t, "it drains", func() bool { return r.draining.Load() })

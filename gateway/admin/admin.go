@@ -1,4 +1,5 @@
-package main
+// Package admin is the HTTP server of a gateway for metrics and health.
+package admin
 
 import (
 	"errors"
@@ -9,24 +10,28 @@ import (
 	"time"
 )
 
-// admin is the HTTP server for /metrics, /livez and /readyz. It shares nothing
+// Server is the HTTP server for /metrics, /livez and /readyz. It shares nothing
 // with the event loops but what the metrics read.
-type admin struct {
+type Server struct {
 	listener net.Listener
 	server   *http.Server
 	failed   chan error // gets why it ended, unless that was Close
 }
 
-// newAdmin listens at once and serves until Close. bound bounds its connections.
-// ready reports whether balancers may send connections, and why or why not.
-func newAdmin(address string, bound func(net.Listener) net.Listener, metrics http.Handler, ready func() (ready bool, why string)) (*admin, error) {
+// Listen listens on admin.address.
+func Listen(address string) (net.Listener, error) {
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("admin server (admin.address, SLUICE_ADMIN_ADDRESS, --admin): %w", err)
 	}
-	listener = bound(listener)
-	a := &admin{listener: listener, failed: make(chan error, 1), server: &http.Server{
-		Handler: adminPages(metrics, ready),
+	return listener, nil
+}
+
+// New returns a server that serves on listener until Close. metrics answers
+// /metrics. ready reports whether balancers may send connections, and why or why not.
+func New(listener net.Listener, metrics http.Handler, ready func() (ready bool, why string)) *Server {
+	a := &Server{listener: listener, failed: make(chan error, 1), server: &http.Server{
+		Handler: Pages(metrics, ready),
 		// A scraper sends a short request and reads one page; whatever takes
 		// longer is not one.
 		ReadHeaderTimeout: 5 * time.Second,
@@ -40,10 +45,11 @@ func newAdmin(address string, bound func(net.Listener) net.Listener, metrics htt
 			a.failed <- fmt.Errorf("admin server: %w", err)
 		}
 	}()
-	return a, nil
+	return a
 }
 
-func adminPages(metrics http.Handler, ready func() (bool, string)) http.Handler {
+// Pages returns the handler of what the server serves.
+func Pages(metrics http.Handler, ready func() (bool, string)) http.Handler {
 	pages := http.NewServeMux()
 	pages.Handle("GET /metrics", metrics)
 	pages.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
@@ -71,12 +77,13 @@ func page(w http.ResponseWriter, status int, text string) {
 	_, _ = io.WriteString(w, text+"\n") // the client may be gone
 }
 
-// Addr is where it listens, which the configuration leaves open with port 0.
-func (a *admin) Addr() string { return a.listener.Addr().String() }
+// Addr returns the address that it listens on, which the configuration leaves open with
+// port 0.
+func (a *Server) Addr() string { return a.listener.Addr().String() }
 
-// Failed gets the error by which the server ended by itself. What may pass, such
+// Failed returns a channel that gets the error by which the server ended by itself. What may pass, such
 // as EMFILE, is tried again by net/http and does not end it.
-func (a *admin) Failed() <-chan error { return a.failed }
+func (a *Server) Failed() <-chan error { return a.failed }
 
 // Close ends the server and its connections.
-func (a *admin) Close() error { return a.server.Close() }
+func (a *Server) Close() error { return a.server.Close() }

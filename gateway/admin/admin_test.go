@@ -1,4 +1,4 @@
-package main
+package admin
 
 import (
 	"errors"
@@ -12,12 +12,13 @@ import (
 	"sluice/metrics"
 )
 
-func startAdmin(t *testing.T, ready func() (bool, string)) *admin {
+func startAdmin(t *testing.T, ready func() (bool, string)) *Server {
 	t.Helper()
-	a, err := newAdmin("127.0.0.1:0", unbounded, metrics.New(metrics.Labels{}).Handler(), ready)
+	l, err := Listen("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
+	a := New(l, metrics.New(metrics.Labels{}).Handler(), ready)
 	t.Cleanup(func() {
 		if err := a.Close(); err != nil {
 			t.Error(err)
@@ -70,11 +71,11 @@ func TestAdminPages(t *testing.T) {
 
 // Close is no failure, and a listener that breaks is.
 func TestAdminFails(t *testing.T) {
-	pages := http.NotFoundHandler()
-	closed, err := newAdmin("127.0.0.1:0", unbounded, pages, nil)
+	l, err := Listen("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
+	closed := New(l, http.NotFoundHandler(), nil)
 	broken := startAdmin(t, nil)
 	if err := errors.Join(closed.Close(), broken.listener.Close()); err != nil {
 		t.Fatal(err)
@@ -89,10 +90,8 @@ func TestAdminFails(t *testing.T) {
 
 func TestAdminAddressInUse(t *testing.T) {
 	a := startAdmin(t, func() (bool, string) { return true, "" })
-	_, err := newAdmin(a.Addr(), unbounded, http.NotFoundHandler(), nil)
+	_, err := Listen(a.Addr())
 	if err == nil || !strings.Contains(err.Error(), "admin.address") || !strings.Contains(err.Error(), "address already in use") {
 		t.Errorf("got %v", err)
 	}
 }
-
-func unbounded(l net.Listener) net.Listener { return l }
