@@ -13,6 +13,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"sluice/gateway/adapters"
 	"sluice/gateway/config"
 	"sluice/gateway/maillog"
 )
@@ -107,7 +108,7 @@ func (w world) run(args []string) int {
 	}
 	switch command, _, _ := strings.Cut(parsed.Command(), " <"); command {
 	case "cat":
-		err = w.cat(context.Background(), &c, section{line.Cat.Key, line.Cat.Offset, line.Cat.Length})
+		err = w.cat(context.Background(), &c, adapters.Range(line.Cat))
 	case "unpack":
 		err = w.unpack(context.Background(), &c, line.Unpack.Key, line.Unpack.Folder)
 	case "config check":

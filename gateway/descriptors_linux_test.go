@@ -22,7 +22,7 @@ func TestGatewayWithFewFiles(t *testing.T) {
 		return
 	}
 	r := launch(t, nil)
-	fmt.Printf("\nready %s %s %s\n", r.reactor.Addresses()[0], r.admin.Addr(), r.events.broker.Addr())
+	fmt.Printf("\nready %s %s %s\n", r.reactor.Addresses()[0], r.admin.Addr(), r.events.Address)
 	_, _ = io.Copy(io.Discard, os.Stdin)
 	r.cancel() // before its folder goes
 	<-r.ended

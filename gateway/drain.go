@@ -40,7 +40,7 @@ const stopTime = 10 * time.Second
 func (p *Program) stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
 	defer cancel()
-	p.watch.Close() // what it asks ends now
+	p.monitor.Close() // what it asks ends now
 	closed := make(chan error, 1)
 	go func() { closed <- errors.Join(p.objects.Close(), p.events.Close()) }()
 	select {

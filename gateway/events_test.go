@@ -36,7 +36,7 @@ func TestEmbeddedCompression(t *testing.T) {
 			}
 		})
 		r.oneMail(t)
-		client, err := kgo.NewClient(kgo.SeedBrokers(r.events.broker.Addr()), kgo.ConsumeTopics(r.config.Events.Topic))
+		client, err := kgo.NewClient(kgo.SeedBrokers(r.events.Address), kgo.ConsumeTopics(r.config.Events.Topic))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -68,7 +68,7 @@ func (r *running) storedObjects(t *testing.T) (n int) {
 // sessions at the same time. What never fits is refused and leaves no object.
 func TestSmallTopic(t *testing.T) {
 	r := launch(t, func(c *config.Config) { c.Store.Packing, c.Limits.Recipients = config.PackingOff, 5000 })
-	client, err := kgo.NewClient(kgo.SeedBrokers(r.events.broker.Addr()))
+	client, err := kgo.NewClient(kgo.SeedBrokers(r.events.Address))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,10 +117,10 @@ func TestSmallTopic(t *testing.T) {
 	if before != sessions*each {
 		t.Errorf("%d objects of %d messages", before, sessions*each)
 	}
-	if r.events.kafka.Topic().MaxMessageBytes != 6000 {
+	if r.events.Topic().MaxMessageBytes != 6000 {
 		tooLarge("552 5.3.4 ") // the log says so, and the object goes
 		testkit.Eventually(t, "the object is removed", func() bool { return r.storedObjects(t) == before })
-		testkit.Eventually(t, "the limit is known", func() bool { return r.events.kafka.Topic().MaxMessageBytes == 6000 })
+		testkit.Eventually(t, "the limit is known", func() bool { return r.events.Topic().MaxMessageBytes == 6000 })
 	}
 	tooLarge("250 2.0.0 ") // those whose RCPT was 452 come in another transaction
 	r.end(t)

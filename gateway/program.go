@@ -14,10 +14,12 @@ import (
 	"syscall"
 	"time"
 
+	"sluice/gateway/adapters"
 	"sluice/gateway/admin"
 	"sluice/gateway/config"
 	"sluice/gateway/driver"
 	"sluice/gateway/maillog"
+	"sluice/gateway/monitor"
 	"sluice/gateway/reactor"
 	"sluice/gateway/session"
 	"sluice/metrics"
@@ -31,10 +33,10 @@ type Program struct {
 	out           io.Writer
 	log           *maillog.Log
 	metrics       *metrics.Metrics
-	events        *events
-	objects       *objects
-	storing       storePressure
-	watch         *watch
+	events        *adapters.Log
+	objects       *adapters.Store
+	storing       *monitor.StoreStats
+	monitor       *monitor.Monitor
 	shared        *driver.Shared
 	reactor       *reactor.Reactor
 	admin         *admin.Server
@@ -68,13 +70,14 @@ func (p *Program) open() (err error) {
 	schedule(p.config.Process.Scheduling, batchThreads, p.log.Logger())
 	p.metrics = metrics.New(metricLabels(&p.config))
 	p.tally = &tally{Metrics: p.metrics}
-	if p.events, err = openEvents(&p.config, p.log.Logger(), p.bounded("events")); err != nil {
+	deps := adapters.Deps{MailLog: p.log, Packs: p.metrics, Bound: p.bounded("events")}
+	if p.events, err = adapters.OpenLog(&p.config, deps); err != nil {
 		return err
 	}
-	if p.objects, err = openObjects(&p.config, p.log, p.metrics); err != nil {
+	if p.objects, err = adapters.OpenStore(&p.config, deps); err != nil {
 		return err
 	}
-	if err = p.openWatch(); err != nil {
+	if err = p.openMonitor(); err != nil {
 		return err
 	}
 	loops := reserveLoops()
@@ -102,7 +105,7 @@ func (p *Program) Run(ctx context.Context) error {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(signals)
-	p.watch.Start()
+	p.monitor.Start()
 	serving, over := context.WithCancel(ctx)
 	defer over()
 	go limitHeap(serving, &p.config, p.shared.SessionsOpen)
@@ -183,8 +186,8 @@ func (p *Program) Close() error {
 	if p.admin != nil {
 		errs = append(errs, p.admin.Close())
 	}
-	if p.watch != nil {
-		p.watch.Close()
+	if p.monitor != nil {
+		p.monitor.Close()
 	}
 	if p.objects != nil {
 		errs = append(errs, p.objects.Close())
@@ -229,9 +232,9 @@ func (p *Program) driverOptions(loops int) driver.Options {
 		Budget:      bodies,
 		Parts:       parts,
 		MinDataRate: int64(c.Limits.MinDataRate),
-		Gate:        p.watch.Gate(),
+		Gate:        p.monitor.Gate(),
 		Committer: &pipeline.Committer{
-			Store: p.objects.store, Log: p.events.log, Observer: p.storing.meter, Bucket: p.objects.bucket,
+			Store: p.objects.Objects, Log: p.events.Events, Observer: p.storing.Observer(), Bucket: p.objects.Bucket,
 		},
 		Clock:     systemClock{},
 		Observer:  p.tally,

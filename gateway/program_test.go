@@ -140,15 +140,23 @@ func captureLog(t *testing.T) func() string {
 // expectSample looks for a line of /metrics.
 func (r *running) expectSample(t *testing.T, sample string) {
 	t.Helper()
+	if !strings.Contains(r.metricsPage(t), "\n"+sample+"\n") {
+		t.Errorf("no %s", sample)
+	}
+}
+
+func (r *running) metricsPage(t *testing.T) string {
+	t.Helper()
 	answer, err := http.Get("http://" + r.admin.Addr() + "/metrics")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer answer.Body.Close()
 	page, err := io.ReadAll(answer.Body)
-	if err != nil || !strings.Contains(string(page), "\n"+sample+"\n") {
-		t.Errorf("no %s (%v)", sample, err)
+	if err != nil {
+		t.Fatal(err)
 	}
+	return string(page)
 }
 
 // After SIGTERM the transaction under way finishes, new sessions are refused,

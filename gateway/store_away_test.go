@@ -171,7 +171,7 @@ func TestStoreGoesAway(t *testing.T) {
 		t.Fatalf("without: %q", got)
 	}
 	began := time.Now()
-	testkit.Eventually(t, "the gate is shut", func() bool { _, shed := r.watch.Gate().Shed(0, 65535); return shed })
+	testkit.Eventually(t, "the gate is shut", func() bool { _, shed := r.monitor.Gate().Shed(0, 65535); return shed })
 	if late := time.Since(began); late > 2*awayTick {
 		t.Errorf("after %v, which is more than two intervals", late)
 	}
@@ -195,8 +195,8 @@ func TestStoreFallsSilent(t *testing.T) {
 	waiting := r.dial(t)
 	waiting.begin()
 	_, _ = io.WriteString(waiting.conn, "text\r\n.\r\n")
-	testkit.Eventually(t, "the gate is shut", func() bool { _, shed := r.watch.Gate().Shed(0, 65535); return shed })
-	if cause, _ := r.watch.Gate().Shed(0, 65535); cause != "store_errors" {
+	testkit.Eventually(t, "the gate is shut", func() bool { _, shed := r.monitor.Gate().Shed(0, 65535); return shed })
+	if cause, _ := r.monitor.Gate().Shed(0, 65535); cause != "store_errors" {
 		t.Errorf("by %q", cause)
 	}
 	speak()

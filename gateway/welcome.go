@@ -123,9 +123,9 @@ func shellWord(path string) string {
 // welcome says that the program is ready: people read it on standard output, other
 // programs in the log. It waits for neither.
 func (p *Program) welcome() {
-	at := places{SMTP: p.reactor.Addresses(), Bound: p.reactor.Bound(), Admin: p.admin.Addr(), Program: os.Args[0]}
-	if p.events.broker != nil {
-		at.Events = p.events.broker.Addr()
+	at := places{
+		SMTP: p.reactor.Addresses(), Bound: p.reactor.Bound(), Admin: p.admin.Addr(), Events: p.events.Address,
+		Program: os.Args[0],
 	}
 	log := p.log.Logger()
 	if p.config.KeysSet() > 0 {

@@ -1,4 +1,4 @@
-package main
+package monitor
 
 import (
 	"log/slog"
@@ -6,10 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"sluice/gateway/config"
 	"sluice/gateway/pressure"
 	"sluice/internal/testkit"
 	"sluice/pipeline/embedded"
@@ -17,12 +15,12 @@ import (
 )
 
 const (
-	watchTopic = "mail.received"
-	watchGroup = "indexer"
-	watchTick  = 200 * time.Millisecond
+	testTopic = "mail.received"
+	testGroup = "indexer"
+	testTick  = 200 * time.Millisecond
 )
 
-// history is what a watch told, in its order.
+// history is what a monitor told its observer, in its order.
 type history struct {
 	mu      sync.Mutex
 	moments []moment
@@ -82,7 +80,7 @@ func (h *history) counted(is func(moment) bool) (n int) {
 
 func startTopic(t *testing.T) *embedded.Broker {
 	t.Helper()
-	b, err := embedded.Start(embedded.Options{Address: "127.0.0.1:0", DataDir: t.TempDir(), Topic: watchTopic, Partitions: 2})
+	b, err := embedded.Start(embedded.Options{Address: "127.0.0.1:0", DataDir: t.TempDir(), Topic: testTopic, Partitions: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,21 +88,21 @@ func startTopic(t *testing.T) *embedded.Broker {
 	return b
 }
 
-// watchOn watches the lag of the group at a broker.
-func watchOn(t *testing.T, broker string, policy pressure.StalePolicy) (*watch, *history) {
+// monitorOn monitors the lag of the group at a broker.
+func monitorOn(t *testing.T, broker string, policy pressure.StalePolicy) (*Monitor, *history) {
 	t.Helper()
 	lag, err := kafka.NewLagReader(kafka.LagOptions{
-		Options: kafka.Options{Brokers: []string{broker}, Topic: watchTopic},
-		Groups:  []string{watchGroup}, ReadTimeout: time.Second,
+		Options: kafka.Options{Brokers: []string{broker}, Topic: testTopic},
+		Groups:  []string{testGroup}, ReadTimeout: time.Second,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	h := &history{}
-	w := newWatch(watchOptions{
-		Settings: pressure.Settings{Interval: watchTick, Lag: pressure.LagSettings{
-			Groups: []string{watchGroup}, Records: pressure.Band{Low: 20, High: 100},
-			StaleAfter: 3 * watchTick, OnStale: policy,
+	w := New(Options{
+		Settings: pressure.Settings{Interval: testTick, Lag: pressure.LagSettings{
+			Groups: []string{testGroup}, Records: pressure.Band{Low: 20, High: 100},
+			StaleAfter: 3 * testTick, OnStale: policy,
 		}},
 		Lag: lag, Local: func(time.Time) pressure.Inputs { return pressure.Inputs{} },
 		Observer: h, Logger: slog.New(slog.DiscardHandler),
@@ -117,7 +115,7 @@ func watchOn(t *testing.T, broker string, policy pressure.StalePolicy) (*watch, 
 // producer puts records into the topic.
 func produce(t *testing.T, broker string, records int) {
 	t.Helper()
-	client, err := kgo.NewClient(kgo.SeedBrokers(broker), kgo.DefaultProduceTopic(watchTopic))
+	client, err := kgo.NewClient(kgo.SeedBrokers(broker), kgo.DefaultProduceTopic(testTopic))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +137,7 @@ type consumer struct {
 
 func join(t *testing.T, broker string) *consumer {
 	t.Helper()
-	client, err := kgo.NewClient(kgo.SeedBrokers(broker), kgo.ConsumerGroup(watchGroup), kgo.ConsumeTopics(watchTopic), kgo.DisableAutoCommit(),
+	client, err := kgo.NewClient(kgo.SeedBrokers(broker), kgo.ConsumerGroup(testGroup), kgo.ConsumeTopics(testTopic), kgo.DisableAutoCommit(),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 	if err != nil {
 		t.Fatal(err)
@@ -170,7 +168,7 @@ func TestGateFollowsTheLag(t *testing.T) {
 	c := join(t, b.Addr())
 	produce(t, b.Addr(), 10)
 	c.consume(10)
-	w, h := watchOn(t, b.Addr(), pressure.Hold)
+	w, h := monitorOn(t, b.Addr(), pressure.Hold)
 	ok := func(m moment) bool { return m.result == "ok" }
 	for range 5 { // a consumer that keeps up
 		produce(t, b.Addr(), 10)
@@ -185,7 +183,7 @@ func TestGateFollowsTheLag(t *testing.T) {
 	produce(t, b.Addr(), 150)
 	before := h.counted(ok)
 	testkit.Eventually(t, "the gate is shut", func() bool { return h.last().fraction == 1 })
-	// One reading may have been under way.
+	// One reading may have been in flight.
 	if n := h.counted(ok) - before; n > 2 {
 		t.Errorf("the gate was shut after %d readings", n)
 	}
@@ -240,7 +238,7 @@ func TestBrokerIsGone(t *testing.T) {
 			produce(t, b.Addr(), 1)
 			member.consume(1)
 			produce(t, b.Addr(), c.lag)
-			w, h := watchOn(t, b.Addr(), c.policy)
+			w, h := monitorOn(t, b.Addr(), c.policy)
 			testkit.Eventually(t, "the lag is read", func() bool {
 				return h.counted(func(m moment) bool { return m.result == "ok" }) > 0 && h.last().fraction == c.was
 			})
@@ -268,7 +266,7 @@ func TestGroupThatDoesNotExist(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := startTopic(t)
-			w, h := watchOn(t, b.Addr(), c.policy)
+			w, h := monitorOn(t, b.Addr(), c.policy)
 			unknown := func(m moment) bool { return m.result == "unknown_group" }
 			testkit.Eventually(t, "it is known to be unknown", func() bool { return h.counted(unknown) > 2 })
 			if n := h.counted(func(m moment) bool { return m.result == "ok" }); n != 0 {
@@ -281,66 +279,5 @@ func TestGroupThatDoesNotExist(t *testing.T) {
 			join(t, b.Addr()).consume(1)
 			testkit.Eventually(t, "the gate is open", func() bool { return h.last().fraction == 0 && w.stale(0) == "" })
 		})
-	}
-}
-
-// TestShedAtTheGreetingAndAtMail: a whole gateway, whose consumer does not keep
-// up, tells strangers 421.
-func TestShedAtTheGreetingAndAtMail(t *testing.T) {
-	r := launch(t, func(c *config.Config) {
-		lag := &c.Pressure.Lag
-		lag.Groups, lag.LowRecords, lag.HighRecords, lag.Interval = []string{watchGroup}, 1, 3, watchTick
-		lag.StaleAfter = 5 * time.Second
-	})
-	broker := r.events.broker.Addr()
-	client, err := kgo.NewClient(kgo.SeedBrokers(broker))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
-	var offsets kadm.Offsets
-	offsets.AddOffset(r.config.Events.Topic, 0, 0, -1)
-	if err := kadm.NewClient(client).CommitAllOffsets(t.Context(), watchGroup, offsets); err != nil {
-		t.Fatal(err)
-	}
-	// Before the group was there the gate was shut.
-	open := func() bool { _, shed := r.watch.Gate().Shed(0, 0); return !shed }
-	testkit.Eventually(t, "the group is known", func() bool {
-		cause, known := r.watch.groups[0].Load().(string)
-		return known && cause == ""
-	})
-	testkit.Eventually(t, "the gate is open", open)
-	long := r.dial(t)
-	for range 4 {
-		c := r.dial(t)
-		c.begin()
-		_, _ = c.conn.Write([]byte("Subject: x\r\n\r\nx\r\n.\r\nQUIT\r\n"))
-		c.expect("250 ")
-		c.expect("221 ")
-	}
-	testkit.Eventually(t, "the gate is shut", func() bool { _, shed := r.watch.Gate().Shed(0, 65535); return shed })
-	r.dial(t).expect("421 ")
-	long.expect("220 ")
-	_, _ = long.conn.Write([]byte("HELO x\r\nMAIL FROM:<a@example.com>\r\n"))
-	long.expect("250 ")
-	long.expect("421 4.3.2 ")
-	r.expectSample(t, `sluice_sessions_shed_total{cause="lag_records"} 2`)
-	if r.status(t, "/readyz") != 200 {
-		t.Error("a gateway under pressure is taken out of the balancer")
-	}
-	offsets = kadm.Offsets{}
-	offsets.AddOffset(r.config.Events.Topic, 0, 4, -1)
-	if err := kadm.NewClient(client).CommitAllOffsets(t.Context(), watchGroup, offsets); err != nil {
-		t.Fatal(err)
-	}
-	testkit.Eventually(t, "the gate is open again", open)
-	last := r.dial(t)
-	last.begin()
-	_ = last.conn.Close()
-	r.cancel()
-	select {
-	case <-r.ended:
-	case <-time.After(30 * time.Second):
-		t.Error("the program did not end")
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package monitor
 
 import (
 	"context"
@@ -11,9 +11,9 @@ import (
 	"sluice/internal/testkit"
 )
 
-// probeWorld is a store under a probe whose ticks the test gives.
-type probeWorld struct {
-	*storeProbe
+// probeEnv is a store under a probe whose ticks the test gives.
+type probeEnv struct {
+	*StoreProbe
 	t       *testing.T
 	now     time.Time
 	waiting int64
@@ -22,28 +22,28 @@ type probeWorld struct {
 	log     testkit.Buffer
 }
 
-func newProbeWorld(t *testing.T) *probeWorld {
-	w := &probeWorld{t: t, now: time.Unix(1_800_000_000, 0)}
-	p := &storePressure{meter: &storeMeter{Observer: &ignorant{}}, depth: func() int64 { return w.waiting }}
-	w.storeProbe = newStoreProbe(func(context.Context) error { return w.err }, p, interval, slog.New(slog.NewTextHandler(&w.log, nil)))
+func newProbeEnv(t *testing.T) *probeEnv {
+	w := &probeEnv{t: t, now: time.Unix(1_800_000_000, 0)}
+	p := &StoreStats{meter: &storeMeter{Observer: &ignorant{}}, depth: func() int64 { return w.waiting }}
+	w.StoreProbe = NewStoreProbe(func(context.Context) error { return w.err }, p, interval, slog.New(slog.NewTextHandler(&w.log, nil)))
 	return w
 }
 
 const interval = 2 * time.Second
 
-func (w *probeWorld) answer(result string) { w.pressure.meter.StepDone("store", result, 0) }
+func (w *probeEnv) answer(result string) { w.pressure.meter.StepDone("store", result, 0) }
 
 // tick lets an interval pass and gives the probe its answer, if there is one.
-func (w *probeWorld) tick() {
+func (w *probeEnv) tick() {
 	w.now = w.now.Add(interval)
-	if w.look(w.t.Context(), w.now); w.under {
+	if w.sample(w.t.Context(), w.now); w.inFlight {
 		w.asked++
 		w.take(w.t.Context(), <-w.answered, w.now)
 	}
 }
 
 // expect ticks and says whether the store was asked, and is away then.
-func (w *probeWorld) expect(when string, asked, away bool) {
+func (w *probeEnv) expect(when string, asked, away bool) {
 	w.t.Helper()
 	before := w.asked
 	w.tick()
@@ -55,7 +55,7 @@ func (w *probeWorld) expect(when string, asked, away bool) {
 var errAway = errors.New("connection refused")
 
 func TestStoreIsAskedWhileInDoubt(t *testing.T) {
-	w := newProbeWorld(t)
+	w := newProbeEnv(t)
 	w.err = errAway
 	w.expect("at the start", true, true)
 	w.err = nil
@@ -92,9 +92,9 @@ func TestStoreIsAskedWhileInDoubt(t *testing.T) {
 
 // A probe that failed while a message was stored has seen less than the message.
 func TestStoredWhileAsked(t *testing.T) {
-	w := newProbeWorld(t)
+	w := newProbeEnv(t)
 	w.err = errAway
-	w.look(t.Context(), w.now)
+	w.sample(t.Context(), w.now)
 	w.answer("ok")
 	w.take(t.Context(), <-w.answered, w.now)
 	if w.away != nil {
@@ -102,21 +102,21 @@ func TestStoredWhileAsked(t *testing.T) {
 	}
 }
 
-// One probe is under way at most, it has a deadline, and one that was cut at the
+// One probe is in flight at most, it has a deadline, and one that was cut at the
 // end says nothing.
 func TestProbeIsBounded(t *testing.T) {
 	for interval, want := range map[time.Duration]time.Duration{50 * time.Millisecond: minProbe, 2 * time.Second: 2 * time.Second, time.Minute: maxProbe} {
-		w := newProbeWorld(t)
+		w := newProbeEnv(t)
 		ctx, cancel := context.WithCancel(t.Context())
 		asked := make(chan time.Duration, 2)
-		s := newStoreProbe(func(ctx context.Context) error {
+		s := NewStoreProbe(func(ctx context.Context) error {
 			until, _ := ctx.Deadline()
 			asked <- time.Until(until)
 			<-ctx.Done()
 			return ctx.Err()
 		}, w.pressure, interval, w.logger)
-		s.look(ctx, w.now)
-		s.look(ctx, w.now)
+		s.sample(ctx, w.now)
+		s.sample(ctx, w.now)
 		if left := <-asked; left > want || left < want-500*time.Millisecond {
 			t.Errorf("interval %v: %v for a probe, want %v", interval, left, want)
 		}
@@ -125,25 +125,25 @@ func TestProbeIsBounded(t *testing.T) {
 		if len(asked) != 0 || s.away != nil || len(w.log.Lines()[0]) != 0 {
 			t.Errorf("%d more were asked; away: %v, %q", len(asked), s.away, w.log.Lines())
 		}
-		s.end(ctx) // none is under way
+		s.end(ctx) // none is in flight
 	}
 }
 
 // What failed while the store was away says nothing about one that is back.
 func TestStoreIsBack(t *testing.T) {
-	w := newProbeWorld(t)
-	w.pressure.look(w.now)
+	w := newProbeEnv(t)
+	w.pressure.Sample(w.now)
 	for range 20 {
 		w.answer("temporary")
 	}
 	w.err = errAway
 	w.tick()
-	if _, errors := w.pressure.look(w.now); errors != 1 {
+	if _, errors := w.pressure.Sample(w.now); errors != 1 {
 		t.Errorf("errors %v", errors)
 	}
 	w.err = nil
 	w.tick()
-	if _, errors := w.pressure.look(w.now); errors != 0 {
+	if _, errors := w.pressure.Sample(w.now); errors != 0 {
 		t.Errorf("after its return: errors %v", errors)
 	}
 	// A store that can be reached and stores nothing is in doubt, and not back.
@@ -151,15 +151,15 @@ func TestStoreIsBack(t *testing.T) {
 		w.answer("full")
 	}
 	w.tick()
-	if _, errors := w.pressure.look(w.now); errors != 1 || w.away != nil {
+	if _, errors := w.pressure.Sample(w.now); errors != 1 || w.away != nil {
 		t.Errorf("errors %v, away: %v", errors, w.away)
 	}
 }
 
 func TestStoreAwayIsLogged(t *testing.T) {
-	w := newProbeWorld(t)
+	w := newProbeEnv(t)
 	w.err = errAway
-	for range 1 + probeTold/interval { // told again after a minute
+	for range 1 + probeLogEvery/interval { // told again after a minute
 		w.tick()
 	}
 	w.err = nil

@@ -1,4 +1,4 @@
-package main
+package adapters
 
 import (
 	"log/slog"
@@ -9,6 +9,9 @@ import (
 	"sluice/gateway/config"
 	"sluice/pipeline/s3"
 )
+
+// fixedMachine is a machine of fixed size.
+var fixedMachine = config.Machine{Hostname: "mx.example.org", Files: 20000, Memory: int64(4 * config.GiB)}
 
 // TestKeysReadAgain: a key and its secret change together, each in its file.
 func TestKeysReadAgain(t *testing.T) {

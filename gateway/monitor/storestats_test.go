@@ -1,7 +1,6 @@
-package main
+package monitor
 
 import (
-	"os"
 	"testing"
 	"time"
 
@@ -14,35 +13,35 @@ type ignorant struct{ steps, late int }
 func (i *ignorant) StepDone(string, string, float64) { i.steps++ }
 func (i *ignorant) LateResult(string, string)        { i.late++ }
 
-// storeWorld is a store under watch.
-type storeWorld struct {
-	storePressure
+// storeEnv is a store that is measured.
+type storeEnv struct {
+	StoreStats
 	now     time.Time
 	waiting int64
 }
 
-func newStoreWorld() *storeWorld {
-	w := &storeWorld{now: time.Unix(1_800_000_000, 0)}
-	w.storePressure = storePressure{meter: &storeMeter{Observer: &ignorant{}}, depth: func() int64 { return w.waiting }}
+func newStoreEnv() *storeEnv {
+	w := &storeEnv{now: time.Unix(1_800_000_000, 0)}
+	w.StoreStats = StoreStats{meter: &storeMeter{Observer: &ignorant{}}, depth: func() int64 { return w.waiting }}
 	return w
 }
 
-func (w *storeWorld) answer(n int, result string, seconds float64) {
+func (w *storeEnv) answer(n int, result string, seconds float64) {
 	for range n {
 		w.meter.StepDone("store", result, seconds)
 	}
 }
 
-func (w *storeWorld) expect(t *testing.T, when string, age, errors float64) {
+func (w *storeEnv) expect(t *testing.T, when string, age, errors float64) {
 	t.Helper()
 	w.now = w.now.Add(2 * time.Second)
-	if a, e := w.look(w.now); a != age || e != errors {
+	if a, e := w.Sample(w.now); a != age || e != errors {
 		t.Errorf("%s: age %v, errors %v, want %v, %v", when, a, e, age, errors)
 	}
 }
 
 func TestUploadAge(t *testing.T) {
-	w := newStoreWorld()
+	w := newStoreEnv()
 	w.expect(t, "nothing waits", 0, 0)
 	w.waiting = 5
 	w.answer(3, "ok", 0.25)
@@ -61,7 +60,7 @@ func TestUploadAge(t *testing.T) {
 }
 
 func TestStoreErrors(t *testing.T) {
-	w := newStoreWorld()
+	w := newStoreEnv()
 	w.answer(9, "temporary", 0)
 	w.expect(t, "too few to say", 0, 0)
 	w.answer(11, "ok", 0)
@@ -92,22 +91,5 @@ func TestMeterPassesOn(t *testing.T) {
 	}
 	if pipeline.KindOf(nil).String() != "ok" {
 		t.Error("the result of what succeeded has another name")
-	}
-}
-
-func TestOpenFiles(t *testing.T) {
-	before := openFiles()
-	if before <= 0 {
-		t.Fatal(before)
-	}
-	for range 50 {
-		f, err := os.Open(os.DevNull)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer f.Close()
-	}
-	if after := openFiles(); after < before+45 || after > before+55 {
-		t.Errorf("%d files, and 50 more are %d", before, after)
 	}
 }

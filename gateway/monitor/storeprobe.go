@@ -1,4 +1,4 @@
-package main
+package monitor
 
 import (
 	"context"
@@ -12,58 +12,58 @@ import (
 const (
 	minProbe = time.Second
 	maxProbe = 5 * time.Second
-	// probeTold is the time between two log lines on a store that stays away: its
+	// probeLogEvery is the time between two log lines on a store that stays away: its
 	// error may have become another.
-	probeTold = time.Minute
+	probeLogEvery = time.Minute
 )
 
-// storeProbe asks the object store whether it can be used while the mail does not
+// StoreProbe asks the object store whether it can be used while the mail does not
 // show it: from the start, and from a request that failed or an interval through
 // which requests waited without an answer, until a message is stored. A gate that
 // went by failed requests alone would need ten senders to be told 451 after their
 // whole message, and, having turned away all mail, would learn of nothing any more.
 //
-// All but ask belongs to the watch.
-type storeProbe struct {
+// All but ask belongs to the goroutine of Monitor.
+type StoreProbe struct {
 	probe    func(ctx context.Context) error // nil for a store that cannot be away
 	limit    time.Duration                   // of one probe
-	pressure *storePressure
+	pressure *StoreStats
 	logger   *slog.Logger
 	answered chan error
 
-	under  bool  // a probe is
-	proven bool  // by a message that was stored
-	stored int64 // at the last look
-	failed int64
-	waited bool // messages did, at the last look
+	inFlight bool  // a probe is
+	proven   bool  // by a message that was stored
+	stored   int64 // at the last sample
+	failed   int64
+	waited   bool // messages did, at the last sample
 
-	away error // why the store cannot be used; nil when it is not known not to
-	told time.Time
+	away       error // why the store cannot be used; nil when it is not known not to
+	lastLogged time.Time
 }
 
-func newStoreProbe(probe func(context.Context) error, p *storePressure, interval time.Duration, logger *slog.Logger) *storeProbe {
-	return &storeProbe{
+func NewStoreProbe(probe func(context.Context) error, p *StoreStats, interval time.Duration, logger *slog.Logger) *StoreProbe {
+	return &StoreProbe{
 		probe: probe, limit: min(max(interval, minProbe), maxProbe), pressure: p, logger: logger,
 		answered: make(chan error, 1),
 	}
 }
 
-// look is called each interval. It begins a probe when one is wanted and none is
-// under way.
-func (s *storeProbe) look(ctx context.Context, now time.Time) {
-	if s.under {
+// sample is called each interval. It begins a probe when one is wanted and none is
+// in flight.
+func (s *StoreProbe) sample(ctx context.Context, now time.Time) {
+	if s.inFlight {
 		return
 	}
 	if s.needed() {
-		s.under = true
+		s.inFlight = true
 		go func() { s.answered <- s.ask(ctx) }()
 	} else {
-		s.settle(nil, now)
+		s.setState(nil, now)
 	}
 }
 
 // needed says whether the mail leaves the store in doubt.
-func (s *storeProbe) needed() bool {
+func (s *StoreProbe) needed() bool {
 	if s.probe == nil {
 		return false
 	}
@@ -79,7 +79,7 @@ func (s *storeProbe) needed() bool {
 	return !s.proven
 }
 
-func (s *storeProbe) ask(ctx context.Context) error {
+func (s *StoreProbe) ask(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.limit)
 	defer cancel()
 	return s.probe(ctx)
@@ -87,25 +87,25 @@ func (s *storeProbe) ask(ctx context.Context) error {
 
 // take takes the result of a probe. One that was cut says nothing, and one that
 // failed while a message was stored less than the message.
-func (s *storeProbe) take(ctx context.Context, err error, now time.Time) {
-	s.under = false
+func (s *StoreProbe) take(ctx context.Context, err error, now time.Time) {
+	s.inFlight = false
 	if ctx.Err() != nil {
 		return
 	}
 	if meter := s.pressure.meter; err != nil && meter.stored.Load() > s.stored && meter.good.Load() {
 		err = nil
 	}
-	s.settle(err, now)
+	s.setState(err, now)
 }
 
-// settle notes whether the store can be used. Requests that failed while it could
+// setState notes whether the store can be used. Requests that failed while it could
 // not say nothing about one that can again.
-func (s *storeProbe) settle(err error, now time.Time) {
+func (s *StoreProbe) setState(err error, now time.Time) {
 	was := s.away
 	s.away = err
 	switch {
-	case err != nil && (was == nil || now.Sub(s.told) >= probeTold):
-		s.told = now
+	case err != nil && (was == nil || now.Sub(s.lastLogged) >= probeLogEvery):
+		s.lastLogged = now
 		s.logger.Error("the object store cannot be used: no mail is taken until it can", "err", err)
 	case err == nil && was != nil:
 		s.pressure.forget()
@@ -113,9 +113,9 @@ func (s *storeProbe) settle(err error, now time.Time) {
 	}
 }
 
-// end waits for the probe under way, whose context has ended.
-func (s *storeProbe) end(ctx context.Context) {
-	if s.under {
-		s.take(ctx, <-s.answered, s.told)
+// end waits for the probe in flight, whose context has ended.
+func (s *StoreProbe) end(ctx context.Context) {
+	if s.inFlight {
+		s.take(ctx, <-s.answered, s.lastLogged)
 	}
 }

@@ -1,12 +1,10 @@
-package main
+package monitor
 
 import (
 	"math"
-	"os"
 	"sync/atomic"
 	"time"
 
-	"sluice/gateway/pressure"
 	"sluice/pipeline"
 )
 
@@ -16,7 +14,7 @@ type storeMeter struct {
 	pipeline.Observer
 	stored, failed atomic.Int64
 	good           atomic.Bool   // the last answer was
-	slowest        atomic.Uint64 // seconds as float64 bits; since the last look
+	slowest        atomic.Uint64 // seconds as float64 bits; since the last sample
 }
 
 var stepStore = pipeline.StageStoring.String()
@@ -51,7 +49,16 @@ func (s *storeMeter) LateResult(step, result string) {
 	}
 }
 
-// errorWindow is the number of looks over which store errors are counted, and
+// newStoreStats returns the statistics of a store whose queue has depth messages. What
+// the store answers is passed on to o. depth is nil for a store without a queue.
+func NewStoreStats(o pipeline.Observer, depth func() int64) *StoreStats {
+	return &StoreStats{meter: &storeMeter{Observer: o}, depth: depth}
+}
+
+// Observer returns the observer that event loops tell of the store's answers.
+func (s *StoreStats) Observer() pipeline.Observer { return s.meter }
+
+// errorWindow is the number of samples over which store errors are counted, and
 // errorsFrom the number of answers below which their share says nothing.
 const (
 	errorWindow = 5
@@ -59,14 +66,14 @@ const (
 )
 
 // storePressure makes pressures of what the meter counts. It belongs to the
-// watch.
-type storePressure struct {
-	meter  *storeMeter
-	depth  func() int64 // messages that wait for the store; nil for none
-	looked time.Time
-	age    float64
-	seen   [errorWindow + 1]answers // a ring; totals
-	next   int
+// monitor.
+type StoreStats struct {
+	meter     *storeMeter
+	depth     func() int64 // messages that wait for the store; nil for none
+	sampledAt time.Time
+	age       float64
+	seen      [errorWindow + 1]answers // a ring; totals
+	next      int
 }
 
 // answers are totals of the store's.
@@ -77,10 +84,10 @@ func (s *storeMeter) answers() answers {
 	return answers{done: s.stored.Load() + failed, failed: failed}
 }
 
-// look gives the time in seconds that a message waits for the store, and the
+// Sample returns the time in seconds that a message waits for the store, and the
 // share of its answers that were failures. While messages wait and no answer
 // comes the time grows.
-func (s *storePressure) look(now time.Time) (age, errors float64) {
+func (s *StoreStats) Sample(now time.Time) (age, errors float64) {
 	last := s.seen[(s.next+errorWindow)%len(s.seen)]
 	this := s.meter.answers()
 	slowest := math.Float64frombits(s.meter.slowest.Swap(0))
@@ -89,10 +96,10 @@ func (s *storePressure) look(now time.Time) (age, errors float64) {
 		s.age = 0
 	case this.done > last.done:
 		s.age = slowest
-	case !s.looked.IsZero():
-		s.age += max(0, now.Sub(s.looked).Seconds())
+	case !s.sampledAt.IsZero():
+		s.age += max(0, now.Sub(s.sampledAt).Seconds())
 	}
-	s.looked = now
+	s.sampledAt = now
 	// A ring of totals: what is overwritten is the oldest.
 	s.seen[s.next] = this
 	s.next = (s.next + 1) % len(s.seen)
@@ -104,45 +111,9 @@ func (s *storePressure) look(now time.Time) (age, errors float64) {
 }
 
 // forget has the failures until now count no more.
-func (s *storePressure) forget() {
+func (s *StoreStats) forget() {
 	now := s.meter.answers()
 	for i := range s.seen {
 		s.seen[i] = now
 	}
-}
-
-// localInputs gives what presses inside this process.
-func (p *Program) localInputs(now time.Time) pressure.Inputs {
-	budget := p.shared.Budget
-	in := pressure.Inputs{BodyMemory: part(budget.Used(), budget.Limit())}
-	in.UploadAge, in.StoreErrors = p.storing.look(now)
-	if p.events.kafka != nil {
-		in.ProducerBuffer = part(p.events.kafka.Depth(), int64(p.config.Limits.Connections))
-	}
-	in.OpenFiles = part(openFiles(), int64(p.config.Machine().Files))
-	return in
-}
-
-// part is a share of a whole, 0 when the whole is not known.
-func part(of, whole int64) float64 {
-	if whole <= 0 {
-		return 0
-	}
-	return float64(of) / float64(whole)
-}
-
-// openFiles counts this process's descriptors, 0 when that is not known.
-func openFiles() int64 {
-	const folder = "/proc/self/fd"
-	// Since Linux 6.2 the folder's size is their number.
-	if info, err := os.Stat(folder); err == nil && info.Size() > 0 {
-		return info.Size()
-	}
-	f, err := os.Open(folder)
-	if err != nil {
-		return 0
-	}
-	defer f.Close()
-	names, _ := f.Readdirnames(-1)
-	return int64(len(names))
 }

@@ -1,16 +1,18 @@
-package main
+package adapters
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"sluice/gateway/config"
+	"sluice/gateway/monitor"
 	"sluice/pipeline/kafka"
 )
 
-// kafkaOptions are how a cluster is spoken to.
+// kafkaOptions returns how a cluster is spoken to.
 func kafkaOptions(c *config.Config, logger *slog.Logger) kafka.Options {
 	k := &c.Events.Kafka
 	o := kafka.Options{
@@ -18,7 +20,7 @@ func kafkaOptions(c *config.Config, logger *slog.Logger) kafka.Options {
 		Topic:       c.Events.Topic,
 		Compression: k.Compression,
 		Linger:      k.Linger,
-		// Every session may have one message under way, and no more.
+		// Every session may have one message in flight, and no more.
 		Queue: c.Limits.Connections,
 		Found: func(info kafka.TopicInfo) { reportTopic(logger, info) },
 	}
@@ -37,7 +39,7 @@ func kafkaOptions(c *config.Config, logger *slog.Logger) kafka.Options {
 	return o
 }
 
-// reportTopic says what an acknowledgement of this topic is worth: with
+// reportTopic logs what an acknowledgement of this topic is worth: with
 // min.insync.replicas 1, acks=all is one broker's word.
 func reportTopic(logger *slog.Logger, info kafka.TopicInfo) {
 	log := logger.Info
@@ -64,12 +66,43 @@ func reportTopic(logger *slog.Logger, info kafka.TopicInfo) {
 // smallMessages is what an event of a thousand recipients of common length needs.
 const smallMessages = 64 << 10
 
-// openLog opens the topic. A missing one names the keys that would have it made.
-func openLog(ctx context.Context, c *config.Config, o kafka.Options) (*kafka.Log, error) {
-	log, err := kafka.Open(ctx, o)
+// openTime bounds the first look at the topic.
+const openTime = 10 * time.Second
+
+// openKafka opens the topic of a cluster. The error of a missing one names the keys that
+// would have it made.
+func openKafka(c *config.Config, d Deps) (*Log, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), openTime)
+	defer cancel()
+	options := kafkaOptions(c, d.MailLog.Logger())
+	log, err := kafka.Open(ctx, options)
 	var missing *kafka.MissingTopicError
 	if errors.As(err, &missing) {
-		return nil, fmt.Errorf("%w; or let Sluice create it: %s", err, c.Setting("events.kafka.create_topic.partitions", "6"))
+		err = fmt.Errorf("%w; or let Sluice create it: %s", err, c.Setting("events.kafka.create_topic.partitions", "6"))
 	}
-	return log, err
+	if err != nil {
+		return nil, err
+	}
+	return kafkaLog(c, log, options), nil
+}
+
+// kafkaLog returns an open topic as a Log.
+func kafkaLog(c *config.Config, log *kafka.Log, o kafka.Options) *Log {
+	return &Log{
+		Events: log, Depth: log.Depth, Topic: log.Topic, close: log.Close,
+		OpenLag: func() (monitor.LagSource, error) { return kafka.NewLagReader(lagOptions(c, o)) },
+	}
+}
+
+// maxReading bounds one reading of the lag, which is many requests.
+const maxReading = 5 * time.Second
+
+// lagOptions returns whose lag is read, from the brokers of o.
+func lagOptions(c *config.Config, o kafka.Options) kafka.LagOptions {
+	return kafka.LagOptions{
+		Options:           o,
+		Groups:            c.Pressure.Lag.Groups,
+		IgnoreUncommitted: c.Pressure.Lag.Uncommitted == config.UncommittedIgnore,
+		ReadTimeout:       min(maxReading, c.Pressure.Lag.StaleAfter),
+	}
 }

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"sluice/codec"
+	"sluice/gateway/config"
+	"sluice/gateway/monitor"
+	"sluice/gateway/pressure"
+	"sluice/gateway/reactor"
+	"sluice/metrics"
+	"sluice/pipeline"
+)
+
+// sources are what /metrics reads when it is asked.
+func (p *Program) sources() metrics.Sources {
+	bodies, parts := p.shared.Budget, p.shared.Parts
+	depths := map[string]func() float64{}
+	if p.objects.Depth != nil {
+		depths["store"] = func() float64 { return float64(p.objects.Depth()) }
+	}
+	if p.events.Depth != nil {
+		depths["publish"] = func() float64 { return float64(p.events.Depth()) }
+	}
+	sources := metrics.Sources{
+		SessionsOpen:    func() float64 { return float64(p.shared.SessionsOpen()) },
+		BodyMemory:      func() float64 { return float64(bodies.Used() + parts.Used()) },
+		BodyMemoryLimit: func() float64 { return float64(bodies.Limit() + parts.Limit()) },
+		CreditWaiters:   func() float64 { return float64(bodies.Waiters() + parts.Waiters()) },
+		QueueDepths:     depths,
+		LogLinesDropped: func() float64 { return float64(p.log.Dropped()) },
+		LogLinesLeftOut: func() float64 { return float64(p.log.Omitted()) },
+		UnsafeDiscard:   func() float64 { return boolGauge(p.config.DiscardsMessages() || p.config.DiscardsEvents()) },
+		Build:           build(),
+	}
+	if lanes := p.objects.Batcher; lanes != nil {
+		sources.PackWaiting = func() float64 { return float64(lanes.WaitingBytes()) }
+		sources.PackLanes = func() float64 { return float64(lanes.Lanes()) }
+		sources.PackLanesBusy = func() float64 { return float64(lanes.Busy()) }
+	}
+	if limit := p.objects.LargeLimit; limit != nil {
+		sources.LargeLimit = func() float64 { return float64(limit()) }
+	}
+	if p.objects.LeftBehind != nil {
+		sources.StoreLeftBehind = func() float64 { return float64(p.objects.LeftBehind()) }
+	}
+	if p.events.Topic != nil {
+		sources.TopicReplication = func() float64 { return float64(p.events.Topic().ReplicationFactor) }
+		sources.TopicMaxMessage = func() float64 { return float64(p.events.Topic().MaxMessageBytes) }
+		sources.TopicMinInsync = func() float64 { return float64(p.events.Topic().MinInsyncReplicas) }
+	}
+	return sources
+}
+
+func boolGauge(is bool) float64 {
+	if is {
+		return 1
+	}
+	return 0
+}
+
+// metricLabels are the bounded labels that the driver and the pipeline use.
+func metricLabels(c *config.Config) metrics.Labels {
+	labels := metrics.Labels{
+		PressureClasses: monitor.Classes(c),
+		PressureCauses:  pressure.Causes(),
+		LagGroups:       c.Pressure.Lag.Groups,
+	}
+	for _, r := range codec.Replies() {
+		labels.Replies = append(labels.Replies, metrics.Reply{Code: int(r.Code), Cause: r.Cause})
+		if r.Code >= 400 {
+			labels.MessageResults = append(labels.MessageResults, r.Cause)
+		}
+	}
+	labels.MessageResults = append(labels.MessageResults, "client_gone")
+	for _, r := range []*codec.Reply{
+		codec.ReplyDraining, codec.ReplyPressure, codec.ReplyTooManyConnections, codec.ReplyTooManyFromAddress,
+	} {
+		labels.RefusalCauses = append(labels.RefusalCauses, r.Cause)
+	}
+	for l := codec.LenientNone + 1; int(l) < codec.LeniencyCount; l++ {
+		labels.PathLeniencies = append(labels.PathLeniencies, l.String())
+	}
+	for _, k := range pipeline.FailureKinds() {
+		labels.FailureKinds = append(labels.FailureKinds, k.String())
+	}
+	labels.PanicPlaces = []string{"open", "traffic", "ended", "closed", "timer", "result", "credit", "drain", "run", "tick"}
+	labels.AcceptCauses = reactor.AcceptCauses()
+	return labels
+}

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"os"
+	"time"
+
+	"sluice/gateway/monitor"
+	"sluice/gateway/pressure"
+)
+
+// openMonitor makes the monitor of a program whose log is open.
+func (p *Program) openMonitor() error {
+	p.storing = monitor.NewStoreStats(p.metrics, p.objects.Depth)
+	o := monitor.Options{
+		Settings: monitor.Settings(&p.config),
+		Local:    p.localInputs,
+		Observer: p.metrics,
+		Logger:   p.log.Logger(),
+	}
+	if p.objects.Probe != nil && o.Settings.StoreErrors.On() {
+		o.Store = monitor.NewStoreProbe(p.objects.Probe, p.storing, o.Settings.Interval, o.Logger)
+	}
+	if len(o.Settings.Lag.Groups) > 0 && p.events.OpenLag != nil {
+		lag, err := p.events.OpenLag()
+		if err != nil {
+			return err
+		}
+		o.Lag = lag
+	}
+	p.monitor = monitor.New(o)
+	return nil
+}
+
+// localInputs gives what presses inside this process.
+func (p *Program) localInputs(now time.Time) pressure.Inputs {
+	budget := p.shared.Budget
+	in := pressure.Inputs{BodyMemory: part(budget.Used(), budget.Limit())}
+	in.UploadAge, in.StoreErrors = p.storing.Sample(now)
+	if p.events.Depth != nil {
+		in.ProducerBuffer = part(p.events.Depth(), int64(p.config.Limits.Connections))
+	}
+	in.OpenFiles = part(openFiles(), int64(p.config.Machine().Files))
+	return in
+}
+
+// part is a share of a whole, 0 when the whole is not known.
+func part(of, whole int64) float64 {
+	if whole <= 0 {
+		return 0
+	}
+	return float64(of) / float64(whole)
+}
+
+// openFiles counts this process's descriptors, 0 when that is not known.
+func openFiles() int64 {
+	const folder = "/proc/self/fd"
+	// Since Linux 6.2 the folder's size is their number.
+	if info, err := os.Stat(folder); err == nil && info.Size() > 0 {
+		return info.Size()
+	}
+	f, err := os.Open(folder)
+	if err != nil {
+		return 0
+	}
+	defer f.Close()
+	names, _ := f.Readdirnames(-1)
+	return int64(len(names))
+}

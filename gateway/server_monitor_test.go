@@ -1,0 +1,117 @@
+package main
+
+import (
+	"fmt"
+	"net/http/httptest"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"sluice/gateway/config"
+	"sluice/gateway/pressure"
+	"sluice/internal/testkit"
+	"sluice/metrics"
+)
+
+const lagGroup = "indexer"
+
+// TestShedAtTheGreetingAndAtMail: a whole gateway, whose consumer does not keep
+// up, tells strangers 421.
+func TestShedAtTheGreetingAndAtMail(t *testing.T) {
+	r := launch(t, func(c *config.Config) {
+		lag := &c.Pressure.Lag
+		lag.Groups, lag.LowRecords, lag.HighRecords, lag.Interval = []string{lagGroup}, 1, 3, 20*time.Millisecond
+		lag.StaleAfter = 5 * time.Second
+	})
+	broker := r.events.Address
+	client, err := kgo.NewClient(kgo.SeedBrokers(broker))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	var offsets kadm.Offsets
+	offsets.AddOffset(r.config.Events.Topic, 0, 0, -1)
+	if err := kadm.NewClient(client).CommitAllOffsets(t.Context(), lagGroup, offsets); err != nil {
+		t.Fatal(err)
+	}
+	// Before the group was there the gate was shut.
+	open := func() bool { _, shed := r.monitor.Gate().Shed(0, 0); return !shed }
+	read := regexp.MustCompile(`\nsluice_lag_readings_total\{group="` + lagGroup + `",result="ok"\} [1-9]`)
+	testkit.Eventually(t, "the lag is read", func() bool { return read.MatchString(r.metricsPage(t)) })
+	testkit.Eventually(t, "the gate is open", open)
+	long := r.dial(t)
+	for range 4 {
+		c := r.dial(t)
+		c.begin()
+		_, _ = c.conn.Write([]byte("Subject: x\r\n\r\nx\r\n.\r\nQUIT\r\n"))
+		c.expect("250 ")
+		c.expect("221 ")
+	}
+	testkit.Eventually(t, "the gate is shut", func() bool { _, shed := r.monitor.Gate().Shed(0, 65535); return shed })
+	r.dial(t).expect("421 ")
+	long.expect("220 ")
+	_, _ = long.conn.Write([]byte("HELO x\r\nMAIL FROM:<a@example.com>\r\n"))
+	long.expect("250 ")
+	long.expect("421 4.3.2 ")
+	r.expectSample(t, `sluice_sessions_shed_total{cause="lag_records"} 2`)
+	if r.status(t, "/readyz") != 200 {
+		t.Error("a gateway under pressure is taken out of the balancer")
+	}
+	offsets = kadm.Offsets{}
+	offsets.AddOffset(r.config.Events.Topic, 0, 4, -1)
+	if err := kadm.NewClient(client).CommitAllOffsets(t.Context(), lagGroup, offsets); err != nil {
+		t.Fatal(err)
+	}
+	testkit.Eventually(t, "the gate is open again", open)
+	last := r.dial(t)
+	last.begin()
+	_ = last.conn.Close()
+	r.cancel()
+	select {
+	case <-r.ended:
+	case <-time.After(30 * time.Second):
+		t.Error("the program did not end")
+	}
+}
+
+func TestOpenFiles(t *testing.T) {
+	before := openFiles()
+	if before <= 0 {
+		t.Fatal(before)
+	}
+	for range 50 {
+		f, err := os.Open(os.DevNull)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+	}
+	if after := openFiles(); after < before+45 || after > before+55 {
+		t.Errorf("%d files, and 50 more are %d", before, after)
+	}
+}
+
+// TestCausesAreLabels: every cause by which the gate sheds has its series from the
+// start, and none is lost in "other".
+func TestCausesAreLabels(t *testing.T) {
+	c := config.DefaultConfig()
+	m := metrics.New(metricLabels(&c))
+	for _, cause := range pressure.Causes() {
+		m.SessionShed(cause)
+	}
+	page := httptest.NewRecorder()
+	m.Handler().ServeHTTP(page, httptest.NewRequest("GET", "/metrics", nil))
+	for _, cause := range pressure.Causes() {
+		if sample := fmt.Sprintf("\nsluice_sessions_shed_total{cause=%q} 1\n", cause); !strings.Contains(page.Body.String(), sample) {
+			t.Errorf("no %s", strings.TrimSpace(sample))
+		}
+	}
+	if !strings.Contains(page.Body.String(), `sluice_sessions_shed_total{cause="other"} 0`) {
+		t.Error("a cause of the gate is counted under other")
+	}
+}
