@@ -5,18 +5,19 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
 
-// pathLike matches what ARCHITECTURE.md and README.md name in backticks and
-// looks like a path of this repository.
+// pathLike matches what a page names in backticks and looks like a path of this
+// repository.
 var pathLike = regexp.MustCompile("`([a-z.][A-Za-z0-9_./-]*/[A-Za-z0-9_./-]*|[A-Za-z0-9_.-]+\\.(?:go|md|yml|golden))`")
 
-// The map is tested: every path that it names exists.
+// TestMapNamesWhatExists checks that every path exists which the pages name.
 func TestMapNamesWhatExists(t *testing.T) {
 	found := 0
-	for _, page := range []string{"ARCHITECTURE.md", "README.md"} {
+	for _, page := range []string{"ARCHITECTURE.md", "README.md", "docs/measurements.md"} {
 		text, err := os.ReadFile(page)
 		if err != nil {
 			t.Fatal(err)
@@ -66,4 +67,45 @@ func TestEveryPackageIsOnTheMap(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// goTest matches a command of go test that a page gives: its flag, the name behind it,
+// and the package.
+var goTest = regexp.MustCompile("`go test (?:-run '\\^\\$' )?-(run|bench) ([A-Z][A-Za-z]*) \\./([a-z0-9/]+)`")
+
+// TestMeasurementsCanBeRepeated checks that the tests and benchmarks exist which
+// docs/measurements.md names.
+func TestMeasurementsCanBeRepeated(t *testing.T) {
+	text, err := os.ReadFile("docs/measurements.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	commands := goTest.FindAllStringSubmatch(string(text), -1)
+	if given := strings.Count(string(text), "`go test "); len(commands) != given || given == 0 {
+		t.Errorf("%d of %d commands were understood", len(commands), given)
+	}
+	for _, c := range commands {
+		kind := map[string]string{"run": "Test", "bench": "Benchmark"}[c[1]]
+		wanted := regexp.MustCompile(`(?m)^func ` + kind + `\w*` + strings.TrimPrefix(c[2], kind))
+		if !slices.ContainsFunc(testFiles(t, c[3]), wanted.MatchString) {
+			t.Errorf("%s: there is no such %s", c[0], kind)
+		}
+	}
+}
+
+// testFiles returns the texts of the test files of a package.
+func testFiles(t *testing.T, dir string) (texts []string) {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join(dir, "*_test.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts = append(texts, string(text))
+	}
+	return texts
 }
