@@ -23,7 +23,6 @@ var notYetIdiomatic = []string{
 	"gateway/admin",
 	"gateway/config",
 	"gateway/driver",
-	"gateway/maillog",
 	"gateway/monitor",
 	"gateway/reactor",
 	"gateway/server",
@@ -38,7 +37,6 @@ var notYetIdiomatic = []string{
 	"pipeline/dir",
 	"pipeline/embedded",
 	"pipeline/kafka",
-	"pipeline/pack",
 	"pipeline/porttest",
 	"pipeline/s3",
 }
