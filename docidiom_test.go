@@ -24,7 +24,6 @@ var notYetIdiomatic = []string{
 	"gateway/config",
 	"gateway/driver",
 	"gateway/monitor",
-	"gateway/reactor",
 	"gateway/server",
 	"loadtest/bench",
 	"loadtest/client",

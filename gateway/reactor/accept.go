@@ -9,26 +9,29 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// gnet's own accept ends the whole engine at most errors, EMFILE among them, and
-// asks nobody before it cuts every session. So connections are accepted here and
-// handed over by its client's EnrollContext, which returns once the loop has the
-// connection: acceptorsPerLoop of them may wait for each loop.
+// acceptorsPerLoop is the number of accepting goroutines for each loop and listener.
+//
+// gnet's own accept stops the whole engine at most errors, EMFILE among them, and cuts
+// every session without a callback. So this package accepts connections itself and hands
+// them to a gnet client with EnrollContext, which returns once the loop has the
+// connection. Up to acceptorsPerLoop connections may wait for each loop.
 const acceptorsPerLoop = 8
 
-// The pauses between attempts to accept while accepting fails.
+// Backoff between attempts while accepting fails.
 const (
 	leastBackoff = 5 * time.Millisecond
 	mostBackoff  = time.Second
-	// reportEvery bounds the reports of one listener: its trouble may come and go.
+	// reportEvery is the least time between two reports of one listener, whose trouble
+	// may come and go.
 	reportEvery = 10 * time.Second
 )
 
-// Trouble says that a listener cannot accept connections, which stay in its queue
-// meanwhile, or that it can again.
+// Trouble reports that a listener fails to accept connections, which stay in its queue
+// meanwhile, or that it accepts them again.
 type Trouble struct {
 	Address string
-	Failed  int   // attempts since the last report
-	Err     error // of the last attempt; nil when connections are accepted again
+	Failed  int   // failed attempts since the last report
+	Err     error // error of the last attempt; nil if connections are accepted again
 }
 
 // acceptor accepts the connections of one listener, on several goroutines.
@@ -38,15 +41,15 @@ type acceptor struct {
 	enroll   func(net.Conn, *listener) error
 	stop     <-chan struct{}
 
-	turn sync.Mutex // held by the goroutine that accepts
+	mu sync.Mutex // held by the goroutine that accepts
 
-	// Guarded by turn.
-	failed   int       // attempts that were not reported
-	reported time.Time // when trouble was reported last
-	troubled bool      // trouble was reported and its end was not
+	// Guarded by mu.
+	failed   int       // failed attempts that were not reported
+	reported time.Time // time of the last report
+	troubled bool      // trouble was reported, but not yet its end
 }
 
-// run accepts until the listener is closed. Several goroutines may run it.
+// run accepts connections until the listener is closed. Several goroutines may run it.
 func (a *acceptor) run() {
 	own := newSpare()
 	defer own.free()
@@ -57,29 +60,29 @@ func (a *acceptor) run() {
 		}
 		own.freeFor(conn)
 		if err := a.enroll(conn, a.listener); err != nil && !a.stopped() {
-			a.turn.Lock()
-			a.fail(err)
-			a.turn.Unlock()
+			a.mu.Lock()
+			a.countFailure(err)
+			a.mu.Unlock()
 		}
 	}
 }
 
-// next returns the next connection, nil once the listener is closed. No error of
-// accept(2) is the end: descriptors and memory come back, and what the network
-// says of one connection says nothing of the next.
+// next returns the next connection, or nil once the listener is closed. No error of
+// accept(2) ends it: descriptors and memory become free again, and a network error of one
+// connection does not concern the next.
 func (a *acceptor) next(own *spare) net.Conn {
-	a.turn.Lock()
-	defer a.turn.Unlock()
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	for backoff := leastBackoff; ; backoff = min(2*backoff, mostBackoff) {
 		conn, err := a.accept(own)
 		switch {
 		case err == nil:
-			a.recover()
+			a.reportRecovery()
 			return conn
 		case errors.Is(err, net.ErrClosed) || a.stopped():
 			return nil
 		}
-		a.fail(err)
+		a.countFailure(err)
 		select {
 		case <-a.stop:
 			return nil
@@ -88,7 +91,8 @@ func (a *acceptor) next(own *spare) net.Conn {
 	}
 }
 
-// accept accepts a connection once there is a spare descriptor for its way to gnet.
+// accept accepts a connection once a spare descriptor is reserved for its handover to
+// gnet.
 func (a *acceptor) accept(own *spare) (net.Conn, error) {
 	if err := own.take(); err != nil {
 		return nil, err
@@ -105,8 +109,8 @@ func (a *acceptor) stopped() bool {
 	}
 }
 
-// fail counts an attempt that failed, and reports it if the last report is old.
-func (a *acceptor) fail(err error) {
+// countFailure counts a failed attempt, and reports it if the last report is old.
+func (a *acceptor) countFailure(err error) {
 	a.options.AcceptFailed(AcceptCause(err))
 	a.failed++
 	if now := time.Now(); a.reported.IsZero() || now.Sub(a.reported) >= reportEvery {
@@ -115,8 +119,8 @@ func (a *acceptor) fail(err error) {
 	}
 }
 
-// recover reports that connections are accepted again.
-func (a *acceptor) recover() {
+// reportRecovery reports that connections are accepted again.
+func (a *acceptor) reportRecovery() {
 	if a.troubled {
 		a.troubled = false
 		a.report(nil)
@@ -128,7 +132,7 @@ func (a *acceptor) report(err error) {
 	a.failed = 0
 }
 
-// acceptCauses names the errors of accept(2) that are told apart.
+// acceptCauses maps the errors of accept(2) that have a cause of their own.
 var acceptCauses = map[error]string{
 	unix.EMFILE:       "process_descriptors", // RLIMIT_NOFILE
 	unix.ENFILE:       "system_descriptors",
@@ -139,10 +143,10 @@ var acceptCauses = map[error]string{
 	unix.ECONNABORTED: "network",
 }
 
-// causeOther is the cause of every other error.
+// causeOther is the cause of any other error.
 const causeOther = "other"
 
-// AcceptCause returns the cause of an error of accepting, a bounded label.
+// AcceptCause returns the cause of a failed accept as a bounded label.
 func AcceptCause(err error) string {
 	var number unix.Errno
 	if errors.As(err, &number) {

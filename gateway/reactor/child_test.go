@@ -25,7 +25,7 @@ import (
 	"sluice/gateway/session"
 )
 
-// TestMain runs this binary as a server process when it is told to.
+// TestMain runs this binary as a server process if the environment says so.
 func TestMain(m *testing.M) {
 	switch os.Getenv("REACTOR_TEST_CHILD") {
 	case "serve":
@@ -42,8 +42,8 @@ func TestMain(m *testing.M) {
 	os.Exit(2)
 }
 
-// serveChild serves, and answers each line on its standard input with its
-// goroutines and its resident memory in octets.
+// serveChild serves, and answers each line on its standard input with the number of its
+// goroutines and its resident memory in bytes.
 func serveChild() int {
 	if n, err := strconv.ParseUint(os.Getenv("REACTOR_TEST_FILES"), 10, 64); err == nil {
 		limit := unix.Rlimit{Cur: n, Max: n}
@@ -87,7 +87,7 @@ type child struct {
 	stderr  lockedBuffer
 }
 
-// lockedBuffer is a buffer that is read while it is written.
+// lockedBuffer is a buffer that can be read while it is written.
 type lockedBuffer struct {
 	mu   sync.Mutex
 	text strings.Builder
@@ -110,7 +110,7 @@ func startChild(t *testing.T, env ...string) *child {
 	return startChildWith(t, nil, env...)
 }
 
-// startChildWith starts the server by another program's means.
+// startChildWith starts the server through the command starter.
 func startChildWith(t *testing.T, starter []string, env ...string) *child {
 	t.Helper()
 	command := append(starter, childBinary(t))
@@ -130,7 +130,7 @@ func startChildWith(t *testing.T, starter []string, env ...string) *child {
 	if err := c.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { // the starter and what it started
+	t.Cleanup(func() { // the starter and its children
 		_ = unix.Kill(-c.cmd.Process.Pid, unix.SIGKILL)
 		_ = c.cmd.Wait()
 	})
@@ -142,8 +142,8 @@ func startChildWith(t *testing.T, starter []string, env ...string) *child {
 	return c
 }
 
-// childBinary gives this test's own binary, or, because the race detector
-// multiplies memory, one that was built without it.
+// childBinary returns this test's own binary, or one that was built without the race
+// detector if that is on, because it multiplies memory.
 func childBinary(t *testing.T) string {
 	t.Helper()
 	if !raceEnabled {
@@ -156,25 +156,25 @@ func childBinary(t *testing.T) string {
 	return binary
 }
 
-func (c *child) measure(t *testing.T) (goroutines int, octets, sessions int64) {
+func (c *child) measure(t *testing.T) (goroutines int, memory, sessions int64) {
 	t.Helper()
-	goroutines, octets, sessions, _ = c.measureAll(t)
-	return goroutines, octets, sessions
+	goroutines, memory, sessions, _ = c.measureAll(t)
+	return goroutines, memory, sessions
 }
 
-func (c *child) measureAll(t *testing.T) (goroutines int, octets, sessions, failed int64) {
+func (c *child) measureAll(t *testing.T) (goroutines int, memory, sessions, failed int64) {
 	t.Helper()
 	if _, err := io.WriteString(c.in, "\n"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := fmt.Fscanln(c.out, &goroutines, &octets, &sessions, &failed); err != nil {
+	if _, err := fmt.Fscanln(c.out, &goroutines, &memory, &sessions, &failed); err != nil {
 		t.Fatal(err)
 	}
-	return goroutines, octets, sessions, failed
+	return goroutines, memory, sessions, failed
 }
 
-// 5,000 idle sessions, each past its EHLO: no goroutine more, and at most 1.2 KB
-// of resident memory each.
+// TestIdleSessions opens 5,000 sessions that idle after EHLO. They need no additional
+// goroutine, and at most 1.2 KB of resident memory each.
 func TestIdleSessions(t *testing.T) {
 	const sessions, most = 5000, 1200
 	c := startChild(t)
@@ -198,7 +198,7 @@ func TestIdleSessions(t *testing.T) {
 			}
 		}
 	}
-	idle(100) // both loops have seen a connection
+	idle(100) // both loops have had a connection
 	goroutines, before, _ := c.measure(t)
 	idle(sessions)
 	grown, after, open := c.measure(t)
@@ -209,14 +209,14 @@ func TestIdleSessions(t *testing.T) {
 		t.Errorf("goroutines grew from %d to %d", goroutines, grown)
 	}
 	each := (after - before) / sessions
-	t.Logf("%d octets resident for each idle session", each)
+	t.Logf("%d bytes resident for each idle session", each)
 	if each > most {
-		t.Errorf("%d octets resident for each idle session, at most %d wanted", each, most)
+		t.Errorf("%d bytes resident for each idle session, want at most %d", each, most)
 	}
 }
 
-// TestNoDescriptorToAccept: connections wait while there is no descriptor for them,
-// sessions that are open go on, and the trouble is counted and reported once.
+// TestNoDescriptorToAccept checks that connections wait while no descriptor is free for
+// them, that open sessions continue, and that the trouble is counted and reported once.
 func TestNoDescriptorToAccept(t *testing.T) {
 	const files = 40
 	c := startChild(t, "REACTOR_TEST_FILES="+strconv.Itoa(files))
@@ -236,7 +236,7 @@ func TestNoDescriptorToAccept(t *testing.T) {
 	}
 	first := bufio.NewReader(conns[0])
 	expect(t, first, "220")
-	eventually(t, "accepting fails", func() bool {
+	eventually(t, "accepts fail", func() bool {
 		_, _, _, failed := c.measureAll(t)
 		return failed > 2
 	})
@@ -252,8 +252,8 @@ func TestNoDescriptorToAccept(t *testing.T) {
 	}
 }
 
-// TestAcceptErrors has the kernel answer accept4 with each error that it documents:
-// the next connection is accepted all the same.
+// TestAcceptErrors makes the kernel return each documented error from accept4, and checks
+// that the next connection is accepted.
 func TestAcceptErrors(t *testing.T) {
 	strace, err := exec.LookPath("strace")
 	if err != nil {
@@ -280,15 +280,15 @@ func TestAcceptErrors(t *testing.T) {
 	}
 }
 
-// A loop that does not turn any more ends the process, after a drain that the others
-// can still do: it is known by the ticks that it misses in a row.
-func TestLoopThatStandsStill(t *testing.T) {
+// TestStalledLoop checks that a loop that no longer runs ends the process, after the
+// other loops were drained. The loop is detected by the ticks that it misses in a row.
+func TestStalledLoop(t *testing.T) {
 	s := newServer(testLimits(), session.AcceptAny())
 	stuck, turns := &loop{reactor: s.reactor}, &loop{reactor: s.reactor}
 	for _, l := range []*loop{stuck, turns} {
 		l.driver = s.shared.NewLoop(l, s.reactor.options.NewRandom())
 	}
-	stuck.gnet, turns.gnet = standing{}, turning{}
+	stuck.gnet, turns.gnet = stalledLoop{}, runningLoop{}
 	s.reactor.loops[0].Store(stuck)
 	s.reactor.loops[1].Store(turns)
 	for range missedTicks {
@@ -306,19 +306,19 @@ func TestLoopThatStandsStill(t *testing.T) {
 			t.Error(err)
 		}
 	default:
-		t.Error("a loop that missed a minute of ticks is taken for alive")
+		t.Error("a loop that missed a minute of ticks counts as alive")
 	}
 	if turns.missed != 0 {
 		t.Errorf("the other loop missed %d ticks", turns.missed)
 	}
 }
 
-// standing is a gnet loop that does nothing that it is told, turning one that does.
+// stalledLoop is a gnet loop that executes nothing, runningLoop one that executes.
 type (
-	standing struct{ gnet.EventLoop }
-	turning  struct{ gnet.EventLoop }
+	stalledLoop struct{ gnet.EventLoop }
+	runningLoop struct{ gnet.EventLoop }
 )
 
-func (standing) Execute(context.Context, gnet.Runnable) error { return nil }
+func (stalledLoop) Execute(context.Context, gnet.Runnable) error { return nil }
 
-func (turning) Execute(ctx context.Context, r gnet.Runnable) error { return r.Run(ctx) }
+func (runningLoop) Execute(ctx context.Context, r gnet.Runnable) error { return r.Run(ctx) }

@@ -9,25 +9,25 @@ import (
 	"time"
 )
 
-// TestHalfClosedClient: a client that has sent all and shut its half down reads its
-// answers, whether they are there by then or not (Exim does so behind its last
-// message, and so does printf … | nc -N).
+// TestHalfClosedClient checks that a client that has sent everything and half-closed the
+// connection receives its replies, whether or not they are ready by then. Exim does so
+// after its last message, and so does printf … | nc -N.
 func TestHalfClosedClient(t *testing.T) {
 	const whole = "HELO c.example.org\r\n" + transaction + "text\r\n.\r\nQUIT\r\n"
 	replies := []string{"220", "250", "250", "250", "354", "250 2.0.0 Ok 0", "221"}
 	for name, test := range map[string]struct {
 		stream string
-		hold   bool // the store answers after the end of input
+		hold   bool // the store responds after the end of input
 		want   []string
 	}{
-		"at once":                  {whole, false, replies},
-		"before the store answers": {whole, true, replies},
-		"without QUIT":             {strings.TrimSuffix(whole, "QUIT\r\n"), true, replies[:6]},
-		"in the middle of a word":  {strings.TrimSuffix(whole, "IT\r\n"), true, replies[:6]},
-		"many commands behind":     {whole[:len(whole)-6] + strings.Repeat("NOOP\r\n", 90) + "QUIT\r\n", true, replies[:6]},
-		"more than a pause holds":  {whole[:len(whole)-6] + strings.Repeat("VRFY "+strings.Repeat("x", 400)+"\r\n", 90), true, replies[:6]},
-		"in the text":              {"HELO c.example.org\r\n" + transaction + "text\r\n", false, replies[:5]},
-		"nothing at all":           {"", false, replies[:1]},
+		"at once":                    {whole, false, replies},
+		"before the store answers":   {whole, true, replies},
+		"without QUIT":               {strings.TrimSuffix(whole, "QUIT\r\n"), true, replies[:6]},
+		"in the middle of a command": {strings.TrimSuffix(whole, "IT\r\n"), true, replies[:6]},
+		"many commands after it":     {whole[:len(whole)-6] + strings.Repeat("NOOP\r\n", 90) + "QUIT\r\n", true, replies[:6]},
+		"more than a pause holds":    {whole[:len(whole)-6] + strings.Repeat("VRFY "+strings.Repeat("x", 400)+"\r\n", 90), true, replies[:6]},
+		"in the text":                {"HELO c.example.org\r\n" + transaction + "text\r\n", false, replies[:5]},
+		"nothing at all":             {"", false, replies[:1]},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := start(t)
@@ -44,7 +44,7 @@ func TestHalfClosedClient(t *testing.T) {
 			}
 			if test.hold {
 				eventually(t, "the store holds the message", func() bool { return s.store.waiting() == 1 })
-				time.Sleep(5 * time.Millisecond) // most often the end has been seen by now
+				time.Sleep(5 * time.Millisecond) // usually the end of input has been seen by now
 				s.store.release()
 			}
 			for _, want := range test.want[1:] {
@@ -62,16 +62,17 @@ func TestHalfClosedClient(t *testing.T) {
 					t.Errorf("%d of 90 VRFYs were answered", n)
 				}
 			case len(rest) > 0:
-				t.Errorf("behind the last reply: %q", rest)
+				t.Errorf("after the last reply: %q", rest)
 			}
-			eventually(t, "nothing is left", func() bool {
+			eventually(t, "all resources are released", func() bool {
 				return s.shared.SessionsOpen() == 0 && s.shared.Budget.Used() == 0 && s.seen.now.Load() == 0
 			})
 		})
 	}
 }
 
-// The duplicates that half-closed connections live in are closed with them.
+// TestHalfClosedLeavesNoDescriptor checks that the duplicates of half-closed connections
+// are closed with them.
 func TestHalfClosedLeavesNoDescriptor(t *testing.T) {
 	s := start(t)
 	open := func() int {
@@ -81,7 +82,7 @@ func TestHalfClosedLeavesNoDescriptor(t *testing.T) {
 		}
 		return len(entries)
 	}
-	before := open() + 2*acceptorsPerLoop // who accepts comes to hold a spare one
+	before := open() + 2*acceptorsPerLoop // each acceptor comes to hold a spare descriptor
 	for range 100 {
 		s.store.holdAll()
 		c, r := s.dial(t)
@@ -97,8 +98,8 @@ func TestHalfClosedLeavesNoDescriptor(t *testing.T) {
 	eventually(t, "all descriptors are closed", func() bool { return open() <= before })
 }
 
-// A reset is the end, whatever the session owes.
-func TestResetIsTheEnd(t *testing.T) {
+// TestResetEndsSession checks that a reset ends the session, even if replies are pending.
+func TestResetEndsSession(t *testing.T) {
 	s := start(t)
 	c, _ := s.sendHeld(t)
 	_ = c.SetLinger(0)

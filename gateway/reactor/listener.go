@@ -10,7 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Family is what a listener takes: connections over IPv4, IPv6, or both.
+// Family is the IP version of the connections that a listener accepts: IPv4, IPv6, or
+// both.
 type Family string
 
 // The families.
@@ -20,23 +21,23 @@ const (
 	IPv4And6 Family = "IPv4 and IPv6"
 )
 
-// Bound is an address that is listened on.
+// Bound is an address that the reactor listens on.
 type Bound struct {
-	Address string // host:port with the port that it really has; the host may be empty
+	Address string // host:port with the actual port; the host may be empty
 	Family  Family
-	// Unreachable says that the host has no address of the family.
+	// Unreachable means that the host has no address of the family.
 	Unreachable bool
 }
 
-// listener takes connections on one of the configured addresses.
+// listener accepts connections on one of the configured addresses.
 type listener struct {
 	net.Listener
 	bound Bound
 }
 
-// familyOf returns the network for net.Listen and what that takes. 0.0.0.0 is all of
-// IPv4 and [::] all of IPv6; only an empty host is both. The families are kept
-// apart so that both can be listed: net.Listen on "tcp" makes either one both.
+// familyOf returns the network for net.Listen and the family it accepts. 0.0.0.0 means
+// all of IPv4 and [::] all of IPv6; only an empty host means both. net.Listen on "tcp"
+// would make either address both, so the families are kept apart and both can be listed.
 func familyOf(host string) (network string, family Family) {
 	ip, err := netip.ParseAddr(host)
 	switch {
@@ -49,8 +50,8 @@ func familyOf(host string) (network string, family Family) {
 	}
 }
 
-// listen binds all addresses. A port that another process has is an error, as
-// SO_REUSEPORT is not used: a second process would take half of the mail unnoticed.
+// listen binds all addresses. A port in use by another process is an error, because
+// SO_REUSEPORT is not set: a second process would silently take half of the mail.
 func listen(o *Options) (all []*listener, err error) {
 	config := net.ListenConfig{
 		KeepAlive: -1, // sessions have deadlines of their own
@@ -84,7 +85,7 @@ func listenOn(config *net.ListenConfig, address string) (*listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	if network == "tcp" && host != "" { // localhost: one address that it stands for
+	if network == "tcp" && host != "" { // localhost: one of its addresses
 		_, family = familyOf(bound)
 	}
 	return &listener{Listener: l, bound: Bound{
@@ -92,8 +93,7 @@ func listenOn(config *net.ListenConfig, address string) (*listener, error) {
 	}}, nil
 }
 
-// hasIPv6 reports whether the host has IPv6: where it is switched off, [::] can be
-// bound all the same.
+// hasIPv6 reports whether the host has IPv6. [::] can be bound even if IPv6 is disabled.
 func hasIPv6() bool {
 	l, err := net.Listen("tcp6", "[::1]:0")
 	if err == nil {
@@ -102,7 +102,7 @@ func hasIPv6() bool {
 	return err == nil
 }
 
-// setBuffers sets the kernel's buffers of a listener; its connections inherit them.
+// setBuffers sets the socket buffer sizes of a listener; its connections inherit them.
 func setBuffers(c syscall.RawConn, send, receive int) error {
 	var failed error
 	err := c.Control(func(fd uintptr) {

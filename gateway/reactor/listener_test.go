@@ -33,7 +33,7 @@ func freePort(t *testing.T) string {
 	return port
 }
 
-// greeted reports whether a server greets at an address.
+// greeted reports whether a server at the address sends a greeting.
 func greeted(t *testing.T, host, port string) bool {
 	t.Helper()
 	conn, err := net.DialTimeout("tcp", net.JoinHostPort(host, port), 10*time.Second)
@@ -49,8 +49,8 @@ func greeted(t *testing.T, host, port string) bool {
 	return true
 }
 
-// TestWhoCanConnect: 0.0.0.0 takes IPv4, [::] IPv6, an empty host both, and so do
-// both that are listed together, whether the port is given or left open.
+// TestWhoCanConnect checks that 0.0.0.0 accepts IPv4, [::] IPv6, an empty host both, and
+// so does listing both addresses, whether the port is given or chosen by the kernel.
 func TestWhoCanConnect(t *testing.T) {
 	const v4, v6 = "127.0.0.1", "::1"
 	for _, c := range []struct {
@@ -87,7 +87,7 @@ func TestWhoCanConnect(t *testing.T) {
 						t.Fatalf("bound to %q, %v", bound.Address, err)
 					}
 					if bound.Family != c.families[i] {
-						t.Errorf("%s takes %s, want %s", bound.Address, bound.Family, c.families[i])
+						t.Errorf("%s accepts %s, want %s", bound.Address, bound.Family, c.families[i])
 					}
 					for client := range c.want {
 						reached[client] = greeted(t, client, port) || reached[client]
@@ -103,7 +103,8 @@ func TestWhoCanConnect(t *testing.T) {
 	}
 }
 
-// The IPv4 client of a listener for both families is an IPv4 client to everybody.
+// TestClientOfBothFamilies checks that an IPv4 client of a listener for both families is
+// reported with its IPv4 address.
 func TestClientOfBothFamilies(t *testing.T) {
 	s := newServer(testLimits(), session.AcceptAny())
 	s.reactor.options.Addresses = []string{":0"}
@@ -126,7 +127,8 @@ func TestClientOfBothFamilies(t *testing.T) {
 	}
 }
 
-// Two addresses that overlap stop the start, with the one that cannot be had.
+// TestOverlappingListeners checks that overlapping addresses prevent the start, with an
+// error that names the address in use.
 func TestOverlappingListeners(t *testing.T) {
 	port := freePort(t)
 	for _, second := range []string{"0.0.0.0:" + port, "127.0.0.1:" + port, "[::]:" + port} {
@@ -139,8 +141,9 @@ func TestOverlappingListeners(t *testing.T) {
 	}
 }
 
-// TestHostWithoutIPv6: a container's network has none by default. Whoever listens on
-// 0.0.0.0 or on an empty host is reached all the same, and of [::] it is known that nobody can reach it.
+// TestHostWithoutIPv6 checks a host without IPv6, the default of a container network. A
+// listener on 0.0.0.0 or on an empty host can be reached, and [::] is reported as
+// unreachable.
 func TestHostWithoutIPv6(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("only root may make a network namespace")
@@ -149,7 +152,7 @@ func TestHostWithoutIPv6(t *testing.T) {
 		"0.0.0.0:2525":   "220 ",
 		":2525":          "220 ",
 		"127.0.0.1:2525": "220 ",
-		"[::]:2525":      "nobody can reach [::]:2525",
+		"[::]:2525":      "[::]:2525 is unreachable",
 	} {
 		t.Run(address, func(t *testing.T) {
 			c := exec.Command(childBinary(t))
@@ -163,8 +166,8 @@ func TestHostWithoutIPv6(t *testing.T) {
 	}
 }
 
-// serveAlone serves in a network namespace of its own without IPv6, and prints what
-// its IPv4 client is greeted with.
+// serveAlone serves in a network namespace of its own without IPv6, and prints the
+// greeting that its IPv4 client receives.
 func serveAlone(address string) error {
 	if err := os.WriteFile("/proc/sys/net/ipv6/conf/all/disable_ipv6", []byte("1"), 0); err != nil && !os.IsNotExist(err) {
 		return err
@@ -178,7 +181,7 @@ func serveAlone(address string) error {
 		return err
 	}
 	if b := s.reactor.Bound()[0]; b.Unreachable {
-		return fmt.Errorf("nobody can reach %s", b.Address)
+		return fmt.Errorf("%s is unreachable", b.Address)
 	}
 	conn, err := net.DialTimeout("tcp", "127.0.0.1:2525", 10*time.Second)
 	if err != nil {

@@ -13,10 +13,10 @@ import (
 	"sluice/gateway/driver"
 )
 
-// gnet cannot stop reading from a connection. So a connection that pauses leaves
-// it: gnet closes its descriptor, and the TCP connection lives on in a duplicate
-// that nobody reads. To read on, it is enrolled anew. All of it is gnet's public
-// interface.
+// gnet cannot stop reading from a connection, so a connection that pauses leaves gnet.
+// gnet closes its descriptor, and the TCP connection lives on in a duplicate descriptor
+// that is not read. To resume, the duplicate is enrolled in gnet. All of this uses gnet's
+// public interface.
 
 // Pause implements driver.Socket.
 func (s *socket) Pause() error {
@@ -28,18 +28,19 @@ func (s *socket) Pause() error {
 		return err
 	}
 	s.carry()
-	s.spare, s.leaving = fd, true
-	if !s.inside { // else the callback's result says it
+	s.dup, s.pausing = fd, true
+	if !s.inCallback { // otherwise the callback's result tells gnet
 		conn := s.conn
-		s.leave()
+		s.detach()
 		_ = conn.EventLoop().Close(conn)
 	}
 	return nil
 }
 
-// keep goes over to a duplicate for good, because the client's input has ended: gnet
-// closes such a connection, and would report its end for ever if it had it back.
-func (s *socket) keep() error {
+// keepDuplicate moves the socket to a duplicate for good, because the client's input has
+// ended. gnet closes such a connection, and after another enrolment would report its end
+// again and again.
+func (s *socket) keepDuplicate() error {
 	fd, err := duplicate(s.fd)
 	if err != nil {
 		return err
@@ -54,7 +55,7 @@ func duplicate(fd int) (int, error) {
 	return dup, os.NewSyscallError("dup", err)
 }
 
-// carry takes along what was read and not discarded.
+// carry keeps the input that was read and not discarded.
 func (s *socket) carry() {
 	if n := s.conn.InboundBuffered(); n > 0 {
 		if in, err := s.conn.Peek(-1); err == nil {
@@ -64,22 +65,22 @@ func (s *socket) carry() {
 	}
 }
 
-// leave goes over to the duplicate; gnet is to close its own descriptor.
-func (s *socket) leave() {
-	s.conn, s.fd, s.leaving = nil, s.spare, false
+// detach switches to the duplicate; gnet then closes its own descriptor.
+func (s *socket) detach() {
+	s.conn, s.fd, s.pausing = nil, s.dup, false
 }
 
-// errGone says that the client reset the connection while it was paused.
+// errGone means that the client reset the connection while it was paused.
 var errGone = errors.New("the connection was reset while it was paused")
 
 // Resume implements driver.Socket.
 func (s *socket) Resume() error {
-	if s.leaving { // still inside the callback that paused it
-		s.closeSpare()
+	if s.pausing { // still inside the callback that paused it
+		s.dropDuplicate()
 		return nil
 	}
-	// The file owns the duplicate from here on; replies still go by it until the
-	// connection is back.
+	// From here on the file owns the duplicate. Replies are written to it until the
+	// connection is back in gnet.
 	s.file = os.NewFile(uintptr(s.fd), "paused connection")
 	conn, err := net.FileConn(s.file)
 	if err != nil {
@@ -94,26 +95,26 @@ func (s *socket) Resume() error {
 		_ = conn.Close()
 		return err
 	}
-	s.loop.await(s, enrolled)
+	s.loop.awaitEnrolment(s, enrolled)
 	return nil
 }
 
-// back takes note that gnet has the connection again.
-func (s *socket) back(conn gnet.Conn) {
+// reattach records that gnet has the connection again.
+func (s *socket) reattach(conn gnet.Conn) {
 	s.conn = conn
 	s.closeDuplicate()
 	s.fd = conn.Fd()
 }
 
-// closeSpare closes a duplicate that is not needed after all.
-func (s *socket) closeSpare() {
-	if s.leaving {
-		_ = unix.Close(s.spare)
-		s.leaving = false
+// dropDuplicate closes a duplicate that is not needed after all.
+func (s *socket) dropDuplicate() {
+	if s.pausing {
+		_ = unix.Close(s.dup)
+		s.pausing = false
 	}
 }
 
-// closeDuplicate closes the descriptor that a paused connection lives in.
+// closeDuplicate closes the descriptor that holds a paused connection.
 func (s *socket) closeDuplicate() {
 	if s.file != nil {
 		_ = s.file.Close()
@@ -124,30 +125,30 @@ func (s *socket) closeDuplicate() {
 	s.fd = -1
 }
 
-// enrolTimeout is how long a resumed connection may take to be back: gnet reports
-// no error when it could not watch the descriptor.
+// enrolTimeout is the longest time for a resumed connection to return to gnet, which
+// reports no error if it could not poll the descriptor.
 const enrolTimeout = 5 * time.Second
 
 // enrolment is a connection on its way back to gnet.
 type enrolment struct {
 	socket *socket
-	file   *os.File // that of the socket as long as it is on its way
+	file   *os.File // the socket's file while the enrolment is pending
 	result <-chan gnet.RegisteredResult
 	end    time.Time
 }
 
-// await watches over a connection until it is back.
-func (l *loop) await(s *socket, result <-chan gnet.RegisteredResult) {
+// awaitEnrolment tracks a connection until it is back in gnet.
+func (l *loop) awaitEnrolment(s *socket, result <-chan gnet.RegisteredResult) {
 	l.enrolments = append(l.enrolments, enrolment{s, s.file, result, time.Now().Add(enrolTimeout)})
 }
 
-// enrolled ends the sessions whose connections did not come back.
-func (l *loop) enrolled(now time.Time) {
+// checkEnrolments ends the sessions whose connections did not return to gnet.
+func (l *loop) checkEnrolments(now time.Time) {
 	kept := l.enrolments[:0]
 	for _, e := range l.enrolments {
 		switch {
-		case e.socket.file != e.file: // back, or closed
-		case failed(e.result) || now.After(e.end):
+		case e.socket.file != e.file: // back in gnet, or closed
+		case enrolFailed(e.result) || now.After(e.end):
 			e.socket.closeDuplicate()
 			l.driver.Closed(&e.socket.state, driver.EndReset)
 		default:
@@ -158,8 +159,8 @@ func (l *loop) enrolled(now time.Time) {
 	l.enrolments = kept
 }
 
-// failed says whether an enrolment has ended without a connection.
-func failed(result <-chan gnet.RegisteredResult) bool {
+// enrolFailed reports whether an enrolment has ended without a connection.
+func enrolFailed(result <-chan gnet.RegisteredResult) bool {
 	select {
 	case r := <-result:
 		return r.Conn == nil

@@ -25,7 +25,7 @@ import (
 
 const transaction = "MAIL FROM:<a@example.com>\r\nRCPT TO:<b@example.net>\r\nDATA\r\n"
 
-// sendHeld gives the server a message that its store holds back.
+// sendHeld sends the server a message that its store holds back.
 func (s *server) sendHeld(t testing.TB) (*net.TCPConn, *bufio.Reader) {
 	t.Helper()
 	s.store.holdAll()
@@ -46,8 +46,8 @@ func (s *server) pauseIt(t testing.TB, c net.Conn) {
 	eventually(t, "the session is paused", func() bool { return s.seen.now.Load() == 1 })
 }
 
-// TestGigabyteBehindFinalDot has a client pipeline as much as it can while its
-// message is being stored. TCP makes it wait.
+// TestGigabyteBehindFinalDot has a client pipeline as much as it can while its message is
+// being stored. TCP must make it wait.
 func TestGigabyteBehindFinalDot(t *testing.T) {
 	limits := testLimits()
 	limits.JunkCommands = 1 << 15
@@ -67,11 +67,11 @@ func TestGigabyteBehindFinalDot(t *testing.T) {
 			break
 		}
 	}
-	if sent > 32<<20 { // the kernel's buffers at both ends
-		t.Errorf("%d octets were taken from a client whose session waits", sent)
+	if sent > 32<<20 { // the socket buffers of both ends
+		t.Errorf("%d bytes were read from a client whose session waits", sent)
 	}
 	if used := s.shared.Budget.Used(); used > 100<<10 {
-		t.Errorf("%d octets of the budget are used", used)
+		t.Errorf("%d bytes of the budget are used", used)
 	}
 	s.store.release()
 	expect(t, r, "250 2.0.0 Ok 0")
@@ -91,13 +91,13 @@ func TestGigabyteBehindFinalDot(t *testing.T) {
 		}
 	}
 	_ = c.Close()
-	eventually(t, "nothing is left", func() bool {
+	eventually(t, "all resources are released", func() bool {
 		return s.shared.SessionsOpen() == 0 && s.shared.Budget.Used() == 0 && s.seen.now.Load() == 0
 	})
 }
 
-// TestResetWhilePaused: gnet would panic in its pool when such a connection came
-// back.
+// TestResetWhilePaused resets paused connections: gnet would panic in its pool if such a
+// connection were enrolled.
 func TestResetWhilePaused(t *testing.T) {
 	s := start(t)
 	for range 20 {
@@ -111,12 +111,12 @@ func TestResetWhilePaused(t *testing.T) {
 		})
 	}
 	if used := s.shared.Budget.Used(); used != 0 {
-		t.Errorf("%d octets of credit are out", used)
+		t.Errorf("%d bytes of credit are outstanding", used)
 	}
 }
 
-// A client that closes while it is paused is noticed when it is read again, and
-// what it had sent counts.
+// TestCloseWhilePaused checks that a client that closes while paused is noticed when it
+// is read again, and that its earlier input is processed.
 func TestCloseWhilePaused(t *testing.T) {
 	s := start(t)
 	c, r := s.sendHeld(t)
@@ -125,14 +125,14 @@ func TestCloseWhilePaused(t *testing.T) {
 	_ = c.CloseWrite()
 	s.store.release()
 	expect(t, r, "250 2.0.0 Ok 0")
-	for range 100 { // the junk limit
+	for range 100 { // over the limit of junk commands
 		expect(t, r, "250 2.0.0 Ok")
 	}
 	expect(t, r, "421 4.7.0")
 	eventually(t, "the session ends", func() bool { return s.shared.SessionsOpen() == 0 })
 }
 
-// withoutDescriptors runs f while no descriptor can be had.
+// withoutDescriptors runs f while no descriptor is free.
 func withoutDescriptors(t *testing.T, f func()) {
 	t.Helper()
 	var limit unix.Rlimit
@@ -178,19 +178,19 @@ func TestNoDescriptorToResume(t *testing.T) {
 	})
 }
 
-// A connection that does not come back to gnet ends its session: by gnet's word,
-// or when gnet says that all is well and no OnOpen follows.
+// TestEnrolmentFails checks that a connection that does not return to gnet ends its
+// session, whether gnet reports an error, or reports success without an OnOpen.
 func TestEnrolmentFails(t *testing.T) {
 	for name, test := range map[string]struct {
 		result *gnet.RegisteredResult
 		later  time.Duration
 		ended  bool
 	}{
-		"gnet says so":        {&gnet.RegisteredResult{Err: errScripted}, 0, true},
-		"gnet says nothing":   {nil, enrolTimeout + time.Second, true},
-		"it is still early":   {nil, enrolTimeout / 2, false},
-		"an empty result":     {&gnet.RegisteredResult{}, 0, true},
-		"the channel is shut": {nil, -1, true},
+		"gnet reports an error": {&gnet.RegisteredResult{Err: errScripted}, 0, true},
+		"gnet reports nothing":  {nil, enrolTimeout + time.Second, true},
+		"it is still early":     {nil, enrolTimeout / 2, false},
+		"an empty result":       {&gnet.RegisteredResult{}, 0, true},
+		"the channel is closed": {nil, -1, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newServer(testLimits(), session.AcceptAny())
@@ -210,13 +210,13 @@ func TestEnrolmentFails(t *testing.T) {
 			if test.later < 0 {
 				close(results)
 			}
-			l.await(paused, results)
-			l.enrolled(time.Now().Add(test.later))
+			l.awaitEnrolment(paused, results)
+			l.checkEnrolments(time.Now().Add(test.later))
 			if got := s.shared.SessionsOpen() == 0 && paused.fd == -1; got != test.ended {
 				t.Errorf("ended: %v, want %v", got, test.ended)
 			}
 			if got := len(l.enrolments) == 0; got != test.ended {
-				t.Errorf("forgotten: %v", got)
+				t.Errorf("enrolment dropped: %v", got)
 			}
 			paused.closeDuplicate()
 		})
@@ -225,7 +225,7 @@ func TestEnrolmentFails(t *testing.T) {
 
 var errScripted = errors.New("scripted")
 
-// slowParts is a store that takes messages in parts, each on a goroutine of its own.
+// slowParts is a store that receives messages in parts, each on a goroutine of its own.
 type slowParts struct {
 	discard.Store
 	mu    sync.Mutex
@@ -259,8 +259,8 @@ func (s *slowParts) Put(m *pipeline.Message) {
 	s.Store.Put(m)
 }
 
-// newPausingServer has memory for one part at a time, so that each part of a
-// message is a pause.
+// newPausingServer returns a server with memory for one part at a time, so that each part
+// of a message is a pause.
 func newPausingServer(parts int64) (*server, *slowParts) {
 	s := &server{store: &heldStore{}, ended: make(chan error, 1)}
 	store := &slowParts{parts: map[int]string{}, whole: make(chan [sha256.Size]byte, 1)}
@@ -304,13 +304,13 @@ func TestThousandPausesOverTCP(t *testing.T) {
 	} else {
 		t.Logf("%d pauses", n)
 	}
-	eventually(t, "nothing is left", func() bool {
+	eventually(t, "all resources are released", func() bool {
 		return s.shared.SessionsOpen() == 0 && s.shared.Budget.Used() == 0 && s.shared.Parts.Used() == 0
 	})
 }
 
-// BenchmarkPause sends the same message through many pauses and through none:
-// their difference, divided by their number, is what a pause costs.
+// BenchmarkPause sends the same message with many pauses and with none. The difference
+// divided by their number is the cost of a pause.
 func BenchmarkPause(b *testing.B) {
 	for _, way := range []struct {
 		name  string
@@ -319,19 +319,19 @@ func BenchmarkPause(b *testing.B) {
 		b.Run(way.name, func(b *testing.B) {
 			s, store := newPausingServer(way.parts)
 			s.run(b)
-			before := processorTime(b)
+			before := cpuTime(b)
 			for b.Loop() {
 				store.parts = map[int]string{}
 				s.sendLarge(b, 32<<20)
 				<-store.whole
 			}
 			b.ReportMetric(float64(s.seen.all.Load())/float64(b.N), "pauses/op")
-			b.ReportMetric((processorTime(b)-before).Seconds()*1000/float64(b.N), "cpu-ms/op")
+			b.ReportMetric((cpuTime(b)-before).Seconds()*1000/float64(b.N), "cpu-ms/op")
 		})
 	}
 }
 
-func processorTime(b *testing.B) time.Duration {
+func cpuTime(b *testing.B) time.Duration {
 	var u unix.Rusage
 	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
 		b.Fatal(err)

@@ -2,5 +2,5 @@
 
 package reactor
 
-// raceEnabled: the race detector multiplies memory.
+// raceEnabled reports whether the race detector is on, which multiplies memory.
 const raceEnabled = true

@@ -1,5 +1,5 @@
-// Package reactor runs driver loops on gnet. It is the only package that knows
-// gnet, and the place where gnet's hazards are met; ARCHITECTURE.md lists them.
+// Package reactor runs driver loops on gnet. It is the only package that imports gnet and
+// that handles gnet's hazards, which ARCHITECTURE.md lists.
 package reactor
 
 import (
@@ -18,82 +18,60 @@ import (
 	"sluice/gateway/driver"
 )
 
-// Options say how to listen.
+// Options are the settings of a Reactor.
 type Options struct {
 	Addresses     []string // host:port
 	Loops         int
-	SendBuffer    int // SO_SNDBUF of each connection in octets
+	SendBuffer    int // SO_SNDBUF of each connection in bytes
 	ReceiveBuffer int // SO_RCVBUF
-	// NewRandom makes the random source of a loop.
+	// NewRandom returns the random source of a loop.
 	NewRandom func() driver.Random
-	// AcceptFailed counts a connection that could not be accepted, by AcceptCause. It
-	// and AcceptTrouble, which is for the log, are called on goroutines that accept.
+	// AcceptFailed counts a connection that could not be accepted, by AcceptCause.
+	// AcceptTrouble receives what is to be logged. Both are called on accepting
+	// goroutines.
 	AcceptFailed  func(cause string)
 	AcceptTrouble func(Trouble)
 }
 
-// readSize is how much is read from a connection at a time: what a session that is
-// paused may have to carry.
+// readSize is the most that one read returns. A paused session may have to carry that
+// much input.
 const readSize = 32 << 10
 
-// tickEvery is how often loops turn their timer wheels.
+// tickEvery is the interval of the loops' timer wheels.
 const tickEvery = 100 * time.Millisecond
 
-// Reactor is a set of gnet loops with the driver's loops on them. gnet calls it a
-// client, as it listens nowhere: accept.go hands it the connections.
+// Reactor is a set of gnet loops that run the driver's loops. It is a gnet client, which
+// does not listen: accept.go hands it the connections.
 type Reactor struct {
 	gnet.BuiltinEventEngine
-	shared    *driver.Shared
-	options   Options
-	client    *gnet.Client
-	listeners []*listener
-	accepting sync.WaitGroup
-	booted    chan struct{}
-	stop      chan struct{} // closed by Stop
-	stopping  sync.Once
-	stopped   chan struct{} // closed when all has ended
-	dead      chan error    // gets ErrLoopEnded
-	asked     atomic.Bool   // Stop was called
-	loops     []atomic.Pointer[loop]
+	shared     *driver.Shared
+	options    Options
+	client     *gnet.Client
+	listeners  []*listener
+	accepting  sync.WaitGroup
+	booted     chan struct{}
+	stop       chan struct{} // closed by Stop
+	stopOnce   sync.Once
+	stopped    chan struct{} // closed once everything has ended
+	loopEnded  chan error    // receives ErrLoopEnded
+	stopCalled atomic.Bool   // Stop was called
+	loops      []atomic.Pointer[loop]
 }
 
-// loop ties a driver loop to the gnet loop that runs it.
-type loop struct {
-	reactor *Reactor
-	gnet    gnet.EventLoop
-	driver  *driver.Loop
-	wake    gnet.Runnable
-
-	enrolments []enrolment
-	ticking    atomic.Bool // a tick was asked for and has not come
-	missed     int         // ticks that were not asked for because of that, in a row
-}
-
-// Wake implements driver.Waker. After Stop gnet would write the wake-up into a
-// descriptor that it has closed.
-func (l *loop) Wake() {
-	if !l.reactor.asked.Load() {
-		_ = l.gnet.Execute(context.Background(), l.wake)
-	}
-}
-
-// New makes a reactor.
+// New returns a reactor that serves shared.
 func New(shared *driver.Shared, o Options) *Reactor {
 	return &Reactor{
 		shared: shared, options: o,
-		booted:  make(chan struct{}),
-		stop:    make(chan struct{}),
-		stopped: make(chan struct{}),
-		dead:    make(chan error, 1),
-		loops:   make([]atomic.Pointer[loop], o.Loops),
+		booted:    make(chan struct{}),
+		stop:      make(chan struct{}),
+		stopped:   make(chan struct{}),
+		loopEnded: make(chan error, 1),
+		loops:     make([]atomic.Pointer[loop], o.Loops),
 	}
 }
 
-// ErrLoopEnded says that an event loop does not turn any more.
-var ErrLoopEnded = errors.New("an event loop has ended by itself or stands still")
-
-// Run listens and serves until Stop, and then returns nil. An error says that it
-// could not begin.
+// Run listens and serves until Stop, and then returns nil. An error means that it could
+// not start.
 func (r *Reactor) Run() (err error) {
 	if r.listeners, err = listen(&r.options); err != nil {
 		return err
@@ -128,16 +106,26 @@ func (r *Reactor) startLoops() (err error) {
 	return r.client.Start()
 }
 
-// enroll hands a connection to the loop that has the fewest.
+// silent is a gnet logger that discards all messages. The results of gnet's calls report
+// everything that matters.
+type silent struct{}
+
+func (silent) Debugf(string, ...any) {}
+func (silent) Infof(string, ...any)  {}
+func (silent) Warnf(string, ...any)  {}
+func (silent) Errorf(string, ...any) {}
+func (silent) Fatalf(string, ...any) {}
+
+// enroll hands a connection to the loop with the fewest connections.
 func (r *Reactor) enroll(conn net.Conn, l *listener) error {
 	_, err := r.client.EnrollContext(conn, l)
 	return err
 }
 
-// Booted is closed when the listeners accept.
+// Booted returns a channel that is closed once the listeners accept.
 func (r *Reactor) Booted() <-chan struct{} { return r.booted }
 
-// Bound returns the addresses that it listens on, once Booted is closed.
+// Bound returns the bound addresses. It may be called once Booted is closed.
 func (r *Reactor) Bound() []Bound {
 	bound := make([]Bound, 0, len(r.listeners))
 	for _, l := range r.listeners {
@@ -146,7 +134,7 @@ func (r *Reactor) Bound() []Bound {
 	return bound
 }
 
-// Addresses returns the addresses of Bound.
+// Addresses returns the addresses of Bound as host:port.
 func (r *Reactor) Addresses() []string {
 	var all []string
 	for _, b := range r.Bound() {
@@ -155,23 +143,23 @@ func (r *Reactor) Addresses() []string {
 	return all
 }
 
-// Failed gets ErrLoopEnded when a loop does not turn any more. The other loops go
-// on, so that sessions can be drained before Stop.
-func (r *Reactor) Failed() <-chan error { return r.dead }
+// Failed returns a channel that receives ErrLoopEnded when a loop no longer runs. The
+// other loops continue, so that sessions can be drained before Stop.
+func (r *Reactor) Failed() <-chan error { return r.loopEnded }
 
-// Stop ends Run. Sessions must have been drained: what is left is cut.
+// Stop ends Run. The caller must have drained the sessions: any that are left are cut.
 func (r *Reactor) Stop(ctx context.Context) error {
 	select {
 	case <-r.booted:
 	default:
 		return nil
 	}
-	go r.stopping.Do(func() {
+	go r.stopOnce.Do(func() {
 		close(r.stop)
 		closeAll(r.listeners)
-		r.acceptorsEnd(ctx)
-		r.asked.Store(true)
-		_ = r.client.Stop() // the error is that of a loop that ended before
+		r.waitAcceptors(ctx)
+		r.stopCalled.Store(true)
+		_ = r.client.Stop() // the only error is that of a loop that ended before
 		close(r.stopped)
 	})
 	select {
@@ -182,9 +170,9 @@ func (r *Reactor) Stop(ctx context.Context) error {
 	}
 }
 
-// acceptorsEnd waits for the acceptors, each of which may wait for a loop to take
-// its connection: the loops must turn until then.
-func (r *Reactor) acceptorsEnd(ctx context.Context) {
+// waitAcceptors waits for the acceptors to end. Each of them may be waiting for a loop to
+// take its connection, so the loops must run until then.
+func (r *Reactor) waitAcceptors(ctx context.Context) {
 	ended := make(chan struct{})
 	go func() { r.accepting.Wait(); close(ended) }()
 	select {
@@ -200,7 +188,7 @@ func (r *Reactor) OnOpen(c gnet.Conn) ([]byte, gnet.Action) {
 			c.SetContext(nil)
 			return nil, gnet.Close
 		}
-		s.back(c)
+		s.reattach(c)
 		return nil, s.turn(func() { s.loop.driver.Traffic(&s.state) })
 	}
 	l := r.loopOf(c.EventLoop())
@@ -219,26 +207,26 @@ func (r *Reactor) OnTraffic(c gnet.Conn) gnet.Action {
 }
 
 // OnClose implements gnet.EventHandler. The end of input is not the end of the
-// connection: its client may still read what it is owed (RFC 9293 §3.6). gnet's
+// connection: its client may still read pending replies (RFC 9293 §3.6). gnet's
 // descriptor is open until OnClose returns.
 func (r *Reactor) OnClose(c gnet.Conn, err error) gnet.Action {
 	s, ok := c.Context().(*socket)
 	if !ok || s.conn == nil {
 		return gnet.None
 	}
-	if errors.Is(err, io.EOF) && s.loop.driver.Owes(&s.state) && s.keep() == nil {
+	if errors.Is(err, io.EOF) && s.loop.driver.Owes(&s.state) && s.keepDuplicate() == nil {
 		s.loop.driver.InputEnded(&s.state)
 		return gnet.None
 	}
-	s.gone() // first: nothing may use it any more
+	s.markClosed() // first: nothing may use the descriptor any more
 	s.loop.driver.Closed(&s.state, r.ending(err))
 	return gnet.None
 }
 
-// ending returns how a connection ended that gnet closes for err.
+// ending returns the way in which a connection ended that gnet closes with err.
 func (r *Reactor) ending(err error) driver.Ending {
 	switch {
-	case r.asked.Load():
+	case r.stopCalled.Load():
 		return driver.EndCut
 	case err == nil || errors.Is(err, io.EOF):
 		return driver.EndClosed
@@ -247,18 +235,13 @@ func (r *Reactor) ending(err error) driver.Ending {
 	}
 }
 
-// missedTicks is how many ticks in a row a loop may miss before it is taken for
-// ended: a minute. They are counted, not timed: a process that was stopped for an
-// hour has missed none.
-const missedTicks = 600
-
-// OnTick implements gnet.EventHandler. It is called on a goroutine of its own,
-// so it asks each loop to turn its wheel itself.
+// OnTick implements gnet.EventHandler. gnet calls it on a goroutine of its own, so it
+// asks each loop to advance its timer wheel itself.
 func (r *Reactor) OnTick() (time.Duration, gnet.Action) {
 	for i := range r.loops {
 		if l := r.loops[i].Load(); l != nil && !l.askTick() {
 			select {
-			case r.dead <- ErrLoopEnded:
+			case r.loopEnded <- ErrLoopEnded:
 			default:
 			}
 		}
@@ -266,51 +249,21 @@ func (r *Reactor) OnTick() (time.Duration, gnet.Action) {
 	return tickEvery, gnet.None
 }
 
-// askTick asks a loop for a tick, unless it is still to come. It reports whether the
-// loop may be alive.
-func (l *loop) askTick() bool {
-	if !l.ticking.CompareAndSwap(false, true) {
-		l.missed++
-		return l.missed < missedTicks
-	}
-	l.missed = 0
-	asked := time.Now()
-	_ = l.gnet.Execute(context.Background(), gnet.RunnableFunc(func(context.Context) error {
-		l.ticking.Store(false)
-		l.driver.Tick(asked)
-		l.enrolled(time.Now())
-		return nil
-	}))
-	return true
-}
-
-// turn runs a callback of the connection and gives gnet's action for it.
+// turn runs a callback of the connection and returns gnet's action for it.
 func (s *socket) turn(callback func()) gnet.Action {
-	s.inside = true
+	s.inCallback = true
 	callback()
-	s.inside = false
+	s.inCallback = false
 	switch {
 	case s.closing:
-		s.closeSpare()
-		s.gone()
+		s.dropDuplicate()
+		s.markClosed()
 		return gnet.Close
-	case s.leaving:
-		s.leave()
+	case s.pausing:
+		s.detach()
 		return gnet.Close
 	}
 	return gnet.None
-}
-
-// loopOf gives the driver loop of a gnet loop. gnet names its loops only to
-// their connections, so each is learned at its first one, on its own thread.
-func (r *Reactor) loopOf(e gnet.EventLoop) *loop {
-	for i := range r.loops {
-		if l := r.loops[i].Load(); l != nil && l.gnet == e {
-			return l
-		}
-	}
-	l := &loop{reactor: r, gnet: e}
-	return r.learn(l)
 }
 
 func addrPort(a net.Addr) netip.AddrPort {

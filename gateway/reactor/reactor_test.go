@@ -27,7 +27,8 @@ import (
 	"sluice/pipeline/discard"
 )
 
-// server is a reactor on a free port of the loopback with stores that discard.
+// server is a reactor on a free port of the loopback interface with a store that
+// discards.
 type server struct {
 	shared  *driver.Shared
 	reactor *Reactor
@@ -38,7 +39,7 @@ type server struct {
 	troubles
 }
 
-// troubles keeps what is reported of accepting.
+// troubles records the reports of failed accepts.
 type troubles struct {
 	mu      sync.Mutex
 	causes  map[string]int
@@ -55,13 +56,13 @@ func (t *troubles) failed(cause string) {
 }
 
 func (t *troubles) reported(trouble Trouble) {
-	fmt.Fprintln(os.Stderr, "trouble:", trouble) // a test looks at what its child writes
+	fmt.Fprintln(os.Stderr, "trouble:", trouble) // a test reads its child's output
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.reports = append(t.reports, trouble)
 }
 
-// all returns how many attempts to accept have failed.
+// all returns the number of failed attempts to accept.
 func (t *troubles) all() (n int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -71,7 +72,7 @@ func (t *troubles) all() (n int) {
 	return n
 }
 
-// pauses counts those of sessions.
+// pauses counts the pauses of sessions.
 type pauses struct {
 	nothing
 	all, now atomic.Int64
@@ -115,7 +116,7 @@ type realClock struct{}
 
 func (realClock) Now() time.Time { return time.Now() }
 
-// heldStore answers at once, or holds messages until they are released.
+// heldStore stores at once, or holds messages until they are released.
 type heldStore struct {
 	mu   sync.Mutex
 	hold bool
@@ -252,7 +253,7 @@ func (s *server) dial(t testing.TB) (net.Conn, *bufio.Reader) {
 	return c, bufio.NewReader(c)
 }
 
-// eventually waits for a condition that other threads bring about.
+// eventually waits for a condition that other goroutines bring about.
 func eventually(t testing.TB, what string, is func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); !is(); time.Sleep(time.Millisecond) {
@@ -270,8 +271,7 @@ func expect(t testing.TB, r *bufio.Reader, prefix string) {
 	}
 }
 
-// TestDialogsOverTCP plays the transcripts that need no help from a harness
-// against gnet.
+// TestDialogsOverTCP plays the transcripts that need no help from a harness against gnet.
 func TestDialogsOverTCP(t *testing.T) {
 	scripts, err := smtptest.Load(smtptest.Dialogs())
 	if err != nil {
@@ -345,9 +345,9 @@ func limitsOf(script *smtptest.Script) (session.Limits, bool) {
 	return limits, true
 }
 
-// A client that is told the last word while it still sends must be able to read
-// it: closing with input unread would reset the connection, and the client, which
-// sees a write error in place of its 552, would try again for days.
+// TestLastReplyReachesClientThatSends checks that a client that is still sending can read
+// the final reply. Closing with unread input would reset the connection. The client would
+// see a write error in place of its 552, and retry for days.
 func TestLastReplyReachesClientThatSends(t *testing.T) {
 	limits := testLimits()
 	limits.MessageSize = 64 << 10
@@ -362,23 +362,24 @@ func TestLastReplyReachesClientThatSends(t *testing.T) {
 		if _, err := io.WriteString(c, strings.Repeat(line, 1700)); err != nil { // over twice the limit
 			t.Fatal(err)
 		}
-		if _, err := r.Peek(1); err != nil { // the server has said its last word
+		if _, err := r.Peek(1); err != nil { // the server has sent its final reply
 			t.Fatal(err)
 		}
 		for range 100 {
 			if _, err := io.WriteString(c, line); err != nil {
-				t.Fatalf("client %d: sending on: %v", i, err)
+				t.Fatalf("client %d: continuing to send: %v", i, err)
 			}
 		}
 		expect(t, r, "552 5.3.4")
 		if _, err := r.ReadByte(); err != io.EOF {
-			t.Fatalf("behind the last reply: %v", err)
+			t.Fatalf("after the last reply: %v", err)
 		}
 		_ = c.Close()
 	}
 }
 
-// A client that reads nothing before it has sent all reads its 552 all the same.
+// TestLastReplyReachesClientThatSendsAll checks that a client that reads nothing before
+// it has sent everything receives its 552.
 func TestLastReplyReachesClientThatSendsAll(t *testing.T) {
 	limits := testLimits()
 	limits.MessageSize = 64 << 10
@@ -395,29 +396,29 @@ func TestLastReplyReachesClientThatSendsAll(t *testing.T) {
 		}
 		expect(t, r, "552 5.3.4")
 		if _, err := r.ReadByte(); err != io.EOF {
-			t.Fatalf("behind the last reply: %v", err)
+			t.Fatalf("after the last reply: %v", err)
 		}
 		_ = c.Close()
 	}
 }
 
-// A socket that was closed is deaf and dumb: its descriptor may be somebody
-// else's by now.
+// TestClosedSocketTouchesNothing checks that a closed socket neither reads nor writes:
+// its descriptor may belong to another connection by now.
 func TestClosedSocketTouchesNothing(t *testing.T) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &socket{fd: int(w.Fd())} // the descriptor's new owner
-	s.gone()
+	s := &socket{fd: int(w.Fd())} // the new owner of the descriptor
+	s.markClosed()
 	if n, err := s.Write([]byte("secret")); n != 0 || err == nil {
-		t.Errorf("wrote %d octets, %v", n, err)
+		t.Errorf("wrote %d bytes, %v", n, err)
 	}
 	s.CloseWrite()
 	s.Discard(1)
 	s.Close()
 	if s.Input() != nil {
-		t.Error("input after the end")
+		t.Error("input after Close")
 	}
 	_ = w.Close()
 	if got, _ := io.ReadAll(r); len(got) != 0 {
@@ -425,9 +426,9 @@ func TestClosedSocketTouchesNothing(t *testing.T) {
 	}
 }
 
-// A result that comes when its client is gone must not be written to the client
-// that has the descriptor now.
-func TestLateResultMeetsNoStranger(t *testing.T) {
+// TestLateResultReachesNoOtherClient checks that a result that arrives after its client
+// has left is not written to the client that has the descriptor now.
+func TestLateResultReachesNoOtherClient(t *testing.T) {
 	s := start(t)
 	s.store.holdAll()
 	const clients = 50
@@ -443,7 +444,7 @@ func TestLateResultMeetsNoStranger(t *testing.T) {
 	}
 	eventually(t, "all messages wait for the store", func() bool { return s.store.waiting() == clients })
 	for _, c := range gone {
-		_ = c.(*net.TCPConn).SetLinger(0) // a reset: a mere FIN is not the end
+		_ = c.(*net.TCPConn).SetLinger(0) // a reset: a FIN alone is not the end
 		_ = c.Close()
 	}
 	eventually(t, "all sessions are gone", func() bool { return s.shared.SessionsOpen() == 0 })
@@ -474,8 +475,8 @@ func TestSecondProcessOnPort(t *testing.T) {
 	}
 }
 
-// The kernel's buffers of a connection are what was configured, so that a peer
-// that does not read is noticed.
+// TestSocketBuffers checks that the socket buffers have the configured size, so that a
+// peer that does not read is noticed.
 func TestSocketBuffers(t *testing.T) {
 	s := start(t)
 	c, r := s.dial(t)
@@ -489,7 +490,7 @@ func TestSocketBuffers(t *testing.T) {
 	}
 }
 
-// serverEnd finds the descriptor of the other end of a connection to ourselves.
+// serverEnd returns the descriptor of this process's server end of the connection c.
 func serverEnd(t *testing.T, c net.Conn) int {
 	t.Helper()
 	port := c.LocalAddr().(*net.TCPAddr).Port
@@ -508,7 +509,8 @@ func serverEnd(t *testing.T, c net.Conn) int {
 	return -1
 }
 
-// Discard(0) of gnet discards everything, so it must never be called.
+// TestDiscardNothing checks that gnet's Discard(0), which discards everything, is never
+// called.
 func TestDiscardNothing(t *testing.T) {
 	c := &discardCounter{}
 	s := &socket{conn: c}

@@ -9,20 +9,20 @@ import (
 	"sluice/gateway/driver"
 )
 
-// socket is driver.Socket on a gnet connection. It is the one type that holds a
-// gnet.Conn, and it lets go of it when the connection ends: gnet's own methods
-// would then write into whatever connection has the descriptor next.
+// socket implements driver.Socket on a gnet connection. No other type holds a gnet.Conn.
+// It drops the gnet.Conn when the connection ends, because gnet's methods would then
+// write to whatever connection has the descriptor next.
 type socket struct {
-	conn    gnet.Conn // nil while paused and once closed
-	fd      int       // -1 once closed
-	loop    *loop
-	inside  bool // a callback of this connection is under way
-	closing bool // Close was called inside that callback
-	leaving bool // Pause was called inside that callback; spare is to be fd
-	spare   int
-	carried []byte   // input that was read before a pause
-	file    *os.File // owns fd while a paused connection is on its way back
-	state   driver.Conn
+	conn       gnet.Conn // nil while paused and once closed
+	fd         int       // -1 once closed
+	loop       *loop
+	inCallback bool // a callback of this connection is running
+	closing    bool // Close was called inside that callback
+	pausing    bool // Pause was called inside that callback; dup is to become fd
+	dup        int
+	carried    []byte   // input that was read before a pause
+	file       *os.File // owns fd while a paused connection returns to gnet
+	state      driver.Conn
 }
 
 // Input implements driver.Socket.
@@ -46,7 +46,7 @@ func (s *socket) Input() []byte {
 // Discard implements driver.Socket.
 func (s *socket) Discard(n int) {
 	switch {
-	case n <= 0: // Discard(0) of gnet discards everything
+	case n <= 0: // gnet's Discard(0) discards everything
 	case n < len(s.carried):
 		s.carried = s.carried[n:]
 	case len(s.carried) > 0:
@@ -56,8 +56,8 @@ func (s *socket) Discard(n int) {
 	}
 }
 
-// Write implements driver.Socket. It writes to the descriptor itself: gnet's
-// outbound buffer has no bound.
+// Write implements driver.Socket. It writes to the descriptor directly, because gnet's
+// outbound buffer is unbounded.
 func (s *socket) Write(p []byte) (int, error) {
 	if s.fd < 0 {
 		return 0, unix.EPIPE
@@ -83,22 +83,22 @@ func (s *socket) CloseWrite() {
 	}
 }
 
-// Close implements driver.Socket. Inside a callback of the same connection gnet
-// wants to be told by the callback's result.
+// Close implements driver.Socket. Inside a callback of the same connection, the
+// callback's result must tell gnet.
 func (s *socket) Close() {
 	switch {
 	case s.fd < 0:
-	case s.inside:
+	case s.inCallback:
 		s.closing = true
 	case s.conn == nil:
 		s.closeDuplicate()
 		s.carried = nil
 	default:
 		conn := s.conn
-		s.gone()
+		s.markClosed()
 		_ = conn.EventLoop().Close(conn)
 	}
 }
 
-// gone takes note that gnet has closed the descriptor or is about to.
-func (s *socket) gone() { s.conn, s.fd, s.carried = nil, -1, nil }
+// markClosed records that gnet has closed the descriptor or is about to.
+func (s *socket) markClosed() { s.conn, s.fd, s.carried = nil, -1, nil }

@@ -7,16 +7,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// spare is a descriptor that is held so that nobody else can have it. gnet takes a
-// duplicate of each connection that it is handed and closes the connection when
-// there is none: without a spare its client would see an end and no reply.
+// spare is a reserved file descriptor. gnet duplicates each connection that it is handed,
+// and closes the connection if no descriptor is free. Without a spare, the client would
+// see the end of the connection and no reply.
 type spare struct {
 	fd    int // -1 for none
 	limit int // RLIMIT_NOFILE
 }
 
-// manyLeft is how many free descriptors are enough for nobody to need a spare.
-const manyLeft = 256
+// plentyFree is the number of free descriptors above which no spare is needed.
+const plentyFree = 256
 
 func newSpare() spare {
 	var limit unix.Rlimit
@@ -26,7 +26,7 @@ func newSpare() spare {
 	return spare{fd: -1, limit: int(min(limit.Cur, 1<<30))}
 }
 
-// take holds a descriptor, unless one is held already.
+// take reserves a descriptor, unless one is reserved already.
 func (s *spare) take() error {
 	if s.fd >= 0 {
 		return nil
@@ -39,7 +39,7 @@ func (s *spare) take() error {
 	return nil
 }
 
-// free closes the descriptor, so that whoever asks next has it.
+// free closes the descriptor, so that the next caller that needs one gets it.
 func (s *spare) free() {
 	if s.fd >= 0 {
 		_ = unix.Close(s.fd)
@@ -47,9 +47,8 @@ func (s *spare) free() {
 	}
 }
 
-// freeFor gives the descriptor up for the sake of a connection, if that may need
-// it: the kernel gives out the lowest number that is free, so a low one says that
-// many are left.
+// freeFor frees the descriptor before conn is handed over, if that may need it. The
+// kernel assigns the lowest free number, so a low number means that many are free.
 func (s *spare) freeFor(conn net.Conn) {
 	number := s.limit
 	if tcp, ok := conn.(*net.TCPConn); ok {
@@ -57,7 +56,7 @@ func (s *spare) freeFor(conn net.Conn) {
 			_ = raw.Control(func(fd uintptr) { number = int(fd) })
 		}
 	}
-	if number >= s.limit-manyLeft {
+	if number >= s.limit-plentyFree {
 		s.free()
 	}
 }
