@@ -83,7 +83,7 @@ func (p *Program) open() (err error) {
 	loops := reserveLoops()
 	p.shared = driver.NewShared(p.driverOptions(loops))
 	p.reactor = reactor.New(p.shared, reactor.Options{
-		Addresses:     p.config.Addresses(),
+		Endpoints:     endpoints(&p.config),
 		Loops:         loops,
 		SendBuffer:    int(p.config.Socket.SendBuffer),
 		ReceiveBuffer: int(p.config.Socket.ReceiveBuffer),
@@ -201,8 +201,8 @@ func (p *Program) Close() error {
 	return errors.Join(errs...)
 }
 
-func (p *Program) driverOptions(loops int) driver.Options {
-	c := &p.config
+// endpoints returns the addresses to listen on, with what their sessions have in common.
+func endpoints(c *config.Config) []reactor.Endpoint {
 	accept := session.AcceptDomains(c.Accept.Domains)
 	if c.Accept.Any {
 		accept = session.AcceptAny()
@@ -219,9 +219,19 @@ func (p *Program) driverOptions(loops int) driver.Options {
 	settings.Tolerate = c.Smuggling == config.SmugglingTolerate
 	settings.TolerateFrom = c.SmugglingExempt
 	settings.StrictPaths = c.StrictPaths
+	listener := &driver.Listener{Settings: settings}
+	var all []reactor.Endpoint
+	for _, address := range c.Addresses() {
+		all = append(all, reactor.Endpoint{Address: address, Listener: listener})
+	}
+	return all
+}
+
+func (p *Program) driverOptions(loops int) driver.Options {
+	c := &p.config
 	bodies, parts := driver.Budgets(c.BodyMemory(), c.PartSize(), c.Store.S3.Concurrency)
 	return driver.Options{
-		Settings: settings,
+		MessageSize: int64(c.Limits.MessageSize),
 		Admission: driver.AdmissionLimits{
 			Connections:      c.Limits.Connections,
 			ConnectionsPerIP: c.Limits.ConnectionsPerIP,

@@ -45,8 +45,8 @@ type Conn struct {
 }
 
 // reset prepares c for a new client.
-func (c *Conn) reset(socket Socket, settings *session.Settings, client netip.AddrPort) {
-	*c = Conn{stream: stream{socket}, session: session.New(settings, client)}
+func (c *Conn) reset(socket Socket, client netip.AddrPort, at *Listener) {
+	*c = Conn{stream: stream{socket}, session: session.New(at.Settings, client)}
 }
 
 // waiting says whether input must stay unread for now.

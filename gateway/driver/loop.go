@@ -60,10 +60,11 @@ func (s *Shared) NewLoop(waker Waker, random pipeline.Random) *Loop {
 // tick gives the present tick; the first is 1.
 func (l *Loop) tick() int64 { return int64(l.now.Sub(l.shared.epoch) / tickLength) }
 
-// Open greets a new connection or refuses it. c is zero or was used before.
-func (l *Loop) Open(c *Conn, socket Socket, client netip.AddrPort) {
+// Open greets a new connection that was accepted at a listener, or refuses it. c is zero
+// or was used before.
+func (l *Loop) Open(c *Conn, socket Socket, client netip.AddrPort, at *Listener) {
 	l.beginCallback()
-	c.reset(socket, l.shared.Settings, client)
+	c.reset(socket, client, at)
 	c.openedAt = l.tick()
 	l.turn(c, "open", func() { l.greet(c) })
 	l.endCallback()

@@ -43,7 +43,7 @@ const whatGreeting = "greeting"
 // reply gathers a reply for the flush at the end of the turn. In place of the greeting
 // and to HELO and EHLO it has no enhanced code (RFC 2034 §4).
 func (l *Loop) reply(c *Conn, r *codec.Reply, arg []byte, what string) {
-	host := l.shared.Settings.Hostname
+	host := c.session.Settings().Hostname
 	switch what {
 	case whatGreeting, "HELO", "EHLO":
 		l.out = r.AppendPlain(l.out, host, arg)

@@ -94,7 +94,7 @@ func (s *partStore) Abort(u any) {
 	delete(s.uploads, u.(*upload))
 }
 
-func partWorld(t *testing.T, o Options) (*world, *partStore) {
+func partWorld(t *testing.T, o options) (*world, *partStore) {
 	w := newWorld(t, o)
 	s := newPartStore()
 	w.shared.Committer.Store = s

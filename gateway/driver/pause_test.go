@@ -32,7 +32,7 @@ func TestPauseBehindFinalDot(t *testing.T) {
 		s.send(strings.Repeat("NOOP\r\n", 10)) // to the kernel
 	}
 	s.hear()
-	w.shared.Settings.Limits.JunkCommands = 1 << 14
+	w.listener.Settings.Limits.JunkCommands = 1 << 14
 	w.store.release()
 	w.settle()
 	if got, want := s.hear(), pauseAbove/6+1+10000; strings.Count(got, "250 2.0.0 Ok\r\n") != want || !strings.HasPrefix(got, "250 2.0.0 Ok 0") {
@@ -101,7 +101,7 @@ func TestThousandPauses(t *testing.T) {
 	w.shared.takeParts(store)
 	w.shared.Parts = pipeline.NewBudget(w.shared.partCredit) // one part at a time
 	w.shared.partCredits = newCreditDesk(w.shared.Parts, w.loop)
-	w.shared.Settings.Limits.MessageSize = 200 << 20
+	w.listener.Settings.Limits.MessageSize = 200 << 20
 	store.holdParts = true
 	s := w.connect()
 	s.send(ehlo + envelope)
@@ -279,7 +279,7 @@ func TestPauseFails(t *testing.T) {
 // after all it gets every reply in order.
 func TestPauseForUnreadReplies(t *testing.T) {
 	w := newWorld(t, testOptions())
-	w.shared.Settings.Limits.JunkCommands = 1 << 14
+	w.listener.Settings.Limits.JunkCommands = 1 << 14
 	s := w.connect()
 	s.send(ehlo)
 	s.hear()

@@ -19,9 +19,17 @@ type Timeouts struct {
 	Stall     time.Duration // for a client that does not read its replies
 }
 
+// Listener is what the sessions of one listening socket have in common. Whoever accepts
+// a connection names it.
+type Listener struct {
+	Settings *session.Settings
+}
+
 // Options are what a Shared is made of.
 type Options struct {
-	Settings  *session.Settings
+	// MessageSize is the size of the largest message that any listener takes.
+	MessageSize int64
+
 	Admission AdmissionLimits
 	Timeouts  Timeouts
 	Budget    *pipeline.Budget
@@ -63,7 +71,7 @@ type Shared struct {
 func NewShared(o Options) *Shared {
 	s := &Shared{Options: o, epoch: o.Clock.Now().Add(-tickLength)}
 	s.admission.limits = o.Admission
-	s.firstCredit = mostCredit(o.Settings.Limits.MessageSize, 0)
+	s.firstCredit = mostCredit(o.MessageSize, 0)
 	if parts, ok := o.Committer.Store.(pipeline.PartStore); ok {
 		s.takeParts(parts)
 	}
@@ -73,7 +81,7 @@ func NewShared(o Options) *Shared {
 
 func (s *Shared) takeParts(parts pipeline.PartStore) {
 	s.parts, s.partCredit = parts, partCredit(parts.PartSize())
-	s.firstCredit = mostCredit(s.Settings.Limits.MessageSize, parts.PartSize())
+	s.firstCredit = mostCredit(s.MessageSize, parts.PartSize())
 }
 
 // SessionsOpen gives the number of sessions open now.

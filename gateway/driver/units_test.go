@@ -93,9 +93,9 @@ func TestDoorLosesNothing(t *testing.T) {
 	o := testOptions()
 	w := newWorld(t, o)
 	wake := make(chan struct{}, 1)
-	o = w.shared.Options
+	o.Options = w.shared.Options
 	o.Clock = fixedClock{w.now} // the world's clock is for one goroutine
-	shared := NewShared(o)
+	shared := NewShared(o.Options)
 	loop := shared.NewLoop(wakeFunc(func() {
 		select {
 		case wake <- struct{}{}:

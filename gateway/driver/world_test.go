@@ -13,16 +13,17 @@ import (
 
 // world is a reactor, a clock, a store and a log in memory around one loop.
 type world struct {
-	t       testing.TB
-	now     time.Time
-	shared  *Shared
-	loop    *Loop
-	store   scriptedStore
-	log     scriptedLog
-	seen    counts
-	sockets []*memorySocket
-	back    []*memorySocket // resumed, and not told of yet
-	wakes   int
+	t        testing.TB
+	listener Listener
+	now      time.Time
+	shared   *Shared
+	loop     *Loop
+	store    scriptedStore
+	log      scriptedLog
+	seen     counts
+	sockets  []*memorySocket
+	back     []*memorySocket // resumed, and not told of yet
+	wakes    int
 }
 
 // step is what a scripted port does with what it is given.
@@ -159,23 +160,34 @@ func testTimeouts() Timeouts {
 	}
 }
 
-func testOptions() Options {
-	return Options{
-		Settings:  session.NewSettings("mx1.example.net", testLimits(), session.AcceptDomains([]string{"example.net"})),
-		Admission: AdmissionLimits{Connections: 100, Refused: 50},
-		Timeouts:  testTimeouts(),
-		Budget:    pipeline.NewBudget(64 << 20),
-		Parts:     pipeline.NewBudget(16 << 20),
-		SlabsKept: 1 << 20,
+// options are those of a world and of its one listener.
+type options struct {
+	Options
+	Listener
+}
+
+func testOptions() options {
+	return options{
+		Options: Options{
+			Admission: AdmissionLimits{Connections: 100, Refused: 50},
+			Timeouts:  testTimeouts(),
+			Budget:    pipeline.NewBudget(64 << 20),
+			Parts:     pipeline.NewBudget(16 << 20),
+			SlabsKept: 1 << 20,
+		},
+		Listener: Listener{
+			Settings: session.NewSettings("mx1.example.net", testLimits(), session.AcceptDomains([]string{"example.net"})),
+		},
 	}
 }
 
-func newWorld(t testing.TB, o Options) *world {
-	w := &world{t: t, now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), seen: newCounts()}
+func newWorld(t testing.TB, o options) *world {
+	w := &world{t: t, listener: o.Listener, now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), seen: newCounts()}
 	o.Clock = worldClock{w}
 	o.Observer, o.MailLog = &w.seen, mailLog{&w.seen}
 	o.Committer = &pipeline.Committer{Store: &w.store, Log: &w.log, Observer: &w.seen}
-	w.shared = NewShared(o)
+	o.MessageSize = o.Settings.Limits.MessageSize
+	w.shared = NewShared(o.Options)
 	w.loop = w.shared.NewLoop(w, new(worldRandom))
 	return w
 }
@@ -288,7 +300,7 @@ func (w *world) connect() *memorySocket { return w.connectFrom("192.0.2.1:4711")
 func (w *world) connectFrom(address string) *memorySocket {
 	s := &memorySocket{w: w, room: -1}
 	w.sockets = append(w.sockets, s)
-	w.loop.Open(&s.conn, s, netip.MustParseAddrPort(address))
+	w.loop.Open(&s.conn, s, netip.MustParseAddrPort(address), &w.listener)
 	w.settle()
 	return s
 }

@@ -8,6 +8,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"sluice/gateway/driver"
 )
 
 // Family is the IP version of the connections that a listener accepts: IPv4, IPv6, or
@@ -32,7 +34,8 @@ type Bound struct {
 // listener accepts connections on one of the configured addresses.
 type listener struct {
 	net.Listener
-	bound Bound
+	sessions *driver.Listener // what its connections have in common
+	bound    Bound
 }
 
 // familyOf returns the network for net.Listen and the family it accepts. 0.0.0.0 means
@@ -60,24 +63,24 @@ func listen(o *Options) (all []*listener, err error) {
 		},
 	}
 	config.SetMultipathTCP(false)
-	for _, address := range o.Addresses {
-		l, err := listenOn(&config, address)
+	for _, e := range o.Endpoints {
+		l, err := listenOn(&config, e)
 		if err != nil {
 			closeAll(all)
-			return nil, fmt.Errorf("cannot listen on %s: %w", address, err)
+			return nil, fmt.Errorf("cannot listen on %s: %w", e.Address, err)
 		}
 		all = append(all, l)
 	}
 	return all, nil
 }
 
-func listenOn(config *net.ListenConfig, address string) (*listener, error) {
-	host, _, err := net.SplitHostPort(address)
+func listenOn(config *net.ListenConfig, e Endpoint) (*listener, error) {
+	host, _, err := net.SplitHostPort(e.Address)
 	if err != nil {
 		return nil, err
 	}
 	network, family := familyOf(host)
-	l, err := config.Listen(context.Background(), network, address)
+	l, err := config.Listen(context.Background(), network, e.Address)
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +91,7 @@ func listenOn(config *net.ListenConfig, address string) (*listener, error) {
 	if network == "tcp" && host != "" { // localhost: one of its addresses
 		_, family = familyOf(bound)
 	}
-	return &listener{Listener: l, bound: Bound{
+	return &listener{Listener: l, sessions: e.Listener, bound: Bound{
 		Address: net.JoinHostPort(host, port), Family: family, Unreachable: family == IPv6 && !hasIPv6(),
 	}}, nil
 }

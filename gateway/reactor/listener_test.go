@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"sluice/gateway/driver"
 	"sluice/gateway/session"
 )
 
@@ -75,10 +76,11 @@ func TestWhoCanConnect(t *testing.T) {
 					port = freePort(t)
 				}
 				s := newServer(testLimits(), session.AcceptAny())
-				s.reactor.options.Addresses = nil
+				var addresses []string
 				for _, host := range c.hosts {
-					s.reactor.options.Addresses = append(s.reactor.options.Addresses, host+":"+port)
+					addresses = append(addresses, host+":"+port)
 				}
+				s.listenOn(addresses...)
 				s.run(t)
 				reached := map[string]bool{}
 				for i, bound := range s.reactor.Bound() {
@@ -107,7 +109,7 @@ func TestWhoCanConnect(t *testing.T) {
 // reported with its IPv4 address.
 func TestClientOfBothFamilies(t *testing.T) {
 	s := newServer(testLimits(), session.AcceptAny())
-	s.reactor.options.Addresses = []string{":0"}
+	s.listenOn(":0")
 	s.run(t)
 	_, port, _ := net.SplitHostPort(s.address)
 	conn, err := net.Dial("tcp", "127.0.0.1:"+port)
@@ -133,7 +135,7 @@ func TestOverlappingListeners(t *testing.T) {
 	port := freePort(t)
 	for _, second := range []string{"0.0.0.0:" + port, "127.0.0.1:" + port, "[::]:" + port} {
 		s := newServer(testLimits(), session.AcceptAny())
-		s.reactor.options.Addresses = []string{":" + port, second}
+		s.listenOn(":"+port, second)
 		err := s.start()
 		if err == nil || !strings.Contains(err.Error(), second) || !errors.Is(err, unix.EADDRINUSE) {
 			t.Errorf("%s: got %v", second, err)
@@ -176,7 +178,7 @@ func serveAlone(address string) error {
 		return err
 	}
 	s := newServer(testLimits(), session.AcceptAny())
-	s.reactor.options.Addresses = []string{address}
+	s.listenOn(address)
 	if err := s.start(); err != nil {
 		return err
 	}
@@ -205,4 +207,20 @@ func loopbackUp() error {
 	}
 	lo.SetUint16(unix.IFF_UP)
 	return unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, lo)
+}
+
+// TestEndpointsHaveTheirOwnListener greets each connection as its own endpoint says.
+func TestEndpointsHaveTheirOwnListener(t *testing.T) {
+	s := newServer(testLimits(), session.AcceptAny())
+	other := &driver.Listener{Settings: session.NewSettings("mx2.example.net", testLimits(), session.AcceptAny())}
+	s.reactor.options.Endpoints = append(s.reactor.options.Endpoints, Endpoint{"127.0.0.1:0", other})
+	s.run(t)
+	for i, host := range []string{"mx1", "mx2"} {
+		conn, err := net.Dial("tcp", s.reactor.Addresses()[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		expect(t, bufio.NewReader(conn), "220 "+host+".example.net ")
+	}
 }

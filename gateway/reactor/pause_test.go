@@ -202,7 +202,7 @@ func TestEnrolmentFails(t *testing.T) {
 			l := &loop{reactor: s.reactor}
 			l.driver = s.shared.NewLoop(l, s.reactor.options.NewRandom())
 			paused := &socket{fd: pair[0], loop: l, file: os.NewFile(uintptr(pair[0]), "paused")}
-			l.driver.Open(&paused.state, paused, netip.MustParseAddrPort("192.0.2.1:99"))
+			l.driver.Open(&paused.state, paused, netip.MustParseAddrPort("192.0.2.1:99"), s.sessions)
 			results := make(chan gnet.RegisteredResult, 1)
 			if test.result != nil {
 				results <- *test.result
@@ -264,10 +264,10 @@ func (s *slowParts) Put(m *pipeline.Message) {
 func newPausingServer(parts int64) (*server, *slowParts) {
 	s := &server{store: &heldStore{}, ended: make(chan error, 1)}
 	store := &slowParts{parts: map[int]string{}, whole: make(chan [sha256.Size]byte, 1)}
-	o := driverOptions(s, testLimits(), session.AcceptAny())
+	o := driverOptions(s, testLimits())
 	o.Committer.Store = store
 	o.Parts = pipeline.NewBudget(parts * pipeline.SlabBytes(56<<10))
-	s.serve(o)
+	s.serve(o, testLimits(), session.AcceptAny())
 	return s, store
 }
 

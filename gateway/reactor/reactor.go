@@ -18,9 +18,16 @@ import (
 	"sluice/gateway/driver"
 )
 
+// Endpoint is an address to listen on, and what the sessions of its connections have in
+// common.
+type Endpoint struct {
+	Address  string // host:port
+	Listener *driver.Listener
+}
+
 // Options are the settings of a Reactor.
 type Options struct {
-	Addresses     []string // host:port
+	Endpoints     []Endpoint
 	Loops         int
 	SendBuffer    int // SO_SNDBUF of each connection in bytes
 	ReceiveBuffer int // SO_RCVBUF
@@ -191,10 +198,11 @@ func (r *Reactor) OnOpen(c gnet.Conn) ([]byte, gnet.Action) {
 		s.reattach(c)
 		return nil, s.turn(func() { s.loop.driver.Traffic(&s.state) })
 	}
+	at := c.Context().(*listener) // of enroll
 	l := r.loopOf(c.EventLoop())
 	s := &socket{conn: c, fd: c.Fd(), loop: l}
 	c.SetContext(s)
-	return nil, s.turn(func() { l.driver.Open(&s.state, s, addrPort(c.RemoteAddr())) })
+	return nil, s.turn(func() { l.driver.Open(&s.state, s, addrPort(c.RemoteAddr()), at.sessions) })
 }
 
 // OnTraffic implements gnet.EventHandler.

@@ -30,12 +30,13 @@ import (
 // server is a reactor on a free port of the loopback interface with a store that
 // discards.
 type server struct {
-	shared  *driver.Shared
-	reactor *Reactor
-	store   *heldStore
-	address string
-	ended   chan error
-	seen    pauses
+	sessions *driver.Listener
+	shared   *driver.Shared
+	reactor  *Reactor
+	store    *heldStore
+	address  string
+	ended    chan error
+	seen     pauses
 	troubles
 }
 
@@ -171,15 +172,15 @@ func testLimits() session.Limits {
 
 func newServer(limits session.Limits, accept *session.AcceptList) *server {
 	s := &server{store: &heldStore{}, ended: make(chan error, 1)}
-	s.serve(driverOptions(s, limits, accept))
+	s.serve(driverOptions(s, limits), limits, accept)
 	return s
 }
 
-func driverOptions(s *server, limits session.Limits, accept *session.AcceptList) driver.Options {
+func driverOptions(s *server, limits session.Limits) driver.Options {
 	minute := time.Minute
 	return driver.Options{
-		Settings:  session.NewSettings("mx1.example.net", limits, accept),
-		Admission: driver.AdmissionLimits{Connections: 15000},
+		MessageSize: limits.MessageSize,
+		Admission:   driver.AdmissionLimits{Connections: 15000},
 		Timeouts: driver.Timeouts{
 			Greeting: minute, Command: minute, DataStart: minute, DataBlock: minute,
 			Credit: minute, Store: minute, Message: minute, Stall: minute,
@@ -193,15 +194,25 @@ func driverOptions(s *server, limits session.Limits, accept *session.AcceptList)
 	}
 }
 
-func (s *server) serve(o driver.Options) {
+func (s *server) serve(o driver.Options, limits session.Limits, accept *session.AcceptList) {
 	s.shared = driver.NewShared(o)
 	s.reactor = New(s.shared, Options{
-		Addresses: []string{"127.0.0.1:0"}, Loops: 2,
+		Loops:      2,
 		SendBuffer: 64 << 10, ReceiveBuffer: 256 << 10,
 		NewRandom:     func() driver.Random { return rand.New(rand.NewPCG(rand.Uint64(), 1)) },
 		AcceptFailed:  s.troubles.failed,
 		AcceptTrouble: s.troubles.reported,
 	})
+	s.sessions = &driver.Listener{Settings: session.NewSettings("mx1.example.net", limits, accept)}
+	s.listenOn("127.0.0.1:0")
+}
+
+// listenOn replaces the addresses to listen on.
+func (s *server) listenOn(addresses ...string) {
+	s.reactor.options.Endpoints = nil
+	for _, address := range addresses {
+		s.reactor.options.Endpoints = append(s.reactor.options.Endpoints, Endpoint{address, s.sessions})
+	}
 }
 
 func (s *server) start() error {
@@ -468,7 +479,7 @@ func TestLateResultReachesNoOtherClient(t *testing.T) {
 func TestSecondProcessOnPort(t *testing.T) {
 	s := start(t)
 	second := newServer(testLimits(), session.AcceptAny())
-	second.reactor.options.Addresses = []string{s.address}
+	second.listenOn(s.address)
 	err := second.start()
 	if err == nil || !strings.Contains(err.Error(), s.address) || !errors.Is(err, unix.EADDRINUSE) {
 		t.Errorf("got %v", err)

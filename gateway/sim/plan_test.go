@@ -77,19 +77,24 @@ func (p *plan) partSize() int64 {
 	return partSize
 }
 
-func (p *plan) options() driver.Options {
+func (p *plan) listener() *driver.Listener {
 	limits := session.Limits{
 		MessageSize: messageLimit, Recipients: 20, CommandErrors: 5, RecipientErrors: refusals, JunkCommands: 3 * p.ahead,
 		Messages: 20, ReceivedHeaders: 100,
 	}
+	accept := session.AcceptDomains([]string{"example.net"})
+	return &driver.Listener{Settings: session.NewSettings("mx.example.net", limits, accept)}
+}
+
+func (p *plan) options() driver.Options {
 	bodies, parts := driver.Budgets(p.budget, p.partSize(), 1+p.loops)
 	return driver.Options{
-		Settings:  session.NewSettings("mx.example.net", limits, session.AcceptDomains([]string{"example.net"})),
-		Admission: driver.AdmissionLimits{Connections: p.connections, Refused: 4},
-		Timeouts:  timeouts,
-		Budget:    bodies,
-		Parts:     parts,
-		SlabsKept: 256 << 10,
+		MessageSize: messageLimit,
+		Admission:   driver.AdmissionLimits{Connections: p.connections, Refused: 4},
+		Timeouts:    timeouts,
+		Budget:      bodies,
+		Parts:       parts,
+		SlabsKept:   256 << 10,
 
 		MinDataRate: p.rate,
 	}

@@ -13,6 +13,7 @@ import (
 type process struct {
 	w           *world
 	shared      *driver.Shared
+	listener    *driver.Listener
 	loops       []*loop
 	sockets     []*socket
 	slabs       map[*byte]*slabUse // slabs that the store reads, by their first octet
@@ -45,7 +46,7 @@ func (w *world) start() {
 	if w.plan.parts {
 		o.Committer.Store = partStore{w.store}
 	}
-	p.shared = driver.NewShared(o)
+	p.shared, p.listener = driver.NewShared(o), w.plan.listener()
 	w.note("start", 0, 0)
 	for n := range w.plan.loops {
 		l := &loop{p: p, n: n}

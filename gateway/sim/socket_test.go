@@ -50,7 +50,7 @@ func (p *process) connect(sender *sender) *socket {
 			client := netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(sender.n)}), 25)
 			s.loop.open++
 			s.opened = true
-			s.loop.loop.Open(&s.conn, s, client)
+			s.loop.loop.Open(&s.conn, s, client, p.listener)
 			s.poll()
 		})
 	})
