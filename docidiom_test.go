@@ -37,7 +37,6 @@ var notYetIdiomatic = []string{
 	"pipeline/embedded",
 	"pipeline/kafka",
 	"pipeline/porttest",
-	"pipeline/s3",
 }
 
 // TestDocIdiom holds the comments of functions, methods and types to Go's idiom, as

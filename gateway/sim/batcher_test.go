@@ -49,7 +49,7 @@ func (b *batcher) put(m *pipeline.Message) {
 }
 
 // shouldSend reports whether the waiting messages fill a pack, or are enough for a
-// request beside those in flight.
+// request alongside those in flight.
 func (b *batcher) shouldSend() bool {
 	n, size := 0, int64(0)
 	for ; n < len(b.waiting) && packLimits.HasRoom(n, size); n++ {

@@ -47,8 +47,8 @@ type Options struct {
 	// Linger is how long a worker that has a message always waits for more. The
 	// default is none: packs grow because all workers are busy.
 	Linger time.Duration
-	// MaxWait bounds the wait for a pack that is large enough to be sent beside others
-	// (ShouldSend). The default is the usual request duration (latencyFloor).
+	// MaxWait bounds the wait for a pack that is large enough to be sent alongside
+	// others (ShouldSend). The default is the usual request duration (latencyFloor).
 	MaxWait time.Duration
 	// Queue is the number of messages that may wait. The default is 1024.
 	Queue int
@@ -58,8 +58,8 @@ type Options struct {
 	Observer Observer
 }
 
-// Defaults of Options and Limits. At 8 MiB the fixed cost of a request is small beside
-// that of its bytes, and a store that splits uploads into parts still takes it whole.
+// Defaults of Options and Limits. At 8 MiB the fixed cost of a request is small compared
+// to that of its bytes, and a store that takes parts still takes such a pack whole.
 const (
 	DefaultLanes    = 2
 	DefaultMessages = 4096

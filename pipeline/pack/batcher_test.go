@@ -277,7 +277,8 @@ func besideFour(t *testing.T, o pack.Options) (b *pack.Batcher, four, other *tes
 	return b, first, second, put(t, b, 2, 1)
 }
 
-// TestBatcherWaitsForMore checks that a pack beside one of four waits for seven messages.
+// TestBatcherWaitsForMore checks that a pack alongside one of four waits for seven
+// messages.
 func TestBatcherWaitsForMore(t *testing.T) {
 	b, _, other, want := besideFour(t, pack.Options{MaxWait: time.Hour})
 	want = append(want, put(t, b, 4, 1)...)
@@ -285,7 +286,7 @@ func TestBatcherWaitsForMore(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	if len(other.taken) > 0 {
-		t.Errorf("%d taken beside four", len(<-other.taken))
+		t.Errorf("%d taken alongside four", len(<-other.taken))
 	}
 	want = append(want, put(t, b, 1, 1)...)
 	if got := <-other.taken; !slices.Equal(got, want) {

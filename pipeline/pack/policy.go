@@ -24,10 +24,10 @@ func (l *Limits) HasRoom(messages int, size int64) bool {
 }
 
 // ShouldSend reports whether a pack of messages should be sent now, while busy workers
-// have inFlight messages in their requests. An idle store gets any pack at once. Beside
-// others a pack needs about twice their mean size: 2m-1 messages beside m in each. A
-// request costs far more than a further small message in it, so a small pack beside a
-// large one slows both.
+// have inFlight messages in their requests. An idle store gets any pack at once.
+// Alongside other requests a pack needs about twice their mean number of messages: 2m-1
+// for a mean of m. A request costs far more than a further small message in it, so a
+// small pack alongside a large one slows both (docs/measurements.md, Packs).
 func ShouldSend(messages int, busy, inFlight int64) bool {
 	return busy == 0 || int64(messages)*busy > 2*(inFlight-busy)
 }

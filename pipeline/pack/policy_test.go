@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// TestShouldSend checks the smallest pack that is sent beside others in flight.
+// TestShouldSend checks the smallest pack that is sent alongside others in flight.
 func TestShouldSend(t *testing.T) {
 	for _, c := range []struct {
 		busy, inFlight int64
@@ -19,7 +19,7 @@ func TestShouldSend(t *testing.T) {
 		{3, 51, 33}, // twice the mean of three
 	} {
 		if ShouldSend(c.least-1, c.busy, c.inFlight) && c.least > 1 || !ShouldSend(c.least, c.busy, c.inFlight) {
-			t.Errorf("beside %d with %d messages: %d are not the least", c.busy, c.inFlight, c.least)
+			t.Errorf("alongside %d with %d messages: %d are not the least", c.busy, c.inFlight, c.least)
 		}
 	}
 }

@@ -131,7 +131,8 @@ func (w *batchWorker) send(n int, now time.Time) (typical bool) {
 	o.Observer.PackTaken(n, w.pack.Bytes())
 	oldest := w.putTimes[0]
 	if now.Sub(oldest) > o.Timeout {
-		w.deliver(n, &pipeline.Failure{Kind: pipeline.KindTimeout, Op: "pack: queue", Err: errWaited})
+		expired := &pipeline.Failure{Kind: pipeline.KindTimeout, Op: "pack: queue", Err: errWaited}
+		w.deliver(n, expired)
 		return false
 	}
 	if n == 1 {

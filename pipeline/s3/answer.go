@@ -8,25 +8,25 @@ import (
 )
 
 var (
-	// errEarly is an answer 200 to a request that was not read whole: whatever was
-	// stored is not the message.
-	errEarly = errors.New("the store answered before it had all octets")
-	// errChecksum is an answer that names another checksum than the one sent.
+	// errEarly is a 200 to a request that was not read whole: whatever was stored is
+	// not the message.
+	errEarly = errors.New("the store answered before it had all bytes")
+	// errChecksum is a response that names another checksum than the one sent.
 	errChecksum = errors.New("the store has another checksum")
-	// errNoETag is an answer 200 without what every S3 answers for a stored object.
+	// errNoETag is a 200 without an ETag, which every S3 sends for a stored object.
 	errNoETag = errors.New("answered 200 without an ETag: what answers is not the store, or has stored nothing")
-	// errPage is an answer 200 with a body, which no S3 has for a stored object.
+	// errPage is a 200 with a body, which no S3 sends for a stored object.
 	errPage = errors.New("answered 200 with a page: what answers is not the store")
-	// errNoUpload is an upload that was begun and has no id.
+	// errNoUpload is a 200 to the initiation of an upload that has no upload id.
 	errNoUpload = errors.New("answered 200 without an upload's id: what answers is not the store")
 )
 
-// confirmation is what a store answers for octets that it has stored.
+// confirmation holds what a store answers for an object or a part that it has stored.
 type confirmation struct{ etag, checksum string }
 
-// confirm returns an error unless the answer confirms that the octets with the
-// checksum sent were stored. A front end's own page with status 200 confirms
-// nothing, and a store that does not know the checksum's header would store anything.
+// confirm returns an error unless the response confirms that the bytes with the checksum
+// sent were stored. A page of a front end with status 200 confirms nothing. A store that
+// does not know the checksum header would accept damaged bytes.
 func (c confirmation) confirm(sent string, err error) error {
 	switch {
 	case err != nil:
@@ -39,21 +39,22 @@ func (c confirmation) confirm(sent string, err error) error {
 	return nil
 }
 
-// emptyAnswer returns an error when the answer to a stored object has a body.
-func emptyAnswer(r *http.Response) error {
+// requireEmptyBody returns an error when the response to a stored object has a body.
+func requireEmptyBody(r *http.Response) error {
 	if r.StatusCode != http.StatusOK || r.ContentLength == 0 {
 		return nil
 	}
-	var octet [1]byte
-	if n, _ := io.ReadFull(r.Body, octet[:]); n > 0 {
+	var first [1]byte
+	if n, _ := io.ReadFull(r.Body, first[:]); n > 0 {
 		return errPage
 	}
 	return nil
 }
 
-// proxied names the server and the way to mend a request that was too large for
-// it. The size was offered to the sender, so this is an operator's to mend.
-func (s *Store) proxied(err error) error {
+// explainTooLarge adds to a 413 the server that sent it and the settings to change. The
+// size was offered to the sender, so only the operator can fix it. It returns other
+// errors as they are.
+func (s *Store) explainTooLarge(err error) error {
 	if r, ok := response(err); !ok || r.StatusCode != http.StatusRequestEntityTooLarge {
 		return err
 	}

@@ -15,7 +15,7 @@ import (
 
 const errorPage = "<!DOCTYPE html><html><head><title>Sorry</title></head><body>down for maintenance</body></html>"
 
-// page answers 200 as a front end does that is no store: with a page of its own.
+// page answers 200 with a page, as a front end does that is not a store.
 func page(w http.ResponseWriter, etag string) {
 	w.Header().Set("Content-Type", "text/html")
 	if etag != "" {
@@ -24,8 +24,8 @@ func page(w http.ResponseWriter, etag string) {
 	_, _ = io.WriteString(w, errorPage)
 }
 
-// TestAnswered200WithoutStoring: what the store did not confirm is not durable,
-// whatever the status says. What may have been stored all the same is removed.
+// TestAnswered200WithoutStoring checks that nothing counts as durable that the store did
+// not confirm, whatever the status. What may have been stored is removed.
 func TestAnswered200WithoutStoring(t *testing.T) {
 	empty := func(w http.ResponseWriter) { w.WriteHeader(http.StatusOK) }
 	html := func(w http.ResponseWriter) { page(w, "") }
@@ -76,7 +76,7 @@ func TestAnswered200WithoutStoring(t *testing.T) {
 			if test.what != "put" && test.what != "pack" {
 				return
 			}
-			if err := s.Close(); err != nil { // has a last look at what is to be removed
+			if err := s.Close(); err != nil { // tries once more to remove leftovers
 				t.Error(err)
 			}
 			if len(f.requests("delete")) == 0 {
@@ -86,12 +86,12 @@ func TestAnswered200WithoutStoring(t *testing.T) {
 	}
 }
 
-// pairs waits until two messages are there and packs them.
+// pairs returns options with which every pack has two messages.
 func pairs() *pack.Options {
 	return &pack.Options{Lanes: 1, Linger: time.Minute, Limits: pack.Limits{Messages: 2}}
 }
 
-// storeBy stores what makes this request, and gives the messages' results.
+// storeBy stores messages that cause a request of this kind, and returns their results.
 func storeBy(t *testing.T, s *Store, kind string) []error {
 	t.Helper()
 	switch kind {
@@ -130,8 +130,9 @@ func storeBy(t *testing.T, s *Store, kind string) []error {
 	return []error{l.Err}
 }
 
-// TestProxyLimit: a proxy before the store that takes no large requests is an
-// operator's to mend, so the sender keeps the message. The log names it and the way.
+// TestProxyLimit checks that a size limit of a proxy in front of the store is a temporary
+// failure, because an operator can raise it. The error names the proxy and what to
+// change.
 func TestProxyLimit(t *testing.T) {
 	for _, kind := range []string{"put", "pack", "part 2", "part 1"} {
 		for _, body := range []string{"", "<html><h1>413 Request Entity Too Large</h1><hr>nginx</html>"} {

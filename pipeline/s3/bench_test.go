@@ -17,9 +17,9 @@ import (
 
 const benchConcurrency = 32
 
-// BenchmarkPut stores messages of 10 KiB and 1 MiB, and in the same run the same
-// octets by bare minio-go requests at the same concurrency: as it is set up here,
-// and with its own defaults (a transport of 16 idle connections, signed payloads).
+// BenchmarkPut stores messages of 10 KiB and 1 MiB. In the same run it stores the same
+// bytes by bare minio-go requests at the same concurrency: with our settings, and with
+// minio-go's defaults (a transport of 16 idle connections, signed payloads).
 func BenchmarkPut(b *testing.B) {
 	for _, size := range []int{10 << 10, 1 << 20} {
 		b.Run(fmt.Sprintf("sluice/%dKiB", size>>10), func(b *testing.B) { benchStore(b, size) })
@@ -37,7 +37,7 @@ func BenchmarkPut(b *testing.B) {
 	}
 }
 
-// benchClient is a client with a bucket, as a Store sets it up.
+// benchClient returns a client with a bucket, as a Store sets it up.
 func benchClient(b *testing.B) *Reader {
 	o := minioServer.options(b)
 	o.Concurrency = benchConcurrency
@@ -82,11 +82,11 @@ type returnDoor struct {
 func (d returnDoor) Post(*pipeline.Parcel) { d.free <- d.m }
 
 func benchRaw(b *testing.B, size int, r *Reader) {
-	octets := make([]byte, size)
+	content := make([]byte, size)
 	o := minio.PutObjectOptions{
 		ContentType:          "message/rfc822",
 		DisableContentSha256: true,
-		UserMetadata:         map[string]string{headerChecksum: checksum(crc32.Checksum(octets, castagnoli))},
+		UserMetadata:         map[string]string{headerChecksum: checksum(crc32.Checksum(content, castagnoli))},
 	}
 	b.SetBytes(int64(size))
 	b.ResetTimer()
@@ -96,7 +96,7 @@ func benchRaw(b *testing.B, size int, r *Reader) {
 		group.Go(func() {
 			for n := range keys {
 				key := fmt.Sprintf("2026/01/01/00/%d.eml", n)
-				if _, err := r.client.PutObject(b.Context(), r.bucket, key, bytes.NewReader(octets), int64(size), "", "", o); err != nil {
+				if _, err := r.client.PutObject(b.Context(), r.bucket, key, bytes.NewReader(content), int64(size), "", "", o); err != nil {
 					b.Error(err)
 				}
 			}
@@ -116,8 +116,8 @@ type countingDoor chan struct{}
 
 func (d countingDoor) Post(*pipeline.Parcel) { d <- struct{}{} }
 
-// BenchmarkUpload stores messages of 64 MiB by parts, and by bare requests of
-// minio-go: its own multipart upload of the same octets, all parts at a time.
+// BenchmarkUpload stores messages of 64 MiB in parts, and the same bytes by minio-go's
+// own multipart upload with all parts in flight.
 func BenchmarkUpload(b *testing.B) {
 	const size, parts = 64 << 20, 12
 	b.Run("sluice", func(b *testing.B) {
@@ -152,11 +152,11 @@ func BenchmarkUpload(b *testing.B) {
 	})
 	b.Run("raw", func(b *testing.B) {
 		r := benchClient(b)
-		octets := make([]byte, size)
+		content := make([]byte, size)
 		b.SetBytes(size)
 		defer reportCPU(b)()
 		for b.Loop() {
-			_, err := r.client.Client.PutObject(b.Context(), r.bucket, "raw", bytes.NewReader(octets), size, minio.PutObjectOptions{
+			_, err := r.client.Client.PutObject(b.Context(), r.bucket, "raw", bytes.NewReader(content), size, minio.PutObjectOptions{
 				PartSize: MinPartSize, NumThreads: benchConcurrency, DisableContentSha256: true,
 			})
 			if err != nil {
@@ -166,8 +166,8 @@ func BenchmarkUpload(b *testing.B) {
 	})
 }
 
-// reportCPU reports the processor time of the client for each gigabyte: on a
-// machine that it shares with the store the rate says little of the client.
+// reportCPU reports the CPU time of the client per gigabyte. On a machine that it shares
+// with the store the rate says little about the client.
 func reportCPU(b *testing.B) (end func()) {
 	before := processorTime(b)
 	return func() {

@@ -10,23 +10,23 @@ import (
 	"github.com/minio/minio-go/v7"
 )
 
-// errRefused marks what will not mend itself: somebody must set something.
+// errRefused marks a failure that persists until the operator changes a setting.
 var errRefused = errors.New("refused")
 
 const (
-	// openTime bounds the first look at the bucket.
-	openTime = 10 * time.Second
-	// lookAgain is the time between looks until the bucket could be made.
-	lookAgain = 2 * time.Second
+	// openTimeout bounds one probe of the bucket, at Open and after.
+	openTimeout = 10 * time.Second
+	// reprobeInterval is the time between probes until the bucket is created.
+	reprobeInterval = 2 * time.Second
 )
 
-// Probe says whether the store answers and the bucket can be used. It makes the
-// bucket when it is not there and the options say so.
+// Probe returns an error unless the store answers and the bucket can be used. It creates
+// a missing bucket with Options.CreateBucket.
 func (s *Store) Probe(ctx context.Context) error {
-	used := s.client.secret.get()
+	used := s.client.keys.get()
 	err := s.probe(ctx)
-	// Some servers hide a bucket from keys that they do not know.
-	if errors.Is(err, errRefused) && s.client.secret.replace(used) {
+	// Some servers hide a bucket from unknown keys.
+	if errors.Is(err, errRefused) && s.client.keys.replace(used) {
 		s.client.credentials.Expire()
 		err = s.probe(ctx)
 	}
@@ -44,7 +44,7 @@ func (s *Store) probe(ctx context.Context) error {
 	return s.explain(err)
 }
 
-// explain says what to mend.
+// explain adds to the error of a probe what the operator should check.
 func (s *Store) explain(err error) error {
 	if err == nil {
 		return nil
@@ -54,7 +54,7 @@ func (s *Store) explain(err error) error {
 			errRefused, s.options.Endpoint, err)
 	}
 	r, answered := response(err)
-	if !answered || passing(err) {
+	if !answered || transient(err) {
 		return fmt.Errorf("s3: %s: %w", s.options.Endpoint, err)
 	}
 	if r.StatusCode == http.StatusForbidden {
@@ -68,15 +68,15 @@ func (s *Store) explain(err error) error {
 func (s *Store) createBucket(ctx context.Context) error {
 	err := s.client.MakeBucket(ctx, s.bucket, minio.MakeBucketOptions{Region: s.options.Region})
 	if isCode(err, "BucketAlreadyOwnedByYou") || isCode(err, "BucketAlreadyExists") {
-		return nil // another of the fleet was quicker
+		return nil // another gateway created it first
 	}
 	return err
 }
 
-// look is Probe at the start: a store that cannot be reached is no error, because
-// it may come later than we.
-func (s *Store) look(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, openTime)
+// firstProbe is Probe for Open. It returns no error when the store cannot be reached: the
+// store may start after us.
+func (s *Store) firstProbe(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
 	err := s.Probe(ctx)
 	if err != nil && !errors.Is(err, errRefused) {
@@ -88,9 +88,9 @@ func (s *Store) look(ctx context.Context) error {
 	return err
 }
 
-// createLater makes the bucket of a store that could not be reached at the start.
+// createLater probes until the bucket exists, for a store that was not reachable at Open.
 func (s *Store) createLater() {
-	tick := time.NewTicker(lookAgain)
+	tick := time.NewTicker(reprobeInterval)
 	defer tick.Stop()
 	for {
 		select {
@@ -98,7 +98,7 @@ func (s *Store) createLater() {
 			return
 		case <-tick.C:
 		}
-		ctx, cancel := context.WithTimeout(s.ctx, openTime)
+		ctx, cancel := context.WithTimeout(s.ctx, openTimeout)
 		err := s.Probe(ctx)
 		cancel()
 		if err == nil {

@@ -10,30 +10,30 @@ import (
 )
 
 const (
-	maxLeftovers   = 4096 // a few hundred octets each
-	cleanTries     = 10   // some five minutes in all
+	maxLeftovers   = 4096 // of a few hundred bytes each
+	cleanAttempts  = 10   // over about five minutes
 	cleanFirstWait = 250 * time.Millisecond
 	cleanMaxWait   = time.Minute
-	// cleanAtEnd bounds the last look, at Close.
-	cleanAtEnd = 5 * time.Second
+	// cleanFinal bounds the final pass, at Close.
+	cleanFinal = 5 * time.Second
 )
 
 var errTooMany = errors.New("too many others wait to be removed")
 
-// leftover is what a message that failed may have left in the bucket.
+// leftover lists what a failed or aborted message may have left in the bucket.
 type leftover struct {
 	key    string
-	upload string // the id of an upload, "" for none
-	strays bool   // perhaps uploads of the key whose ids never came to us
-	object bool   // perhaps the object itself
+	upload string // id of an upload, "" for none
+	strays bool   // the key may have uploads whose ids never reached us
+	object bool   // the object itself may exist
 
-	tries int
-	next  time.Time
+	attempts int
+	next     time.Time
 }
 
-// cleaner removes leftovers, one at a time and again when that fails, a bounded
-// number of times. What it gives up is told, and left to the bucket's lifecycle
-// rule or the sweep.
+// cleaner removes leftovers one at a time, with a bounded number of attempts for each. It
+// reports what it gives up to Options.LeftBehind. That stays for the bucket's lifecycle
+// rule or a sweep.
 type cleaner struct {
 	store  *Store
 	inbox  chan leftover
@@ -46,7 +46,7 @@ func newCleaner(s *Store) *cleaner {
 	return &cleaner{store: s, inbox: make(chan leftover, maxLeftovers), stop: make(chan struct{})}
 }
 
-// add takes a leftover and never blocks.
+// add queues a leftover. It never blocks: when the queue is full it gives up.
 func (c *cleaner) add(l leftover) {
 	if c.ended.Load() {
 		c.giveUp(l, errClosed)
@@ -64,8 +64,7 @@ func (c *cleaner) giveUp(l leftover, err error) {
 	c.store.options.LeftBehind(l.key, err)
 }
 
-// close ends the cleaner; it has one more look at everything. What is added later is
-// given up.
+// close ends the cleaner after a final pass. Leftovers that are added later are given up.
 func (c *cleaner) close() { close(c.stop) }
 
 func (c *cleaner) run() {
@@ -73,7 +72,7 @@ func (c *cleaner) run() {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
-		timer.Reset(untilFirst(waiting))
+		timer.Reset(untilNext(waiting))
 		select {
 		case l := <-c.inbox:
 			if len(waiting) >= maxLeftovers {
@@ -83,15 +82,15 @@ func (c *cleaner) run() {
 			waiting = append(waiting, l)
 		case <-timer.C:
 		case <-c.stop:
-			c.last(waiting)
+			c.finalPass(waiting)
 			return
 		}
 		waiting = c.cleanDue(waiting)
 	}
 }
 
-// untilFirst is how long the first of them has time.
-func untilFirst(waiting []leftover) time.Duration {
+// untilNext returns the time until the next leftover is due, at most cleanMaxWait.
+func untilNext(waiting []leftover) time.Duration {
 	wait := cleanMaxWait
 	for _, l := range waiting {
 		wait = min(wait, time.Until(l.next))
@@ -99,7 +98,7 @@ func untilFirst(waiting []leftover) time.Duration {
 	return max(wait, 0)
 }
 
-// cleanDue tries one that is due and gives those that still wait.
+// cleanDue tries to remove one leftover that is due. It returns those that remain.
 func (c *cleaner) cleanDue(waiting []leftover) []leftover {
 	now := time.Now()
 	for i := range waiting {
@@ -108,14 +107,14 @@ func (c *cleaner) cleanDue(waiting []leftover) []leftover {
 			continue
 		}
 		ctx, cancel := context.WithTimeout(c.store.ctx, c.store.options.Timeout)
-		used := c.store.client.secret.get()
+		used := c.store.client.keys.get()
 		err := c.clean(ctx, *l)
-		c.store.client.renew(err, used) // for the next look
+		c.store.client.renew(err, used) // for the next attempt
 		cancel()
 		if err != nil {
-			wait := min(cleanFirstWait<<l.tries, cleanMaxWait)
-			l.tries, l.next = l.tries+1, time.Now().Add(wait)
-			if l.tries < cleanTries || c.store.ctx.Err() != nil { // last has another look
+			wait := min(cleanFirstWait<<l.attempts, cleanMaxWait)
+			l.attempts, l.next = l.attempts+1, time.Now().Add(wait)
+			if l.attempts < cleanAttempts || c.store.ctx.Err() != nil { // finalPass tries again
 				return waiting
 			}
 			c.giveUp(*l, err)
@@ -126,9 +125,10 @@ func (c *cleaner) cleanDue(waiting []leftover) []leftover {
 	return waiting
 }
 
-// last tries everything once more when the store is closed.
-func (c *cleaner) last(waiting []leftover) {
-	ctx, cancel := context.WithTimeout(context.Background(), min(cleanAtEnd, c.store.options.Timeout))
+// finalPass tries every leftover once more when the store is closed.
+func (c *cleaner) finalPass(waiting []leftover) {
+	timeout := min(cleanFinal, c.store.options.Timeout)
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	c.ended.Store(true)
 	for len(c.inbox) > 0 {
@@ -141,7 +141,7 @@ func (c *cleaner) last(waiting []leftover) {
 	}
 }
 
-// clean removes a leftover. What is not there any more, or never was, is no error.
+// clean removes a leftover. It is no error when there is nothing to remove.
 func (c *cleaner) clean(ctx context.Context, l leftover) error {
 	s := c.store
 	if l.upload != "" {

@@ -18,34 +18,35 @@ import (
 const (
 	dialTimeout = 10 * time.Second
 	idleTimeout = 60 * time.Second
-	// spareConnections are for the cleaner and the readers.
+	// spareConnections is the number of connections for the cleaner and for readers.
 	spareConnections = 4
 	wireBuffer       = 64 << 10
 )
 
-// newTransport keeps as many connections as there are requests at the same time:
-// minio-go's own keeps 16, and every one above would be dialled anew for each
-// request. HTTP/1.1 alone: one HTTP/2 connection would share its window among all.
+// newTransport returns a transport that keeps a connection for each concurrent request.
+// minio-go's own keeps 16 and dials the others anew for each request. The transport
+// speaks only HTTP/1.1: all requests would share the flow-control window of one HTTP/2
+// connection.
 func newTransport(o *Options) (*http.Transport, error) {
 	dial := o.dial
 	if dial == nil {
 		dial = (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext
 	}
-	atOnce := o.Concurrency + spareConnections
+	connections := o.Concurrency + spareConnections
 	if o.Pack != nil {
-		atOnce += max(o.Pack.Lanes, pack.DefaultLanes)
+		connections += max(o.Pack.Lanes, pack.DefaultLanes)
 	}
 	t := &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
 		DialContext:           dial,
-		MaxIdleConns:          atOnce,
-		MaxIdleConnsPerHost:   atOnce,
+		MaxIdleConns:          connections,
+		MaxIdleConnsPerHost:   connections,
 		IdleConnTimeout:       idleTimeout,
 		TLSHandshakeTimeout:   dialTimeout,
 		ResponseHeaderTimeout: o.Timeout,
 		ExpectContinueTimeout: time.Second,
 		WriteBufferSize:       wireBuffer,
-		DisableCompression:    true, // octets come back as they were stored
+		DisableCompression:    true, // objects are read as they were stored
 	}
 	if !o.Secure {
 		return t, nil
@@ -69,30 +70,30 @@ func newTransport(o *Options) (*http.Transport, error) {
 	return t, nil
 }
 
-// client is minio-go's, with what it hides.
+// client is minio-go's client, with the parts that it hides.
 type client struct {
 	*minio.Core
 	transport   *http.Transport
 	credentials *credentials.Credentials
-	secret      *secret // nil unless the credentials are static
+	keys        *staticKeys // nil unless the credentials are static
 }
 
-// newClient makes a client that leaves retries to us (its own ten would multiply
-// with ours) and never signs, hashes or frames a body: the CRC32C that we send as
-// a header protects it. Its trailing checksum is not reset on a retry.
+// newClient returns a client that does not retry: its ten attempts would multiply with
+// ours. It never signs, hashes or frames a body; the CRC32C that we send as a header
+// protects it. minio-go's trailing checksum is no alternative: a retry does not reset it.
 func newClient(o *Options) (*client, error) {
 	transport, err := newTransport(o)
 	if err != nil {
 		return nil, err
 	}
-	creds, secret, err := newCredentials(o)
+	creds, keys, err := newCredentials(o)
 	if err != nil {
 		return nil, err
 	}
 	core, err := minio.NewCore(o.Endpoint, &minio.Options{
 		Creds:           creds,
 		Secure:          o.Secure,
-		Transport:       gather{transport},
+		Transport:       coalescer{transport},
 		Region:          o.Region,
 		MaxRetries:      1,
 		TrailingHeaders: false,
@@ -101,5 +102,5 @@ func newClient(o *Options) (*client, error) {
 		return nil, err
 	}
 	core.SetAppInfo("sluice", "1")
-	return &client{Core: core, transport: transport, credentials: creds, secret: secret}, nil
+	return &client{Core: core, transport: transport, credentials: creds, keys: keys}, nil
 }

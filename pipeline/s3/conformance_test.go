@@ -7,7 +7,7 @@ import (
 	"sluice/pipeline/porttest"
 )
 
-// open gives a store on a new bucket of the server for the suites.
+// open opens a store on a new bucket of the server for the suites.
 func (s *server) open(t *testing.T, packs *pack.Options) porttest.PartStoreUnderTest {
 	network := newValve()
 	o := s.options(t)
@@ -27,7 +27,7 @@ func (s *server) open(t *testing.T, packs *pack.Options) porttest.PartStoreUnder
 	}
 }
 
-// smallPacks take less than a flood of the suite, however fast a lane gathers.
+// smallPacks returns limits that a flood of the suite exceeds.
 func smallPacks() *pack.Options { return &pack.Options{Limits: pack.Limits{Messages: 64}} }
 
 func TestConformance(t *testing.T) {

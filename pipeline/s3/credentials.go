@@ -9,14 +9,16 @@ import (
 	"github.com/minio/minio-go/v7/pkg/credentials"
 )
 
-func newCredentials(o *Options) (*credentials.Credentials, *secret, error) {
+func newCredentials(o *Options) (*credentials.Credentials, *staticKeys, error) {
 	switch o.Credentials {
 	case CredentialsStatic:
-		p := &secret{present: Keys{o.AccessKey, o.SecretKey}, reread: o.Reread}
+		p := &staticKeys{current: Keys{o.AccessKey, o.SecretKey}, reread: o.Reread}
 		return credentials.New(p), p, nil
 	case CredentialsEnv:
-		c := credentials.NewChainCredentials([]credentials.Provider{&credentials.EnvAWS{}, &credentials.EnvMinio{}})
-		// The chain makes anonymous requests of missing variables.
+		c := credentials.NewChainCredentials([]credentials.Provider{
+			&credentials.EnvAWS{}, &credentials.EnvMinio{},
+		})
+		// With missing variables the chain would send anonymous requests.
 		if v, err := c.GetWithContext(nil); err != nil || v.AccessKeyID == "" {
 			return nil, nil, errors.New("credentials: env, and neither AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY nor MINIO_ROOT_USER and MINIO_ROOT_PASSWORD are set")
 		}
@@ -31,82 +33,83 @@ func newCredentials(o *Options) (*credentials.Credentials, *secret, error) {
 // Keys are static credentials.
 type Keys struct{ Access, Secret string }
 
-// secret is the provider of static credentials, which may be replaced while the store
-// is open.
-type secret struct {
-	reread func(refused Keys) (keys Keys, changed bool) // nil for some that stay
+// staticKeys provides static credentials, which may be replaced while the store is open.
+type staticKeys struct {
+	reread func(refused Keys) (keys Keys, changed bool) // nil when they never change
 
 	mu      sync.Mutex
-	present Keys
+	current Keys
 }
 
-var _ credentials.Provider = (*secret)(nil)
+var _ credentials.Provider = (*staticKeys)(nil)
 
 // Retrieve implements credentials.Provider.
-func (s *secret) Retrieve() (credentials.Value, error) { return s.RetrieveWithCredContext(nil) }
+func (s *staticKeys) Retrieve() (credentials.Value, error) { return s.RetrieveWithCredContext(nil) }
 
 // RetrieveWithCredContext implements credentials.Provider.
-func (s *secret) RetrieveWithCredContext(*credentials.CredContext) (credentials.Value, error) {
+func (s *staticKeys) RetrieveWithCredContext(*credentials.CredContext) (credentials.Value, error) {
 	keys := s.get()
 	return credentials.Value{
 		AccessKeyID: keys.Access, SecretAccessKey: keys.Secret, SignerType: credentials.SignatureV4,
 	}, nil
 }
 
-// IsExpired implements credentials.Provider: only a refusal ends static keys.
-func (s *secret) IsExpired() bool { return false }
+// IsExpired implements credentials.Provider. Only a refusal ends static keys.
+func (s *staticKeys) IsExpired() bool { return false }
 
-// get returns the present keys, none for credentials that are not static.
-func (s *secret) get() Keys {
+// get returns the current keys. They are empty for credentials that are not static.
+func (s *staticKeys) get() Keys {
 	if s == nil {
 		return Keys{}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.present
+	return s.current
 }
 
-// replace reports whether there are other keys than those that were refused.
-func (s *secret) replace(refused Keys) bool {
+// replace rereads the keys after a refusal. It reports whether the current keys differ
+// from the refused ones.
+func (s *staticKeys) replace(refused Keys) bool {
 	if s == nil || s.reread == nil {
 		return false
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.present != refused { // another request was quicker
+	if s.current != refused { // another request replaced them
 		return true
 	}
 	fresh, changed := s.reread(refused)
 	if changed {
-		s.present = fresh
+		s.current = fresh
 	}
 	return changed
 }
 
-// refusesUs reports whether an answer refuses who we are. A HEAD has no code, and some
-// servers call all of it access denied.
-func refusesUs(err error) bool {
+// refused reports whether a response rejects our credentials. The response to a HEAD has
+// no code, and some servers answer every such case with access denied, so the status
+// counts too.
+func refused(err error) bool {
 	r, ok := response(err)
 	if !ok {
 		return false
 	}
-	switch meanings[r.Code].op {
+	switch codes[r.Code].op {
 	case "credentials refused", "credentials expired":
 		return true
 	}
 	return r.StatusCode == http.StatusForbidden || r.StatusCode == http.StatusUnauthorized
 }
 
-// renew reports whether a request that failed by err, signed with the keys used,
-// may be made again with others.
+// renew replaces credentials that were refused with err. It reports whether the request,
+// which was signed with the keys used, should be retried.
 func (c *client) renew(err error, used Keys) bool {
-	if !refusesUs(err) {
+	if !refused(err) {
 		return false
 	}
 	if r, _ := response(err); r.Code == "ExpiredToken" || r.Code == "InvalidToken" {
-		c.credentials.Expire() // the next request asks for new ones
+		c.credentials.Expire() // the next request gets new ones
 	}
-	if !c.secret.replace(used) {
+	if !c.keys.replace(used) {
 		return false
 	}
 	c.credentials.Expire()

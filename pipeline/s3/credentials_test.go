@@ -11,7 +11,7 @@ import (
 	"sluice/pipeline/porttest"
 )
 
-// rotated is a file that holds the right keys, asked when others were refused.
+// rotated is a file with rotated keys, which the store rereads after a refusal.
 type rotated struct {
 	asked atomic.Int64
 	holds atomic.Pointer[Keys]
@@ -25,16 +25,16 @@ func (r *rotated) reread(refused Keys) (Keys, bool) {
 
 func (r *rotated) hold(secret string) { r.holds.Store(&Keys{testAccess, secret}) }
 
-// refuseSecret makes the keys that the store has some that are refused.
+// refuseSecret replaces the keys of the store with some that are refused.
 func (s *Store) refuseSecret() {
-	s.client.secret.mu.Lock()
-	s.client.secret.present = Keys{"nobody", "no-longer-valid"}
-	s.client.secret.mu.Unlock()
+	s.client.keys.mu.Lock()
+	s.client.keys.current = Keys{"nobody", "no-longer-valid"}
+	s.client.keys.mu.Unlock()
 	s.client.credentials.Expire()
 }
 
-// TestSecretReplaced: when the store refuses the secret it is read again, and no message
-// fails for it, alone, in a pack or in parts.
+// TestSecretReplaced checks that a refused secret is reread and that no message fails
+// because of it, alone, in a pack or in parts.
 func TestSecretReplaced(t *testing.T) {
 	for _, server := range servers {
 		for name, packs := range map[string]*pack.Options{"alone": nil, "packs": smallPacks()} {
@@ -76,8 +76,8 @@ func TestSecretReplaced(t *testing.T) {
 	}
 }
 
-// TestSecretStillRefused: a secret that is the same in the file, or as wrong, is a
-// failure that passes when it is mended.
+// TestSecretStillRefused checks that an unchanged or wrong secret in the file is a
+// temporary failure, which ends when the file is fixed.
 func TestSecretStillRefused(t *testing.T) {
 	file := &rotated{}
 	file.hold("no-longer-valid")

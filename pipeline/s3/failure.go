@@ -13,16 +13,16 @@ import (
 	"sluice/pipeline"
 )
 
-// Codes of S3 that mean something special to us.
+// S3 error codes with a meaning of their own here.
 const (
 	codeNoSuchUpload = "NoSuchUpload"
 	codeNoSuchKey    = "NoSuchKey"
 	codeNoSuchBucket = "NoSuchBucket"
 )
 
-// meanings give codes of S3 a kind and name the step for the log. What an operator
-// can mend is temporary: the sender keeps the message until then.
-var meanings = map[string]struct {
+// codes maps S3 error codes to failure kinds, and to words for the log. A failure that an
+// operator can fix is temporary: the sender keeps the message until then.
+var codes = map[string]struct {
 	kind pipeline.Kind
 	op   string
 }{
@@ -44,11 +44,11 @@ var meanings = map[string]struct {
 	"XMinioAdminBucketQuotaExceeded": {pipeline.KindFull, "quota exceeded"},
 	"QuotaExceeded":                  {pipeline.KindFull, "quota exceeded"},
 	"InsufficientCapacity":           {pipeline.KindFull, "store full"},
-	// The size was offered to the sender: a store that takes less is not set right.
+	// The size was offered to the sender, so the store is misconfigured.
 	"EntityTooLarge": {pipeline.KindTemporary, "too large for the store"},
 }
 
-// response gives the answer of the store that an error is, if it is one.
+// response returns the response of the store in err. ok is false when there was none.
 func response(err error) (minio.ErrorResponse, bool) {
 	var r minio.ErrorResponse
 	if !errors.As(err, &r) || r.StatusCode == 0 {
@@ -62,7 +62,7 @@ func isCode(err error, code string) bool {
 	return ok && r.Code == code
 }
 
-// fail gives a failed step its kind. An error that has one already keeps it.
+// fail returns err as a pipeline.Failure with a kind. It returns a Failure as it is.
 func fail(op string, err error) error {
 	var known *pipeline.Failure
 	if errors.As(err, &known) {
@@ -70,7 +70,7 @@ func fail(op string, err error) error {
 	}
 	f := &pipeline.Failure{Kind: pipeline.KindTemporary, Op: "s3: " + op, Err: err}
 	if r, ok := response(err); ok {
-		if m, ok := meanings[r.Code]; ok {
+		if m, ok := codes[r.Code]; ok {
 			f.Kind, f.Op = m.kind, f.Op+": "+m.op
 		} else if r.StatusCode == http.StatusInsufficientStorage {
 			f.Kind, f.Op = pipeline.KindFull, f.Op+": store full"
@@ -88,12 +88,13 @@ func fail(op string, err error) error {
 	return f
 }
 
-// passing says whether the same request may succeed a moment later: the connection
-// broke, or the store is busy. Refusals and deadlines of ours are not.
-func passing(err error) bool {
+// transient reports whether the same request may succeed a moment later, because the
+// connection broke or the store is busy. Refusals and our own deadlines are not
+// transient.
+func transient(err error) bool {
 	if r, ok := response(err); ok {
 		switch r.StatusCode {
-		case http.StatusOK: // completing answers so at once, and then says how it went
+		case http.StatusOK: // CompleteMultipartUpload may send an error after its status
 			return r.Code == "InternalError" || r.Code == "SlowDown" || r.Code == "ServiceUnavailable"
 		case http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusInternalServerError,
 			http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
@@ -101,10 +102,11 @@ func passing(err error) bool {
 		}
 		return false
 	}
-	return !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) && !misconfigured(err)
+	ended := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
+	return !ended && !misconfigured(err)
 }
 
-// uncertain says whether a failed request may have been carried out all the same.
+// uncertain reports whether a failed request may have taken effect.
 func uncertain(err error) bool {
 	if err == nil {
 		return false
@@ -120,13 +122,14 @@ func uncertain(err error) bool {
 	return !(errors.As(err, &op) && op.Op == "dial") && !misconfigured(err)
 }
 
-// misconfigured says whether an error without an answer will not pass by itself.
+// misconfigured reports whether an error without a response persists until a setting is
+// changed.
 func misconfigured(err error) bool {
 	var certificate *tls.CertificateVerificationError
 	return errors.As(err, &certificate) || errors.Is(err, http.ErrSchemeMismatch)
 }
 
-// notFound makes the store's "no such key" the file system's.
+// notFound adds fs.ErrNotExist to the store's "no such key".
 func notFound(err error) error {
 	if isCode(err, codeNoSuchKey) {
 		return errors.Join(fs.ErrNotExist, err)

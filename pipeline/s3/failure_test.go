@@ -54,8 +54,8 @@ func TestFailures(t *testing.T) {
 			if again := fail("again", f); again.Error() != f.Error() {
 				t.Errorf("a failure was wrapped twice: %v", again)
 			}
-			if passing(test.err) != test.passing || uncertain(test.err) != test.uncertain {
-				t.Errorf("passing %v, uncertain %v", passing(test.err), uncertain(test.err))
+			if transient(test.err) != test.passing || uncertain(test.err) != test.uncertain {
+				t.Errorf("passing %v, uncertain %v", transient(test.err), uncertain(test.err))
 			}
 		})
 	}

@@ -19,7 +19,7 @@ import (
 	"sluice/pipeline/porttest"
 )
 
-// toxic puts toxiproxy before the server.
+// toxic starts a toxiproxy in front of the server.
 func (s *server) toxic(t *testing.T) *toxiproxy.Proxy {
 	t.Helper()
 	s.start(t)
@@ -34,12 +34,12 @@ func (s *server) toxic(t *testing.T) *toxiproxy.Proxy {
 
 const faultTimeout = 2 * time.Second
 
-// slack is what a result may take beyond its deadline on a busy machine.
+// slack is how long after its deadline a result may come on a busy machine.
 const slack = 5 * time.Second
 
-// attempt stores a small message and a large one in parts, and says how each went.
-// Each has one result, in bounded time.
-func attempt(t *testing.T, s *Store) (small, large error) {
+// storeBoth stores a small message and a large one in parts and returns their results.
+// Each has exactly one, in bounded time.
+func storeBoth(t *testing.T, s *Store) (small, large error) {
 	t.Helper()
 	begun := time.Now()
 	sent, err := porttest.Store(s, porttest.NewMessage(bytes.Repeat([]byte("small\r\n"), 30_000)))
@@ -68,9 +68,9 @@ func attempt(t *testing.T, s *Store) (small, large error) {
 	return sent.Err, l.Err
 }
 
-// settled waits until the cleaner has removed all but want objects, and looks for
-// uploads of the keys that were seen.
-func settled(t *testing.T, s *Store, want int) {
+// waitCleaned waits until the cleaner has removed all but want objects and all pending
+// uploads.
+func waitCleaned(t *testing.T, s *Store, want int) {
 	t.Helper()
 	var left []string
 	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
@@ -86,7 +86,7 @@ func settled(t *testing.T, s *Store, want int) {
 	t.Errorf("%d objects, want %d: %q", len(left), want, left)
 }
 
-// TestToxics: what a network does. Afterwards the store works again.
+// TestToxics checks faults of the network. Afterwards the store must work again.
 func TestToxics(t *testing.T) {
 	for _, test := range []struct {
 		name, toxic string
@@ -110,7 +110,7 @@ func TestToxics(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			small, large := attempt(t, s)
+			small, large := storeBoth(t, s)
 			want := 0
 			if test.kind == pipeline.KindNone {
 				want = 2
@@ -121,16 +121,16 @@ func TestToxics(t *testing.T) {
 			if err := network.Toxics.RemoveToxic(t.Context(), toxic.Name); err != nil {
 				t.Fatal(err)
 			}
-			settled(t, s, want)
-			if small, large := attempt(t, s); small != nil || large != nil {
+			waitCleaned(t, s, want)
+			if small, large := storeBoth(t, s); small != nil || large != nil {
 				t.Errorf("afterwards: small %v, large %v", small, large)
 			}
-			settled(t, s, want+2)
+			waitCleaned(t, s, want+2)
 		})
 	}
 }
 
-// TestAnswers: what a store says. Afterwards it works again.
+// TestAnswers checks error responses of the store. Afterwards it must work again.
 func TestAnswers(t *testing.T) {
 	for _, test := range []struct {
 		status int
@@ -157,7 +157,7 @@ func TestAnswers(t *testing.T) {
 				_, _ = io.Copy(io.Discard, r.Body)
 				refuse(w, test.status, test.code)
 			})
-			small, large := attempt(t, s)
+			small, large := storeBoth(t, s)
 			for step, err := range map[string]error{"put": small, "begin": large} {
 				prefix := "s3: " + step + ": " + test.op + ": "
 				if pipeline.KindOf(err) != test.kind || !strings.HasPrefix(err.Error(), prefix) {
@@ -165,16 +165,16 @@ func TestAnswers(t *testing.T) {
 				}
 			}
 			f.set(nil)
-			settled(t, s, 0)
-			if small, large := attempt(t, s); small != nil || large != nil {
+			waitCleaned(t, s, 0)
+			if small, large := storeBoth(t, s); small != nil || large != nil {
 				t.Errorf("afterwards: small %v, large %v", small, large)
 			}
 		})
 	}
 }
 
-// TestWrongChecksum alters one octet on the way: both servers refuse it, and
-// nothing stays.
+// TestWrongChecksum alters one byte on the way. Both servers must refuse it, and nothing
+// may stay.
 func TestWrongChecksum(t *testing.T) {
 	for _, server := range servers {
 		t.Run(server.name, func(t *testing.T) {
@@ -190,20 +190,20 @@ func TestWrongChecksum(t *testing.T) {
 				}
 				next.ServeHTTP(w, r)
 			})
-			small, large := attempt(t, s)
+			small, large := storeBoth(t, s)
 			for _, err := range []error{small, large} {
 				if err == nil || !strings.Contains(err.Error(), "checksum refused") || pipeline.KindOf(err) != pipeline.KindTemporary {
 					t.Errorf("failure %v", err)
 				}
 			}
 			f.set(nil)
-			settled(t, s, 0)
+			waitCleaned(t, s, 0)
 		})
 	}
 }
 
-// TestLostAnswers lets the store do what is asked and loses its answer. The message
-// failed, so that nothing of it may stay; a retry may also find its work done.
+// TestLostAnswers lets the store execute a request and loses the response. A message that
+// failed may leave nothing; a retry may also find its work done.
 func TestLostAnswers(t *testing.T) {
 	for _, kind := range []string{"put", "begin", "part 2", "part 1", "complete"} {
 		for _, lost := range []int64{1, 100} {
@@ -222,7 +222,7 @@ func TestLostAnswers(t *testing.T) {
 					next.ServeHTTP(httptest.NewRecorder(), r)
 					panic(http.ErrAbortHandler) // closes the connection
 				})
-				small, large := attempt(t, s)
+				small, large := storeBoth(t, s)
 				want, hit, other := 2, large, small
 				if kind == "put" {
 					hit, other = small, large
@@ -233,7 +233,7 @@ func TestLostAnswers(t *testing.T) {
 				if (hit != nil) != (lost > 1) || other != nil {
 					t.Errorf("small %v, large %v", small, large)
 				}
-				settled(t, s, want)
+				waitCleaned(t, s, want)
 				if n := s.LeftBehind(); n != 0 {
 					t.Errorf("%d left behind", n)
 				}
@@ -242,7 +242,8 @@ func TestLostAnswers(t *testing.T) {
 	}
 }
 
-// TestLeftBehind: what cannot be removed is told once, at the latest at the end.
+// TestLeftBehind checks that what cannot be removed is reported once, at Close at the
+// latest.
 func TestLeftBehind(t *testing.T) {
 	f := newFake(t)
 	f.answer = func(w http.ResponseWriter, r request) bool {
@@ -272,7 +273,8 @@ func TestLeftBehind(t *testing.T) {
 	}
 }
 
-// TestExpiredEnvironment: credentials that the environment renews are read again.
+// TestExpiredEnvironment checks that credentials from the environment are read again
+// after they expired.
 func TestExpiredEnvironment(t *testing.T) {
 	f := newFake(t)
 	t.Setenv("AWS_ACCESS_KEY_ID", "old")

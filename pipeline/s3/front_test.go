@@ -13,14 +13,14 @@ import (
 	"testing"
 )
 
-// front is a proxy before an S3 server that can answer in its place.
+// front is a proxy in front of an S3 server that can answer in its place.
 type front struct {
 	*httptest.Server
 	mu   sync.Mutex
 	hook func(w http.ResponseWriter, r *http.Request, next http.Handler)
 }
 
-// front puts a proxy before the server.
+// front starts a proxy in front of the server.
 func (s *server) front(t testing.TB) *front {
 	t.Helper()
 	s.start(t)
@@ -46,17 +46,17 @@ func (s *server) front(t testing.TB) *front {
 	return f
 }
 
-// set makes hook answer requests from now on, nil for none.
+// set makes hook answer requests from now on. Nil lets the server answer.
 func (f *front) set(hook func(w http.ResponseWriter, r *http.Request, next http.Handler)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.hook = hook
 }
 
-// address is the proxy's host:port.
+// address returns the host:port of the proxy.
 func (f *front) address() string { return strings.TrimPrefix(f.URL, "http://") }
 
-// what names a request as the tests speak of it.
+// what returns the kind of a request, as the tests name it.
 func what(r *http.Request) string {
 	q := r.URL.Query()
 	switch {
@@ -78,14 +78,14 @@ func what(r *http.Request) string {
 	return strings.ToLower(r.Method)
 }
 
-// refuse answers as S3 does when it does not do what is asked.
+// refuse answers with an error as S3 does.
 func refuse(w http.ResponseWriter, status int, code string) {
 	w.Header().Set("Content-Type", "application/xml")
 	w.WriteHeader(status)
 	fmt.Fprintf(w, "%s<Error><Code>%s</Code><Message>by the test</Message></Error>", xml.Header, code)
 }
 
-// request is what a fake saw.
+// request is a request that a fake received.
 type request struct {
 	what    string
 	header  http.Header
@@ -94,12 +94,12 @@ type request struct {
 	body    string
 }
 
-// fake is a server that takes everything and keeps what it saw.
+// fake is a server that accepts everything and records the requests.
 type fake struct {
 	*httptest.Server
 	mu   sync.Mutex
 	seen []request
-	// answer is asked before the ordinary answer; it says whether it answered.
+	// answer is called before the ordinary answer and reports whether it answered.
 	answer func(w http.ResponseWriter, r request) bool
 }
 
@@ -134,7 +134,7 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// requests gives those of a kind.
+// requests returns those of a kind.
 func (f *fake) requests(kind string) []request {
 	f.mu.Lock()
 	defer f.mu.Unlock()

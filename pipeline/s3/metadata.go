@@ -12,13 +12,13 @@ import (
 )
 
 const (
-	// The names of user metadata, behind x-amz-meta-.
+	// Names of user metadata, without the prefix x-amz-meta-.
 	metaOrigin   = "sluice-origin"      // pipeline.AppendOrigin, JSON in ASCII
-	metaAdded    = "sluice-added"       // blob.added, octets
+	metaAdded    = "sluice-added"       // blob.added, in bytes
 	metaReceived = "sluice-received-at" // RFC 3339
 
-	// maxMetadata bounds names and values together: S3 takes 2 KB, MinIO refused
-	// 4,000 octets. An envelope that does not fit is left out.
+	// maxMetadata bounds names and values together, in bytes. S3 accepts 2 KB; MinIO
+	// refused 4,000 bytes. An envelope that does not fit is left out.
 	maxMetadata = 1500
 
 	headerChecksum          = "x-amz-checksum-crc32c"
@@ -27,15 +27,15 @@ const (
 	fullObject              = "FULL_OBJECT"
 )
 
-// checksum is a CRC32C as S3 writes it.
+// checksum returns a CRC32C in the form that S3 uses.
 func checksum(crc uint32) string {
 	return base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, crc))
 }
 
-// metadata is what goes beside a message's octets so that its event can be made
-// again. When an upload in parts begins neither the trace fields nor the final dot
-// are there yet: then it is the origin alone, and the trace field at the top, which
-// names the id, says the rest.
+// metadata returns the user metadata of a message's object, from which its event can be
+// rebuilt. When a multipart upload is initiated the trace fields and the final dot are
+// still to come. The metadata is then only the origin, and the trace field at the top of
+// the object, which has the id, holds the rest.
 func metadata(m *pipeline.Message) map[string]string {
 	all := make(map[string]string, 6)
 	size := 0
@@ -54,8 +54,8 @@ func metadata(m *pipeline.Message) map[string]string {
 	return all
 }
 
-// asciiJSON writes a JSON text in ASCII alone, as header fields want it: what is
-// not becomes \u escapes (RFC 8259 §7), which only strings can have.
+// asciiJSON returns a JSON text in pure ASCII, as header fields require. Other characters
+// become \u escapes (RFC 8259 §7); only strings can contain them.
 func asciiJSON(text []byte) string {
 	dst := make([]byte, 0, len(text)+16)
 	for len(text) > 0 {
@@ -76,5 +76,6 @@ func asciiJSON(text []byte) string {
 
 func appendEscape(dst []byte, r rune) []byte {
 	const hexDigits = "0123456789abcdef"
-	return append(dst, '\\', 'u', hexDigits[r>>12&15], hexDigits[r>>8&15], hexDigits[r>>4&15], hexDigits[r&15])
+	return append(dst, '\\', 'u',
+		hexDigits[r>>12&15], hexDigits[r>>8&15], hexDigits[r>>4&15], hexDigits[r&15])
 }

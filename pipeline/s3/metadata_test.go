@@ -17,7 +17,7 @@ import (
 	"sluice/pipeline/porttest"
 )
 
-// TestMetadataOnServers rebuilds what an event has beside the octets.
+// TestMetadataOnServers rebuilds what an event holds apart from the message.
 func TestMetadataOnServers(t *testing.T) {
 	for _, server := range servers {
 		s := mustOpen(t, server.options(t))
@@ -62,7 +62,7 @@ func sameJSON(t testing.TB, a, b []byte) bool {
 	return reflect.DeepEqual(x, y)
 }
 
-// TestMetadataIsBounded grows the envelope until its origin is left out.
+// TestMetadataIsBounded adds recipients until the origin is left out.
 func TestMetadataIsBounded(t *testing.T) {
 	m := porttest.NewMessage(nil)
 	fitted, left := 0, 0
@@ -73,7 +73,7 @@ func TestMetadataIsBounded(t *testing.T) {
 			size += len(k) + len(v)
 		}
 		if size > maxMetadata || all[metaAdded] == "" {
-			t.Fatalf("%d octets, %q", size, all)
+			t.Fatalf("%d bytes, %q", size, all)
 		}
 		if all[metaOrigin] != "" {
 			fitted = i
@@ -87,7 +87,7 @@ func TestMetadataIsBounded(t *testing.T) {
 	}
 }
 
-// TestMetadataOfAnUpload has nothing that is not known yet.
+// TestMetadataOfAnUpload checks that an upload has no metadata that is not known yet.
 func TestMetadataOfAnUpload(t *testing.T) {
 	m := porttest.NewMessage(nil)
 	m.Header, m.ReceivedAt = nil, time.Time{}

@@ -15,7 +15,8 @@ import (
 	"sluice/pipeline/porttest"
 )
 
-// TestOpenRefused: what will not mend itself stops the start and says what to do.
+// TestOpenRefused checks that a failure that persists stops the start, and that the error
+// says what to do.
 func TestOpenRefused(t *testing.T) {
 	for _, s := range servers {
 		for _, test := range []struct {
@@ -78,7 +79,8 @@ func TestBadOptions(t *testing.T) {
 	}
 }
 
-// TestUnreachable: the store may come later than we; then the bucket is made too.
+// TestUnreachable checks that the store may start after us, and that the bucket is
+// created then.
 func TestUnreachable(t *testing.T) {
 	network := newValve()
 	mend := network.cut()
@@ -102,10 +104,10 @@ func TestUnreachable(t *testing.T) {
 			return
 		}
 	}
-	t.Errorf("does not come back: %v", sent.Err)
+	t.Errorf("does not recover: %v", sent.Err)
 }
 
-// TestAuthority: https with a certificate of one's own authority.
+// TestAuthority checks https with a certificate of a private authority.
 func TestAuthority(t *testing.T) {
 	m := stack.MinIO(t, stack.MinIOSettings{TLS: true})
 	o := Options{Endpoint: m.Endpoint, Bucket: "mail", Secure: true, AccessKey: m.AccessKey, SecretKey: m.SecretKey, CreateBucket: true}
@@ -173,7 +175,8 @@ func TestOpenSection(t *testing.T) {
 	}
 }
 
-// TestTransport keeps a connection for every worker: minio-go's own keeps 16.
+// TestTransport checks that a connection is kept for every worker: minio-go's own
+// transport keeps 16.
 func TestTransport(t *testing.T) {
 	o := Options{Concurrency: 77, Secure: true}
 	o.defaults()

@@ -13,10 +13,11 @@ import (
 	"sluice/pipeline/pack"
 )
 
-// MinPartSize is the least that S3 takes for a part that is not the last, in octets.
+// MinPartSize is the smallest size, in bytes, that S3 accepts for a part other than the
+// last.
 const MinPartSize = 5 << 20
 
-// Where credentials come from.
+// Sources of credentials.
 const (
 	CredentialsStatic = "static" // Options.AccessKey and SecretKey
 	CredentialsEnv    = "env"    // AWS_ACCESS_KEY_ID …, else MINIO_ROOT_USER …
@@ -29,56 +30,56 @@ const (
 	sseKMS = "aws:kms"
 )
 
-// Options of a store. The zero value of a number takes the default.
+// Options configures a Store. Zero numbers take the defaults.
 type Options struct {
-	// Endpoint is host:port, or host for the scheme's own port.
+	// Endpoint is host:port, or host for the default port of the scheme.
 	Endpoint string
 	Bucket   string
-	// Region signs requests; empty to take it from the endpoint's name, or to ask
-	// the store once.
+	// Region signs requests. When empty it is taken from the name of the endpoint, or
+	// the store is asked once.
 	Region string
-	// Secure is https.
+	// Secure selects https.
 	Secure bool
-	// CAFile has the certificates, PEM, that the server's may be signed by, beside
-	// those of the system.
+	// CAFile names a file of PEM certificates that are trusted in addition to those of
+	// the system.
 	CAFile string
-	// Credentials is one of the constants, default CredentialsStatic.
+	// Credentials is one of the constants. The default is CredentialsStatic.
 	Credentials          string
 	AccessKey, SecretKey string
-	// Reread is asked when the store refuses static credentials: it returns them as
-	// they are now, and whether they are others than the refused ones. It may block
-	// for as long as files are read, and bounds how often it reads. Nil for
-	// credentials that stay as they are.
+	// Reread is called when the store refuses static credentials. It returns the
+	// present ones and whether they differ from the refused ones. It may block while it
+	// reads files, and limits how often it does. Nil means that they never change.
 	Reread func(refused Keys) (keys Keys, changed bool)
-	// PartSize in octets, default and least MinPartSize.
+	// PartSize is the size of a part in bytes, at least MinPartSize, the default.
 	PartSize int64
-	// Concurrency is the number of requests under way at the same time, default
-	// 32, beside those of the lanes. So many connections are kept. Beside small
-	// messages that feel them, requests of large ones are fewer (courtesy).
+	// Concurrency is the number of requests in flight, not counting those for packs.
+	// The default is 32. The same number of connections is kept. With packing, requests
+	// for large messages are fewer while they slow small ones (backgroundLimiter).
 	Concurrency int
-	// CreateBucket makes the bucket when it is not there.
+	// CreateBucket creates a missing bucket.
 	CreateBucket bool
-	// SSE asks for server-side encryption: "", AES256, aws:kms or aws:kms:<key id>.
+	// SSE selects server-side encryption: "", AES256, aws:kms or aws:kms:<key id>.
 	SSE string
 
-	// Pack lets small messages share objects; nil gives each its own. Its
-	// Queue and Timeout are those below.
+	// Pack configures packing. Nil stores each message as an object of its own. Its
+	// Queue and Timeout are replaced by those below.
 	Pack *pack.Options
 
-	// Queue is the number of messages and parts that may wait for a worker, and
-	// beside lanes that of large ones apart, default 1024. One more is a temporary
-	// failure.
+	// Queue is the number of messages and parts that may wait for a worker. With
+	// packing it holds for small and for large messages separately. The default is 1024.
+	// When the queue is full, the next one fails with KindTemporary.
 	Queue int
-	// Timeout is the time from Put or PutPart to its result, default 60 s: waiting,
-	// every attempt and, for the last part, completing.
+	// Timeout bounds the time from Put or PutPart to the result: waiting, every attempt
+	// and, for a message in parts, the completion. The default is 60 s.
 	Timeout time.Duration
-	// CloseTimeout bounds how long Close waits for what is under way, default 10 s.
+	// CloseTimeout bounds how long Close waits for requests in flight. The default is
+	// 10 s.
 	CloseTimeout time.Duration
-	// LeftBehind hears, from any goroutine, of what a failed or aborted message left
-	// in the bucket and could not be removed. It must not block.
+	// LeftBehind is called with what a failed or aborted message left in the bucket and
+	// could not be removed. It is called from any goroutine and must not block.
 	LeftBehind func(key string, err error)
 
-	// dial makes connections; nil for TCP.
+	// dial opens connections; nil means TCP.
 	dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
@@ -113,7 +114,7 @@ func (o *Options) check() error {
 	case strings.Contains(o.Endpoint, "/"):
 		return fmt.Errorf("endpoint %q: write host:port without a scheme; secure chooses https", o.Endpoint)
 	case o.PartSize < MinPartSize:
-		return fmt.Errorf("part size %d: at least %d octets (an S3 rule)", o.PartSize, MinPartSize)
+		return fmt.Errorf("part size %d: at least %d bytes (an S3 rule)", o.PartSize, MinPartSize)
 	case o.Credentials == CredentialsStatic && (o.AccessKey == "" || o.SecretKey == ""):
 		return errors.New("static credentials need an access key and a secret key")
 	}
@@ -121,13 +122,13 @@ func (o *Options) check() error {
 	return err
 }
 
-// ValidSSE says whether Options.SSE takes a text.
+// ValidSSE reports whether text is valid for Options.SSE.
 func ValidSSE(text string) bool {
 	_, err := encryption(text)
 	return err == nil
 }
 
-// encryption reads Options.SSE.
+// encryption parses Options.SSE. It returns nil for no encryption.
 func encryption(text string) (encrypt.ServerSide, error) {
 	kind, key := text, ""
 	if rest, ok := strings.CutPrefix(text, sseKMS+":"); ok {

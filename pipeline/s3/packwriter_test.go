@@ -14,8 +14,8 @@ import (
 	"sluice/pipeline/porttest"
 )
 
-// packed stores a message that holds the one lane until all others wait for it, so
-// that these make one pack. answer is the fake's answer to everything else.
+// packed stores a message that keeps the one lane busy until all others wait, so that
+// these make one pack. answer is the answer of f to everything else.
 func packed(t *testing.T, f *fake, o Options, answer func(w http.ResponseWriter, r request) bool) (*Store, []*porttest.Sent) {
 	t.Helper()
 	const others = 9
@@ -39,10 +39,10 @@ func packed(t *testing.T, f *fake, o Options, answer func(w http.ResponseWriter,
 		}
 	})
 	<-busy
-	octets := int64(0)
+	size := int64(0)
 	for i := range all {
 		m := porttest.NewMessage(bytes.Repeat([]byte("0123456\r\n"), i*1000))
-		octets += m.Length()
+		size += m.Length()
 		group.Go(func() {
 			var err error
 			if all[i], err = porttest.Store(s, m); err != nil {
@@ -50,7 +50,7 @@ func packed(t *testing.T, f *fake, o Options, answer func(w http.ResponseWriter,
 			}
 		})
 	}
-	for s.Batcher().WaitingBytes() < octets {
+	for s.Batcher().WaitingBytes() < size {
 		time.Sleep(time.Millisecond) // until all of them wait
 	}
 	close(release)
@@ -60,7 +60,7 @@ func packed(t *testing.T, f *fake, o Options, answer func(w http.ResponseWriter,
 
 func never(http.ResponseWriter, request) bool { return false }
 
-// TestPackRequest: one request for all, plain, under the checksum of the whole.
+// TestPackRequest checks that a pack is one plain request with the checksum of the whole.
 func TestPackRequest(t *testing.T) {
 	f := newFake(t)
 	o := f.options()
@@ -84,7 +84,7 @@ func TestPackRequest(t *testing.T) {
 	}
 }
 
-// TestPackRetried: what passes is tried again whole.
+// TestPackRetried checks that a pack is retried whole after a transient failure.
 func TestPackRetried(t *testing.T) {
 	f := newFake(t)
 	var failed atomic.Bool
@@ -97,7 +97,7 @@ func TestPackRetried(t *testing.T) {
 	})
 	packs := f.requests("pack")
 	if len(packs) != 2 || packs[0].body != packs[1].body {
-		t.Fatalf("%d requests, the same octets: %v", len(packs), len(packs) == 2 && packs[0].body == packs[1].body)
+		t.Fatalf("%d requests, the same bytes: %v", len(packs), len(packs) == 2 && packs[0].body == packs[1].body)
 	}
 	for _, sent := range all {
 		if sent.Err != nil || sent.Blob.Container != pipeline.ContainerTar {
@@ -106,13 +106,13 @@ func TestPackRetried(t *testing.T) {
 	}
 }
 
-// TestPackSplit: a pack that is refused goes message by message, and one that is
-// refused again fails alone.
+// TestPackSplit checks that the messages of a refused pack are stored one by one, and
+// that a message that is refused again fails alone.
 func TestPackSplit(t *testing.T) {
 	f := newFake(t)
 	var bad atomic.Int32
 	_, all := packed(t, f, f.options(), func(w http.ResponseWriter, r request) bool {
-		if r.what == "pack" || len(r.body) > 60_000 { // as a proxy with a limit
+		if r.what == "pack" || len(r.body) > 60_000 { // like a proxy with a limit
 			if r.what == "put" {
 				bad.Add(1)
 			}
@@ -131,7 +131,7 @@ func TestPackSplit(t *testing.T) {
 			t.Errorf("stored in a pack that was refused: %+v", sent.Blob)
 		case sent.Err == nil:
 		case pipeline.KindOf(sent.Err) != pipeline.KindTemporary || len(sent.Header)+len(sent.Body) <= 60_000:
-			t.Errorf("%d octets: %v", len(sent.Body), sent.Err)
+			t.Errorf("%d bytes: %v", len(sent.Body), sent.Err)
 		default:
 			failed++
 		}
@@ -141,7 +141,7 @@ func TestPackSplit(t *testing.T) {
 	}
 }
 
-// TestPackNotSplit: a store that is busy or silent does not get a request for each
+// TestPackNotSplit checks that a busy or a silent store does not get a request for each
 // message instead.
 func TestPackNotSplit(t *testing.T) {
 	for name, test := range map[string]struct {
@@ -185,14 +185,14 @@ func TestPackNotSplit(t *testing.T) {
 				t.Error(err)
 			}
 			if s.Depth() != 0 || s.Batcher().WaitingBytes() != 0 {
-				t.Errorf("depth %d, %d octets wait", s.Depth(), s.Batcher().WaitingBytes())
+				t.Errorf("depth %d, %d bytes wait", s.Depth(), s.Batcher().WaitingBytes())
 			}
 		})
 	}
 }
 
-// holdParts lets every part stand still, once it has been told, until release is
-// closed.
+// holdParts makes the server hold every part until release is closed. It sends to parts
+// for each.
 func holdParts(f *fake) (parts <-chan struct{}, release chan<- struct{}) {
 	told, released := make(chan struct{}, 10), make(chan struct{})
 	f.answer = func(_ http.ResponseWriter, r request) bool {
@@ -205,9 +205,9 @@ func holdParts(f *fake) (parts <-chan struct{}, release chan<- struct{}) {
 	return told, released
 }
 
-// TestSmallBesideLarge: while every worker stands still with parts of large
-// messages, small ones are stored.
-func TestSmallBesideLarge(t *testing.T) {
+// TestSmallPassStalledLarge checks that small messages are stored while every worker is
+// stalled with a part of a large one.
+func TestSmallPassStalledLarge(t *testing.T) {
 	f := newFake(t)
 	parts, release := holdParts(f)
 	o := f.options()
@@ -232,18 +232,18 @@ func TestSmallBesideLarge(t *testing.T) {
 	}
 }
 
-// TestLanesWatched: large messages hear of each request of the lanes, whether a
-// message is alone in it or not.
-func TestLanesWatched(t *testing.T) {
+// TestPackRequestsAreObserved checks that the limiter observes each request of the lanes,
+// for one message or for a pack.
+func TestPackRequestsAreObserved(t *testing.T) {
 	f := newFake(t)
 	s, all := packed(t, f, f.options(), never)
-	s.turnstile.mu.Lock()
-	defer s.turnstile.mu.Unlock()
-	law := s.turnstile.law
-	if law.few.count != 2 || law.few.value <= 0 {
-		t.Errorf("%d requests are known, of %v s", law.few.count, law.few.value)
+	s.gate.mu.Lock()
+	defer s.gate.mu.Unlock()
+	limiter := s.gate.limiter
+	if limiter.baseline.count != 2 || limiter.baseline.value <= 0 {
+		t.Errorf("%d requests are known, of %v s", limiter.baseline.count, limiter.baseline.value)
 	}
-	if most := float64(1 + len(all)); law.small <= 1 || law.small > most {
-		t.Errorf("%v small messages, there were %v", law.small, most)
+	if most := float64(1 + len(all)); limiter.smallRate <= 1 || limiter.smallRate > most {
+		t.Errorf("%v small messages, there were %v", limiter.smallRate, most)
 	}
 }

@@ -7,19 +7,19 @@ import (
 )
 
 var (
-	errRevoked = errors.New("revoked: the octets belong to somebody else again")
+	errRevoked = errors.New("revoked: the bytes are owned by another again")
 	errSeek    = errors.New("seek: only to the start")
 )
 
-// payload reads a header and slabs as one body of a request, without a copy of
-// its own. net/http may go on reading a body after it has returned an answer: the
-// octets are lent to it until Revoke.
+// payload reads a header and slabs as one request body without copying them. net/http may
+// go on reading a body after it has returned the response, so the bytes are lent to it
+// only until Revoke.
 type payload struct {
 	mu      sync.Mutex
 	head    []byte
 	chunks  [][]byte
-	piece   int // 0 is head
-	at      int // in the piece
+	piece   int // index of the current piece; 0 is head, then the chunks
+	at      int // offset in the piece
 	revoked bool
 }
 
@@ -36,7 +36,8 @@ func (p *payload) current() []byte {
 	return p.chunks[p.piece-1]
 }
 
-// Read fills b across pieces: a small message is one write on the wire.
+// Read implements io.Reader. It fills b across pieces, so that a small message is one
+// write on the wire.
 func (p *payload) Read(b []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -58,7 +59,8 @@ func (p *payload) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-// Seek goes back to the start, which is all that minio-go asks for.
+// Seek implements io.Seeker. It can only go back to the start, which is all that minio-go
+// needs.
 func (p *payload) Seek(offset int64, whence int) (int64, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -69,8 +71,8 @@ func (p *payload) Seek(offset int64, whence int) (int64, error) {
 	return 0, nil
 }
 
-// Revoke ends the loan: when it returns no read is under way, and every later one
-// fails. It says whether everything had been read.
+// Revoke ends the loan: no read is in progress when it returns, and every later one
+// fails. It reports whether everything had been read.
 func (p *payload) Revoke() (whole bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -17,11 +17,11 @@ import (
 	"sluice/pipeline/porttest"
 )
 
-// TestPayloadReads reads any pieces by reads of any size, twice.
+// TestPayloadReads reads arbitrary pieces by reads of arbitrary size, twice.
 func TestPayloadReads(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		octets := rapid.SliceOfN(rapid.Byte(), 0, 20)
-		head, chunks := octets.Draw(t, "head"), rapid.SliceOfN(octets, 0, 5).Draw(t, "chunks")
+		piece := rapid.SliceOfN(rapid.Byte(), 0, 20)
+		head, chunks := piece.Draw(t, "head"), rapid.SliceOfN(piece, 0, 5).Draw(t, "chunks")
 		want := append(bytes.Clone(head), bytes.Join(chunks, nil)...)
 		p := newPayload(head, chunks)
 		for range 2 {
@@ -34,7 +34,7 @@ func TestPayloadReads(t *testing.T) {
 					break
 				}
 				if err != nil || n == 0 {
-					t.Fatalf("%d octets, %v", n, err)
+					t.Fatalf("%d bytes, %v", n, err)
 				}
 			}
 			if !bytes.Equal(got, want) {
@@ -67,13 +67,13 @@ func TestPayloadSeeksToTheStartAlone(t *testing.T) {
 	}
 }
 
-// greedyConn is a connection to a store that answers a PUT when its header and
-// some octets have come, and goes on reading: also when we have closed, as octets
-// that are in a write call do.
+// greedyConn is a connection to a store that answers a PUT after its header and some
+// bytes, and goes on reading. It reads even after we have closed, as the kernel does with
+// the bytes of a write call.
 type greedyConn struct {
-	net.Conn // none: what is not below is not called
+	net.Conn // nil: no other method is called
 	answer   *strings.Reader
-	answered chan struct{} // closed when enough has come
+	answered chan struct{} // closed when enough was written
 	closed   chan struct{}
 	release  chan struct{} // closed by the test when it has the result
 
@@ -91,7 +91,7 @@ func (c *greedyConn) Write(b []byte) (int, error) {
 	c.mu.Unlock()
 	if full {
 		c.once.Do(func() { close(c.answered) })
-		<-c.release // the next octets are asked for when they are not ours any more
+		<-c.release // the next bytes are read when they are no longer ours
 	}
 	return len(b), nil
 }
@@ -114,7 +114,7 @@ func (c *greedyConn) SetDeadline(time.Time) error      { return nil }
 func (c *greedyConn) SetReadDeadline(time.Time) error  { return nil }
 func (c *greedyConn) SetWriteDeadline(time.Time) error { return nil }
 
-// scribbled says whether octets of the next owner came.
+// scribbled reports whether bytes of the next owner were written.
 func (c *greedyConn) scribbled() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -125,9 +125,9 @@ type resultDoor chan struct{}
 
 func (d resultDoor) Post(*pipeline.Parcel) { close(d) }
 
-// TestEarlyAnswer: the store answers while net/http still writes the body, and
-// keeps reading. After the result the octets are somebody else's: none of those
-// may reach the wire, and 200 is not believed.
+// TestEarlyAnswer has the store answer while net/http still writes the body, and keep
+// reading. After the result the bytes have another owner: none of them may reach the
+// wire. A 200 that came so early is a failure.
 func TestEarlyAnswer(t *testing.T) {
 	for _, answer := range []string{"200 OK", "507 Insufficient Storage", "403 Forbidden"} {
 		t.Run(answer, func(t *testing.T) {
@@ -143,7 +143,7 @@ func TestEarlyAnswer(t *testing.T) {
 					if dialled++; dialled == 2 { // the first is Open's
 						return c, nil
 					}
-					return nil, &net.OpError{Op: "dial", Err: errors.New("one connection is all there is")}
+					return nil, &net.OpError{Op: "dial", Err: errors.New("only one connection in this test")}
 				},
 			})
 			m := porttest.NewMessage(bytes.Repeat([]byte("a"), 8<<20))
@@ -152,16 +152,16 @@ func TestEarlyAnswer(t *testing.T) {
 			s.Put(m)
 			<-result
 			if m.Err == nil {
-				t.Error("an answer before the message was believed")
+				t.Error("a 200 before the end of the message was taken for success")
 			}
 			for _, chunk := range m.Body.Chunks() {
 				copy(chunk, bytes.Repeat([]byte("#"), len(chunk)))
 			}
 			close(c.release)
-			// Nothing tells that nothing happens: without Revoke it happens at once.
+			// There is no event to wait for. Without Revoke it happens at once.
 			for end := time.Now().Add(200 * time.Millisecond); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 				if c.scribbled() {
-					t.Fatal("octets were read after the result")
+					t.Fatal("bytes were read after the result")
 				}
 			}
 		})

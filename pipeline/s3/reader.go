@@ -10,14 +10,13 @@ import (
 	"github.com/minio/minio-go/v7"
 )
 
-// Reader reads a bucket, also while others write it.
+// Reader reads a bucket. Others may write it at the same time.
 type Reader struct {
 	client *client
 	bucket string
 }
 
-// NewReader reads the bucket that the options name. Nothing is asked of the store
-// yet.
+// NewReader returns a Reader of the bucket that o names. It makes no request yet.
 func NewReader(o Options) (*Reader, error) {
 	o.defaults()
 	if err := o.check(); err != nil {
@@ -30,17 +29,20 @@ func NewReader(o Options) (*Reader, error) {
 	return &Reader{client: c, bucket: o.Bucket}, nil
 }
 
-// List calls each with every object's key and length in octets, in the keys'
-// order, until it returns an error.
+// List calls each with the key and the length in bytes of every object, in the order of
+// the keys. It stops at the first error and returns it.
 func (r *Reader) List(ctx context.Context, each func(key string, length int64) error) error {
 	return r.ListBelow(ctx, "", each)
 }
 
-// ListBelow lists like List what stands in a folder, as "2026/01/02/15/", alone.
-func (r *Reader) ListBelow(ctx context.Context, folder string, each func(key string, length int64) error) error {
+// ListBelow is List for the objects in one folder, such as "2026/01/02/15/".
+func (r *Reader) ListBelow(
+	ctx context.Context, folder string, each func(key string, length int64) error,
+) error {
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel() // ends the listing when each does
-	for object := range r.client.ListObjectsIter(ctx, r.bucket, minio.ListObjectsOptions{Prefix: folder, Recursive: true}) {
+	defer cancel() // ends the listing after an error of each
+	o := minio.ListObjectsOptions{Prefix: folder, Recursive: true}
+	for object := range r.client.ListObjectsIter(ctx, r.bucket, o) {
 		if object.Err != nil {
 			return fmt.Errorf("s3: list %s: %w", r.bucket, object.Err)
 		}
@@ -51,11 +53,12 @@ func (r *Reader) ListBelow(ctx context.Context, folder string, each func(key str
 	return ctx.Err()
 }
 
-// Open reads length octets at offset of an object; fewer come when the object
-// ends before. The error of an object that is not there is fs.ErrNotExist.
+// Open reads length bytes at offset of an object, or fewer when the object ends before.
+// It returns fs.ErrNotExist when there is no such object.
 func (r *Reader) Open(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error) {
-	if length <= 0 { // a range of nothing cannot be asked for
-		if _, err := r.client.StatObject(ctx, r.bucket, key, minio.StatObjectOptions{}); err != nil {
+	if length <= 0 { // an empty range cannot be requested
+		_, err := r.client.StatObject(ctx, r.bucket, key, minio.StatObjectOptions{})
+		if err != nil {
 			return nil, fmt.Errorf("s3: %s: %w", key, notFound(err))
 		}
 		return io.NopCloser(strings.NewReader("")), nil
@@ -66,7 +69,7 @@ func (r *Reader) Open(ctx context.Context, key string, offset, length int64) (io
 		return nil, fmt.Errorf("s3: %s: %w", key, err)
 	}
 	body, _, _, err := r.client.Core.GetObject(ctx, r.bucket, key, o)
-	if isCode(err, "InvalidRange") { // it begins behind the end
+	if isCode(err, "InvalidRange") { // it begins after the end
 		return io.NopCloser(strings.NewReader("")), nil
 	}
 	if err != nil {
@@ -75,9 +78,9 @@ func (r *Reader) Open(ctx context.Context, key string, offset, length int64) (io
 	return body, nil
 }
 
-// Uploads calls each with the key and id of every upload in parts of keys that
-// begin with prefix that was neither completed nor aborted, until it returns an
-// error. MinIO takes no prefix but "" and a whole key.
+// Uploads calls each with the key and id of every multipart upload that is neither
+// completed nor aborted and whose key begins with prefix. It stops at the first error and
+// returns it. MinIO supports only "" and a whole key as prefix.
 func (r *Reader) Uploads(ctx context.Context, prefix string, each func(key, id string) error) error {
 	keyMarker, idMarker := "", ""
 	for {

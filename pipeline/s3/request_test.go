@@ -15,12 +15,12 @@ import (
 
 func crcHeader(s string) string { return checksum(crc32.Checksum([]byte(s), castagnoli)) }
 
-// checkPlain says that a body went as it is: with a length, without chunks, frames
-// or a signature of its own, under our checksum.
+// checkPlain checks that a body was sent as it is, with a length and our checksum, and
+// without chunks, frames or a signature of its own.
 func checkPlain(t *testing.T, r request, body string) {
 	t.Helper()
 	if r.body != body {
-		t.Errorf("%s: body of %d octets differs from the %d sent", r.what, len(r.body), len(body))
+		t.Errorf("%s: body of %d bytes differs from the %d sent", r.what, len(r.body), len(body))
 	}
 	if r.length != int64(len(body)) || r.chunked {
 		t.Errorf("%s: Content-Length %d, chunked %v", r.what, r.length, r.chunked)
@@ -118,7 +118,7 @@ func TestUploadRequests(t *testing.T) {
 	}
 }
 
-// TestRetry answers 503 first: the second attempt has the same octets and checksum.
+// TestRetry answers 503 first. The second attempt must have the same bytes and checksum.
 func TestRetry(t *testing.T) {
 	for _, kind := range []string{"put", "begin", "part 1", "part 2", "complete"} {
 		t.Run(kind, func(t *testing.T) {
@@ -156,8 +156,8 @@ func TestRetry(t *testing.T) {
 	}
 }
 
-// TestBusyForever gives up after a few attempts, each counted, and does not ask
-// ten times as minio-go would.
+// TestBusyForever checks that a request is given up after a few attempts, and not after
+// the ten of minio-go.
 func TestBusyForever(t *testing.T) {
 	f := newFake(t)
 	f.answer = func(w http.ResponseWriter, r request) bool {
@@ -178,7 +178,7 @@ func TestBusyForever(t *testing.T) {
 	}
 }
 
-// TestOtherChecksum does not trust a store that says it has something else.
+// TestOtherChecksum checks that a response with another checksum is a failure.
 func TestOtherChecksum(t *testing.T) {
 	f := newFake(t)
 	f.answer = func(w http.ResponseWriter, r request) bool {

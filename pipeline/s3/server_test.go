@@ -29,7 +29,7 @@ const (
 	testSecret = stack.MinIOSecretKey
 )
 
-// server is an S3 server, one for all tests of the package.
+// server is an S3 server that all tests of the package share.
 type server struct {
 	name    string
 	run     func(t testing.TB) (address string)
@@ -43,7 +43,7 @@ var (
 	servers       = []*server{minioServer, versityServer}
 )
 
-// start runs the server unless it runs already.
+// start starts the server unless it is running.
 func (s *server) start(t testing.TB) {
 	t.Helper()
 	if testing.Short() {
@@ -51,7 +51,7 @@ func (s *server) start(t testing.TB) {
 	}
 	s.once.Do(func() {
 		ended := make(chan struct{})
-		go func() { // of its own, for Fatal
+		go func() { // Fatal ends this goroutine
 			defer close(ended)
 			s.address = s.run(&shared)
 		}()
@@ -62,8 +62,8 @@ func (s *server) start(t testing.TB) {
 	}
 }
 
-// runVersity starts the S3 gateway of Versity on a folder: an S3 server by other
-// people than MinIO's.
+// runVersity starts the S3 gateway of Versity on a folder: an S3 server that is
+// independent of MinIO.
 func runVersity(t testing.TB) string {
 	cache, err := os.UserCacheDir()
 	if err != nil {
@@ -97,10 +97,10 @@ func runVersity(t testing.TB) string {
 	return ""
 }
 
-// shared is the test that the servers belong to: it ends with the package.
+// shared owns the servers. It ends with the tests of the package.
 var shared packageTest
 
-// packageTest is what a fixture needs of a test.
+// packageTest implements what a fixture needs of testing.TB.
 type packageTest struct {
 	testing.TB
 	mu       sync.Mutex
@@ -128,7 +128,7 @@ func (p *packageTest) TempDir() string {
 func (p *packageTest) Logf(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
 func (p *packageTest) Error(args ...any)               { p.failure = fmt.Sprint(args...) }
 
-// Fatal ends the attempt to start, as runtime.Goexit ends a test.
+// Fatal records the failure and ends the goroutine that starts the server.
 func (p *packageTest) Fatal(args ...any) {
 	p.failure = fmt.Sprint(args...)
 	runtime.Goexit()
@@ -145,7 +145,7 @@ func TestMain(m *testing.M) {
 
 var buckets atomic.Int64
 
-// options of a new bucket on the server.
+// options returns options for a new bucket on the server.
 func (s *server) options(t testing.TB) Options {
 	t.Helper()
 	s.start(t)
@@ -160,7 +160,7 @@ func (s *server) options(t testing.TB) Options {
 	}
 }
 
-// mustOpen opens a store and closes it at the test's end.
+// mustOpen opens a store and closes it at the end of the test.
 func mustOpen(t testing.TB, o Options) *Store {
 	t.Helper()
 	s, err := Open(t.Context(), o)
@@ -178,7 +178,7 @@ func mustOpen(t testing.TB, o Options) *Store {
 	if !o.CreateBucket {
 		return s
 	}
-	// A server that has just come up may be too busy to make the bucket at Open.
+	// A server that has just started may be too busy to create the bucket at Open.
 	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		if err = s.Probe(t.Context()); err == nil {
 			return s
@@ -188,7 +188,7 @@ func mustOpen(t testing.TB, o Options) *Store {
 	return nil
 }
 
-// mustStore stores a message whose result must be good.
+// mustStore stores a message and fails the test unless it is stored.
 func mustStore(t testing.TB, s *Store, body string) *porttest.Sent {
 	t.Helper()
 	sent, err := porttest.Store(s, porttest.NewMessage([]byte(body)))
@@ -198,7 +198,7 @@ func mustStore(t testing.TB, s *Store, body string) *porttest.Sent {
 	return sent
 }
 
-// objects gives the keys in the bucket.
+// objects returns the keys in the bucket.
 func objects(t testing.TB, r *Reader) []string {
 	t.Helper()
 	var keys []string

@@ -1,6 +1,7 @@
-// Package s3 is the object store on a bucket of MinIO or any S3: an object for
-// each message under its key, in one request or, when it is large, in parts that
-// leave while the message still arrives.
+// Package s3 is the object store on a bucket of MinIO or any other S3. Each message is an
+// object under its key, stored by one PUT, or, when it is large, by a multipart upload
+// whose parts leave while the message still arrives. Small messages may share an object
+// (package pack).
 package s3
 
 import (
@@ -22,12 +23,12 @@ type Store struct {
 	Reader
 	options Options
 
-	queue     chan task // without lanes all, with them messages of refused packs
-	large     chan task // beside lanes all others, through the turnstile
-	turnstile *turnstile
-	batcher   *pack.Batcher     // nil without packing
-	puts      *inflight.Tracker // from Put or PutPart until the result
-	workers   sync.WaitGroup
+	queue   chan task         // all tasks; with packing only the small messages of split packs
+	large   chan task         // with packing, all other tasks; they pass the gate
+	gate    *limiterGate      // limits large tasks
+	batcher *pack.Batcher     // nil without packing
+	puts    *inflight.Tracker // from Put or PutPart until the result
+	workers sync.WaitGroup
 
 	cleaner    *cleaner
 	background sync.WaitGroup
@@ -35,12 +36,12 @@ type Store struct {
 	cancel     context.CancelFunc
 }
 
-// task is a message to put, or a part of one.
+// task is a message to store, or a part of one.
 type task struct {
 	message *pipeline.Message // nil for a part
 	part    *pipeline.Part
 	upload  *upload // of the part
-	turn    int     // of the part in the digest
+	index   int     // of the part in the order of the digest, from 0
 	since   time.Time
 }
 
@@ -49,9 +50,9 @@ var (
 	_ pipeline.RemovingStore = (*Store)(nil)
 )
 
-// Open looks at the bucket and starts the workers. A bucket that is not there and
-// refused credentials are errors that say how to mend it; a store that cannot be
-// reached is none: until it can, every Put fails.
+// Open probes the bucket and starts the workers. It returns an error, with what to check,
+// when the bucket is missing or the credentials are refused. It returns none when the
+// store cannot be reached: every Put fails until it can.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	reader, err := NewReader(o)
 	if err != nil {
@@ -59,22 +60,22 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	o.defaults()
 	s := &Store{
-		Reader:    *reader,
-		options:   o,
-		queue:     make(chan task, o.Queue),
-		large:     make(chan task, o.Queue),
-		turnstile: newTurnstile(o.Concurrency, o.Timeout),
-		puts:      inflight.New(),
+		Reader:  *reader,
+		options: o,
+		queue:   make(chan task, o.Queue),
+		large:   make(chan task, o.Queue),
+		gate:    newLimiterGate(o.Concurrency, o.Timeout),
+		puts:    inflight.New(),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
-	if err := s.look(ctx); err != nil {
+	if err := s.firstProbe(ctx); err != nil {
 		s.cancel()
 		s.client.transport.CloseIdleConnections()
 		return nil, err
 	}
 	s.cleaner = newCleaner(s)
 	s.background.Go(s.cleaner.run)
-	s.background.Go(func() { s.turnstile.run(s.ctx, s.large) })
+	s.background.Go(func() { s.gate.run(s.ctx, s.large) })
 	s.startWorkers()
 	if o.Pack != nil {
 		packs := *o.Pack
@@ -84,19 +85,20 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	return s, nil
 }
 
-// startWorkers starts the workers, and what hands them large messages in order.
+// startWorkers starts the workers, and the goroutine that passes large tasks through the
+// gate.
 func (s *Store) startWorkers() {
 	admitted := make(chan task)
 	s.workers.Go(func() {
 		defer close(admitted)
 		for next := range s.large {
-			s.turnstile.enter(next.since)
+			s.gate.acquire(next.since)
 			admitted <- next
 		}
 	})
 	for range s.options.Concurrency {
 		w := newWorker(s)
-		w.rest = s.turnstile.rest
+		w.pause = s.gate.pause
 		s.workers.Go(func() { w.run(admitted) })
 	}
 }
@@ -107,7 +109,8 @@ var (
 	errWaited    = errors.New("waited too long for a worker")
 )
 
-// Put hands a message to the lanes when it may share an object, else to the workers.
+// Put implements pipeline.ObjectStore. Messages that may share an object go to the
+// batcher, others to the workers.
 func (s *Store) Put(m *pipeline.Message) {
 	if s.batcher.Accepts(m) {
 		if err := s.count(); err != nil {
@@ -119,31 +122,31 @@ func (s *Store) Put(m *pipeline.Message) {
 	}
 	if err := s.submit(task{message: m, since: time.Now()}); err != nil {
 		if u, ok := m.Upload.(*upload); ok {
-			s.discard(u) // a Put that fails leaves nothing pending
+			s.discard(u) // a failed Put leaves no upload pending
 		}
 		s.stored(m, stored{}, err)
 	}
 }
 
-// PutPart hands a part to the workers.
+// PutPart implements pipeline.PartStore.
 func (s *Store) PutPart(p *pipeline.Part) {
 	u, ok := p.Message.Upload.(*upload)
 	if !ok {
 		u = newUpload(p.Message.Key())
 		p.Message.Upload = u
 	}
-	turn := u.turns
-	u.turns++
-	if err := s.submit(task{part: p, upload: u, turn: turn, since: time.Now()}); err != nil {
+	index := u.submitted
+	u.submitted++
+	if err := s.submit(task{part: p, upload: u, index: index, since: time.Now()}); err != nil {
 		u.fail(err)
 		s.uploaded(p, err)
 	}
 }
 
-// PartSize gives the octets of each part but the last.
+// PartSize returns the size in bytes of each part but the last.
 func (s *Store) PartSize() int64 { return s.options.PartSize }
 
-// Abort removes an upload in the background.
+// Abort implements pipeline.PartStore. The upload is removed in the background.
 func (s *Store) Abort(state any) {
 	if u, ok := state.(*upload); ok {
 		s.discard(u)
@@ -153,7 +156,7 @@ func (s *Store) Abort(state any) {
 // Remove implements pipeline.RemovingStore.
 func (s *Store) Remove(key string) { s.cleaner.add(leftover{key: key, object: true}) }
 
-// submit counts and queues a task; its error is the task's result.
+// submit counts and queues a task. A task that it returns an error for has that result.
 func (s *Store) submit(t task) error {
 	if err := s.count(); err != nil {
 		return err
@@ -161,7 +164,7 @@ func (s *Store) submit(t task) error {
 	return s.enqueue(t)
 }
 
-// count counts what Close waits for, also when there is an error.
+// count counts a request that Close waits for, even when it returns an error.
 func (s *Store) count() error {
 	if !s.puts.Begin() {
 		return fail("queue", errClosed)
@@ -169,7 +172,7 @@ func (s *Store) count() error {
 	return nil
 }
 
-// enqueue queues a task without blocking.
+// enqueue queues a task. It never blocks.
 func (s *Store) enqueue(t task) error {
 	queue := s.queue
 	if s.batcher != nil && (t.message == nil || !s.batcher.Accepts(t.message)) {
@@ -183,7 +186,7 @@ func (s *Store) enqueue(t task) error {
 	}
 }
 
-// stored is the good result of a message.
+// stored is the result of a message that was stored.
 type stored struct {
 	blob   pipeline.Blob
 	digest pipeline.Digest
@@ -199,23 +202,23 @@ func (s *Store) uploaded(p *pipeline.Part, err error) {
 	s.puts.Done(1)
 }
 
-// Depth gives the messages and parts that wait for a worker or are on their way.
+// Depth returns the number of messages and parts without a result.
 func (s *Store) Depth() int64 { return s.puts.Depth() }
 
-// LargeLimit gives how many tasks of large messages may be under way at the same
-// time now: up to Options.Concurrency.
-func (s *Store) LargeLimit() int { return s.turnstile.limit() }
+// LargeLimit returns the number of tasks of large messages that may be in flight now. It
+// is at most Options.Concurrency.
+func (s *Store) LargeLimit() int { return s.gate.allowed() }
 
 // Batcher returns the batcher of small messages. It is nil without packing.
 func (s *Store) Batcher() *pack.Batcher { return s.batcher }
 
-// LeftBehind gives the number of failed or aborted messages of which something
-// stayed in the bucket.
+// LeftBehind returns the number of failed or aborted messages that left an object or an
+// upload in the bucket.
 func (s *Store) LeftBehind() int64 { return s.cleaner.failed.Load() }
 
-// Close waits, at most CloseTimeout, for what is under way, fails the rest, and
-// tries once more to remove what is to be removed. A later Put fails. All results
-// have come when it returns.
+// Close waits at most CloseTimeout for the requests in flight and then fails the others.
+// It tries once more to remove leftovers. A later Put fails. All results have been
+// delivered when it returns.
 func (s *Store) Close() error {
 	if !s.puts.Close() {
 		return nil

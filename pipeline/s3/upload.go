@@ -16,125 +16,127 @@ import (
 	"sluice/pipeline"
 )
 
-// upload is a message on its way in parts. S3 takes parts in any order and at the
-// same time; only the digest must see them as they stand in the message.
+// upload is the multipart upload of a message that is still arriving. S3 accepts parts in
+// any order and concurrently; only the digest must see them in the order of the message.
 type upload struct {
-	key   string
-	turns int // parts handed over: the message's event loop alone
-	// beginning is held by the worker that begins the upload at the store.
-	beginning chan struct{}
+	key       string
+	submitted int // parts put so far; only the event loop of the message uses it
+	// initiating is held by the worker that initiates the upload.
+	initiating chan struct{}
 
-	mu      sync.Mutex
-	turn    sync.Cond // hashed or broken changed
-	hashed  int       // parts that the digest has seen
-	broken  error     // a part failed
-	digest  hash.Hash // in the hands of the worker whose turn it is
-	first   uint32    // CRC32C of the first part's body
-	id      string    // at the store, "" until it was begun
-	strays  bool      // the store may have begun another that we do not know
-	parts   []piece   // uploaded, from the second on
-	ending  bool      // completing was tried: there may be an object
-	handled bool      // given to the cleaner
+	mu         sync.Mutex
+	changed    sync.Cond    // hashed or broken changed
+	hashed     int          // parts that the digest has seen
+	broken     error        // a part failed
+	digest     hash.Hash    // used only by the worker whose part is next
+	first      uint32       // CRC32C of the first part's body
+	id         string       // at the store, "" until initiated
+	strays     bool         // the store may have uploads of the key whose ids we do not know
+	parts      []uploadPart // that the store has
+	completing bool         // completion was tried: the object may exist
+	discarded  bool         // passed to the cleaner
 }
 
-// piece is a part at the store, or on its way there.
-type piece struct {
+// uploadPart is a part at the store, or on its way there.
+type uploadPart struct {
 	number int
 	etag   string
 	crc    uint32
 	size   int64
-	head   []byte // what is sent, until it was
+	head   []byte // the bytes to send: head and chunks, nil once sent
 	chunks [][]byte
 }
 
 func newUpload(key string) *upload {
-	u := &upload{key: key, digest: sha256.New(), beginning: make(chan struct{}, 1)}
-	u.turn.L = &u.mu
+	u := &upload{key: key, digest: sha256.New(), initiating: make(chan struct{}, 1)}
+	u.changed.L = &u.mu
 	return u
 }
 
-// fail breaks the upload: parts that wait for their turn fail too.
+// fail ends the upload with err. Parts that wait to be hashed fail too.
 func (u *upload) fail(err error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.broken == nil {
 		u.broken = err
 	}
-	u.turn.Broadcast()
+	u.changed.Broadcast()
 }
 
-// begun says whether parts were uploaded.
-func (u *upload) begun() bool {
+// initiated reports whether the upload has an id, and so may have parts.
+func (u *upload) initiated() bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return u.id != ""
 }
 
-// await waits until the digest has seen all parts before turn. It never waits for
-// the store: tasks are taken in order, and each is hashed first.
-func (u *upload) await(turn int) error {
+// waitHashed waits until the digest has seen all parts before index. That never depends
+// on the store: workers take tasks in order, and hash each before they send it.
+func (u *upload) waitHashed(index int) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	for u.hashed < turn && u.broken == nil {
-		u.turn.Wait()
+	for u.hashed < index && u.broken == nil {
+		u.changed.Wait()
 	}
 	return u.broken
 }
 
-// passTurn lets the next part be hashed.
-func (u *upload) passTurn() {
+// markHashed lets the next part be hashed.
+func (u *upload) markHashed() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.hashed++
-	u.turn.Broadcast()
+	u.changed.Broadcast()
 }
 
-// sum adds the part whose turn it is to its upload's digest, before the second also
-// the first, and gives its CRC32C.
-func (w *worker) sum(t task) (uint32, error) {
+// sumPart adds a part to the digest of its upload and returns the CRC32C of the part.
+// With part 2 it adds part 1 first, which is uploaded last but stands at the beginning.
+func (w *worker) sumPart(t task) (uint32, error) {
 	u := t.upload
-	if err := u.await(t.turn); err != nil {
+	if err := u.waitHashed(t.index); err != nil {
 		return 0, err
 	}
-	defer u.passTurn()
-	if t.turn == 0 {
+	defer u.markHashed()
+	if t.index == 0 {
 		u.first = w.hash(u.digest, 0, &t.part.Message.Body)
 	}
 	return w.hash(u.digest, 0, &t.part.Body), nil
 }
 
-// part uploads a part from the second on.
-func (w *worker) part(ctx context.Context, t task) error {
+// putPart uploads a part other than the first.
+func (w *worker) putPart(ctx context.Context, t task) error {
 	if err := expired(ctx); err != nil {
 		return err
 	}
 	u, p := t.upload, t.part
-	crc, err := w.sum(t)
-	if err != nil || p.Body.Size() == 0 { // what ended at a part's end has an empty last one
+	crc, err := w.sumPart(t)
+	if err != nil || p.Body.Size() == 0 {
+		return err // the last part is empty when the text filled the one before
+	}
+	if err := w.initiate(ctx, u, p.Message); err != nil {
 		return err
 	}
-	if err := w.begin(ctx, u, p.Message); err != nil {
-		return err
-	}
-	return w.send(ctx, u, piece{number: p.Number, crc: crc, size: p.Body.Size(), chunks: p.Body.Chunks()})
+	return w.sendPart(ctx, u, uploadPart{
+		number: p.Number, crc: crc, size: p.Body.Size(), chunks: p.Body.Chunks(),
+	})
 }
 
-// begin begins the upload at the store unless that was done.
-func (w *worker) begin(ctx context.Context, u *upload, m *pipeline.Message) error {
+// initiate initiates the upload at the store unless it was initiated before.
+func (w *worker) initiate(ctx context.Context, u *upload, m *pipeline.Message) error {
 	select {
-	case u.beginning <- struct{}{}:
-		defer func() { <-u.beginning }()
+	case u.initiating <- struct{}{}:
+		defer func() { <-u.initiating }()
 	case <-ctx.Done():
 		return fail("begin", ctx.Err())
 	}
-	if u.begun() {
+	if u.initiated() {
 		return nil
 	}
 	o := w.objectOptions(m)
 	o.UserMetadata[headerChecksumAlgorithm] = "CRC32C"
 	o.UserMetadata[headerChecksumType] = fullObject
 	var id string
-	doubtful, err := w.try(ctx, nil, nil, func(*payload) (err error) {
+	ambiguous, err := w.try(ctx, nil, nil, func(*payload) (err error) {
 		id, err = w.client.NewMultipartUpload(ctx, w.bucket, u.key, o)
 		if err == nil && id == "" {
 			err = errNoUpload
@@ -143,7 +145,7 @@ func (w *worker) begin(ctx context.Context, u *upload, m *pipeline.Message) erro
 	})
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.strays = u.strays || doubtful
+	u.strays = u.strays || ambiguous
 	if err != nil {
 		return fail("begin", err)
 	}
@@ -151,15 +153,15 @@ func (w *worker) begin(ctx context.Context, u *upload, m *pipeline.Message) erro
 	return nil
 }
 
-// send uploads one part and notes it.
-func (w *worker) send(ctx context.Context, u *upload, p piece) error {
+// sendPart uploads one part and records it.
+func (w *worker) sendPart(ctx context.Context, u *upload, p uploadPart) error {
 	sum := checksum(p.crc)
 	o := minio.PutObjectPartOptions{
 		CustomHeader:         http.Header{http.CanonicalHeaderKey(headerChecksum): {sum}},
 		DisableContentSha256: true,
 	}
-	_, err := w.try(ctx, p.head, p.chunks, func(octets *payload) error {
-		part, err := w.client.PutObjectPart(ctx, w.bucket, u.key, u.id, p.number, octets, p.size, o)
+	_, err := w.try(ctx, p.head, p.chunks, func(body *payload) error {
+		part, err := w.client.PutObjectPart(ctx, w.bucket, u.key, u.id, p.number, body, p.size, o)
 		p.etag = part.ETag
 		return confirmation{part.ETag, part.ChecksumCRC32C}.confirm(sum, err)
 	})
@@ -168,33 +170,34 @@ func (w *worker) send(ctx context.Context, u *upload, p piece) error {
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	p.head, p.chunks = nil, nil // not ours any more after the result
+	p.head, p.chunks = nil, nil // their owner takes them back with the result
 	u.parts = append(u.parts, p)
 	return nil
 }
 
-// finish uploads the first part, with what Sluice writes on top, and completes.
+// finish uploads the first part, which begins with the trace fields, and completes the
+// upload.
 func (w *worker) finish(ctx context.Context, m *pipeline.Message, u *upload) (stored, error) {
 	if err := expired(ctx); err != nil {
 		return stored{}, err
 	}
-	if err := u.await(0); err != nil {
+	if err := u.waitHashed(0); err != nil {
 		return stored{}, err
 	}
-	first := piece{
+	first := uploadPart{
 		number: 1,
 		crc:    pipeline.CombineCRC32C(crc32.Checksum(m.Header, castagnoli), u.first, m.Body.Size()),
 		size:   m.Length(),
 		head:   m.Header,
 		chunks: m.Body.Chunks(),
 	}
-	if err := w.send(ctx, u, first); err != nil {
+	if err := w.sendPart(ctx, u, first); err != nil {
 		return stored{}, err
 	}
 	result := stored{blob: pipeline.Blob{
 		Store: storeName, Bucket: w.bucket, Key: u.key, Added: int64(len(m.Header)),
 	}}
-	slices.SortFunc(u.parts, func(a, b piece) int { return cmp.Compare(a.number, b.number) })
+	slices.SortFunc(u.parts, func(a, b uploadPart) int { return cmp.Compare(a.number, b.number) })
 	list := make([]minio.CompletePart, len(u.parts))
 	for i, p := range u.parts {
 		result.blob.CRC32C = pipeline.CombineCRC32C(result.blob.CRC32C, p.crc, p.size)
@@ -208,9 +211,11 @@ func (w *worker) finish(ctx context.Context, m *pipeline.Message, u *upload) (st
 	return result, nil
 }
 
-// complete makes an object of the parts. The store compares the CRC32C of the
-// whole with ours.
-func (w *worker) complete(ctx context.Context, u *upload, list []minio.CompletePart, b pipeline.Blob) error {
+// complete completes the upload: the store assembles the object and compares the CRC32C
+// of the whole with ours.
+func (w *worker) complete(
+	ctx context.Context, u *upload, list []minio.CompletePart, b pipeline.Blob,
+) error {
 	sum := checksum(b.CRC32C)
 	o := minio.PutObjectOptions{UserMetadata: map[string]string{
 		headerChecksum:         sum,
@@ -218,17 +223,17 @@ func (w *worker) complete(ctx context.Context, u *upload, list []minio.CompleteP
 		"x-amz-mp-object-size": strconv.FormatInt(b.Length, 10),
 	}}
 	u.mu.Lock()
-	u.ending = true
+	u.completing = true
 	strays := u.strays
 	u.mu.Unlock()
-	doubtful := false
+	ambiguous := false
 	_, err := w.try(ctx, nil, nil, func(*payload) error {
 		info, err := w.client.CompleteMultipartUpload(ctx, w.bucket, u.key, u.id, list, o)
-		if doubtful && isCode(err, codeNoSuchUpload) && w.isStored(ctx, b) {
-			return nil // the attempt before had done it
+		if ambiguous && isCode(err, codeNoSuchUpload) && w.isStored(ctx, b) {
+			return nil // the attempt before took effect
 		}
 		err = confirmation{info.ETag, info.ChecksumCRC32C}.confirm(sum, err)
-		doubtful = doubtful || uncertain(err)
+		ambiguous = ambiguous || uncertain(err)
 		return err
 	})
 	if err != nil {
@@ -240,20 +245,21 @@ func (w *worker) complete(ctx context.Context, u *upload, list []minio.CompleteP
 	return nil
 }
 
-// isStored says whether the object is there whole.
+// isStored reports whether the complete object is in the store.
 func (w *worker) isStored(ctx context.Context, b pipeline.Blob) bool {
 	info, err := w.client.StatObject(ctx, w.bucket, b.Key, minio.StatObjectOptions{Checksum: true})
 	return err == nil && info.Size == b.Length &&
 		confirmation{info.ETag, info.ChecksumCRC32C}.confirm(checksum(b.CRC32C), nil) == nil
 }
 
-// discard gives what an upload left at the store to the cleaner, once.
+// discard passes what the upload left at the store to the cleaner. Only the first call
+// has an effect.
 func (s *Store) discard(u *upload) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.handled || u.id == "" && !u.strays {
+	if u.discarded || u.id == "" && !u.strays {
 		return
 	}
-	u.handled = true
-	s.cleaner.add(leftover{key: u.key, upload: u.id, strays: u.strays, object: u.ending})
+	u.discarded = true
+	s.cleaner.add(leftover{key: u.key, upload: u.id, strays: u.strays, object: u.completing})
 }

@@ -7,8 +7,7 @@ import (
 	"sync"
 )
 
-// valve dials for a store under test and can make the network stand still, or
-// break it.
+// valve dials for a store under test. It can stall the network or break it.
 type valve struct {
 	mu     sync.Mutex
 	change sync.Cond
@@ -23,7 +22,7 @@ func newValve() *valve {
 	return v
 }
 
-// halt keeps everything open and lets nothing through.
+// halt keeps all connections open and lets nothing through.
 func (v *valve) halt() (resume func()) {
 	v.set(&v.halted, true)
 	return func() { v.set(&v.halted, false) }

@@ -17,23 +17,23 @@ import (
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 const (
-	// attempts of one request, the first counted.
+	// attempts is the number of attempts at one request, including the first.
 	attempts = 3
-	// backoff is the longest wait before the second attempt; it doubles. minio-go
-	// itself waits up to 200 ms after an answer such as 503.
+	// backoff is the longest wait before the second attempt. It doubles for each further
+	// one. minio-go itself waits up to 200 ms after a response such as 503.
 	backoff = 100 * time.Millisecond
 )
 
-// worker carries out tasks one after another: what one goroutine of the pool keeps.
+// worker is the state of one goroutine that handles tasks one after another.
 type worker struct {
 	*Store
 	digest hash.Hash
-	rest   func() // called now and then while hashing, nil for a lane
+	pause  func() // called while hashing (pauseEvery); nil for the worker of a lane
 }
 
 func newWorker(s *Store) *worker { return &worker{Store: s, digest: sha256.New()} }
 
-// run handles tasks until both queues are closed and empty.
+// run handles tasks of w.queue and of admitted, until both are closed and empty.
 func (w *worker) run(admitted <-chan task) {
 	for queue := w.queue; queue != nil || admitted != nil; {
 		select {
@@ -49,7 +49,7 @@ func (w *worker) run(admitted <-chan task) {
 				continue
 			}
 			w.handle(next)
-			w.turnstile.leave()
+			w.gate.release()
 		}
 	}
 }
@@ -58,7 +58,7 @@ func (w *worker) handle(t task) {
 	ctx, cancel := context.WithDeadline(w.ctx, t.since.Add(w.options.Timeout))
 	defer cancel()
 	if t.part != nil {
-		err := w.part(ctx, t)
+		err := w.putPart(ctx, t)
 		if err != nil {
 			t.upload.fail(err)
 		}
@@ -66,7 +66,7 @@ func (w *worker) handle(t task) {
 		return
 	}
 	m := t.message
-	if u, ok := m.Upload.(*upload); ok && u.begun() {
+	if u, ok := m.Upload.(*upload); ok && u.initiated() {
 		result, err := w.finish(ctx, m, u)
 		if err != nil {
 			w.discard(u)
@@ -78,7 +78,8 @@ func (w *worker) handle(t task) {
 	w.stored(m, result, err)
 }
 
-// expired is the failure of a task whose time was over before its turn came.
+// expired returns a failure when the deadline of a task has passed before it was begun,
+// or the store was closed.
 func expired(ctx context.Context) error {
 	if ctx.Err() == nil {
 		return nil
@@ -90,7 +91,7 @@ func expired(ctx context.Context) error {
 	return &pipeline.Failure{Kind: kind, Op: "s3: queue", Err: errWaited}
 }
 
-// put stores a message by one request.
+// put stores a message as an object of its own by one PUT.
 func (w *worker) put(ctx context.Context, m *pipeline.Message) (stored, error) {
 	if err := expired(ctx); err != nil {
 		return stored{}, err
@@ -106,12 +107,13 @@ func (w *worker) put(ctx context.Context, m *pipeline.Message) (stored, error) {
 	o := w.objectOptions(m)
 	sum := checksum(result.blob.CRC32C)
 	o.UserMetadata[headerChecksum] = sum
-	doubtful, err := w.try(ctx, m.Header, m.Body.Chunks(), func(body *payload) error {
-		info, err := w.client.PutObject(ctx, w.bucket, result.blob.Key, body, result.blob.Length, "", "", o)
+	ambiguous, err := w.try(ctx, m.Header, m.Body.Chunks(), func(body *payload) error {
+		b := &result.blob
+		info, err := w.client.PutObject(ctx, w.bucket, b.Key, body, b.Length, "", "", o)
 		return confirmation{info.ETag, info.ChecksumCRC32C}.confirm(sum, err)
 	})
 	if err != nil {
-		if doubtful {
+		if ambiguous {
 			w.cleaner.add(leftover{key: result.blob.Key, object: true})
 		}
 		return stored{}, fail("put", err)
@@ -119,56 +121,60 @@ func (w *worker) put(ctx context.Context, m *pipeline.Message) (stored, error) {
 	return result, nil
 }
 
-// resting is after how many octets a worker rests from hashing.
-const resting = 512 << 10
+// pauseEvery is the number of bytes that a worker hashes between two pauses.
+const pauseEvery = 512 << 10
 
-// hash adds a body to a digest, and to the CRC32C of what stands before it.
+// hash adds the body b to digest. It returns crc, the CRC32C of what precedes the body,
+// extended by b.
 func (w *worker) hash(digest hash.Hash, crc uint32, b *pipeline.Body) uint32 {
-	octets := 0
+	n := 0
 	for _, chunk := range b.Chunks() {
 		crc = crc32.Update(crc, castagnoli, chunk)
 		digest.Write(chunk)
-		if octets += len(chunk); octets >= resting && w.rest != nil {
-			octets = 0
-			w.rest()
+		if n += len(chunk); n >= pauseEvery && w.pause != nil {
+			n = 0
+			w.pause()
 		}
 	}
 	return crc
 }
 
-// objectOptions are those of a message's object, without its checksum.
+// objectOptions returns the options of a message's object, without its checksum.
 func (s *Store) objectOptions(m *pipeline.Message) minio.PutObjectOptions {
 	o := s.plainOptions()
 	o.UserMetadata, o.ContentType = metadata(m), "message/rfc822"
 	return o
 }
 
-// try makes a request with this body, again when it failed by something that
-// passes, until ctx ends. The body's octets are free again when it returns.
-// doubtful says that a failed attempt may have been carried out all the same.
-func (s *Store) try(ctx context.Context, head []byte, chunks [][]byte, send func(*payload) error) (doubtful bool, err error) {
+// try sends a request with the body head and chunks. It retries transient failures until
+// ctx ends or attempts are used up. The bytes of the body are no longer read when it
+// returns. ambiguous reports that a failed attempt may have taken effect.
+func (s *Store) try(
+	ctx context.Context, head []byte, chunks [][]byte, send func(*payload) error,
+) (ambiguous bool, err error) {
 	for attempt := 1; ; attempt++ {
-		body, used := newPayload(head, chunks), s.client.secret.get()
+		body, used := newPayload(head, chunks), s.client.keys.get()
 		err = send(body)
 		if whole := body.Revoke(); err == nil && !whole {
 			err = errEarly
 		}
 		if err == nil {
-			return doubtful, nil
+			return ambiguous, nil
 		}
-		doubtful = doubtful || uncertain(err)
+		ambiguous = ambiguous || uncertain(err)
 		if s.client.renew(err, used) && attempt < attempts {
 			continue
 		}
-		if attempt == attempts || !passing(err) || !pause(ctx, backoff<<(attempt-1)) {
-			return doubtful, s.proxied(err)
+		if attempt == attempts || !transient(err) || !backOff(ctx, backoff<<(attempt-1)) {
+			return ambiguous, s.explainTooLarge(err)
 		}
 	}
 }
 
-// pause waits a random part of most, so that a fleet does not come back as one.
-func pause(ctx context.Context, most time.Duration) bool {
-	timer := time.NewTimer(rand.N(most))
+// backOff sleeps for a random part of max, so that a fleet does not retry in step. It
+// reports false when ctx has ended.
+func backOff(ctx context.Context, max time.Duration) bool {
+	timer := time.NewTimer(rand.N(max))
 	defer timer.Stop()
 	select {
 	case <-timer.C:

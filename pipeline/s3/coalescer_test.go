@@ -19,9 +19,9 @@ func (c writesConn) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
-// TestOneWrite: a small message is one write on the wire, its header included,
-// and a longer one is not copied to make it so.
-func TestOneWrite(t *testing.T) {
+// TestSmallMessageIsOneWrite checks that a small message, HTTP header included, is one
+// write on the wire, and that a larger one is not copied for it.
+func TestSmallMessageIsOneWrite(t *testing.T) {
 	f := newFake(t)
 	var writes atomic.Int64
 	o := f.options()
@@ -34,12 +34,12 @@ func TestOneWrite(t *testing.T) {
 	for _, test := range []struct {
 		size int
 		one  bool
-	}{{1, true}, {10 << 10, true}, {gathered - 1<<10, true}, {gathered + 1, false}} {
+	}{{1, true}, {10 << 10, true}, {maxCoalesced - 1<<10, true}, {maxCoalesced + 1, false}} {
 		before := writes.Load()
 		body := string(bytes.Repeat([]byte("x"), test.size))
 		sent := mustStore(t, s, body)
 		if n := writes.Load() - before; (n == 1) != test.one {
-			t.Errorf("%d octets: %d writes", test.size, n)
+			t.Errorf("%d bytes: %d writes", test.size, n)
 		}
 		puts := f.requests("put")
 		checkPlain(t, puts[len(puts)-1], string(sent.Header)+body)

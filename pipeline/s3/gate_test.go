@@ -15,91 +15,91 @@ import (
 	"sluice/pipeline/porttest"
 )
 
-func TestTurnstile(t *testing.T) {
+func TestLimiterGate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newTurnstile(3, time.Minute)
-		s.small(100)
+		g := newLimiterGate(3, time.Minute)
+		g.observe(100)
 		var in atomic.Int32
 		for range 3 {
-			go func() { // one after another, as they are handed over
-				s.enter(time.Now())
+			go func() { // one after another, as tasks come from the queue
+				g.acquire(time.Now())
 				in.Add(1)
 			}()
 			synctest.Wait()
 		}
 		if n := in.Load(); n != 1 {
-			t.Fatalf("%d are in beside small messages", n)
+			t.Fatalf("%d in flight alongside small messages", n)
 		}
-		s.leave()
+		g.release()
 		synctest.Wait()
 		if n := in.Load(); n != 2 {
-			t.Fatalf("%d have come in after one left", n)
+			t.Fatalf("%d were let in after one release", n)
 		}
-		time.Sleep(10 * memory)
-		s.tick(time.Now(), 1)
+		time.Sleep(10 * rateWindow)
+		g.tick(time.Now(), 1)
 		synctest.Wait()
-		if n := in.Load(); n != 3 || s.limit() != 3 {
-			t.Fatalf("%d of 3 have come in when all was quiet", n)
+		if n := in.Load(); n != 3 || g.allowed() != 3 {
+			t.Fatalf("%d of 3 were let in without small messages", n)
 		}
 	})
 }
 
-// TestTurnstileRest: hashing rests only beside small messages.
-func TestTurnstileRest(t *testing.T) {
+// TestLimiterGatePause checks that hashing pauses only alongside small messages.
+func TestLimiterGatePause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newTurnstile(3, time.Minute)
-		rested := func() time.Duration {
+		g := newLimiterGate(3, time.Minute)
+		paused := func() time.Duration {
 			begun := time.Now()
-			s.rest()
+			g.pause()
 			return time.Since(begun)
 		}
-		if d := rested(); d != 0 {
-			t.Errorf("rested %s alone", d)
+		if d := paused(); d != 0 {
+			t.Errorf("paused %s without small messages", d)
 		}
-		s.small(100)
-		if rested() == 0 {
-			t.Error("no rest beside a small message")
+		g.observe(100)
+		if paused() == 0 {
+			t.Error("no pause alongside small messages")
 		}
 	})
 }
 
-// giveWay lets one task of large messages be under way at a time, always.
-func giveWay(s *Store) {
-	s.turnstile.mu.Lock()
-	defer s.turnstile.mu.Unlock()
-	law := s.turnstile.law
-	law.frequent, law.late, law.stalled, law.samples = 0, time.Hour, time.Hour, math.MaxInt
+// forceSerial limits large messages to one task in flight, always.
+func forceSerial(s *Store) {
+	s.gate.mu.Lock()
+	defer s.gate.mu.Unlock()
+	l := s.gate.limiter
+	l.contendedRate, l.maxWait, l.stallTimeout, l.minSamples = 0, time.Hour, time.Hour, math.MaxInt
 }
 
-// TestCloseBehindTurnstile: what waits its turn behind a task that stands still has
-// its result when the store is closed.
-func TestCloseBehindTurnstile(t *testing.T) {
+// TestCloseBehindGate checks that tasks that wait behind a stalled one have their results
+// when the store is closed.
+func TestCloseBehindGate(t *testing.T) {
 	f := newFake(t)
 	begun, release := holdParts(f)
 	defer close(release)
 	o := f.options()
 	o.Pack, o.CloseTimeout = &pack.Options{}, 100*time.Millisecond
 	s := mustOpen(t, o)
-	giveWay(s)
+	forceSerial(s)
 	large := porttest.NewLarge(s, bytes.Repeat([]byte("first"), MinPartSize/5))
 	for range 4 {
 		large.PutPart(make([]byte, MinPartSize))
 	}
 	<-begun
 	if err := s.Close(); err == nil {
-		t.Error("closed in time, though a part was under way")
+		t.Error("closed in time, though a part was in flight")
 	}
 	if failure, err := large.Wait(); failure == nil || err != nil {
 		t.Error(failure, err)
 	}
 	if s.Depth() != 0 || len(begun) != 0 {
-		t.Errorf("depth %d, %d more parts were begun", s.Depth(), len(begun))
+		t.Errorf("depth %d, %d more parts were sent", s.Depth(), len(begun))
 	}
 }
 
-// TestLargeGiveWay: while small messages are stored, one request of large ones is
-// under way at the same time, and all come through.
-func TestLargeGiveWay(t *testing.T) {
+// TestLargeAreLimited checks that one request for large messages is in flight while small
+// ones are stored, and that all succeed.
+func TestLargeAreLimited(t *testing.T) {
 	f := newFake(t)
 	var under, most atomic.Int32
 	begun := make(chan struct{}, 1)
@@ -121,7 +121,7 @@ func TestLargeGiveWay(t *testing.T) {
 	o := f.options()
 	o.Pack = &pack.Options{}
 	s := mustOpen(t, o)
-	giveWay(s)
+	forceSerial(s)
 	if n := s.LargeLimit(); n != 1 {
 		t.Fatalf("limit %d", n)
 	}
@@ -146,7 +146,7 @@ func TestLargeGiveWay(t *testing.T) {
 		select {
 		case <-done:
 			if most.Load() != 1 || stored == 0 {
-				t.Errorf("%d parts at the same time, beside %d small messages", most.Load(), stored)
+				t.Errorf("%d parts at the same time, alongside %d small messages", most.Load(), stored)
 			}
 			return
 		default:
@@ -155,15 +155,16 @@ func TestLargeGiveWay(t *testing.T) {
 	}
 }
 
-// TestHashRests: a worker rests while it hashes something large, and a lane never.
-func TestHashRests(t *testing.T) {
-	rests := 0
+// TestHashPauses checks that a worker pauses while it hashes a large body, and that the
+// worker of a lane does not.
+func TestHashPauses(t *testing.T) {
+	pauses := 0
 	o := newFake(t).options()
 	w := newWorker(mustOpen(t, o))
-	m := porttest.NewMessage(make([]byte, 4*resting))
+	m := porttest.NewMessage(make([]byte, 4*pauseEvery))
 	alone := w.hash(w.digest, 0, &m.Body)
-	w.rest = func() { rests++ }
-	if crc := w.hash(w.digest, 0, &m.Body); crc != alone || rests < 3 || rests > 4 { // slabs have several sizes
-		t.Errorf("%d rests, checksum %x and %x", rests, crc, alone)
+	w.pause = func() { pauses++ }
+	if crc := w.hash(w.digest, 0, &m.Body); crc != alone || pauses < 3 || pauses > 4 { // slabs have several sizes
+		t.Errorf("%d pauses, checksum %x and %x", pauses, crc, alone)
 	}
 }
