@@ -19,11 +19,8 @@ import (
 // Go's idiom.
 var notYetIdiomatic = []string{
 	"gateway",
-	"gateway/adapters",
-	"gateway/admin",
 	"gateway/config",
 	"gateway/driver",
-	"gateway/monitor",
 	"gateway/server",
 	"loadtest/bench",
 	"loadtest/client",

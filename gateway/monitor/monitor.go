@@ -175,7 +175,7 @@ func (m *Monitor) update(readings []pressure.Reading) {
 	}
 }
 
-// stale gives why the lag of a group is not known, "" when it is.
+// stale returns why the lag of a group is not known, "" when it is.
 func (m *Monitor) stale(group int) string {
 	cause, _ := m.groups[group].Load().(string)
 	return cause

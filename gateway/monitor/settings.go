@@ -7,7 +7,7 @@ import (
 	"sluice/gateway/pressure"
 )
 
-// pressureSettings are the gate's, as the configuration has them.
+// Settings returns the settings of the gate.
 func Settings(c *config.Config) pressure.Settings {
 	p := &c.Pressure
 	s := pressure.Settings{
@@ -47,7 +47,7 @@ func ageBand(low, high time.Duration) pressure.Band {
 	return pressure.Band{Low: low.Seconds(), High: high.Seconds()}
 }
 
-// pressureClasses are the names of the classes, as the metrics label them.
+// Classes returns the names of the classes, as the metrics label them.
 func Classes(c *config.Config) []string {
 	names := []string{pressure.DefaultClass}
 	for _, class := range c.Pressure.Classes {

@@ -41,6 +41,8 @@ type StoreProbe struct {
 	lastLogged time.Time
 }
 
+// NewStoreProbe returns the probe of a store of which p has the statistics. probe is nil
+// for a store that cannot be away; it has interval for an answer, within bounds.
 func NewStoreProbe(probe func(context.Context) error, p *StoreStats, interval time.Duration, logger *slog.Logger) *StoreProbe {
 	return &StoreProbe{
 		probe: probe, limit: min(max(interval, minProbe), maxProbe), pressure: p, logger: logger,
@@ -62,7 +64,7 @@ func (s *StoreProbe) sample(ctx context.Context, now time.Time) {
 	}
 }
 
-// needed says whether the mail leaves the store in doubt.
+// needed reports whether the mail leaves the store in doubt.
 func (s *StoreProbe) needed() bool {
 	if s.probe == nil {
 		return false

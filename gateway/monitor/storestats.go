@@ -49,7 +49,7 @@ func (s *storeMeter) LateResult(step, result string) {
 	}
 }
 
-// newStoreStats returns the statistics of a store whose queue has depth messages. What
+// NewStoreStats returns the statistics of a store whose queue has depth messages. What
 // the store answers is passed on to o. depth is nil for a store without a queue.
 func NewStoreStats(o pipeline.Observer, depth func() int64) *StoreStats {
 	return &StoreStats{meter: &storeMeter{Observer: o}, depth: depth}
@@ -65,8 +65,8 @@ const (
 	errorsFrom  = 10
 )
 
-// storePressure makes pressures of what the meter counts. It belongs to the
-// monitor.
+// StoreStats turns the store's answers into inputs of the gate. It belongs to the
+// goroutine of Monitor.
 type StoreStats struct {
 	meter     *storeMeter
 	depth     func() int64 // messages that wait for the store; nil for none
