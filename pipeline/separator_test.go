@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sluice/internal/testkit"
 	"strings"
 	"testing"
 )
@@ -110,13 +111,7 @@ for name in sys.argv[1:]:
 // our Received field as we wrote it in every stored object, and the sender's fields
 // where they are fields.
 func TestPythonParsesWhatIsStored(t *testing.T) {
-	python, err := exec.LookPath("python3")
-	if err != nil {
-		if os.Getenv("TEST_TOOLS") == "required" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
+	python := testkit.Tool(t, "python3")
 	const received = "from c.example.org ([192.0.2.1])\r\n\tby mx.example.net with ESMTP id x;\r\n\tSat, 28 Feb 2026 23:02:03 +0000"
 	dir, args := t.TempDir(), []string{"-c", parsePython}
 	for i, test := range firstLines {

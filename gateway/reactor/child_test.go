@@ -23,6 +23,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sluice/gateway/session"
+	"sluice/internal/testkit"
 )
 
 // TestMain runs this binary as a server process if the environment says so.
@@ -255,10 +256,7 @@ func TestNoDescriptorToAccept(t *testing.T) {
 // TestAcceptErrors makes the kernel return each documented error from accept4, and checks
 // that the next connection is accepted.
 func TestAcceptErrors(t *testing.T) {
-	strace, err := exec.LookPath("strace")
-	if err != nil {
-		t.Fatal(err)
-	}
+	strace := testkit.Tool(t, "strace")
 	for _, name := range []string{
 		"EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "EPERM", "EPROTO", "ECONNABORTED", "EINTR",
 		"ENETDOWN", "EHOSTUNREACH", "EOPNOTSUPP", "ETIMEDOUT",

@@ -1,9 +1,11 @@
-// Package testkit has what tests of several packages need: waiting for a condition, and
-// a buffer that may be read while it is written.
+// Package testkit has what tests of several packages need: waiting for a condition,
+// tools that may be missing, and a buffer that may be read while it is written.
 package testkit
 
 import (
 	"bytes"
+	"os"
+	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -22,6 +24,20 @@ func Eventually(t testing.TB, what string, holds func() bool) {
 			t.Fatalf("not within %s: %s", patience, what)
 		}
 	}
+}
+
+// Tool returns the path of a program that is not part of Go. Where the program is not
+// installed, the test is skipped; with TEST_TOOLS=required, as make test says, it fails.
+func Tool(t testing.TB, name string) (path string) {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		if os.Getenv("TEST_TOOLS") == "required" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+	return path
 }
 
 // Buffer is a bytes.Buffer that several goroutines may use.

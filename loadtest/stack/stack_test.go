@@ -79,6 +79,7 @@ func TestKafka(t *testing.T) {
 }
 
 func TestKafkaFolderWithComma(t *testing.T) {
+	skipShort(t)
 	dir := filepath.Join(t.TempDir(), "of two, halves")
 	if _, err := StartKafka(dir); err == nil || !strings.Contains(err.Error(), "comma") {
 		t.Errorf("%v", err)
@@ -127,6 +128,7 @@ func TestPrometheus(t *testing.T) {
 
 // TestDiesWithUs kills a program that started a server and looks for the server.
 func TestDiesWithUs(t *testing.T) {
+	skipShort(t)
 	if os.Getenv("STACK_CHILD") != "" {
 		m := MinIO(t)
 		if err := os.WriteFile(os.Getenv("STACK_CHILD"), []byte(strconv.Itoa(m.PID())), 0o600); err != nil {

@@ -3,7 +3,6 @@ package kafka_test
 import (
 	"errors"
 	"net"
-	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -12,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"sluice/internal/testkit"
 	"sluice/pipeline"
 	"sluice/pipeline/embedded"
 	"sluice/pipeline/kafka"
@@ -74,13 +74,7 @@ func TestRecord(t *testing.T) {
 
 // TestKcat reads an event with a client that is not ours.
 func TestKcat(t *testing.T) {
-	kcat, err := exec.LookPath("kcat")
-	if err != nil {
-		if os.Getenv("TEST_TOOLS") == "required" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
+	kcat := testkit.Tool(t, "kcat")
 	b := startBroker(t, embedded.Options{Partitions: 2})
 	l := openLog(t, kafka.Options{Brokers: []string{b.Addr()}})
 	id, value := mustAnnounce(t, l)
