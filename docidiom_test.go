@@ -19,7 +19,6 @@ import (
 // Go's idiom.
 var notYetIdiomatic = []string{
 	"gateway",
-	"gateway/config",
 	"gateway/driver",
 	"gateway/server",
 	"loadtest/bench",

@@ -9,20 +9,20 @@ import (
 	"sluice/gateway/pressure"
 )
 
-// classes is a list of sections. The environment gives it as the file does, in
-// one line of YAML.
+// classes is a list of mappings. The environment writes it as the file does, in YAML on
+// one line.
 type classes struct{ at *[]ClassConfig }
 
-func (v classes) read(w written) *fault {
-	if w.kind == asPlain && strings.TrimSpace(w.text) != "" {
+func (v classes) read(w rawValue) *valueError {
+	if w.kind == kindUntyped && strings.TrimSpace(w.text) != "" {
 		root, syntax := parseYAML("classes: " + w.text)
 		if syntax != nil || len(root.fields) != 1 {
-			return &fault{got: w.show(), why: "not a list in one line of YAML"}
+			return &valueError{got: w.describe(), why: "not a list in one line of YAML"}
 		}
 		w = root.fields[0].value
 		w.line = 0
 	}
-	items, f := listed(w)
+	items, f := listItems(w)
 	if f != nil {
 		return f
 	}
@@ -38,39 +38,39 @@ func (v classes) read(w written) *fault {
 	return nil
 }
 
-// places are the keys of a class.
-func (c *ClassConfig) places() []key {
+// keys returns the keys of a class.
+func (c *ClassConfig) keys() []key {
 	place := func(v value) func(*Config) value { return func(*Config) value { return v } }
 	low, high := findKey(pressureKeys, "pressure.lag.low_records"), findKey(pressureKeys, "pressure.lag.high_records")
 	lowAge, highAge := findKey(pressureKeys, "pressure.lag.low_age"), findKey(pressureKeys, "pressure.lag.high_age")
-	most := low.place(new(Config)).(wholeNumber).max
+	most := low.place(new(Config)).(integer).max
 	return []key{
-		{"name", place(word{&c.Name, isClassName}), "a word of lower-case letters, digits and underscores", ""},
+		{"name", place(text{&c.Name, isClassName}), "a word of lower-case letters, digits and underscores", ""},
 		{"networks", place(networks{&c.Networks}), "a list of IP addresses and prefixes", ""},
 		{"authenticated", place(boolean{&c.Authenticated}), trueOrFalse, ""},
-		{"low_records", place(wholeNumber{&c.LowRecords, 0, most}), low.expected, ""},
-		{"high_records", place(wholeNumber{&c.HighRecords, 0, most}), high.expected, ""},
+		{"low_records", place(integer{&c.LowRecords, 0, most}), low.expected, ""},
+		{"high_records", place(integer{&c.HighRecords, 0, most}), high.expected, ""},
 		{"low_age", place(duration{&c.LowAge, 0, maxAge}), lowAge.expected, ""},
 		{"high_age", place(duration{&c.HighAge, 0, maxAge}), highAge.expected, ""},
 	}
 }
 
-func readClass(w written, c *ClassConfig) *fault {
-	if w.kind != asSection {
-		f := w.wrong()
+func readClass(w rawValue, c *ClassConfig) *valueError {
+	if w.kind != kindMapping {
+		f := w.typeError()
 		f.why = `write it as {name: "partners", networks: ["192.0.2.0/24"], high_age: 15m, low_age: 5m}`
 		return f
 	}
-	table := c.places()
+	table := c.keys()
 	seen := map[string]bool{}
 	for _, field := range w.fields {
 		k := findKey(table, field.name)
 		why := "no key of a class"
 		if seen[field.name] {
-			why = "is there twice"
+			why = "duplicate"
 		}
 		if k == nil || seen[field.name] {
-			return &fault{got: strconv.Quote(field.name), at: "." + field.name, line: field.line, why: why}
+			return &valueError{got: strconv.Quote(field.name), at: "." + field.name, line: field.line, why: why}
 		}
 		seen[field.name] = true
 		if f := k.place(nil).read(field.value); f != nil {
@@ -86,16 +86,16 @@ func readClass(w written, c *ClassConfig) *fault {
 	return nil
 }
 
-func (v classes) check() *fault {
+func (v classes) check() *valueError {
 	if len(*v.at) > maxClasses {
-		return bad(fmt.Sprintf("%d classes, more than %d", len(*v.at), maxClasses))
+		return outOfRange(fmt.Sprintf("%d classes, more than %d", len(*v.at), maxClasses))
 	}
 	var names []string
 	for i := range *v.at {
 		c := &(*v.at)[i]
 		f := checkClass(c)
 		if f == nil && slices.Contains(names, c.Name) {
-			f = &fault{got: strconv.Quote(c.Name), at: ".name", why: "is there twice"}
+			f = &valueError{got: strconv.Quote(c.Name), at: ".name", why: "duplicate"}
 		}
 		if f != nil {
 			f.at = index(i) + f.at
@@ -106,12 +106,12 @@ func (v classes) check() *fault {
 	return nil
 }
 
-// maxClasses bounds what is looked through for each session, and the series of
-// each metric of classes.
+// maxClasses bounds the classes that each session is compared with, and the series of
+// each metric that has the class as a label.
 const maxClasses = 32
 
-func checkClass(c *ClassConfig) *fault {
-	for _, k := range c.places() {
+func checkClass(c *ClassConfig) *valueError {
+	for _, k := range c.keys() {
 		if f := k.place(nil).check(); f != nil {
 			f.at, f.why = "."+k.path+f.at, "expected is "+k.expected
 			return f
@@ -119,20 +119,21 @@ func checkClass(c *ClassConfig) *fault {
 	}
 	switch {
 	case c.Name == pressure.DefaultClass:
-		return &fault{got: strconv.Quote(c.Name), at: ".name", why: "is what all other clients are"}
+		return &valueError{got: strconv.Quote(c.Name), at: ".name", why: "is what all other clients are"}
 	case len(c.Networks) == 0 && !c.Authenticated:
-		return &fault{got: "neither networks nor authenticated", why: "nobody would be of this class"}
+		return &valueError{got: "neither networks nor authenticated", why: "matches no client"}
 	case c.HighRecords == 0 && c.HighAge == 0:
-		return &fault{got: "neither high_records nor high_age", why: "the class would be as all others"}
+		return &valueError{got: "neither high_records nor high_age", why: "the class would be as all others"}
 	case c.LowRecords > 0 && c.LowRecords >= c.HighRecords:
-		return &fault{got: strconv.Itoa(c.LowRecords), at: ".low_records", why: "is not below high_records"}
+		return &valueError{got: strconv.Itoa(c.LowRecords), at: ".low_records", why: "is not below high_records"}
 	case c.LowAge > 0 && c.LowAge >= c.HighAge:
-		return &fault{got: ShortDuration(c.LowAge), at: ".low_age", why: "is not below high_age"}
+		return &valueError{got: ShortDuration(c.LowAge), at: ".low_age", why: "is not below high_age"}
 	}
 	return nil
 }
 
-// isClassName keeps to what labels of metrics are made of.
+// isClassName reports whether name consists of the characters that metric labels of this
+// program consist of.
 func isClassName(name string) bool {
 	return name != "" && len(name) <= 32 && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789_") == ""
 }
@@ -143,7 +144,7 @@ func (v classes) String() string {
 		c := &(*v.at)[i]
 		fields := []string{"name: " + strconv.Quote(c.Name)}
 		if len(c.Networks) > 0 {
-			fields = append(fields, "networks: "+flow(quoted(c.Networks)))
+			fields = append(fields, "networks: "+flowList(quoted(c.Networks)))
 		}
 		if c.Authenticated {
 			fields = append(fields, "authenticated: true")
@@ -156,22 +157,22 @@ func (v classes) String() string {
 		}
 		all = append(all, "{"+strings.Join(fields, ", ")+"}")
 	}
-	return flow(all)
+	return flowList(all)
 }
 
 // groups is a list of consumer groups.
 type groups struct{ at *[]string }
 
-func (v groups) read(w written) (f *fault) {
-	*v.at, f = texts(w)
+func (v groups) read(w rawValue) (f *valueError) {
+	*v.at, f = stringItems(w)
 	return f
 }
 
-func (v groups) check() *fault {
+func (v groups) check() *valueError {
 	for i, name := range *v.at {
-		f := &fault{got: strconv.Quote(name), at: index(i)}
+		f := &valueError{got: strconv.Quote(name), at: index(i)}
 		if slices.Contains((*v.at)[:i], name) {
-			f.why = "is there twice"
+			f.why = "duplicate"
 			return f
 		}
 		if !isGroup(name) {
@@ -186,25 +187,25 @@ func (v groups) String() string {
 	for _, name := range *v.at {
 		all = append(all, strconv.Quote(name))
 	}
-	return flow(all)
+	return flowList(all)
 }
 
-// percent is a whole percentage from 0% to 100%.
+// percent is an integer percentage from 0% to 100%.
 type percent struct{ at *int }
 
-func (v percent) read(w written) *fault {
+func (v percent) read(w rawValue) *valueError {
 	digits, found := strings.CutSuffix(w.text, "%")
 	n, err := strconv.ParseUint(digits, 10, 15)
-	if !found || err != nil || !w.scalar(asText) {
-		return w.wrong()
+	if !found || err != nil || !w.isScalar(kindString) {
+		return w.typeError()
 	}
 	*v.at = int(n)
 	return nil
 }
 
-func (v percent) check() *fault {
+func (v percent) check() *valueError {
 	if *v.at < 0 || *v.at > 100 {
-		return bad(v.String())
+		return outOfRange(v.String())
 	}
 	return nil
 }

@@ -22,7 +22,7 @@ func loadOn(m Machine, from Sources) (Config, error) {
 	return LoadOn(m, from, ForServe)
 }
 
-// file writes a configuration file.
+// file writes a configuration file and returns its path.
 func file(t *testing.T, content string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "sluice.yaml")
@@ -32,18 +32,19 @@ func file(t *testing.T, content string) string {
 	return path
 }
 
-// Every problem names its key, what was expected and how to mend it.
+// TestEveryKeyRejectsNonsense checks that every problem names its key, what was expected,
+// and a remedy.
 func TestEveryKeyRejectsNonsense(t *testing.T) {
 	for i := range keys {
 		k := &keys[i]
 		t.Run(k.path, func(t *testing.T) {
 			nonsense := "\x01"
-			if k.path == "data_dir" { // takes any text
+			if k.path == "data_dir" { // accepts any text
 				nonsense = ""
 			}
 			_, err := loadOn(testMachine, Sources{Env: []string{k.env() + "=" + nonsense}})
 			if err == nil {
-				t.Fatalf("%s=%q was taken", k.env(), nonsense)
+				t.Fatalf("%s=%q was accepted", k.env(), nonsense)
 			}
 			for _, part := range []string{k.env() + ": " + k.path, "expected " + k.expected, "set e.g. " + k.env() + "="} {
 				if !strings.Contains(err.Error(), part) {
@@ -54,13 +55,13 @@ func TestEveryKeyRejectsNonsense(t *testing.T) {
 	}
 }
 
-// What an error tells to set is taken.
+// TestEveryExampleIsRight checks that the settings suggested by errors are valid.
 func TestEveryExampleIsRight(t *testing.T) {
 	for i := range keys {
 		k := &keys[i]
 		t.Run(k.path, func(t *testing.T) {
 			fromEnv, err := loadOn(testMachine, Sources{Env: []string{k.env() + "=" + plain(k.example)}})
-			if err != nil && k.path != "accept.any" { // the example is the safe value, which accepts nobody
+			if err != nil && k.path != "accept.any" { // the example is the safe value, which accepts no mail
 				t.Error(err)
 			}
 			if _, set := fromEnv.origins[k.path]; !set {
@@ -78,7 +79,7 @@ func TestEveryExampleIsRight(t *testing.T) {
 	}
 }
 
-// unlikeDefault sets every key to something that is not its default.
+// unlikeDefault returns a configuration in which no key has its default.
 func unlikeDefault() Config {
 	c := DefaultOn(testMachine)
 	c.Hostname = "mx7.example.net"
@@ -113,7 +114,7 @@ func unlikeDefault() Config {
 	return c
 }
 
-// plainConfig is a configuration without what loading notes down.
+// plainConfig returns the configuration without the origins that loading records.
 func plainConfig(c Config) Config {
 	c.origins, c.file = nil, ""
 	return c
@@ -146,7 +147,8 @@ func TestPrintedConfigurationReadsTheSame(t *testing.T) {
 	}
 }
 
-// Every field of Config is a key: nothing can be set in code alone.
+// TestEveryFieldIsAKey checks that every field of Config has a key, so that nothing can
+// be set in code alone.
 func TestEveryFieldIsAKey(t *testing.T) {
 	var c Config
 	places := make(map[uintptr]string)
@@ -179,7 +181,7 @@ func TestDefaultIsTheEmbeddedDefault(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !reflect.DeepEqual(plainConfig(c), plainConfig(DefaultOn(testMachine))) {
-		t.Error("nothing set is not the default")
+		t.Error("an empty configuration is not the default")
 	}
 	if c.Listeners[0].Address != "127.0.0.1:2525" || !c.Accept.Any || c.Admin.Address != "127.0.0.1:8025" ||
 		c.Events.Embedded.Address != "127.0.0.1:9094" || c.ObjectsDir() != "sluice-data/objects" {

@@ -9,10 +9,10 @@ import (
 
 // EmbeddedConfig is the event log inside the process.
 type EmbeddedConfig struct {
-	Address    string // where it speaks the Kafka protocol
-	Partitions int    // of the topic, when it is created
+	Address    string // of the Kafka protocol
+	Partitions int    // of the topic, if it is created
 	Retention  time.Duration
-	// Compression of the batches that this gateway writes.
+	// Compression is that of the batches written by this gateway.
 	Compression string
 }
 
@@ -22,32 +22,32 @@ const KindEmbedded = "embedded"
 var embeddedKind = kind{
 	name:   KindEmbedded,
 	keys:   embeddedKeys,
-	checks: []check{{ForServe, one(checkEmbedded)}},
+	checks: []check{{ForServe, single(checkEmbedded)}},
 	describe: func(c *Config, address string) string {
 		return address + "   Kafka protocol, topic " + c.Events.Topic
 	},
 	listens: func(c *Config) server { return server{"events.embedded.address", c.Events.Embedded.Address} },
-	memory:  96 << 20, // it keeps an index of its batches; docs/memory.md has the measurements
+	memory:  96 << 20, // for the index of its batches (docs/memory.md has the measurements)
 }
 
 func defaultEmbedded() EmbeddedConfig {
 	return EmbeddedConfig{
-		Address: "127.0.0.1:9094", // beside Kafka's own 9092, so that both can run
-		// One: the broker works on one thread, and each partition of a batch costs
-		// it two fsyncs (docs/measurements.md, Kafka).
+		Address: "127.0.0.1:9094", // next to Kafka's own 9092, so that both can run
+		// The broker works on one thread, and each further partition of a batch costs it
+		// two fsyncs (docs/measurements.md, Kafka).
 		Partitions: 1,
 		Retention:  7 * 24 * time.Hour, // Kafka's own default
-		// Who tries it out reads the log with whatever client there is, and
-		// not every one brings the libraries of snappy, lz4 and zstd.
+		// A user who tries Sluice out reads the log with any client, and not every client
+		// brings the libraries of snappy, lz4 and zstd.
 		Compression: compressionNone,
 	}
 }
 
 // embeddedKeys are the keys of the section events.embedded.
 var embeddedKeys = []key{
-	{"events.embedded.address", func(c *Config) value { return word{&c.Events.Embedded.Address, isAddress} },
+	{"events.embedded.address", func(c *Config) value { return text{&c.Events.Embedded.Address, isAddress} },
 		anAddress, `"127.0.0.1:9094"`},
-	{"events.embedded.partitions", func(c *Config) value { return wholeNumber{&c.Events.Embedded.Partitions, 1, 1000} },
+	{"events.embedded.partitions", func(c *Config) value { return integer{&c.Events.Embedded.Partitions, 1, 1000} },
 		"a whole number from 1 to 1000", "4"},
 	{"events.embedded.retention", func(c *Config) value {
 		return duration{&c.Events.Embedded.Retention, time.Minute, math.MaxInt64}
@@ -62,12 +62,12 @@ var embeddedKeys = []key{
 // compressionNone is one of kafka.Compressions.
 const compressionNone = "none"
 
-// checkEmbedded requires an address on loopback: the broker lets everybody do
-// everything, and refuses to listen elsewhere.
+// checkEmbedded requires an address on loopback. The broker has no access control, and
+// refuses to listen elsewhere.
 func checkEmbedded(c *Config) *Problem {
 	if isLoopback(c.Events.Embedded.Address) {
 		return nil
 	}
-	return c.against("events.embedded.address", "an address on loopback, because whoever reaches it reads and writes events without a password",
+	return c.conflict("events.embedded.address", "an address on loopback, because whoever reaches it reads and writes events without a password",
 		"set e.g. "+c.Setting("events.embedded.address", `"127.0.0.1:9094"`)+", or for clients elsewhere "+c.Setting("events.kind", KindKafka))
 }

@@ -17,7 +17,7 @@ func TestEveryKeyHasAVariable(t *testing.T) {
 			t.Errorf("%s is the variable of %s and of %s", k.env(), other, k.path)
 		}
 		if serviceLink.MatchString(k.env()) {
-			t.Errorf("%s looks like one that Kubernetes makes", k.env())
+			t.Errorf("%s looks like a variable of Kubernetes", k.env())
 		}
 		names[k.env()] = k.path
 		value := k.place(&want).String()
@@ -64,7 +64,8 @@ func TestBadVariables(t *testing.T) {
 	}
 }
 
-// A Service named sluice must not keep the pods of its namespace from starting.
+// TestServiceLinksAreIgnored checks that a Service named sluice does not prevent pods of
+// its namespace from starting.
 func TestServiceLinksAreIgnored(t *testing.T) {
 	_, err := loadOn(testMachine, Sources{Env: []string{
 		"SLUICE_SERVICE_HOST=10.1.2.3", "SLUICE_SERVICE_PORT=25", "SLUICE_SERVICE_PORT_SMTP=25",

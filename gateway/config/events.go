@@ -2,7 +2,7 @@ package config
 
 import "strings"
 
-// EventsConfig is where events are published.
+// EventsConfig says where events are published.
 type EventsConfig struct {
 	Kind     string // the name of one of logs
 	Topic    string
@@ -20,11 +20,11 @@ func defaultEvents() EventsConfig {
 var eventKeys = []key{
 	{"events.kind", func(c *Config) value { return choice{&c.Events.Kind, namesOf(logs), nil} },
 		anyOf(logs), KindEmbedded},
-	{"events.topic", func(c *Config) value { return word{&c.Events.Topic, isTopic} },
+	{"events.topic", func(c *Config) value { return text{&c.Events.Topic, isTopic} },
 		"a topic name: at most 249 letters, digits, dots, hyphens and underscores", "mail.received"},
 }
 
-// isTopic reports whether a name keeps Kafka's own rule.
+// isTopic reports whether name follows Kafka's rule for topics.
 func isTopic(name string) bool {
 	if name == "" || name == "." || name == ".." || len(name) > 249 {
 		return false

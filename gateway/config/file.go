@@ -9,27 +9,27 @@ import (
 	"strings"
 )
 
-// maxFile bounds the configuration file: a wrong path may be a device or a
+// maxFile bounds the configuration file: a wrong path may be that of a device or a
 // mailbox.
 const maxFile = 1 << 20
 
-// readFile puts the file's keys over the configuration. It is false when there
-// is no such document.
+// readFile applies the keys set in the file. It returns false if the file is not a
+// document of keys.
 func (l *loader) readFile(path string) bool {
 	source, err := readConfigFile(path)
 	if err != nil {
 		l.problems = append(l.problems, Problem{
 			Where: path, Got: "cannot be read: " + reason(err),
-			Expected: "a YAML file of at most 1MiB", Mend: "name another by --config or SLUICE_CONFIG",
+			Expected: "a YAML file of at most 1MiB", Hint: "name another by --config or SLUICE_CONFIG",
 		})
 		return false
 	}
-	l.lines, l.hides = strings.Split(source, "\n"), l.namesSecret(source)
+	l.lines, l.hasSecrets = strings.Split(source, "\n"), l.namesSecret(source)
 	root, syntax := parseYAML(source)
 	if syntax != nil {
 		p := l.at(syntax.line).problem()
 		p.Got, p.Expected = syntax.message, "one YAML document of keys and sections"
-		p.Mend = "sluice config print shows one"
+		p.Hint = "sluice config print shows one"
 		l.problems = append(l.problems, p)
 		return false
 	}
@@ -53,15 +53,15 @@ func readConfigFile(path string) (string, error) {
 	return strings.TrimPrefix(string(content), "\ufeff"), nil // a byte order mark, which some editors write
 }
 
-// apply puts one section's keys over the configuration. prefix is the
-// section's path with a dot behind it, or nothing.
-func (l *loader) apply(prefix string, w written) {
+// apply applies the keys of one section. prefix is the path of the section with a dot
+// after it, or empty.
+func (l *loader) apply(prefix string, w rawValue) {
 	for _, field := range w.fields {
 		path := prefix + field.name
 		o := l.at(field.line)
 		k, secret := findKey(l.table, path), l.secretOf(path)
 		switch {
-		case strings.Contains(field.name, "."): // limits.recipients: 5 is one name to YAML
+		case strings.Contains(field.name, "."): // YAML reads limits.recipients: 5 as one name
 			l.unknown(prefix, path, o)
 		case k != nil:
 			l.set(k, field.value, o)
@@ -69,19 +69,19 @@ func (l *loader) apply(prefix string, w written) {
 			l.setFile(secret, field.value, o)
 		case !isSection(l.table, path):
 			l.unknown(prefix, path, o)
-		case field.value.kind == asSection:
+		case field.value.kind == kindMapping:
 			l.apply(path+".", field.value)
-		case field.value.kind != asNothing: // all keys of a section may be commented out
+		case field.value.kind != kindNone: // all keys of a section may be commented out
 			p := o.problem()
-			p.Key, p.Got = path, "got "+field.value.show()
+			p.Key, p.Got = path, "got "+field.value.describe()
 			p.Expected = "a section with the keys " + strings.Join(l.below(path+"."), ", ")
-			p.Mend = "put them below it, indented"
+			p.Hint = "put them below it, indented"
 			l.problems = append(l.problems, p)
 		}
 	}
 }
 
-// unknown reports a key that there is not.
+// unknown reports an unknown key.
 func (l *loader) unknown(prefix, path string, o origin) {
 	p := o.problem()
 	p.Key, p.Got = path, "unknown key"
@@ -89,21 +89,21 @@ func (l *loader) unknown(prefix, path string, o origin) {
 	p.Expected = "one of " + strings.Join(names, ", ")
 	switch near := nearest(l.table, path); {
 	case near == path:
-		p.Mend = "nest it: " + strings.ReplaceAll(path, ".", ": {") + ": …" + strings.Repeat("}", strings.Count(path, "."))
+		p.Hint = "nest it: " + strings.ReplaceAll(path, ".", ": {") + ": …" + strings.Repeat("}", strings.Count(path, "."))
 	case near != "":
-		p.Mend = "did you mean " + near + "?"
+		p.Hint = "did you mean " + near + "?"
 	default:
-		p.Mend = "remove it"
+		p.Hint = "remove it"
 	}
 	for _, name := range names {
 		if distance(path, prefix+name) <= 2 {
-			p.Mend = "did you mean " + prefix + name + "?"
+			p.Hint = "did you mean " + prefix + name + "?"
 		}
 	}
 	l.problems = append(l.problems, p)
 }
 
-// below lists the names of the keys and sections in a section.
+// below returns the names of the keys and sections in a section.
 func (l *loader) below(prefix string) []string {
 	var names []string
 	for _, k := range l.table {
@@ -123,17 +123,17 @@ func (l *loader) at(line int) origin {
 	return origin{layer: byFile, name: l.config.file, line: line, quote: l.quote}
 }
 
-// quote is a line of the file with its number, or nothing when the file names
-// a secret: where its value begins and ends is not sure in a faulty file.
+// quote returns a line of the file with its number. It returns "" if the file contains a
+// secret, since it is unclear where the value begins and ends in a faulty file.
 func (l *loader) quote(line int) string {
-	if line < 1 || line > len(l.lines) || l.hides {
+	if line < 1 || line > len(l.lines) || l.hasSecrets {
 		return ""
 	}
 	number := strconv.Itoa(line)
 	return strings.Repeat(" ", max(0, 6-len(number))) + number + " | " + strings.TrimRight(l.lines[line-1], "\r")
 }
 
-// namesSecret says whether the last part of a secret's path occurs in a text.
+// namesSecret reports whether source contains the last part of a secret's path.
 func (l *loader) namesSecret(source string) bool {
 	for i := range l.table {
 		k := &l.table[i]

@@ -10,7 +10,7 @@ import (
 )
 
 func TestBadFilesSayWhatIsWrong(t *testing.T) {
-	t.Chdir("testdata/bad") // messages begin with the name as it was given
+	t.Chdir("testdata/bad") // messages begin with the name as given
 	files, err := filepath.Glob("*.yaml")
 	if err != nil || len(files) == 0 {
 		t.Fatal("no bad files", err)
@@ -67,8 +67,8 @@ func TestFilesAsEditorsWriteThem(t *testing.T) {
 	}
 }
 
-// Whatever a file holds, the answer is a configuration that prints and reads
-// the same, or problems.
+// FuzzFile checks that any file yields either problems, or a configuration that prints
+// and reads the same.
 func FuzzFile(f *testing.F) {
 	files, err := filepath.Glob("testdata/bad/*.yaml")
 	if err != nil {

@@ -9,35 +9,35 @@ import (
 
 // key is one leaf of the configuration.
 type key struct {
-	path     string // as YAML nests it, with dots
+	path     string // as nested in YAML, with dots
 	place    func(*Config) value
-	expected string // what it takes, and why no less or more
-	example  string // a value that is right, as YAML
+	expected string // the valid values, with the reasons for their bounds
+	example  string // a valid value, as YAML
 }
 
-// env is the key's environment variable.
+// env returns the name of the key's environment variable.
 func (k *key) env() string { return envName(k.path) }
 
-// keys is every key, in the order in which they are printed. A section's keys
-// stand together.
+// keys is the table of all keys, in the order in which they are printed. The keys of a
+// section stand together.
 var keys []key
 
-// A kind's rules look up keys, and its keys are part of the table: init parts what Go
-// would take for an initialization cycle.
+// init fills the table. The rules of a kind look up keys, and the keys of a kind are part
+// of the table, which Go would otherwise take for an initialization cycle.
 func init() {
 	keys = slices.Concat(mainKeys, storeKeys, keysOf(stores), eventKeys, keysOf(logs), drainKeys, pressureKeys, processKeys)
 }
 
 var mainKeys = []key{
-	{"hostname", func(c *Config) value { return word{&c.Hostname, isHostname} },
+	{"hostname", func(c *Config) value { return text{&c.Hostname, isHostname} },
 		"a domain of letters, digits and hyphens (RFC 5321 §4.1.2)", "mx1.example.net"},
-	{"data_dir", func(c *Config) value { return word{&c.DataDir, isPath} },
+	{"data_dir", func(c *Config) value { return text{&c.DataDir, isPath} },
 		"the path of a folder", "./sluice-data"},
 	{"unsafe_discard", func(c *Config) value { return boolean{&c.UnsafeDiscard} },
 		trueOrFalse, "false"},
 	{"listeners", func(c *Config) value { return listeners{&c.Listeners} },
 		"a list of different addresses, each " + anAddress, `[{address: "127.0.0.1:2525"}]`},
-	{"admin.address", func(c *Config) value { return word{&c.Admin.Address, isAddress} },
+	{"admin.address", func(c *Config) value { return text{&c.Admin.Address, isAddress} },
 		anAddress, `"127.0.0.1:8025"`},
 	{"log.level", func(c *Config) value { return level{&c.Log.Level} },
 		"debug, info, warn or error", "info"},
@@ -59,28 +59,28 @@ var mainKeys = []key{
 	{"strict_paths", func(c *Config) value { return boolean{&c.StrictPaths} },
 		trueOrFalse, "false"},
 
-	{"limits.message_size", func(c *Config) value { return octets{&c.Limits.MessageSize, 64 * KiB, 2 * GiB} },
+	{"limits.message_size", func(c *Config) value { return byteSize{&c.Limits.MessageSize, 64 * KiB, 2 * GiB} },
 		"a size from 64KiB (RFC 5321 §4.5.3.1.7) to 2GiB", "50MiB"},
-	// The event of a message names all its recipients, and a broker takes
-	// records of 1 MiB unless told otherwise (message.max.bytes): 3,000 paths
-	// of 256 octets (RFC 5321 §4.5.3.1.3) fit, with what JSON adds.
-	{"limits.recipients", func(c *Config) value { return wholeNumber{&c.Limits.Recipients, 100, 3000} },
+	// The event of a message names all its recipients, and a broker accepts records of 1
+	// MiB unless configured otherwise (message.max.bytes). 3,000 paths of 256 octets (RFC
+	// 5321 §4.5.3.1.3) fit, with the overhead of JSON.
+	{"limits.recipients", func(c *Config) value { return integer{&c.Limits.Recipients, 100, 3000} },
 		"a whole number of at least 100 (RFC 5321 §4.5.3.1.8) and at most 3000 (more would not fit in one event)", "1000"},
-	{"limits.connections", func(c *Config) value { return wholeNumber{&c.Limits.Connections, 1, math.MaxInt32} },
+	{"limits.connections", func(c *Config) value { return integer{&c.Limits.Connections, 1, math.MaxInt32} },
 		"a whole number of at least 1", "1000"},
-	{"limits.connections_per_ip", func(c *Config) value { return wholeNumber{&c.Limits.ConnectionsPerIP, 0, math.MaxInt32} },
+	{"limits.connections_per_ip", func(c *Config) value { return integer{&c.Limits.ConnectionsPerIP, 0, math.MaxInt32} },
 		"a whole number, 0 for no limit", "1000"},
-	{"limits.command_errors", func(c *Config) value { return wholeNumber{&c.Limits.CommandErrors, 1, math.MaxInt16} },
+	{"limits.command_errors", func(c *Config) value { return integer{&c.Limits.CommandErrors, 1, math.MaxInt16} },
 		aCount, "20"},
-	{"limits.recipient_errors", func(c *Config) value { return wholeNumber{&c.Limits.RecipientErrors, 1, math.MaxInt16} },
+	{"limits.recipient_errors", func(c *Config) value { return integer{&c.Limits.RecipientErrors, 1, math.MaxInt16} },
 		aCount, "20"},
-	{"limits.junk_commands", func(c *Config) value { return wholeNumber{&c.Limits.JunkCommands, 1, math.MaxInt16} },
+	{"limits.junk_commands", func(c *Config) value { return integer{&c.Limits.JunkCommands, 1, math.MaxInt16} },
 		aCount, "100"},
-	{"limits.messages", func(c *Config) value { return wholeNumber{&c.Limits.Messages, 1, math.MaxInt32} },
+	{"limits.messages", func(c *Config) value { return integer{&c.Limits.Messages, 1, math.MaxInt32} },
 		"a whole number of at least 1", "1000"},
-	{"limits.received_headers", func(c *Config) value { return wholeNumber{&c.Limits.ReceivedHeaders, 100, math.MaxInt16} },
+	{"limits.received_headers", func(c *Config) value { return integer{&c.Limits.ReceivedHeaders, 100, math.MaxInt16} },
 		"a whole number of at least 100 (RFC 5321 §6.3) and at most 32767", "100"},
-	{"limits.min_data_rate", func(c *Config) value { return octets{&c.Limits.MinDataRate, 0, MiB} },
+	{"limits.min_data_rate", func(c *Config) value { return byteSize{&c.Limits.MinDataRate, 0, MiB} },
 		"the least octets of mail text a second that a client must send, from 0 (any rate) to 1MiB", "500"},
 
 	{"timeouts.greeting", func(c *Config) value { return duration{&c.Timeouts.Greeting, minTimeout, maxTimeout} },
@@ -100,11 +100,11 @@ var mainKeys = []key{
 	{"timeouts.stall", func(c *Config) value { return duration{&c.Timeouts.Stall, minTimeout, maxTimeout} },
 		aTimeout, "1m"},
 
-	{"memory.bodies", func(c *Config) value { return share{&c.Memory.Bodies} },
+	{"memory.bodies", func(c *Config) value { return memoryShare{&c.Memory.Bodies} },
 		"a share of the memory from 1% to 75%, or a size such as 512MiB", "25%"},
-	{"socket.send_buffer", func(c *Config) value { return octets{&c.Socket.SendBuffer, 4 * KiB, 16 * MiB} },
+	{"socket.send_buffer", func(c *Config) value { return byteSize{&c.Socket.SendBuffer, 4 * KiB, 16 * MiB} },
 		aBuffer, "64KiB"},
-	{"socket.receive_buffer", func(c *Config) value { return octets{&c.Socket.ReceiveBuffer, 4 * KiB, 16 * MiB} },
+	{"socket.receive_buffer", func(c *Config) value { return byteSize{&c.Socket.ReceiveBuffer, 4 * KiB, 16 * MiB} },
 		aBuffer, "256KiB"},
 }
 
@@ -133,7 +133,7 @@ const (
 
 func isPath(text string) bool { return text != "" && !strings.Contains(text, "\x00") }
 
-// findKey gives the key of a path, nil when there is none.
+// findKey returns the key of a path, nil if there is none.
 func findKey(table []key, path string) *key {
 	i := slices.IndexFunc(table, func(k key) bool { return k.path == path })
 	if i < 0 {
@@ -142,13 +142,13 @@ func findKey(table []key, path string) *key {
 	return &table[i]
 }
 
-// isSection says whether a path has keys below it.
+// isSection reports whether table has keys below path.
 func isSection(table []key, path string) bool {
 	return slices.ContainsFunc(table, func(k key) bool { return strings.HasPrefix(k.path, path+".") })
 }
 
-// nearest is the key that a wrong path may have meant, "" when none is near:
-// one of the same name elsewhere, or one with a few letters' difference.
+// nearest returns the key that a wrong path may have meant, "" if no key is near: one
+// with the same name elsewhere, or one with a few different letters.
 func nearest(table []key, path string) string {
 	name := path[strings.LastIndexByte(path, '.')+1:]
 	best, least := "", 4
@@ -163,7 +163,7 @@ func nearest(table []key, path string) string {
 	return best
 }
 
-// distance is the number of letters to insert, delete or replace (Levenshtein).
+// distance returns the number of letters to insert, delete or replace (Levenshtein).
 func distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

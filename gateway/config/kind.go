@@ -5,28 +5,27 @@ import (
 	"strings"
 )
 
-// kind is one way to store messages or to publish events: what store.kind or
-// events.kind may name. A new kind is a file that declares one, and a line in stores
-// or logs.
+// kind is one implementation of the store or of the event log, named by store.kind or
+// events.kind. A new kind is a file that declares one, and a line in stores or logs.
 type kind struct {
 	name   string
 	keys   []key   // of its section
 	checks []check // run only when the kind is chosen
-	// warnings returns what is allowed and an operator should know; nil for nothing.
+	// warnings returns settings that are allowed but risky; nil for none.
 	warnings func(*Config) []string
-	// describe returns the kind's line in the banner. address is the one that it
-	// listens on in this process, "" if it does not.
+	// describe returns the line of the kind in the banner. address is the address that
+	// the kind listens on in this process, "" if it does not listen.
 	describe func(c *Config, address string) string
-	// listens returns the server that runs in this process; nil for none.
+	// listens returns the kind's server in this process; nil for none.
 	listens func(*Config) server
-	// partSize returns the size in which large messages are stored in parts, in bytes;
-	// nil for a store that takes messages whole.
+	// partSize returns the part size of large messages in bytes; nil for a store that
+	// takes messages whole.
 	partSize func(*Config) int64
-	memory   int64 // what it needs in this process besides message bodies, in bytes
+	memory   int64 // memory needed in this process in addition to message bodies, in bytes
 	discards bool  // it keeps nothing
 }
 
-// server is an address to listen on, with its key.
+// server is an address to listen on and the key that sets it.
 type server struct{ path, address string }
 
 // stores are the kinds that store.kind may name.
@@ -35,8 +34,8 @@ var stores = []kind{dirKind, s3Kind, discardStoreKind}
 // logs are the kinds that events.kind may name.
 var logs = []kind{embeddedKind, kafkaKind, discardLogKind}
 
-// kind returns the kind of the store. An unknown name, which the key's own check
-// refuses, has a kind without rules.
+// kind returns the kind of the store. For an unknown name, which the key's own check
+// refuses, it returns a kind without rules.
 func (s *StoreConfig) kind() kind { return findKind(stores, s.Kind) }
 
 // kind returns the kind of the event log, as StoreConfig.kind does for the store.
@@ -56,7 +55,7 @@ func (k kind) warningsOf(c *Config) []string {
 	return k.warnings(c)
 }
 
-// keysOf returns the keys of all kinds, in their order.
+// keysOf returns the keys of all kinds, in the order of table.
 func keysOf(table []kind) []key {
 	var all []key
 	for _, k := range table {
@@ -65,7 +64,7 @@ func keysOf(table []kind) []key {
 	return all
 }
 
-// namesOf returns the names of the kinds, in their order.
+// namesOf returns the names of the kinds, in the order of table.
 func namesOf(table []kind) []string {
 	var all []string
 	for _, k := range table {
@@ -74,7 +73,7 @@ func namesOf(table []kind) []string {
 	return all
 }
 
-// anyOf returns what a key takes that names one of the kinds.
+// anyOf returns the expectation of a key that names one of the kinds.
 func anyOf(table []kind) string {
 	var kept, discarded []string
 	for _, k := range table {
@@ -92,11 +91,11 @@ func anyOf(table []kind) string {
 	return text + ", or " + strings.Join(discarded, " or ") + " for benchmarks"
 }
 
-// StoreLine returns the line of the banner that says where messages are kept.
+// StoreLine returns the banner's description of the object store.
 func (c *Config) StoreLine() string { return c.Store.kind().describe(c, "") }
 
-// EventsLine returns the line of the banner that says where events are published.
-// address is that of the event log in this process, "" if it is elsewhere.
+// EventsLine returns the banner's description of the event log. address is its address in
+// this process, "" if it is elsewhere.
 func (c *Config) EventsLine(address string) string { return c.Events.kind().describe(c, address) }
 
 // PartSize returns the part size of the object store in bytes, 0 when the store takes
@@ -108,11 +107,11 @@ func (c *Config) PartSize() int64 {
 	return 0
 }
 
-// KindMemory returns the memory that store and event log need in this process besides
-// message bodies, in bytes.
+// KindMemory returns the memory that store and event log need in this process in addition
+// to message bodies, in bytes.
 func (c *Config) KindMemory() int64 { return c.Store.kind().memory + c.Events.kind().memory }
 
-// DiscardsMessages reports whether messages are answered 250 and not kept.
+// DiscardsMessages reports whether messages are answered 250 and not stored.
 func (c *Config) DiscardsMessages() bool { return c.Store.kind().discards }
 
 // DiscardsEvents reports whether messages are answered 250 and not announced.

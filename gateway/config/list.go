@@ -7,36 +7,36 @@ import (
 	"strings"
 )
 
-// listed gives the items of a list. The environment and flags write one as
-// text with commas; an empty text is the empty list.
-func listed(w written) ([]written, *fault) {
+// listItems returns the items of a list. The environment and flags write a list as text
+// with commas; an empty text is the empty list.
+func listItems(w rawValue) ([]rawValue, *valueError) {
 	switch {
-	case w.kind == asList:
+	case w.kind == kindList:
 		return w.items, nil
-	case w.kind != asPlain:
-		return nil, w.wrong()
+	case w.kind != kindUntyped:
+		return nil, w.typeError()
 	case strings.TrimSpace(w.text) == "":
 		return nil, nil
 	}
-	var items []written
+	var items []rawValue
 	for item := range strings.SplitSeq(w.text, ",") {
-		items = append(items, written{kind: asPlain, text: strings.TrimSpace(item)})
+		items = append(items, rawValue{kind: kindUntyped, text: strings.TrimSpace(item)})
 	}
 	return items, nil
 }
 
-// texts gives the items of a list of strings.
-func texts(w written) ([]string, *fault) {
-	items, fault := listed(w)
-	if fault != nil {
-		return nil, fault
+// stringItems returns the items of a list of strings.
+func stringItems(w rawValue) ([]string, *valueError) {
+	items, verr := listItems(w)
+	if verr != nil {
+		return nil, verr
 	}
 	var all []string
 	for i, item := range items {
-		if !item.scalar(asText) {
-			fault = item.wrong()
-			fault.at = index(i)
-			return nil, fault
+		if !item.isScalar(kindString) {
+			verr = item.typeError()
+			verr.at = index(i)
+			return nil, verr
 		}
 		all = append(all, item.text)
 	}
@@ -45,8 +45,8 @@ func texts(w written) ([]string, *fault) {
 
 func index(i int) string { return "[" + strconv.Itoa(i) + "]" }
 
-// flow writes a YAML list on one line.
-func flow(items []string) string { return "[" + strings.Join(items, ", ") + "]" }
+// flowList returns a YAML list on one line.
+func flowList(items []string) string { return "[" + strings.Join(items, ", ") + "]" }
 
 func quoted[T fmt.Stringer](items []T) []string {
 	var all []string
@@ -59,24 +59,24 @@ func quoted[T fmt.Stringer](items []T) []string {
 // domains is a list of domains, each exact or *.sub.
 type domains struct{ at *[]string }
 
-func (v domains) read(w written) *fault {
-	names, fault := texts(w)
-	if fault != nil {
-		return fault
+func (v domains) read(w rawValue) *valueError {
+	names, verr := stringItems(w)
+	if verr != nil {
+		return verr
 	}
 	*v.at = nil
 	for _, name := range names {
-		*v.at = append(*v.at, strings.ToLower(name)) // RFC 5321 §2.4: domains are not case sensitive
+		*v.at = append(*v.at, strings.ToLower(name)) // RFC 5321 §2.4: domains are case-insensitive
 	}
 	return nil
 }
 
-func (v domains) check() *fault {
+func (v domains) check() *valueError {
 	for i, name := range *v.at {
 		if isDomain(strings.TrimPrefix(name, "*.")) {
 			continue
 		}
-		f := &fault{got: strconv.Quote(name), at: index(i)}
+		f := &valueError{got: strconv.Quote(name), at: index(i)}
 		if name == "*" {
 			f.why = "every recipient is accept.any: true"
 		}
@@ -90,14 +90,14 @@ func (v domains) String() string {
 	for _, name := range *v.at {
 		all = append(all, strconv.Quote(name))
 	}
-	return flow(all)
+	return flowList(all)
 }
 
 // networks is a list of addresses and CIDR prefixes.
 type networks struct{ at *[]netip.Prefix }
 
-func (v networks) read(w written) *fault {
-	names, f := texts(w)
+func (v networks) read(w rawValue) *valueError {
+	names, f := stringItems(w)
 	if f != nil {
 		return f
 	}
@@ -105,8 +105,8 @@ func (v networks) read(w written) *fault {
 	for i, name := range names {
 		prefix, why := parseNetwork(name)
 		if why != "" {
-			f = &fault{got: strconv.Quote(name), at: index(i), why: why}
-			if w.kind == asList {
+			f = &valueError{got: strconv.Quote(name), at: index(i), why: why}
+			if w.kind == kindList {
 				f.line = w.items[i].line
 			}
 			return f
@@ -116,7 +116,8 @@ func (v networks) read(w written) *fault {
 	return nil
 }
 
-// parseNetwork says why a text is none.
+// parseNetwork parses an address or prefix; the second result is the reason if it is
+// neither.
 func parseNetwork(text string) (netip.Prefix, string) {
 	prefix, err := netip.ParsePrefix(text)
 	if err != nil {
@@ -127,7 +128,7 @@ func parseNetwork(text string) (netip.Prefix, string) {
 		prefix = netip.PrefixFrom(address, address.BitLen())
 	}
 	switch {
-	case prefix.Addr().Is4In6(): // would match no client: theirs are unmapped
+	case prefix.Addr().Is4In6(): // would match no client, since client addresses are unmapped
 		return netip.Prefix{}, "write it as the IPv4 prefix that it stands for"
 	case prefix != prefix.Masked():
 		return netip.Prefix{}, "has bits behind the prefix; did you mean " + prefix.Masked().String() + "?"
@@ -135,46 +136,46 @@ func parseNetwork(text string) (netip.Prefix, string) {
 	return prefix, ""
 }
 
-func (v networks) check() *fault  { return nil }
-func (v networks) String() string { return flow(quoted(*v.at)) }
+func (v networks) check() *valueError { return nil }
+func (v networks) String() string     { return flowList(quoted(*v.at)) }
 
-// listeners is a list of sections; the environment and flags give addresses.
+// listeners is a list of mappings; the environment and flags give addresses.
 type listeners struct{ at *[]ListenerConfig }
 
-func (v listeners) read(w written) *fault {
-	items, fault := listed(w)
-	if fault != nil {
-		return fault
+func (v listeners) read(w rawValue) *valueError {
+	items, verr := listItems(w)
+	if verr != nil {
+		return verr
 	}
 	*v.at = nil
 	for i, item := range items {
-		address, fault := readListener(item)
-		if fault != nil {
-			fault.at = index(i) + fault.at
-			return fault
+		address, verr := readListener(item)
+		if verr != nil {
+			verr.at = index(i) + verr.at
+			return verr
 		}
 		*v.at = append(*v.at, ListenerConfig{Address: address})
 	}
 	return nil
 }
 
-func readListener(w written) (string, *fault) {
+func readListener(w rawValue) (string, *valueError) {
 	switch w.kind {
-	case asPlain:
+	case kindUntyped:
 		return w.text, nil
-	case asSection:
+	case kindMapping:
 	default:
-		f := w.wrong()
+		f := w.typeError()
 		f.why = `write it as {address: "127.0.0.1:2525"}`
 		return "", f
 	}
 	var address string
 	for _, field := range w.fields {
 		if field.name != "address" {
-			return "", &fault{got: strconv.Quote(field.name), at: "." + field.name, line: field.line, why: "unknown key"}
+			return "", &valueError{got: strconv.Quote(field.name), at: "." + field.name, line: field.line, why: "unknown key"}
 		}
-		if field.value.kind != asText {
-			f := field.value.wrong()
+		if field.value.kind != kindString {
+			f := field.value.typeError()
 			f.at = ".address"
 			return "", f
 		}
@@ -183,12 +184,12 @@ func readListener(w written) (string, *fault) {
 	return address, nil
 }
 
-func (v listeners) check() *fault {
+func (v listeners) check() *valueError {
 	if len(*v.at) == 0 {
-		return bad("none")
+		return outOfRange("none")
 	}
 	for i, l := range *v.at {
-		f := &fault{got: strconv.Quote(l.Address), at: index(i) + ".address"}
+		f := &valueError{got: strconv.Quote(l.Address), at: index(i) + ".address"}
 		if !isAddress(l.Address) {
 			return f
 		}
@@ -197,7 +198,7 @@ func (v listeners) check() *fault {
 			case !overlap(other.Address, l.Address):
 				continue
 			case other.Address == l.Address:
-				f.why = "is there twice"
+				f.why = "duplicate"
 			default:
 				f.why = strconv.Quote(other.Address) + " and it have addresses in common"
 			}
@@ -212,5 +213,5 @@ func (v listeners) String() string {
 	for _, l := range *v.at {
 		all = append(all, "{address: "+strconv.Quote(l.Address)+"}")
 	}
-	return flow(all)
+	return flowList(all)
 }

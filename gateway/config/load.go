@@ -2,8 +2,8 @@ package config
 
 import "strings"
 
-// Sources says where a configuration comes from. Each overrides the one
-// before: the defaults, the file, the environment, the flags.
+// Sources are the sources of a configuration. Each overrides the one before: the
+// defaults, the file, the environment, the flags.
 type Sources struct {
 	File  string   // path; "" for none
 	Env   []string // as os.Environ
@@ -17,94 +17,94 @@ type Flag struct {
 	Value string // lists with commas
 }
 
-// Role is what a process does with its configuration, and thus what the configuration
-// must be good for.
+// Role is the purpose for which a process uses its configuration. It selects the checks
+// that the configuration must pass.
 type Role uint8
 
 // The roles of a process.
 const (
-	ForServe Role = 1 << iota // a gateway that takes mail
-	ForIndex                  // a consumer of the events, which reads the store
+	ForServe Role = 1 << iota // a gateway that receives mail
+	ForIndex                  // a consumer of the events that reads the store
 
 	forAll = ForServe | ForIndex
 )
 
-// Load reads the configuration and validates it for a role. Its error is Problems: all
-// that were found.
+// Load reads the configuration and validates it for role. Its error is Problems: all that
+// were found.
 func Load(from Sources, role Role) (Config, error) { return LoadOn(ThisMachine(), from, role) }
 
-// LoadOn is Load on a machine other than this one.
+// LoadOn is Load for the machine m.
 func LoadOn(m Machine, from Sources, role Role) (Config, error) {
 	return loader{table: keys, machine: m, role: role}.load(from)
 }
 
-// loader puts the sources over the defaults.
+// loader applies the sources to the defaults.
 type loader struct {
 	table   []key
 	machine Machine
 	role    Role
 
-	config   Config
-	lines    []string
-	hides    bool // the lines are not to be quoted
-	problems Problems
-	faulty   map[string]bool // keys that already have a problem
+	config     Config
+	lines      []string
+	hasSecrets bool // the lines must not be quoted
+	problems   Problems
+	invalid    map[string]bool // keys that already have a problem
 }
 
 func (l loader) load(from Sources) (Config, error) {
 	l.config = DefaultOn(l.machine)
 	l.config.origins, l.config.file = make(map[string]origin), from.File
-	l.faulty = make(map[string]bool)
+	l.invalid = make(map[string]bool)
 	if from.File != "" {
-		// Who writes a file says whose mail is taken.
+		// A configuration file must say for which domains mail is accepted.
 		l.config.Accept.Any = false
-		if !l.readFile(from.File) { // the rest would be complaints about defaults
+		if !l.readFile(from.File) { // further problems would only concern defaults
 			return l.config, l.problems.err()
 		}
 	}
 	l.readEnv(from.Env)
 	for _, flag := range from.Flags {
 		k := findKey(l.table, flag.Path)
-		l.set(k, written{kind: asPlain, text: flag.Value}, origin{layer: byFlag, name: flag.Name})
+		l.set(k, rawValue{kind: kindUntyped, text: flag.Value}, origin{layer: byFlag, name: flag.Name})
 	}
 	_, anySet := l.config.origins["accept.any"]
 	if _, set := l.config.origins["accept.domains"]; set && !anySet {
 		l.config.Accept.Any = false
 	}
 	for _, p := range l.config.check(l.table, l.role) {
-		// What a faulty key has in place of its value says nothing.
-		if path, _, _ := strings.Cut(p.Key, "["); !l.faulty[path] && (path != "accept.domains" || !l.faulty["accept.any"]) {
+		// Checks of an invalid key would concern its default, not its value.
+		if path, _, _ := strings.Cut(p.Key, "["); !l.invalid[path] && (path != "accept.domains" || !l.invalid["accept.any"]) {
 			l.problems = append(l.problems, p)
 		}
 	}
 	return l.config, l.problems.err()
 }
 
-// set gives a key the value that was written.
-func (l *loader) set(k *key, w written, o origin) {
+// set sets the key k to w.
+func (l *loader) set(k *key, w rawValue, o origin) {
 	l.put(k, w, o, k.place(&l.config).read)
 }
 
-// setFile gives a secret the content of the file that was named.
-func (l *loader) setFile(k *key, w written, o origin) {
+// setFile sets the secret k to the content of the file that w names.
+func (l *loader) setFile(k *key, w rawValue, o origin) {
 	named := *k
 	named.path, named.expected = k.path+fileSuffix, "the path of a readable file that holds the secret"
 	named.example = "/run/secrets/" + k.path[strings.LastIndexByte(k.path, '.')+1:]
-	l.put(&named, w, o, k.place(&l.config).(filed).readFile)
+	l.put(&named, w, o, k.place(&l.config).(fileValue).readFile)
 }
 
-func (l *loader) put(k *key, w written, o origin, read func(written) *fault) {
-	o.got = w.show()
+func (l *loader) put(k *key, w rawValue, o origin, read func(rawValue) *valueError) {
+	o.got = w.describe()
 	for _, item := range w.items {
 		o.items = append(o.items, item.line)
 	}
 	path := k.path
-	if secret := l.secretOf(path); secret != nil { // one place, two keys
+	if secret := l.secretOf(path); secret != nil { // one field, two keys
 		path = secret.path
 	}
 	f := read(w)
 	if before, set := l.config.origins[path]; set && before.layer == o.layer {
-		f = &fault{got: "a second value", why: "it is set at " + before.String() + " too"}
+		f = &valueError{got: "a second value", why: "it is set at " + before.String() + " too"}
 	}
 	if f != nil {
 		l.fail(k, f, o)
@@ -113,12 +113,12 @@ func (l *loader) put(k *key, w written, o origin, read func(written) *fault) {
 	l.config.origins[path] = o
 }
 
-func (l *loader) fail(k *key, f *fault, o origin) {
-	l.faulty[k.path] = true
+func (l *loader) fail(k *key, f *valueError, o origin) {
+	l.invalid[k.path] = true
 	l.problems = append(l.problems, k.problem(f, o))
 }
 
-// secretOf returns the key whose file a path names, nil when it names none.
+// secretOf returns the key whose file path names, nil if it names none.
 func (l *loader) secretOf(path string) *key {
 	base, found := strings.CutSuffix(path, fileSuffix)
 	if !found {
@@ -130,13 +130,13 @@ func (l *loader) secretOf(path string) *key {
 	return nil
 }
 
-// hasFile reports whether a key's value may be read from a file.
+// hasFile reports whether the value of k may be read from a file.
 func hasFile(k *key) bool {
-	_, has := k.place(new(Config)).(filed)
+	_, has := k.place(new(Config)).(fileValue)
 	return has
 }
 
 func isSecret(k *key) bool {
-	_, secret := k.place(new(Config)).(hidden)
+	_, secret := k.place(new(Config)).(secretValue)
 	return secret
 }

@@ -11,18 +11,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Machine is what defaults and checks depend on of the place where the process runs.
+// Machine holds the properties of the host or container that defaults and checks depend
+// on.
 type Machine struct {
 	Hostname string
-	Files    int   // RLIMIT_NOFILE: the hard limit, to which RaiseFileLimit goes; 0 if unknown
-	Memory   int64 // the container's limit, or the machine's memory, in bytes; 0 if unknown
+	Files    int   // RLIMIT_NOFILE, the hard limit that RaiseFileLimit sets; 0 if unknown
+	Memory   int64 // limit of the container, or memory of the machine, in bytes; 0 if unknown
 }
 
-// maxFiles caps RLIMIT_NOFILE where it is unlimited; it is the kernel's
-// default for fs.nr_open.
+// maxFiles caps RLIMIT_NOFILE if it is unlimited. It is the kernel's default for
+// fs.nr_open.
 const maxFiles = 1 << 20
 
-// assumedMemory is used where neither the container nor the machine tells.
+// assumedMemory is used if neither the container nor the machine reports its memory.
 const assumedMemory = 1 << 30
 
 // ThisMachine returns the machine that the process runs on.
@@ -34,23 +35,24 @@ func ThisMachine() Machine {
 	return m
 }
 
-// connections is the most connections that leave descriptors for the rest:
-// files of the store and the log, connections to brokers, the duplicates that
-// paused connections need, metrics, epoll. Without one a connection waits in the
-// kernel's queue, so this is a hard bound.
+// connections returns the most connections that leave descriptors for everything else:
+// files of store and log, connections to brokers, the duplicates that paused connections
+// need, metrics, epoll. It is a hard bound, since a connection without a descriptor waits
+// in the kernel's queue.
 func (m Machine) connections() int {
 	return max(1, m.Files-m.headroom())
 }
 
-// LeastFiles is the least RLIMIT_NOFILE that the gateway starts with.
+// LeastFiles is the least RLIMIT_NOFILE with which the gateway starts.
 const LeastFiles = 256
 
-// headroom is the descriptors that are not for SMTP connections.
+// headroom returns the number of descriptors reserved for other uses than SMTP
+// connections.
 func (m Machine) headroom() int { return max(LeastFiles/2, min(1000, m.Files/4)) }
 
-// AuxiliaryConnections returns the maximum number of connections of the admin server,
-// and of the embedded broker. Together they have half of the headroom, so that they
-// cannot take the descriptors that the rest needs.
+// AuxiliaryConnections returns the maximum number of connections of the admin server, and
+// of the embedded broker. Together they have half of the headroom, so that they cannot
+// take the descriptors that the rest needs.
 func (m Machine) AuxiliaryConnections() int {
 	if m.Files == 0 {
 		return maxAuxiliary
@@ -58,19 +60,19 @@ func (m Machine) AuxiliaryConnections() int {
 	return min(maxAuxiliary, m.headroom()/4)
 }
 
-// maxAuxiliary is more than scrapers, probes and consumers on one machine ever are.
+// maxAuxiliary exceeds the number of scrapers, probes and consumers on one machine.
 const maxAuxiliary = 64
 
 func fileLimit() int {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
-		return 1024 // the least that Linux distributions give
+		return 1024 // the lowest default of Linux distributions
 	}
 	return int(min(limit.Max, maxFiles))
 }
 
-// RaiseFileLimit raises the soft limit of open files to the hard one. (The Go
-// runtime does so at start, but promises it nowhere.)
+// RaiseFileLimit raises the soft limit of open files to the hard limit. The Go runtime
+// does so at start, but does not promise it.
 func RaiseFileLimit() error {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
@@ -83,9 +85,9 @@ func RaiseFileLimit() error {
 	return unix.Setrlimit(unix.RLIMIT_NOFILE, &limit)
 }
 
-// memoryLimit is the least of the limits of this process's control group and
-// those above it (cgroup v2 or v1) and of the machine's memory, in octets.
-// root is the root of the file system.
+// memoryLimit returns the least of the limits of this process's control group and its
+// parents (cgroup v2 or v1) and of the machine's memory, in bytes. root is the root of
+// the file system.
 func memoryLimit(root fs.FS) int64 {
 	limit := int64(assumedMemory)
 	if total, ok := totalMemory(root); ok {
@@ -114,15 +116,15 @@ func memoryLimit(root fs.FS) int64 {
 	return limit
 }
 
-// groupLimit is the least limit from a group up to the mount. Inside a
-// container the group's path may be the host's and not exist here; its limit
-// then stands at the mount itself.
+// groupLimit returns the least limit from a group up to the mount. Inside a container the
+// group's path may be that of the host and not exist here; its limit is then at the mount
+// itself.
 func groupLimit(root fs.FS, mount, group, file string) int64 {
 	limit := int64(1<<63 - 1)
 	for dir := path.Clean("/" + group); ; dir = path.Dir(dir) {
 		content, err := fs.ReadFile(root, path.Join(mount, dir, file))
 		if err == nil {
-			// "max" is no limit; version 1 writes a number near 2^63.
+			// "max" means no limit; version 1 writes a number near 2^63.
 			if n, err := strconv.ParseInt(string(bytes.TrimSpace(content)), 10, 64); err == nil && n > 0 {
 				limit = min(limit, n)
 			}
@@ -133,7 +135,7 @@ func groupLimit(root fs.FS, mount, group, file string) int64 {
 	}
 }
 
-// totalMemory reads MemTotal.
+// totalMemory returns MemTotal in bytes.
 func totalMemory(root fs.FS) (int64, bool) {
 	content, err := fs.ReadFile(root, "proc/meminfo")
 	if err != nil {

@@ -69,12 +69,13 @@ func TestMachineBoundsConnections(t *testing.T) {
 		}
 		cfg.Limits.Connections = c.most + 1
 		if err := cfg.Validate(ForServe); err == nil {
-			t.Errorf("%d files: %d connections were taken", c.files, c.most+1)
+			t.Errorf("%d files: %d connections were accepted", c.files, c.most+1)
 		}
 	}
 }
 
-// A process that may open next to nothing is told the limit and the least that works.
+// TestTooFewFiles checks that a process with hardly any descriptors gets an error with
+// the limit and the least that works.
 func TestTooFewFiles(t *testing.T) {
 	m := testMachine
 	m.Files = 80

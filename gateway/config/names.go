@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// isDomain says whether a name is a domain by RFC 5321 §4.1.2 (Domain), in
-// lower case, within the lengths of RFC 1035 §2.3.4. An IP address is none;
-// internationalised names are written as A-labels (xn--…).
+// isDomain reports whether name is a domain by RFC 5321 §4.1.2 (Domain), in lower case,
+// within the lengths of RFC 1035 §2.3.4. An IP address is not a domain. Internationalized
+// names are written as A-labels (xn--…).
 func isDomain(name string) bool {
 	if name == "" || len(name) > 253 {
 		return false
@@ -25,7 +25,7 @@ func isDomain(name string) bool {
 	return true
 }
 
-// isHostname is isDomain for a name that is kept in the case it has.
+// isHostname reports whether name is a domain in any case.
 func isHostname(name string) bool { return isDomain(strings.ToLower(name)) }
 
 func isLabel(label string) bool {
@@ -41,9 +41,9 @@ func isLabel(label string) bool {
 	return true
 }
 
-// isAddress says whether a text is an address to listen on: an IP address,
-// localhost or nothing (all addresses), and a port. Host names are not looked
-// up: the answer may change, and a listener must not.
+// isAddress reports whether text is an address to listen on: an IP address, localhost or
+// nothing (all addresses), and a port. Host names are not resolved, because the result
+// may change and a listener must not.
 func isAddress(text string) bool {
 	host, port, err := net.SplitHostPort(text)
 	if err != nil {
@@ -60,7 +60,7 @@ func isAddress(text string) bool {
 	return err == nil
 }
 
-// isLoopback says whether only this machine reaches an address.
+// isLoopback reports whether address can be reached only from this machine.
 func isLoopback(address string) bool {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
@@ -73,9 +73,9 @@ func isLoopback(address string) bool {
 	return err == nil && ip.Unmap().IsLoopback()
 }
 
-// overlap reports whether two addresses cannot both be listened on: they have a port
-// in common, and an address of one family. An empty host is all of both families,
-// 0.0.0.0 all of IPv4 and [::] all of IPv6. Port 0 is any that is free.
+// overlap reports whether two addresses cannot both be listened on: they share a port,
+// and an address of one family. An empty host is all of both families, 0.0.0.0 all of
+// IPv4 and [::] all of IPv6. Port 0 is any free port.
 func overlap(a, b string) bool {
 	hostA, portA, errA := net.SplitHostPort(a)
 	hostB, portB, errB := net.SplitHostPort(b)

@@ -9,33 +9,33 @@ import (
 	"unicode"
 )
 
-// PressureConfig says when sessions are answered 421 because what stands
-// behind the gateway falls behind: at low nothing is shed, at high all.
+// PressureConfig sets the thresholds at which new sessions are shed with 421 because the
+// consumers or a local resource fall behind: nothing is shed at low, everything at high.
 type PressureConfig struct {
 	Lag            LagConfig
 	Classes        []ClassConfig
 	Memory         PercentBand // of memory.bodies
-	UploadAge      TimeBand    // that a message waits for the store
-	ProducerBuffer PercentBand // of the events that may be under way
-	StoreErrors    PercentBand // of the requests to the store, lately
+	UploadAge      TimeBand    // time that a message waits for the store
+	ProducerBuffer PercentBand // of the limit of events in flight
+	StoreErrors    PercentBand // of the recent requests to the store
 	OpenFiles      PercentBand // of RLIMIT_NOFILE
 }
 
-// LagConfig says which consumers of the events must not fall behind.
+// LagConfig names the consumer groups that must not fall behind.
 type LagConfig struct {
-	Groups      []string // none: their lag is not looked at
+	Groups      []string // none: no lag is read
 	LowRecords  int      // of one group
-	HighRecords int      // 0: not counted
+	HighRecords int      // 0: not considered
 	LowAge      time.Duration
-	HighAge     time.Duration // of the oldest unconsumed event; 0: not counted
-	Interval    time.Duration // of all readings
+	HighAge     time.Duration // of the oldest unconsumed event; 0: not considered
+	Interval    time.Duration // between two readings
 	StaleAfter  time.Duration
 	OnStale     string // hold, open or shed
 	Uncommitted string // start or ignore
 }
 
-// ClassConfig is a kind of clients with lag thresholds of its own. A pair of
-// zeros is that of LagConfig.
+// ClassConfig is a class of clients with lag thresholds of its own. A pair of zeros falls
+// back to that of LagConfig.
 type ClassConfig struct {
 	Name          string
 	Networks      []netip.Prefix
@@ -46,13 +46,13 @@ type ClassConfig struct {
 	HighAge       time.Duration
 }
 
-// PercentBand is a pair of thresholds in percent; High 0 switches it off.
+// PercentBand is a pair of thresholds in percent; a High of 0 disables it.
 type PercentBand struct{ Low, High int }
 
-// TimeBand is a pair of thresholds; High 0 switches it off.
+// TimeBand is a pair of thresholds; a High of 0 disables it.
 type TimeBand struct{ Low, High time.Duration }
 
-// Words of pressure.lag.on_stale and pressure.lag.uncommitted.
+// Choices of pressure.lag.on_stale and pressure.lag.uncommitted.
 const (
 	StaleHold         = "hold"
 	StaleOpen         = "open"
@@ -64,30 +64,29 @@ const (
 func defaultPressure() PressureConfig {
 	return PressureConfig{
 		Lag: LagConfig{
-			// Users see mail that is minutes late; a consumer that restarts is
-			// behind for less than the low one.
+			// Users notice mail that is minutes late. A restarting consumer is behind for
+			// less than the low threshold.
 			LowAge: time.Minute, HighAge: 5 * time.Minute,
-			// A consumer at 1,000/s has 100 s of work at the high one.
+			// At the high threshold a consumer of 1,000/s has 100 s of work.
 			LowRecords: 20000, HighRecords: 100000,
 			Interval:   2 * time.Second,
 			StaleAfter: 10 * time.Second, // five readings
-			// Neither a broker's restart nor a network's hiccup is a reason to
-			// open a gate that was shut, or to shut one that was open.
+			// A broker's restart or a network outage of seconds is no reason to open a
+			// gate that was shut, or to shut one that was open.
 			OnStale: StaleHold,
-			// A partition that nobody has begun is work that waits.
+			// A partition without a commit is work that waits.
 			Uncommitted: uncommittedStart,
 		},
-		// Credit waits are how a full budget is shared out; only what comes on
-		// top of them is shed.
+		// Waiting for credit shares out a full budget; only load beyond that is shed.
 		Memory:         PercentBand{Low: 90, High: 100},
 		UploadAge:      TimeBand{Low: 20 * time.Second, High: 60 * time.Second}, // timeouts.store
 		ProducerBuffer: PercentBand{Low: 50, High: 90},
-		StoreErrors:    PercentBand{Low: 20, High: 80}, // a few are retried by their senders
-		OpenFiles:      PercentBand{Low: 97, High: 99}, // limits.connections keeps 5 % free
+		StoreErrors:    PercentBand{Low: 20, High: 80}, // senders retry the occasional failure
+		OpenFiles:      PercentBand{Low: 97, High: 99}, // limits.connections leaves 5 % free
 	}
 }
 
-// bands are the pairs of keys of which the first must be below the second.
+// bands returns the pairs of keys of which the first must be below the second.
 func (c *Config) bands() []band {
 	p := &c.Pressure
 	return []band{
@@ -106,25 +105,25 @@ type band struct {
 	low, high       int64
 }
 
-// checkPressure finds all pairs that do not go together.
+// checkPressure returns a problem for each pair of conflicting keys.
 func (c *Config) checkPressure() []*Problem {
 	var found []*Problem
 	for _, b := range c.bands() {
 		if b.high != 0 && b.low >= b.high {
 			high := findKey(keys, b.highKey)
-			found = append(found, c.against(b.lowKey,
+			found = append(found, c.conflict(b.lowKey,
 				fmt.Sprintf("less than %s, %s", b.highKey, high.place(c)),
 				"lower it, or raise "+b.highKey+", or switch both off by a "+b.highKey+" of 0"))
 		}
 	}
 	lag := &c.Pressure.Lag
 	if lag.StaleAfter <= lag.Interval {
-		found = append(found, c.against("pressure.lag.stale_after",
+		found = append(found, c.conflict("pressure.lag.stale_after",
 			"more than pressure.lag.interval, "+ShortDuration(lag.Interval)+", or every reading is stale",
 			"set e.g. "+c.Setting("pressure.lag.stale_after", ShortDuration(5*lag.Interval))))
 	}
 	if len(lag.Groups) > 0 && lag.HighRecords == 0 && lag.HighAge == 0 {
-		found = append(found, c.against("pressure.lag.groups",
+		found = append(found, c.conflict("pressure.lag.groups",
 			"pressure.lag.high_records or pressure.lag.high_age: without both nothing is ever shed for them",
 			"set e.g. "+c.Setting("pressure.lag.high_age", "5m")))
 	}
@@ -135,9 +134,9 @@ func (c *Config) checkPressure() []*Problem {
 var pressureKeys = []key{
 	{"pressure.lag.groups", func(c *Config) value { return groups{&c.Pressure.Lag.Groups} },
 		"a list of different consumer groups, each of at most 249 characters without spaces", `["indexer"]`},
-	{"pressure.lag.low_records", func(c *Config) value { return wholeNumber{&c.Pressure.Lag.LowRecords, 0, math.MaxInt32} },
+	{"pressure.lag.low_records", func(c *Config) value { return integer{&c.Pressure.Lag.LowRecords, 0, math.MaxInt32} },
 		"a whole number below pressure.lag.high_records", "20000"},
-	{"pressure.lag.high_records", func(c *Config) value { return wholeNumber{&c.Pressure.Lag.HighRecords, 0, math.MaxInt32} },
+	{"pressure.lag.high_records", func(c *Config) value { return integer{&c.Pressure.Lag.HighRecords, 0, math.MaxInt32} },
 		"a whole number, 0 to go by age alone", "100000"},
 	{"pressure.lag.low_age", func(c *Config) value { return duration{&c.Pressure.Lag.LowAge, 0, maxAge} },
 		"a time below pressure.lag.high_age", "1m"},
@@ -183,7 +182,7 @@ var pressureKeys = []key{
 		aHighPercentage, "99%"},
 }
 
-// maxAge is longer than any topic of mail is kept.
+// maxAge exceeds the retention of any topic of mail.
 const maxAge = 30 * 24 * time.Hour
 
 const (
@@ -191,7 +190,8 @@ const (
 	aHighPercentage = "a percentage up to 100%, 0% to switch it off"
 )
 
-// isGroup is what Kafka takes as a consumer group, less what nobody means.
+// isGroup reports whether name is a valid consumer group: Kafka's rule, without spaces
+// and control characters.
 func isGroup(name string) bool {
 	return name != "" && len(name) <= 249 && strings.IndexFunc(name, func(r rune) bool {
 		return unicode.IsSpace(r) || unicode.IsControl(r)

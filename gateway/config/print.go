@@ -10,12 +10,12 @@ import (
 	"github.com/goccy/go-yaml"
 )
 
-// Print writes the whole configuration as YAML, with every key's origin as a
-// comment. Secrets are redacted; all else, read again, gives the same
+// Print writes the whole configuration as YAML, with the origin of every key as a
+// comment. Secrets are redacted. All other keys, read again, yield the same
 // configuration.
 func (c *Config) Print(w io.Writer) error {
 	out := bufio.NewWriter(w)
-	var open []string // the sections that the last key stood in
+	var open []string // the sections of the last key
 	for i := range keys {
 		k := &keys[i]
 		path := strings.Split(k.path, ".")
@@ -33,8 +33,9 @@ func (c *Config) Print(w io.Writer) error {
 	return out.Flush()
 }
 
-// LogValue implements slog.LogValuer: the keys that are not left at their default,
-// redacted. In JSON they are objects as in the file, in text a line of YAML each.
+// LogValue implements slog.LogValuer. The value holds the keys that are not at their
+// default, redacted: in JSON as objects nested as in the file, in text as a line of YAML
+// each.
 func (c *Config) LogValue() slog.Value {
 	whole := &group{}
 	for i := range keys {
@@ -49,21 +50,21 @@ func (c *Config) LogValue() slog.Value {
 		}
 		var value any
 		if err := yaml.Unmarshal([]byte(text), &value); err != nil {
-			value = text // not what print writes, but better than nothing
+			value = text // not what Print writes, but better than nothing
 		}
 		whole.put(strings.Split(k.path, "."), value)
 	}
 	return whole.value()
 }
 
-// group is an object on its way into the log.
+// group is an object under construction for the log.
 type group struct {
 	values []slog.Attr
 	names  []string
 	within map[string]*group
 }
 
-// put sets the value at a path.
+// put sets the value at path.
 func (g *group) put(path []string, value any) {
 	if len(path) == 1 {
 		g.values = append(g.values, slog.Any(path[0], value))

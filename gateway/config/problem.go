@@ -11,17 +11,17 @@ import (
 	"strings"
 )
 
-// origin is where a key got its value from.
+// origin is the place where a key was set.
 type origin struct {
 	layer layer
-	name  string                // the file, the variable or the flag
+	name  string                // of the file, the variable or the flag
 	line  int                   // in the file
 	items []int                 // lines of a list's items
-	got   string                // what was written
-	quote func(line int) string // a line of the file, for an error message; nil elsewhere
+	got   string                // the value as written
+	quote func(line int) string // returns a line of the file, for an error message; nil elsewhere
 }
 
-// layer is one of the places that set keys; a later one overrides an earlier.
+// layer is one of the sources that set keys; a later one overrides an earlier.
 type layer uint8
 
 const (
@@ -31,7 +31,7 @@ const (
 	byFlag
 )
 
-// String says where, as an error begins and as print remarks.
+// String returns the place, as errors begin with it and Print adds it to keys.
 func (o origin) String() string {
 	switch {
 	case o.layer == byDefault:
@@ -43,14 +43,14 @@ func (o origin) String() string {
 	}
 }
 
-// Problem is one thing that is wrong with a configuration.
+// Problem is one problem of a configuration.
 type Problem struct {
 	Where    string // file:line, variable, flag or default
-	Key      string // with the place in its list, if so
+	Key      string // with the index in a list, if any
 	Got      string
 	Expected string
-	Mend     string
-	Quote    string // the line, for those who have no editor at hand
+	Hint     string
+	Quote    string // the line of the file, for readers without an editor at hand
 
 	order int // by source, then by line
 }
@@ -67,8 +67,8 @@ func (p Problem) Error() string {
 	if p.Expected != "" {
 		b.WriteString(": expected " + p.Expected)
 	}
-	if p.Mend != "" {
-		b.WriteString("; " + p.Mend)
+	if p.Hint != "" {
+		b.WriteString("; " + p.Hint)
 	}
 	if p.Quote != "" {
 		b.WriteString("\n" + p.Quote)
@@ -76,11 +76,11 @@ func (p Problem) Error() string {
 	return b.String()
 }
 
-// Problems is all that is wrong with a configuration, in the order of the
-// file, then of the environment and of the flags.
+// Problems are all problems of a configuration, in the order of the file, then of the
+// environment and of the flags.
 type Problems []Problem
 
-// Error gives one problem after the other, each on a line of its own.
+// Error returns the problems one after the other, each on a line of its own.
 func (ps Problems) Error() string {
 	var all []string
 	for _, p := range ps {
@@ -89,7 +89,7 @@ func (ps Problems) Error() string {
 	return strings.Join(all, "\n")
 }
 
-// err is nil when there is no problem.
+// err returns ps as an error, sorted, and nil if there is no problem.
 func (ps Problems) err() error {
 	if len(ps) == 0 {
 		return nil
@@ -98,10 +98,10 @@ func (ps Problems) err() error {
 	return ps
 }
 
-// problem begins the report of something wrong at a place.
+// problem returns a Problem at the place o, to be completed by the caller.
 func (o origin) problem() Problem {
 	p := Problem{Where: o.String(), order: int(o.layer)<<32 | o.line}
-	if o.layer == byDefault { // what comes of nothing set is said last
+	if o.layer == byDefault { // problems of defaults come last
 		p.order = math.MaxInt
 	}
 	if o.quote != nil {
@@ -110,8 +110,8 @@ func (o origin) problem() Problem {
 	return p
 }
 
-// problem is what a fault in a key's value says to the user.
-func (k *key) problem(f *fault, o origin) Problem {
+// problem returns the Problem that reports f, an error in the value of k.
+func (k *key) problem(f *valueError, o origin) Problem {
 	var item int
 	switch _, err := fmt.Sscanf(f.at, "[%d]", &item); {
 	case f.line > 0:
@@ -124,11 +124,11 @@ func (k *key) problem(f *fault, o origin) Problem {
 	if f.why != "" {
 		p.Got += " (" + f.why + ")"
 	}
-	p.Mend = "set e.g. " + k.setting(o)
+	p.Hint = "set e.g. " + k.setting(o)
 	return p
 }
 
-// setting is a right setting, written as the wrong one was.
+// setting returns a valid setting of k, in the form of the place o.
 func (k *key) setting(o origin) string {
 	switch o.layer {
 	case byEnv:
@@ -140,7 +140,7 @@ func (k *key) setting(o origin) string {
 	}
 }
 
-// plain is one of the table's examples as the environment writes it.
+// plain returns an example of the table as the environment writes it.
 func plain(example string) string {
 	if strings.HasPrefix(example, "[{name: ") { // classes, which are YAML everywhere
 		return example

@@ -6,7 +6,7 @@ const (
 	SchedulingInherit = "inherit"
 )
 
-// ProcessConfig is how the process runs.
+// ProcessConfig is how the operating system runs the process.
 type ProcessConfig struct {
 	Scheduling string // batch or inherit
 }

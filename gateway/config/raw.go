@@ -5,64 +5,66 @@ import (
 	"strconv"
 )
 
-// written is a value as somebody wrote it, before it has a type.
-type written struct {
-	kind   writtenKind
-	text   string    // of a scalar
-	items  []written // of a list
-	fields []field   // of a section
-	line   int       // in the file; 0 elsewhere
-	note   string    // why it cannot be read at all, if so
+// rawValue is a value as written in a source, before it has a type.
+type rawValue struct {
+	kind   rawKind
+	text   string     // of a scalar
+	items  []rawValue // of a list
+	fields []field    // of a section
+	line   int        // in the file; 0 elsewhere
+	note   string     // the reason why it cannot be read, if any
 }
 
-// field is one entry of a section.
+// field is one entry of a mapping.
 type field struct {
 	name  string
 	line  int
-	value written
+	value rawValue
 }
 
-type writtenKind uint8
+type rawKind uint8
 
 const (
-	asNothing writtenKind = iota
-	asText                // a YAML string
-	asNumber              // a YAML integer
-	asTruth               // a YAML boolean
-	asList                // a YAML sequence
-	asSection             // a YAML mapping
-	asOther               // what no key takes: fractions, aliases, tags
-	asPlain               // from the environment or a flag: text of whatever type the key has
+	kindNone    rawKind = iota
+	kindString          // a YAML string
+	kindInt             // a YAML integer
+	kindBool            // a YAML boolean
+	kindList            // a YAML sequence
+	kindMapping         // a YAML mapping
+	kindOther           // accepted by no key: fractions, aliases, tags
+	kindUntyped         // from the environment or a flag: text, for a key of any type
 )
 
-// show is the value for an error message.
-func (w written) show() string {
+// describe returns the value for an error message.
+func (w rawValue) describe() string {
 	switch w.kind {
-	case asNothing:
+	case kindNone:
 		return "nothing"
-	case asList:
+	case kindList:
 		return "a list"
-	case asSection:
+	case kindMapping:
 		return "a section"
-	case asText, asPlain:
+	case kindString, kindUntyped:
 		return strconv.Quote(w.text)
 	default:
 		return w.text
 	}
 }
 
-// fault says that a value is not what its key takes.
-type fault struct {
-	got  string // the part of the value that is wrong
-	at   string // where in the key's value, such as [0].address
+// valueError says why a value is not valid for its key.
+type valueError struct {
+	got  string // the invalid part of the value
+	at   string // its place in the key's value, such as [0].address
 	line int    // 0 for the line of the key itself
-	why  string // what the key's expectation does not say by itself
+	why  string // the reason, if the key's expectation does not state it
 }
 
-// wrong is the fault of a value that is not of the key's type.
-func (w written) wrong() *fault { return &fault{got: w.show(), line: w.line, why: w.note} }
+// typeError returns the error of a value that is not of the key's type.
+func (w rawValue) typeError() *valueError {
+	return &valueError{got: w.describe(), line: w.line, why: w.note}
+}
 
-// scalar says whether the value is one of the kinds, or text of any type.
-func (w written) scalar(kinds ...writtenKind) bool {
-	return w.kind == asPlain || slices.Contains(kinds, w.kind)
+// isScalar reports whether the value is of one of the kinds, or untyped.
+func (w rawValue) isScalar(kinds ...rawKind) bool {
+	return w.kind == kindUntyped || slices.Contains(kinds, w.kind)
 }

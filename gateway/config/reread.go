@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// rereadEvery bounds how often a secret's file is read: a server that refuses every
-// request must not make each of them read it.
+// rereadEvery bounds how often a secret's file is read again, since a server may refuse
+// every request.
 const rereadEvery = time.Second
 
-// rereader reads a secret's file again when a server refuses what was in it. Whoever
-// changes a secret writes the file and the server in any order: the old one is used
+// rereader reads a secret's file again when a server refuses the secret. An operator may
+// change the secret in the file and on the server in either order, so the old one is used
 // until it is refused.
 type rereader struct {
 	key    string // store.s3.secret_key
@@ -20,13 +20,13 @@ type rereader struct {
 	now    func() time.Time
 
 	mu     sync.Mutex
-	known  string    // what the file held
-	next   time.Time // no look before
-	failed bool      // told
+	known  string    // the secret that the file held
+	next   time.Time // the file is not read before
+	failed bool      // the failure to read was logged
 }
 
-// newRereader returns the rereader of a key whose value was read from a file, nil for
-// one that was not.
+// newRereader returns the rereader of a key whose value was read from a file, nil for a
+// key that was not.
 func newRereader(key, file, known string, logger *slog.Logger) *rereader {
 	if file == "" {
 		return nil
@@ -35,12 +35,12 @@ func newRereader(key, file, known string, logger *slog.Logger) *rereader {
 }
 
 // Reread returns a function that reads the secret's file again, at most once a second,
-// after a server refused what it held. The function returns the present secret and
-// reports whether it is another than the refused one. Reread returns nil for a secret
-// that was not read from a file.
+// after a server has refused the secret. That function returns the current secret and
+// reports whether it differs from the refused one. Reread returns nil for a secret that
+// was not read from a file.
 func (s Secret) Reread(key string, logger *slog.Logger) func(refused string) (string, bool) {
 	if r := newRereader(key, s.file, s.plain, logger); r != nil {
-		return r.again
+		return r.current
 	}
 	return nil
 }
@@ -48,13 +48,13 @@ func (s Secret) Reread(key string, logger *slog.Logger) func(refused string) (st
 // RereadAccessKey does for the access key what Secret.Reread does for a secret.
 func (s *S3Config) RereadAccessKey(logger *slog.Logger) func(refused string) (string, bool) {
 	if r := newRereader("store.s3.access_key", s.accessKeyFile, s.AccessKey, logger); r != nil {
-		return r.again
+		return r.current
 	}
 	return nil
 }
 
-// again returns the secret as it is now, and whether it is another than the refused one.
-func (r *rereader) again(refused string) (plain string, changed bool) {
+// current returns the current secret and reports whether it differs from the refused one.
+func (r *rereader) current(refused string) (plain string, changed bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if now := r.now(); !now.Before(r.next) {

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// TestSecretReadAgain: a refused secret is read again, not more often than the rate
-// allows, with one line in the log that does not show it.
+// TestSecretReadAgain checks that a refused secret is read again, not more often than
+// allowed, with one log line that does not show it.
 func TestSecretReadAgain(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "secret")
 	write := func(content string) {
@@ -37,7 +37,7 @@ func TestSecretReadAgain(t *testing.T) {
 	}
 	expect := func(refused, want string, changed bool) {
 		t.Helper()
-		if got, is := r.again(refused); got != want || is != changed {
+		if got, is := r.current(refused); got != want || is != changed {
 			t.Errorf("%q %t, want %q %t", got, is, want, changed)
 		}
 	}
@@ -46,7 +46,7 @@ func TestSecretReadAgain(t *testing.T) {
 	expect("old", "old", false) // too soon
 	now = now.Add(rereadEvery)
 	expect("old", "new", true)
-	expect("old", "new", true) // another that still had the old one
+	expect("old", "new", true) // another client still had the old one
 	expect("new", "new", false)
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)

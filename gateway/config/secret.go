@@ -10,23 +10,22 @@ import (
 
 const (
 	redacted = "[redacted]"
-	// fileSuffix makes a secret's key the key of a file that holds it.
+	// fileSuffix makes a secret's key the key of a file that holds the secret.
 	fileSuffix = "_file"
-	// maxSecret bounds what is read as a secret: a wrong path may be a device
+	// maxSecret bounds the size of a secret's file: a wrong path may be that of a device
 	// or a mailbox.
 	maxSecret = 64 << 10
 )
 
-// Secret is a value that is never shown: every way of printing it gives
-// [redacted]. Beside its key <key> there is <key>_file, which names a file to
-// read it from, so that it need not stand in the environment or in the
-// configuration file.
+// Secret is a value that is never shown: every way of printing it yields [redacted]. In
+// addition to its key <key> there is <key>_file, which names a file to read the secret
+// from. So it need not be in the environment or in the configuration file.
 type Secret struct {
 	plain string
 	file  string // it was read from, "" for none
 }
 
-// NewSecret returns a secret that no file holds.
+// NewSecret returns a secret that was not read from a file.
 func NewSecret(plain string) Secret { return Secret{plain: plain} }
 
 // Reveal returns the secret itself, for the client that needs it.
@@ -51,8 +50,8 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
 var errUnprintable = errors.New("the file holds more than one line of printable characters")
 
-// readSecretFile reads a secret from a file. One line end at the end is not
-// part of it: editors and echo put it there.
+// readSecretFile reads a secret from a file. One line end at the end of the file does not
+// belong to it, because editors and echo add one.
 func readSecretFile(path string) (Secret, error) {
 	file, err := os.Open(path)
 	if err != nil {

@@ -10,12 +10,11 @@ import (
 	"testing"
 )
 
-// No key of this version is a secret; these tests run the loader with a table
-// that has one.
+// secretTable returns a table with one secret key, on which these tests run the loader.
 func secretTable(at *Secret) []key {
 	return append([]key{{
 		path:     "store.token",
-		place:    func(*Config) value { return hidden{at} },
+		place:    func(*Config) value { return secretValue{at} },
 		expected: "a secret", example: "…",
 	}}, keys...)
 }
@@ -94,7 +93,7 @@ func TestSecretIsNeverShown(t *testing.T) {
 	slog.New(slog.NewJSONHandler(&logged, nil)).Info("x", "s", s, "in", struct{ S Secret }{s})
 	for _, shown := range []string{
 		fmt.Sprint(s), fmt.Sprintf("%v %+v %#v %s %q %x", s, s, s, s, s, s), fmt.Sprintf("%+v %#v", struct{ S Secret }{s}, struct{ S *Secret }{&s}),
-		string(encoded), logged.String(), hidden{&s}.String(),
+		string(encoded), logged.String(), secretValue{&s}.String(),
 	} {
 		if strings.Contains(shown, hush) || strings.Contains(shown, fmt.Sprintf("%x", hush)) {
 			t.Errorf("shown in %s", shown)

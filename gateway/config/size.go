@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Size is a number of octets.
+// Size is a number of bytes.
 type Size int64
 
 // Units of Size, as the configuration writes them.
@@ -22,8 +22,8 @@ var sizeUnits = []struct {
 	octets Size
 }{{"GiB", GiB}, {"MiB", MiB}, {"KiB", KiB}, {"", 1}}
 
-// parseSize reads octets, or a whole number with KiB, MiB or GiB. Decimal
-// units are not read: 50MB and 50MiB differ by 5 %, and people mean either.
+// parseSize parses a number of bytes, or an integer with KiB, MiB or GiB. Decimal units
+// are not accepted: 50MB and 50MiB differ by 5 %, and users mean either.
 func parseSize(text string) (Size, bool) {
 	for _, unit := range sizeUnits {
 		digits, found := strings.CutSuffix(text, unit.suffix)
@@ -39,7 +39,7 @@ func parseSize(text string) (Size, bool) {
 	return 0, false
 }
 
-// String writes the size in the largest unit that leaves no fraction.
+// String returns the size in the largest unit that leaves no fraction.
 func (s Size) String() string {
 	for _, unit := range sizeUnits {
 		if s != 0 && s%unit.octets == 0 {
@@ -49,8 +49,8 @@ func (s Size) String() string {
 	return "0"
 }
 
-// Share is a part of the machine's memory: Percent of it, or Octets when
-// Percent is 0.
+// Share is a fraction of the machine's memory: Percent of it, or Octets bytes if Percent
+// is 0.
 type Share struct {
 	Percent int
 	Octets  Size
@@ -72,8 +72,8 @@ func (s Share) String() string {
 	return s.Octets.String()
 }
 
-// of is the share of so many octets, in octets. (Divided first: a percentage
-// of the largest machine must not overflow.)
+// of returns the share of memory bytes, in bytes. It divides first, so that a percentage
+// of the largest machine does not overflow.
 func (s Share) of(memory int64) int64 {
 	if s.Percent != 0 {
 		return memory / 100 * int64(s.Percent)

@@ -17,12 +17,12 @@ func TestSizesAndShares(t *testing.T) {
 	}
 	for _, text := range []string{"", "-1", "+1", "1.5MiB", "50MB", "50 MiB", "MiB", "8589934592GiB", "9223372036854775808", "1e3", "1kib"} {
 		if got, ok := parseSize(text); ok {
-			t.Errorf("%q was taken as %d", text, got)
+			t.Errorf("%q was accepted as %d", text, got)
 		}
 	}
 	for _, text := range []string{"%", "0%", "-1%", "99999999999%", "1.5%", "x"} {
 		if got, ok := parseShare(text); ok {
-			t.Errorf("%q was taken as %v", text, got)
+			t.Errorf("%q was accepted as %v", text, got)
 		}
 	}
 	if got := (Share{Percent: 75}).of(math.MaxInt64); got < 0 {

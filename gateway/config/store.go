@@ -7,7 +7,7 @@ import (
 	"sluice/pipeline/pack"
 )
 
-// StoreConfig is where messages are kept.
+// StoreConfig says where messages are stored.
 type StoreConfig struct {
 	Kind    string // the name of one of stores
 	Packing string // auto or off
@@ -15,7 +15,7 @@ type StoreConfig struct {
 	S3      S3Config
 }
 
-// KindDir names the object store in a folder, which needs no keys but data_dir.
+// KindDir names the object store in a directory, which needs no key except data_dir.
 const KindDir = "dir"
 
 var dirKind = kind{
@@ -29,7 +29,7 @@ const (
 	PackingOff  = "off"
 )
 
-// PackConfig bounds the objects that small messages share.
+// PackConfig bounds the packs: objects that small messages share.
 type PackConfig struct {
 	Lanes        int
 	MaxBytes     Size
@@ -40,11 +40,11 @@ type PackConfig struct {
 
 func defaultStore() StoreConfig {
 	return StoreConfig{Kind: KindDir, Packing: PackingAuto, S3: defaultS3(), Pack: PackConfig{
-		Lanes:        pack.DefaultLanes, // two kept 2,000 sessions busy; one lane's packs are larger, and wait for each other
+		Lanes:        pack.DefaultLanes, // two kept 2,000 sessions busy; one lane has larger packs, which wait for each other
 		MaxBytes:     pack.DefaultBytes,
 		MaxMessages:  pack.DefaultMessages,
-		MessageLimit: pack.DefaultMessage, // more would cost a store little less in one request than alone
-		Linger:       0,                   // a pack grows because the lanes are busy: a wait only adds to the latency
+		MessageLimit: pack.DefaultMessage, // a larger one would cost a store hardly less in a pack than alone
+		Linger:       0,                   // a pack grows while the lanes are busy; waiting would only add latency
 	}}
 }
 
@@ -56,13 +56,13 @@ var storeKeys = []key{
 		return choice{&c.Store.Packing, []string{PackingAuto, PackingOff}, nil}
 	},
 		"auto (small messages that are ready together share an object) or off", "auto"},
-	{"store.pack.lanes", func(c *Config) value { return wholeNumber{&c.Store.Pack.Lanes, 1, math.MaxInt16} },
+	{"store.pack.lanes", func(c *Config) value { return integer{&c.Store.Pack.Lanes, 1, math.MaxInt16} },
 		aCount, "2"},
-	{"store.pack.max_bytes", func(c *Config) value { return octets{&c.Store.Pack.MaxBytes, 64 * KiB, GiB} },
+	{"store.pack.max_bytes", func(c *Config) value { return byteSize{&c.Store.Pack.MaxBytes, 64 * KiB, GiB} },
 		"a size from 64KiB to 1GiB", "8MiB"},
-	{"store.pack.max_messages", func(c *Config) value { return wholeNumber{&c.Store.Pack.MaxMessages, 2, 65536} },
+	{"store.pack.max_messages", func(c *Config) value { return integer{&c.Store.Pack.MaxMessages, 2, 65536} },
 		"a whole number from 2 to 65536", "4096"},
-	{"store.pack.message_limit", func(c *Config) value { return octets{&c.Store.Pack.MessageLimit, 4 * KiB, GiB} },
+	{"store.pack.message_limit", func(c *Config) value { return byteSize{&c.Store.Pack.MessageLimit, 4 * KiB, GiB} },
 		"a size from 4KiB to half of store.pack.max_bytes", "1MiB"},
 	{"store.pack.linger", func(c *Config) value { return duration{&c.Store.Pack.Linger, 0, time.Second} },
 		"a time from 0s to 1s", "0s"},
@@ -73,7 +73,7 @@ func checkPack(c *Config) *Problem {
 	if c.Store.Pack.MessageLimit <= c.Store.Pack.MaxBytes/2 {
 		return nil
 	}
-	return c.against("store.pack.message_limit",
+	return c.conflict("store.pack.message_limit",
 		"at most half of store.pack.max_bytes, "+(c.Store.Pack.MaxBytes/2).String()+": a pack has room for two",
 		"set e.g. "+c.Setting("store.pack.message_limit", (c.Store.Pack.MaxBytes/2).String()))
 }

@@ -9,14 +9,14 @@ import (
 	"sluice/gateway/driver"
 )
 
-// check is a rule that a configuration must keep if it is for one of the roles.
+// check is a rule for the configurations of some roles.
 type check struct {
 	roles Role
 	rule  func(*Config) []*Problem
 }
 
-// one makes a rule of a function that finds one problem at most.
-func one(rule func(*Config) *Problem) func(*Config) []*Problem {
+// single returns a rule that reports the problem found by rule, if any.
+func single(rule func(*Config) *Problem) func(*Config) []*Problem {
 	return func(c *Config) []*Problem {
 		if p := rule(c); p != nil {
 			return []*Problem{p}
@@ -25,8 +25,8 @@ func one(rule func(*Config) *Problem) func(*Config) []*Problem {
 	}
 }
 
-// Validate checks every key by itself and those that depend on each other.
-// Its error is Problems: all that were found.
+// Validate checks every key by itself, and keys that depend on each other. Its error is
+// Problems: all that were found.
 func (c *Config) Validate(role Role) error { return c.check(keys, role).err() }
 
 func (c *Config) check(table []key, role Role) Problems {
@@ -50,19 +50,19 @@ func (c *Config) check(table []key, role Role) Problems {
 	return found
 }
 
-// checks are the rules on keys that depend on each other, but for those of a kind.
+// checks are the rules on keys that depend on each other, except those of a kind.
 var checks = []check{
-	{ForServe, one(checkAccept)}, {ForServe, one(checkOpenDefault)}, {ForServe, one(checkConnections)},
-	{ForServe, one(checkBodies)}, {ForServe, one(checkStoreTimeout)},
+	{ForServe, single(checkAccept)}, {ForServe, single(checkOpenDefault)}, {ForServe, single(checkConnections)},
+	{ForServe, single(checkBodies)}, {ForServe, single(checkStoreTimeout)},
 }
 
-// lastChecks come after those of the kinds.
+// lastChecks are the rules that run after those of the kinds.
 var lastChecks = []check{
-	{ForServe, one(checkAddresses)}, {ForServe, one(checkPack)}, {ForServe, (*Config).checkPressure},
+	{ForServe, single(checkAddresses)}, {ForServe, single(checkPack)}, {ForServe, (*Config).checkPressure},
 }
 
-// against is the problem of a key whose value does not go with others.
-func (c *Config) against(path, expected, mend string) *Problem {
+// conflict returns the problem of a key whose value conflicts with other keys.
+func (c *Config) conflict(path, expected, hint string) *Problem {
 	k, o := findKey(keys, path), c.origins[path]
 	got := k.place(c).String()
 	if o.got != "" {
@@ -72,40 +72,43 @@ func (c *Config) against(path, expected, mend string) *Problem {
 	if o.layer == byDefault && c.file != "" {
 		p.Where = c.file
 	}
-	p.Key, p.Got, p.Expected, p.Mend = path, "got "+got, expected, mend
+	p.Key, p.Got, p.Expected, p.Hint = path, "got "+got, expected, hint
 	if o.layer == byDefault {
 		p.Got += " (the default)"
 	}
 	return &p
 }
 
-// An edge gateway that accepts nobody's mail is not what anyone wanted.
+// checkAccept requires accept.domains or accept.any; otherwise every recipient would get
+// 550.
 func checkAccept(c *Config) *Problem {
 	if c.Accept.Any || len(c.Accept.Domains) > 0 {
 		return nil
 	}
-	return c.against("accept.domains", "the domains whose mail is taken: all recipients would be answered 550",
+	return c.conflict("accept.domains", "the domains whose mail is taken: all recipients would be answered 550",
 		"set e.g. "+c.Setting("accept.domains", `["example.net"]`))
 }
 
-// What nobody chose must not take mail for everyone from everywhere.
+// checkOpenDefault requires an explicit accept.any if a listener is not on loopback: mail
+// for every domain must not be accepted from everywhere by default.
 func checkOpenDefault(c *Config) *Problem {
 	_, chosen := c.origins["accept.any"]
 	if chosen || !c.Accept.Any || len(c.PublicListeners()) == 0 {
 		return nil
 	}
-	return c.against("accept.any", "a listener on loopback, or a choice of whose mail is taken on "+c.PublicListeners()[0],
+	return c.conflict("accept.any", "a listener on loopback, or a choice of whose mail is taken on "+c.PublicListeners()[0],
 		"set e.g. "+c.Setting("accept.domains", `["example.net"]`))
 }
 
-// The cap must leave descriptors for everything else.
+// checkConnections requires that the limit of connections leaves descriptors for
+// everything else.
 func checkConnections(c *Config) *Problem {
 	if 0 < c.machine.Files && c.machine.Files < LeastFiles {
 		return &Problem{
 			Where: "this process", Key: "RLIMIT_NOFILE", Got: fmt.Sprintf("got %d", c.machine.Files),
 			Expected: fmt.Sprintf("at least %d open files, of which %d are for files, uploads, brokers and /metrics, and each connection needs one more",
 				LeastFiles, c.machine.headroom()),
-			Mend:  "raise the hard limit: ulimit -Hn 65536, LimitNOFILE=65536 in a systemd unit, ulimits.nofile in a compose file",
+			Hint:  "raise the hard limit: ulimit -Hn 65536, LimitNOFILE=65536 in a systemd unit, ulimits.nofile in a compose file",
 			order: math.MaxInt,
 		}
 	}
@@ -113,13 +116,14 @@ func checkConnections(c *Config) *Problem {
 	if c.machine.Files == 0 || c.Limits.Connections <= most {
 		return nil
 	}
-	return c.against("limits.connections",
+	return c.conflict("limits.connections",
 		fmt.Sprintf("at most %d: RLIMIT_NOFILE is %d, and %d of them are for files, uploads and brokers",
 			most, c.machine.Files, c.machine.Files-most),
 		fmt.Sprintf("raise the limit (ulimit -Hn, LimitNOFILE=) or set e.g. limits.connections: %d", most))
 }
 
-// A message that the budget cannot hold would be answered 452 for days.
+// checkBodies requires a budget that holds a message of the largest size; otherwise its
+// sender would get 452 for days.
 func checkBodies(c *Config) *Problem {
 	bodies, message := c.BodyMemory(), int64(c.Limits.MessageSize)
 	least := (driver.LeastMemory(message, c.PartSize()) + int64(MiB) - 1) / int64(MiB) * int64(MiB)
@@ -127,15 +131,15 @@ func checkBodies(c *Config) *Problem {
 	case c.machine.Memory == 0:
 		return nil
 	case bodies > c.machine.Memory:
-		return c.against("memory.bodies",
+		return c.conflict("memory.bodies",
 			fmt.Sprintf("at most the memory there is, %s", roughly(c.machine.Memory)), "set e.g. memory.bodies: 25%")
 	case bodies < least && c.PartSize() == 0:
-		return c.against("memory.bodies",
+		return c.conflict("memory.bodies",
 			fmt.Sprintf("at least %s, for one message of limits.message_size (the memory is %s, and this is %s of it)",
 				roughly(least), roughly(c.machine.Memory), roughly(bodies)),
-			c.mendBodies(least, Size(bodies-int64(MiB))/MiB*MiB))
+			c.hintBodies(least, Size(bodies-int64(MiB))/MiB*MiB))
 	case bodies < least:
-		return c.against("memory.bodies",
+		return c.conflict("memory.bodies",
 			fmt.Sprintf("at least %s, for two parts of store.s3.part_size (the memory is %s, and this is %s of it)",
 				roughly(least), roughly(c.machine.Memory), roughly(bodies)),
 			"set e.g. memory.bodies: "+Size(least).String())
@@ -143,9 +147,9 @@ func checkBodies(c *Config) *Problem {
 	return nil
 }
 
-// mendBodies lowers what a message may have, where that leaves a size that is allowed,
-// or raises the budget, where the machine has that much.
-func (c *Config) mendBodies(least int64, message Size) string {
+// hintBodies suggests a lower message size if the result is allowed, or a larger budget
+// if the machine has that much memory.
+func (c *Config) hintBodies(least int64, message Size) string {
 	switch {
 	case message >= MiB:
 		return "set e.g. " + c.Setting("limits.message_size", message.String()) + ", or more memory"
@@ -166,13 +170,13 @@ func checkStoreTimeout(c *Config) *Problem {
 	if c.Timeouts.Store <= c.Timeouts.Message {
 		return nil
 	}
-	return c.against("timeouts.store",
+	return c.conflict("timeouts.store",
 		"at most timeouts.message, "+ShortDuration(c.Timeouts.Message)+", which holds the whole way from final dot to answer",
 		"set e.g. "+c.Setting("timeouts.store", ShortDuration(min(c.Timeouts.Message, time.Minute))))
 }
 
-// Two servers at one address: the second one's bind would fail later, and say
-// less.
+// checkAddresses requires that no two servers listen at one address: the bind would fail
+// later, with a less helpful error.
 func checkAddresses(c *Config) *Problem {
 	var taken []string
 	for _, l := range c.Listeners {
@@ -184,15 +188,15 @@ func checkAddresses(c *Config) *Problem {
 	}
 	for _, s := range servers {
 		if slices.ContainsFunc(taken, func(other string) bool { return overlap(other, s.address) }) {
-			return c.against(s.path, "an address that no other server has", "set another port")
+			return c.conflict(s.path, "an address that no other server has", "set another port")
 		}
 		taken = append(taken, s.address)
 	}
 	return nil
 }
 
-// Setting returns a key with a value as the user would write it: in the file when there
-// is one, else in the environment.
+// Setting returns a setting of the key path as the user would write it: in the file if
+// there is one, otherwise in the environment.
 func (c *Config) Setting(path, value string) string {
 	if c.file != "" {
 		return path + ": " + value
@@ -200,7 +204,7 @@ func (c *Config) Setting(path, value string) string {
 	return envName(path) + "=" + plain(value)
 }
 
-// PublicListeners returns the addresses of the listeners that other machines reach.
+// PublicListeners returns the addresses of the listeners that other machines can reach.
 func (c *Config) PublicListeners() []string {
 	var public []string
 	for _, l := range c.Listeners {

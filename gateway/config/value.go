@@ -8,94 +8,94 @@ import (
 	"time"
 )
 
-// value is one key's place in a Config. There is one type for each kind of
-// key; a key's row in the table says which, with its bounds.
+// value is the typed field of one key in a Config. There is one type for each type of
+// key. A key's row in the table says which, with its bounds.
 type value interface {
-	// read takes what was written. It fails when that is not of the type.
-	read(w written) *fault
-	// check says whether the value, however it came, is within its bounds.
-	check() *fault
-	// String writes the value as YAML on one line, so that reading it again
-	// gives the same.
+	// read sets the field from w. It returns an error if w is not of the type.
+	read(w rawValue) *valueError
+	// check reports an error if the value, from whatever source, is out of its bounds.
+	check() *valueError
+	// String returns the value as YAML on one line. Reading that again yields the same
+	// value.
 	String() string
 }
 
-// bad is the fault of a value that is out of its bounds.
-func bad(got string) *fault { return &fault{got: got} }
+// outOfRange returns the error of a value that is out of its bounds.
+func outOfRange(got string) *valueError { return &valueError{got: got} }
 
-// wholeNumber is an integer within bounds.
-type wholeNumber struct {
+// integer is an int within bounds.
+type integer struct {
 	at       *int
 	min, max int
 }
 
-func (v wholeNumber) read(w written) *fault {
-	if !w.scalar(asNumber) {
-		return w.wrong()
+func (v integer) read(w rawValue) *valueError {
+	if !w.isScalar(kindInt) {
+		return w.typeError()
 	}
 	n, err := strconv.ParseInt(w.text, 0, 32)
 	if err != nil {
-		return w.wrong()
+		return w.typeError()
 	}
 	*v.at = int(n)
 	return nil
 }
 
-func (v wholeNumber) check() *fault {
+func (v integer) check() *valueError {
 	if *v.at < v.min || *v.at > v.max {
-		return bad(v.String())
+		return outOfRange(v.String())
 	}
 	return nil
 }
 
-func (v wholeNumber) String() string { return strconv.Itoa(*v.at) }
+func (v integer) String() string { return strconv.Itoa(*v.at) }
 
-// octets is a Size within bounds.
-type octets struct {
+// byteSize is a Size within bounds.
+type byteSize struct {
 	at       *Size
 	min, max Size
 }
 
-func (v octets) read(w written) *fault {
+func (v byteSize) read(w rawValue) *valueError {
 	size, ok := parseSize(w.text)
-	if !ok || !w.scalar(asText, asNumber) {
-		return w.wrong()
+	if !ok || !w.isScalar(kindString, kindInt) {
+		return w.typeError()
 	}
 	*v.at = size
 	return nil
 }
 
-func (v octets) check() *fault {
+func (v byteSize) check() *valueError {
 	if *v.at < v.min || *v.at > v.max {
-		return bad(v.String())
+		return outOfRange(v.String())
 	}
 	return nil
 }
 
-func (v octets) String() string { return v.at.String() }
+func (v byteSize) String() string { return v.at.String() }
 
-// share is a percentage of the memory, or a Size.
-type share struct{ at *Share }
+// memoryShare is a percentage of the memory, or a Size.
+type memoryShare struct{ at *Share }
 
-func (v share) read(w written) *fault {
+func (v memoryShare) read(w rawValue) *valueError {
 	s, ok := parseShare(w.text)
-	if !ok || !w.scalar(asText, asNumber) {
-		return w.wrong()
+	if !ok || !w.isScalar(kindString, kindInt) {
+		return w.typeError()
 	}
 	*v.at = s
 	return nil
 }
 
-// check leaves a quarter of the memory to everything else; what an absolute
-// size is compared with is checked in validate.go.
-func (v share) check() *fault {
+// check leaves a quarter of the memory to everything else. validate.go compares an
+// absolute size with the machine's memory.
+func (v memoryShare) check() *valueError {
 	if v.at.Percent < 0 || v.at.Percent > 75 || v.at.Percent == 0 && v.at.Octets <= 0 {
-		return bad(v.String())
+		return outOfRange(v.String())
 	}
 	return nil
 }
 
-func (v share) String() string { return v.at.String() }
+func (v memoryShare) String() string { return v.at.String() }
 
 // duration is a time within bounds.
 type duration struct {
@@ -103,26 +103,26 @@ type duration struct {
 	min, max time.Duration
 }
 
-func (v duration) read(w written) *fault {
+func (v duration) read(w rawValue) *valueError {
 	d, err := time.ParseDuration(w.text)
-	if err != nil || !w.scalar(asText, asNumber) {
-		return w.wrong()
+	if err != nil || !w.isScalar(kindString, kindInt) {
+		return w.typeError()
 	}
 	*v.at = d
 	return nil
 }
 
-func (v duration) check() *fault {
+func (v duration) check() *valueError {
 	if *v.at < v.min || *v.at > v.max {
-		return bad(v.String())
+		return outOfRange(v.String())
 	}
 	return nil
 }
 
 func (v duration) String() string { return ShortDuration(*v.at) }
 
-// ShortDuration formats d as time.Duration does, without units that are zero: 5m where
-// that returns 5m0s.
+// ShortDuration returns d as time.Duration formats it, without units that are zero: 5m
+// instead of 5m0s.
 func ShortDuration(d time.Duration) string {
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {
@@ -137,83 +137,83 @@ func ShortDuration(d time.Duration) string {
 // boolean is true or false.
 type boolean struct{ at *bool }
 
-func (v boolean) read(w written) *fault {
-	if !w.scalar(asTruth) || w.text != "true" && w.text != "false" {
-		return w.wrong()
+func (v boolean) read(w rawValue) *valueError {
+	if !w.isScalar(kindBool) || w.text != "true" && w.text != "false" {
+		return w.typeError()
 	}
 	*v.at = w.text == "true"
 	return nil
 }
 
-func (v boolean) check() *fault  { return nil }
-func (v boolean) String() string { return strconv.FormatBool(*v.at) }
+func (v boolean) check() *valueError { return nil }
+func (v boolean) String() string     { return strconv.FormatBool(*v.at) }
 
-// word is a text with a form.
-type word struct {
+// text is a string of a certain form.
+type text struct {
 	at *string
 	ok func(string) bool
 }
 
-func (v word) read(w written) *fault {
-	if !w.scalar(asText) {
-		return w.wrong()
+func (v text) read(w rawValue) *valueError {
+	if !w.isScalar(kindString) {
+		return w.typeError()
 	}
 	*v.at = w.text
 	return nil
 }
 
-func (v word) check() *fault {
+func (v text) check() *valueError {
 	if !v.ok(*v.at) {
-		return bad(v.String())
+		return outOfRange(v.String())
 	}
 	return nil
 }
 
-func (v word) String() string { return strconv.Quote(*v.at) }
+func (v text) String() string { return strconv.Quote(*v.at) }
 
-// filed is a value that may stand in a file, which the key with _file behind it names.
-type filed interface {
+// fileValue is a value that may be in a file, named by the key with the suffix _file.
+type fileValue interface {
 	value
-	readFile(w written) *fault
+	readFile(w rawValue) *valueError
 }
 
-// keyName is the name of a key, which is no secret and changes with one.
+// keyName is the name of a key, which is not secret but is replaced along with one.
 type keyName struct {
-	word
+	text
 	file *string // it was read from, "" for none
 }
 
-func (v keyName) read(w written) *fault {
+func (v keyName) read(w rawValue) *valueError {
 	*v.file = ""
-	return v.word.read(w)
+	return v.text.read(w)
 }
 
-func (v keyName) readFile(w written) *fault {
-	if !w.scalar(asText) {
-		return w.wrong()
+func (v keyName) readFile(w rawValue) *valueError {
+	if !w.isScalar(kindString) {
+		return w.typeError()
 	}
 	held, err := readSecretFile(w.text)
 	if err != nil {
-		return &fault{got: w.show(), line: w.line, why: reason(err)}
+		return &valueError{got: w.describe(), line: w.line, why: reason(err)}
 	}
 	*v.at, *v.file = held.plain, w.text
 	return nil
 }
 
-// choice is one of a few words.
+// choice is one of a fixed set of words.
 type choice struct {
 	at    *string
 	of    []string
-	later []string // words that are known, but not in this version
+	later []string // words that are known, but not supported in this version
 }
 
-func (v choice) read(w written) *fault { return word{at: v.at}.read(w) }
+func (v choice) read(w rawValue) *valueError { return text{at: v.at}.read(w) }
 
-func (v choice) check() *fault {
+func (v choice) check() *valueError {
 	if slices.Contains(v.of, *v.at) {
 		return nil
 	}
-	f := bad(strconv.Quote(*v.at))
+	f := outOfRange(strconv.Quote(*v.at))
 	if slices.Contains(v.later, *v.at) {
 		f.why = "not built into this version"
 	}
@@ -222,63 +222,63 @@ func (v choice) check() *fault {
 
 func (v choice) String() string { return *v.at }
 
-// level is the least level that is logged.
+// level is the lowest level that is logged.
 type level struct{ at *slog.Level }
 
 var levels = []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError}
 
-func (v level) read(w written) *fault {
+func (v level) read(w rawValue) *valueError {
 	for _, l := range levels {
-		if w.scalar(asText) && w.text == strings.ToLower(l.String()) {
+		if w.isScalar(kindString) && w.text == strings.ToLower(l.String()) {
 			*v.at = l
 			return nil
 		}
 	}
-	return w.wrong()
+	return w.typeError()
 }
 
-func (v level) check() *fault {
+func (v level) check() *valueError {
 	if !slices.Contains(levels, *v.at) {
-		return bad(v.String())
+		return outOfRange(v.String())
 	}
 	return nil
 }
 
 func (v level) String() string { return strings.ToLower(v.at.String()) }
 
-// hidden is a secret. Its file is read by the key that has _file behind it.
-type hidden struct{ at *Secret }
+// secretValue is a secret. The key with the suffix _file names its file.
+type secretValue struct{ at *Secret }
 
-func (v hidden) read(w written) *fault {
-	// In the file "" is what a configuration without the secret is printed as; an
-	// empty variable is a mistake.
-	if !w.scalar(asText) || w.kind == asPlain && w.text == "" {
-		return &fault{got: "a value that is not shown", line: w.line, why: w.note}
+func (v secretValue) read(w rawValue) *valueError {
+	// In the file, "" is how a configuration without the secret is printed. An empty
+	// variable is a mistake.
+	if !w.isScalar(kindString) || w.kind == kindUntyped && w.text == "" {
+		return &valueError{got: "a value that is not shown", line: w.line, why: w.note}
 	}
 	*v.at = Secret{plain: w.text}
 	return nil
 }
 
-func (v hidden) check() *fault {
+func (v secretValue) check() *valueError {
 	if v.at.plain == redacted {
-		return &fault{got: strconv.Quote(redacted), why: "what config print shows in the place of a secret"}
+		return &valueError{got: strconv.Quote(redacted), why: "what config print shows in the place of a secret"}
 	}
 	if !isPrintable(v.at.plain) {
-		return bad("a value that is not shown")
+		return outOfRange("a value that is not shown")
 	}
 	return nil
 }
 
-func (v hidden) String() string { return strconv.Quote(v.at.String()) }
+func (v secretValue) String() string { return strconv.Quote(v.at.String()) }
 
-// readFile reads the secret from the file that was named.
-func (v hidden) readFile(w written) *fault {
-	if !w.scalar(asText) {
-		return w.wrong()
+// readFile reads the secret from the file named by w.
+func (v secretValue) readFile(w rawValue) *valueError {
+	if !w.isScalar(kindString) {
+		return w.typeError()
 	}
 	secret, err := readSecretFile(w.text)
 	if err != nil {
-		return &fault{got: w.show(), line: w.line, why: reason(err)}
+		return &valueError{got: w.describe(), line: w.line, why: reason(err)}
 	}
 	*v.at = secret
 	return nil

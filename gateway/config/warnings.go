@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Warnings are what is allowed and should be known, one line each. The
-// configuration is valid.
+// Warnings returns settings that are allowed but risky, one line each. The configuration
+// is valid.
 func (c *Config) Warnings() []string {
 	var all []string
 	warn := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }

@@ -30,7 +30,7 @@ func TestWarnings(t *testing.T) {
 		}
 	}
 	c := DefaultOn(testMachine)
-	c.UnsafeDiscard = true // allows, and discards nothing by itself
+	c.UnsafeDiscard = true // allows it, but discards nothing by itself
 	if err := c.Validate(ForServe); err != nil || len(c.Warnings()) != 0 {
 		t.Error(err, c.Warnings())
 	}

@@ -10,79 +10,79 @@ import (
 	"github.com/goccy/go-yaml/parser"
 )
 
-// syntaxError is why a file is not one YAML document of keys.
+// syntaxError says why a file is not one YAML document of keys.
 type syntaxError struct {
 	line    int // 0 when unknown
 	message string
 }
 
-// parseYAML gives a document's root section. It works on the syntax tree and
-// decodes nothing into the struct: a decoder ends at the first thing that is
-// wrong, and all of them are to be reported.
-func parseYAML(source string) (written, *syntaxError) {
+// parseYAML returns the root mapping of a document. It works on the syntax tree and does
+// not decode into the struct: a decoder stops at the first error, and all must be
+// reported.
+func parseYAML(source string) (rawValue, *syntaxError) {
 	tree, err := parser.ParseBytes([]byte(source), 0)
 	if err != nil {
 		var at yaml.Error
 		if errors.As(err, &at) && at.GetToken() != nil {
-			return written{}, &syntaxError{line: at.GetToken().Position.Line, message: at.GetMessage()}
+			return rawValue{}, &syntaxError{line: at.GetToken().Position.Line, message: at.GetMessage()}
 		}
-		return written{}, &syntaxError{message: err.Error()}
+		return rawValue{}, &syntaxError{message: err.Error()}
 	}
-	var root written
+	var root rawValue
 	for i, document := range tree.Docs {
-		if document.Body == nil { // nothing but comments
+		if document.Body == nil { // only comments
 			continue
 		}
 		w := readNode(document.Body)
 		switch {
 		case i > 0:
-			return written{}, &syntaxError{line: w.line, message: "a second document begins"}
-		case w.kind != asSection && w.kind != asNothing:
-			return written{}, &syntaxError{line: w.line, message: "got " + w.show()}
+			return rawValue{}, &syntaxError{line: w.line, message: "a second document begins"}
+		case w.kind != kindMapping && w.kind != kindNone:
+			return rawValue{}, &syntaxError{line: w.line, message: "got " + w.describe()}
 		}
 		root = w
 	}
 	return root, nil
 }
 
-// readNode is a node of the syntax tree as what was written.
-func readNode(node ast.Node) written {
+// readNode converts a node of the syntax tree.
+func readNode(node ast.Node) rawValue {
 	if node == nil {
-		return written{kind: asNothing}
+		return rawValue{kind: kindNone}
 	}
 	token := node.GetToken()
-	w := written{line: token.Position.Line, text: token.Value}
+	w := rawValue{line: token.Position.Line, text: token.Value}
 	switch n := node.(type) {
 	case *ast.MappingNode:
-		w.kind = asSection
+		w.kind = kindMapping
 		for _, entry := range n.Values {
 			w.fields = append(w.fields, readEntry(entry))
 		}
 	case *ast.MappingValueNode:
-		w.kind = asSection
+		w.kind = kindMapping
 		w.fields = []field{readEntry(n)}
 	case *ast.SequenceNode:
-		w.kind = asList
+		w.kind = kindList
 		for _, item := range n.Values {
 			w.items = append(w.items, readNode(item))
 		}
 	case *ast.StringNode:
-		w.kind, w.text = asText, n.Value
+		w.kind, w.text = kindString, n.Value
 	case *ast.LiteralNode:
-		w.kind, w.text = asText, fmt.Sprint(n.GetValue())
+		w.kind, w.text = kindString, fmt.Sprint(n.GetValue())
 	case *ast.IntegerNode:
-		w.kind = asNumber
+		w.kind = kindInt
 	case *ast.BoolNode:
-		w.kind, w.text = asTruth, strconv.FormatBool(n.Value)
+		w.kind, w.text = kindBool, strconv.FormatBool(n.Value)
 	case *ast.NullNode:
-		w.kind = asNothing
+		w.kind = kindNone
 	case *ast.AliasNode:
-		w.kind, w.text = asOther, n.String()
+		w.kind, w.text = kindOther, n.String()
 		w.note = "what begins with * needs quotes: " + strconv.Quote(n.String())
 	case *ast.AnchorNode, *ast.TagNode:
-		w.kind, w.note = asOther, "anchors and tags are not read"
+		w.kind, w.note = kindOther, "anchors and tags are not read"
 	default: // fractions, infinity
-		w.kind = asOther
+		w.kind = kindOther
 	}
 	return w
 }
