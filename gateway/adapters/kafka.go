@@ -12,7 +12,7 @@ import (
 	"sluice/pipeline/kafka"
 )
 
-// kafkaOptions returns how a cluster is spoken to.
+// kafkaOptions returns the options of the cluster's clients.
 func kafkaOptions(c *config.Config, logger *slog.Logger) kafka.Options {
 	k := &c.Events.Kafka
 	o := kafka.Options{
@@ -97,7 +97,7 @@ func kafkaLog(c *config.Config, log *kafka.Log, o kafka.Options) *Log {
 // maxReading bounds one reading of the lag, which is many requests.
 const maxReading = 5 * time.Second
 
-// lagOptions returns whose lag is read, from the brokers of o.
+// lagOptions returns the options by which the lag is read from the brokers of o.
 func lagOptions(c *config.Config, o kafka.Options) kafka.LagOptions {
 	return kafka.LagOptions{
 		Options:           o,

@@ -11,7 +11,7 @@ import (
 	"sluice/pipeline/pack"
 )
 
-// unpackMode of the files: mail is nobody's business but its owner's.
+// unpackMode is the mode of the files: only their owner may read mail.
 const unpackMode = 0o600
 
 // Unpack writes the messages and events of a pack into files of a folder, and returns

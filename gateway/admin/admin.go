@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Server is the HTTP server for /metrics, /livez and /readyz. It shares nothing
-// with the event loops but what the metrics read.
+// Server is the HTTP server for /metrics, /livez and /readyz. It shares nothing with the
+// event loops but the values that metrics read.
 type Server struct {
 	listener net.Listener
 	server   *http.Server
@@ -32,8 +32,8 @@ func Listen(address string) (net.Listener, error) {
 func New(listener net.Listener, metrics http.Handler, ready func() (ready bool, why string)) *Server {
 	a := &Server{listener: listener, failed: make(chan error, 1), server: &http.Server{
 		Handler: Pages(metrics, ready),
-		// A scraper sends a short request and reads one page; whatever takes
-		// longer is not one.
+		// A scraper sends a short request and reads one page. A client that takes longer
+		// is no scraper.
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       5 * time.Second,
 		WriteTimeout:      30 * time.Second,
@@ -48,7 +48,7 @@ func New(listener net.Listener, metrics http.Handler, ready func() (ready bool, 
 	return a
 }
 
-// Pages returns the handler of what the server serves.
+// Pages returns the handler of the server's pages.
 func Pages(metrics http.Handler, ready func() (bool, string)) http.Handler {
 	pages := http.NewServeMux()
 	pages.Handle("GET /metrics", metrics)
@@ -81,8 +81,8 @@ func page(w http.ResponseWriter, status int, text string) {
 // port 0.
 func (a *Server) Addr() string { return a.listener.Addr().String() }
 
-// Failed returns a channel that gets the error by which the server ended by itself. What may pass, such
-// as EMFILE, is tried again by net/http and does not end it.
+// Failed returns a channel that gets the error by which the server ended by itself. An
+// error that may pass, such as EMFILE, is retried by net/http and does not end it.
 func (a *Server) Failed() <-chan error { return a.failed }
 
 // Close ends the server and its connections.

@@ -106,11 +106,11 @@ func New(o Options, w io.Writer) *Log {
 	return m
 }
 
-// ShowAccepted has acceptances written at info, for who tries Sluice on his own
-// machine. It is called before the log is used.
+// ShowAccepted has acceptances written at info, for somebody who tries Sluice on a
+// machine of his own. It must be called before the log is used.
 func (m *Log) ShowAccepted() { m.acceptance, m.acceptanceAt = m.refusal, slog.LevelInfo }
 
-// Logger is for everything that is not the mail path. It never waits.
+// Logger returns the logger for everything that is not the mail path. It never waits.
 func (m *Log) Logger() *slog.Logger { return m.logger }
 
 // Dropped returns the number of lines since the start that found no room, or that
@@ -165,14 +165,15 @@ func (m *Log) Accepted(a *driver.Acceptance) {
 	})
 }
 
-// LeftBehind is for s3.Options.LeftBehind, which is called on event loops too.
+// LeftBehind logs a failed message that left something in the bucket. It may be called on
+// event loops.
 func (m *Log) LeftBehind(key string, err error) {
 	if m.warning {
 		m.put(m.notices, entry{kind: leftBehind, message: key, err: err})
 	}
 }
 
-// PackSplit says why the object store refused a pack of so many messages.
+// PackSplit logs why the object store refused a pack, and its number of messages.
 func (m *Log) PackSplit(messages int, err error) {
 	if m.warning {
 		m.put(m.notices, entry{kind: packSplit, messages: messages, err: err})
@@ -187,8 +188,8 @@ func (m *Log) Panicked(where string, reason any, stack []byte) {
 	})
 }
 
-// putRefusal puts a line into its client's corner or, when that is full, to the
-// others of its kind, unless the client has had its share.
+// putRefusal puts a line into its client's corner or, if that is full, into the room of
+// its kind. It drops the line of a client that has had its share.
 func (m *Log) putRefusal(client netip.Addr, e entry) {
 	if !m.mayLog(client) {
 		return
@@ -202,8 +203,8 @@ func (m *Log) putRefusal(client netip.Addr, e entry) {
 	}
 }
 
-// corner returns the number of the corner of a client's lines. IPv6 clients have it
-// by /64, and nobody can choose it.
+// corner returns the number of the corner for a client's lines. IPv6 clients share it by
+// /64. The hash is keyed, so no client can choose its corner.
 func (m *Log) corner(client netip.Addr) uint64 {
 	octets := client.Unmap().As16()
 	if client.Unmap().Is6() {
@@ -224,7 +225,7 @@ func (m *Log) put(room chan entry, e entry) {
 	}
 }
 
-// wake tells the writer that there is something to write.
+// wake wakes the writer because lines wait.
 func (m *Log) wake() {
 	select {
 	case m.waiting <- struct{}{}:
@@ -232,8 +233,8 @@ func (m *Log) wake() {
 	}
 }
 
-// Close writes what waits and ends the goroutine, unless the log's reader keeps it
-// waiting for longer than Patience. What comes later is lost.
+// Close writes the lines that wait and ends the goroutine, unless the log's reader keeps
+// it waiting for longer than Patience. Lines that come later are lost.
 func (m *Log) Close() {
 	m.closing.Do(func() { close(m.stop) })
 	select {

@@ -10,11 +10,11 @@ import (
 	"time"
 )
 
-// batchBytes is how many octets are written at once when lines wait.
+// batchBytes is the number of bytes that are written at once when lines wait.
 const batchBytes = 64 << 10
 
-// reportEvery is how often lines that are missing are spoken of, and how often clients
-// may have their share of the log anew.
+// reportEvery is the interval at which missing lines are reported, and at which clients
+// get their share of the log anew.
 const reportEvery = time.Second
 
 // run writes lines until Close. It is the only one that waits for the log's reader.
@@ -76,10 +76,10 @@ func (m *Log) write(to slog.Handler, turn []entry) {
 	}
 }
 
-// missing are the lines that report has spoken of.
+// missing are the numbers of missing lines that were reported so far.
 type missing struct{ dropped, omitted int64 }
 
-// report says how many lines were dropped or left out since it was said last.
+// report logs how many lines were dropped or left out since the last report.
 func (m *Log) report(to slog.Handler, reported *missing) {
 	say := func(text string, all int64, before *int64) {
 		if all == *before {
@@ -113,8 +113,8 @@ func (l *lineWriter) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// flush writes what is held. What cannot be written is lost and counted: there is
-// nowhere to say so, and kept it would only grow.
+// flush writes the lines that are held. Lines that cannot be written are lost and
+// counted: there is nowhere to report them, and if kept they would only grow.
 func (l *lineWriter) flush() {
 	if _, err := l.held.WriteTo(l.to); err != nil {
 		l.lost.Add(l.lines)
@@ -123,7 +123,7 @@ func (l *lineWriter) flush() {
 	l.lines = 0
 }
 
-// formatted takes the lines of Logger.
+// formatted takes the formatted lines of Logger.
 type formatted struct{ m *Log }
 
 // Write implements io.Writer. It does not fail.

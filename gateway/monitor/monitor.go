@@ -27,7 +27,7 @@ type Observer interface {
 	LagNotRead(group, result string)
 }
 
-// Options is what a Monitor is made of.
+// Options are the parts of a Monitor.
 type Options struct {
 	Settings pressure.Settings
 	Lag      LagSource                           // nil without groups
@@ -59,10 +59,10 @@ func New(o Options) *Monitor {
 	return m
 }
 
-// Gate is what the event loops ask.
+// Gate returns the gate that event loops ask.
 func (m *Monitor) Gate() *pressure.Gate { return m.gate }
 
-// Start begins to measure, until Close. It is called once.
+// Start begins the measuring, which ends with Close. It must be called once.
 func (m *Monitor) Start() {
 	var ctx context.Context
 	ctx, m.cancel = context.WithCancel(context.Background())
@@ -85,8 +85,8 @@ func (m *Monitor) Close() {
 	}
 }
 
-// run updates at each tick and when a reading of the lag or a probe of the store
-// has come, each of which is one at a time and may take longer than an interval.
+// run updates the gate at each tick, and when a reading of the lag or a probe of the
+// store has ended. Each of these runs one at a time and may take longer than an interval.
 func (m *Monitor) run(ctx context.Context) {
 	tick := time.NewTicker(m.options.Settings.Interval)
 	defer tick.Stop()
@@ -123,7 +123,7 @@ func (m *Monitor) run(ctx context.Context) {
 	}
 }
 
-// read begins a reading.
+// read begins a reading of the lag.
 func (m *Monitor) read(ctx context.Context) bool {
 	if m.options.Lag == nil {
 		return false
@@ -132,7 +132,7 @@ func (m *Monitor) read(ctx context.Context) bool {
 	return true
 }
 
-// readings tells the observer and makes the gate's inputs.
+// readings reports lags to the observer and returns them as inputs of the gate.
 func (m *Monitor) readings(lags []kafka.Lag) []pressure.Reading {
 	now := time.Now()
 	all := make([]pressure.Reading, len(lags))

@@ -87,8 +87,8 @@ func (s *StoreProbe) ask(ctx context.Context) error {
 	return s.probe(ctx)
 }
 
-// take takes the result of a probe. One that was cut says nothing, and one that
-// failed while a message was stored less than the message.
+// take takes the result of a probe. A probe that was cut short proves nothing. One that
+// failed proves less than a message that was stored meanwhile.
 func (s *StoreProbe) take(ctx context.Context, err error, now time.Time) {
 	s.inFlight = false
 	if ctx.Err() != nil {
@@ -100,8 +100,8 @@ func (s *StoreProbe) take(ctx context.Context, err error, now time.Time) {
 	s.setState(err, now)
 }
 
-// setState notes whether the store can be used. Requests that failed while it could
-// not say nothing about one that can again.
+// setState notes whether the store can be used. Requests that failed while it could not
+// no longer count once it can.
 func (s *StoreProbe) setState(err error, now time.Time) {
 	was := s.away
 	s.away = err

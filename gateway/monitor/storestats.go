@@ -58,8 +58,8 @@ func NewStoreStats(o pipeline.Observer, depth func() int64) *StoreStats {
 // Observer returns the observer that event loops tell of the store's answers.
 func (s *StoreStats) Observer() pipeline.Observer { return s.meter }
 
-// errorWindow is the number of samples over which store errors are counted, and
-// errorsFrom the number of answers below which their share says nothing.
+// errorWindow is the number of samples over which store errors are counted. Below
+// errorsFrom answers their share is not taken for a sign.
 const (
 	errorWindow = 5
 	errorsFrom  = 10
@@ -76,7 +76,7 @@ type StoreStats struct {
 	next      int
 }
 
-// answers are totals of the store's.
+// answers are totals of the store's answers.
 type answers struct{ done, failed int64 }
 
 func (s *storeMeter) answers() answers {
@@ -84,9 +84,8 @@ func (s *storeMeter) answers() answers {
 	return answers{done: s.stored.Load() + failed, failed: failed}
 }
 
-// Sample returns the time in seconds that a message waits for the store, and the
-// share of its answers that were failures. While messages wait and no answer
-// comes the time grows.
+// Sample returns the time in seconds that a message waits for the store, and the share of
+// failures among its answers. The time grows while messages wait and no answer comes.
 func (s *StoreStats) Sample(now time.Time) (age, errors float64) {
 	last := s.seen[(s.next+errorWindow)%len(s.seen)]
 	this := s.meter.answers()
@@ -110,7 +109,7 @@ func (s *StoreStats) Sample(now time.Time) (age, errors float64) {
 	return s.age, errors
 }
 
-// forget has the failures until now count no more.
+// forget drops the failures so far from the count.
 func (s *StoreStats) forget() {
 	now := s.meter.answers()
 	for i := range s.seen {
