@@ -8,10 +8,10 @@ import (
 )
 
 // cat prints a stored message, or a part of an object.
-func (w world) cat(ctx context.Context, c *config.Config, of adapters.Range) error {
+func (a app) cat(ctx context.Context, c *config.Config, of adapters.Range) error {
 	store, err := adapters.OpenReader(c)
 	if err != nil {
 		return err
 	}
-	return store.Copy(ctx, w.out, of)
+	return store.Copy(ctx, a.out, of)
 }

@@ -2,20 +2,13 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"log/slog"
-	"net"
-	"net/http"
 	"strings"
-	"time"
 
 	"github.com/alecthomas/kong"
 
 	"sluice/gateway/adapters"
 	"sluice/gateway/config"
-	"sluice/gateway/maillog"
 )
 
 const description = `Sluice takes mail by SMTP, stores it, announces it, and only then answers 250.
@@ -30,7 +23,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 78 wrong configuration.`
 
 // commandLine is the grammar of the command line.
 type commandLine struct {
-	Settings
+	Global globalFlags `embed:""`
 
 	Serve  struct{} `cmd:"" default:"1" help:"Serve until SIGTERM (the default)."`
 	Config struct {
@@ -50,27 +43,27 @@ type commandLine struct {
 	Version     struct{} `cmd:"" help:"Print the version."`
 }
 
-// Settings are the flags that all commands share, because all but version need
-// the configuration.
-type Settings struct {
+// globalFlags are the flags that all commands share, because all but version need the
+// configuration.
+type globalFlags struct {
 	File   string   `name:"config" placeholder:"FILE" help:"Configuration file, YAML (also SLUICE_CONFIG)."`
 	Listen []string `placeholder:"ADDRESS" sep:"none" help:"Take SMTP here; may be repeated (listeners)."`
 	Admin  string   `placeholder:"ADDRESS" help:"Serve /metrics, /livez and /readyz here (admin.address)."`
 	Data   string   `placeholder:"FOLDER" help:"Keep the embedded store and event log here (data_dir)."`
 }
 
-// sources are what the flags and the environment name.
-func (s *Settings) sources(env []string) config.Sources {
-	from := config.Sources{File: s.File, Env: env}
+// sources returns what the flags and the environment name.
+func (f *globalFlags) sources(env []string) config.Sources {
+	from := config.Sources{File: f.File, Env: env}
 	for _, variable := range env {
 		if name, value, _ := strings.Cut(variable, "="); name == config.EnvConfig && from.File == "" {
 			from.File = value
 		}
 	}
 	for _, flag := range []config.Flag{
-		{Name: "--listen", Path: "listeners", Value: strings.Join(s.Listen, ",")},
-		{Name: "--admin", Path: "admin.address", Value: s.Admin},
-		{Name: "--data", Path: "data_dir", Value: s.Data},
+		{Name: "--listen", Path: "listeners", Value: strings.Join(f.Listen, ",")},
+		{Name: "--admin", Path: "admin.address", Value: f.Admin},
+		{Name: "--data", Path: "data_dir", Value: f.Data},
 	} {
 		if flag.Value != "" {
 			from.Flags = append(from.Flags, flag)
@@ -79,12 +72,12 @@ func (s *Settings) sources(env []string) config.Sources {
 	return from
 }
 
-// run carries out one command and gives the exit code.
-func (w world) run(args []string) int {
+// run carries out one command and returns the exit code.
+func (a app) run(args []string) int {
 	var line commandLine
 	helped := false
 	parser, err := kong.New(&line, kong.Name("sluice"), kong.Description(description),
-		kong.Writers(w.out, w.err), kong.Exit(func(int) { helped = true }))
+		kong.Writers(a.out, a.err), kong.Exit(func(int) { helped = true }))
 	if err != nil {
 		panic(err) // the grammar above is wrong
 	}
@@ -93,104 +86,39 @@ func (w world) run(args []string) int {
 	case helped: // --help printed itself
 		return exitOK
 	case err != nil:
-		fmt.Fprintf(w.err, "sluice: %v\nsluice --help shows what there is.\n", err)
+		fmt.Fprintf(a.err, "sluice: %v\nsluice --help shows what there is.\n", err)
 		return exitUsage
 	}
 	if parsed.Command() == "version" {
-		fmt.Fprintln(w.out, version())
+		fmt.Fprintln(a.out, version())
 		return exitOK
 	}
-	from := line.sources(w.env)
+	from := line.Global.sources(a.env)
 	c, err := config.Load(from, config.ForServe)
 	if err != nil {
-		say(w.err, err.Error()+"\n")
+		say(a.err, err.Error()+"\n")
 		return exitConfig
 	}
 	switch command, _, _ := strings.Cut(parsed.Command(), " <"); command {
 	case "cat":
-		err = w.cat(context.Background(), &c, adapters.Range(line.Cat))
+		err = a.cat(context.Background(), &c, adapters.Range(line.Cat))
 	case "unpack":
-		err = w.unpack(context.Background(), &c, line.Unpack.Key, line.Unpack.Folder)
+		err = a.unpack(context.Background(), &c, line.Unpack.Key, line.Unpack.Folder)
 	case "config check":
-		err = w.check(&c)
+		err = a.check(&c)
 	case "config print":
-		err = c.Print(w.out)
+		err = c.Print(a.out)
 	case "healthcheck":
-		err = w.healthcheck(c.Admin.Address)
+		err = a.healthcheck(c.Admin.Address)
 	default:
-		if err = w.serve(context.Background(), c, w.out); err != nil && c.Log.Format == config.FormatJSON {
-			say(w.err, jsonLine(err))
+		if err = a.serve(context.Background(), c, a.out); err != nil && c.Log.Format == config.FormatJSON {
+			say(a.err, jsonLine(err))
 			return exitFailure
 		}
 	}
 	if err != nil {
-		say(w.err, fmt.Sprintf("sluice: %v\n", err))
+		say(a.err, fmt.Sprintf("sluice: %v\n", err))
 		return exitFailure
 	}
 	return exitOK
-}
-
-// jsonLine is the error with which a gateway ends, for readers of a log in JSON.
-func jsonLine(err error) string {
-	var line strings.Builder
-	slog.New(slog.NewJSONHandler(&line, nil)).Error("ended", "err", err.Error())
-	return line.String()
-}
-
-// say writes a last word, and does not wait long for a reader that stands still.
-func say(to io.Writer, text string) {
-	said := make(chan struct{})
-	go func() {
-		_, _ = io.WriteString(to, text) // there is nowhere else to say it
-		close(said)
-	}()
-	select {
-	case <-said:
-	case <-time.After(maillog.Patience):
-	}
-}
-
-func (w world) check(c *config.Config) error {
-	for _, warning := range c.Warnings() {
-		fmt.Fprintln(w.err, "warning:", warning)
-	}
-	name := c.File()
-	if name == "" {
-		name = "the default configuration"
-	}
-	_, err := fmt.Fprintf(w.out, "%s is right; %d keys are not left at their default\n", name, c.KeysSet())
-	return err
-}
-
-// healthTimeout is below the timeouts of container engines.
-const healthTimeout = 5 * time.Second
-
-// healthcheck asks /readyz of the gateway that this configuration runs.
-func (w world) healthcheck(address string) error {
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return err
-	}
-	if port == "0" {
-		return errors.New("admin.address has port 0: which port it got is not known here")
-	}
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() { // all addresses, so this one too
-		host = "127.0.0.1"
-		if ip != nil && ip.To4() == nil {
-			host = "::1"
-		}
-	}
-	client := http.Client{Timeout: healthTimeout, Transport: &http.Transport{Proxy: nil}}
-	response, err := client.Get("http://" + net.JoinHostPort(host, port) + "/readyz")
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	why := make([]byte, 200)
-	n, _ := response.Body.Read(why) // the status is the answer, this says why
-	fmt.Fprintln(w.out, strings.TrimSpace(string(why[:n])))
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("not ready: %s", response.Status)
-	}
-	return nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"sluice/gateway/admin"
 	"sluice/gateway/config"
+	"sluice/gateway/config/configtest"
 )
 
 // ran is what a command left behind.
@@ -25,7 +26,7 @@ type ran struct {
 func run(env []string, failure error, args ...string) ran {
 	var out, errs strings.Builder
 	var r ran
-	w := world{env: env, out: &out, err: &errs, serve: func(_ context.Context, c config.Config, _ io.Writer) error {
+	w := app{env: env, out: &out, err: &errs, serve: func(_ context.Context, c config.Config, _ io.Writer) error {
 		r.served = &c
 		return failure
 	}}
@@ -35,8 +36,8 @@ func run(env []string, failure error, args ...string) ran {
 }
 
 func TestCommands(t *testing.T) {
-	good := configFile(t, "accept: {domains: [example.net]}\nhostname: mx1.example.net\n")
-	bad := configFile(t, "accept: {domains: [example.net]}\nhostname: mx_1\n")
+	good := configtest.File(t, "accept: {domains: [example.net]}\nhostname: mx1.example.net\n")
+	bad := configtest.File(t, "accept: {domains: [example.net]}\nhostname: mx_1\n")
 	for _, c := range []struct {
 		name     string
 		env      []string
@@ -44,13 +45,13 @@ func TestCommands(t *testing.T) {
 		code     int
 		out, err string
 	}{
-		{"check", nil, "config check --config " + good, exitOK, good + " is right; 2 keys are not left at their default", ""},
-		{"check, flag first", nil, "--config " + good + " config check", exitOK, " is right", ""},
+		{"check", nil, "config check --config " + good, exitOK, good + " is valid; 2 keys set", ""},
+		{"check, flag first", nil, "--config " + good + " config check", exitOK, " is valid", ""},
 		{"check, SLUICE_CONFIG", []string{"SLUICE_CONFIG=" + good}, "config check", exitOK, good, ""},
 		{"check, flag over SLUICE_CONFIG", []string{"SLUICE_CONFIG=" + bad}, "config check --config " + good, exitOK, good, ""},
-		{"check, nothing", nil, "config check", exitOK, "the default configuration is right; 0 keys", ""},
+		{"check, nothing", nil, "config check", exitOK, "the default configuration is valid; 0 keys set", ""},
 		{"check, bad", nil, "config check --config " + bad, exitConfig, "", bad + ":2: hostname: got "},
-		{"check, warning", []string{"SLUICE_ADMIN_ADDRESS=:8025"}, "config check", exitOK, "is right", "warning: admin.address :8025"},
+		{"check, warning", []string{"SLUICE_ADMIN_ADDRESS=:8025"}, "config check", exitOK, "is valid", "warning: admin.address :8025"},
 		{"check, bad variable", []string{"SLUICE_X=1"}, "config check", exitConfig, "", "SLUICE_X: unknown variable"},
 		{"print", nil, "config print --config " + good, exitOK, `hostname: "mx1.example.net" # ` + good + ":2", ""},
 		{"print, flags", nil, "config print --listen 127.0.0.1:1 --listen [::1]:2 --data /d --admin 127.0.0.1:3", exitOK,

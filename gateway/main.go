@@ -6,9 +6,13 @@ package main
 import (
 	"context"
 	"io"
+	"log/slog"
 	"os"
+	"strings"
+	"time"
 
 	"sluice/gateway/config"
+	"sluice/gateway/maillog"
 )
 
 // Exit codes. Those above 1 mean that trying again without a change is of no
@@ -21,13 +25,33 @@ const (
 )
 
 func main() {
-	os.Exit(world{env: os.Environ(), out: os.Stdout, err: os.Stderr, serve: serve}.run(os.Args[1:]))
+	os.Exit(app{env: os.Environ(), out: os.Stdout, err: os.Stderr, serve: serve}.run(os.Args[1:]))
 }
 
-// world is what commands touch, so that tests run them in-process.
-type world struct {
+// app is what commands touch, so that tests run them in-process.
+type app struct {
 	env   []string
 	out   io.Writer
 	err   io.Writer
 	serve func(ctx context.Context, c config.Config, out io.Writer) error
+}
+
+// jsonLine is the error with which a gateway ends, for readers of a log in JSON.
+func jsonLine(err error) string {
+	var line strings.Builder
+	slog.New(slog.NewJSONHandler(&line, nil)).Error("ended", "err", err.Error())
+	return line.String()
+}
+
+// say writes a last word, and does not wait long for a reader that stands still.
+func say(to io.Writer, text string) {
+	said := make(chan struct{})
+	go func() {
+		_, _ = io.WriteString(to, text) // there is nowhere else to say it
+		close(said)
+	}()
+	select {
+	case <-said:
+	case <-time.After(maillog.Patience):
+	}
 }

@@ -29,7 +29,7 @@ func TestServedGateway(t *testing.T) {
 	if words == "" {
 		return
 	}
-	os.Exit(world{env: os.Environ(), out: os.Stdout, err: os.Stderr, serve: serve}.run(strings.Fields(words)))
+	os.Exit(app{env: os.Environ(), out: os.Stdout, err: os.Stderr, serve: serve}.run(strings.Fields(words)))
 }
 
 // served is a gateway in a process of its own.
@@ -83,11 +83,11 @@ func (s *served) deliver() {
 	}
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
-	c := &client{s.t, conn, bufio.NewReader(conn)}
-	c.expect("220 ")
+	c := testkit.NewSMTP(s.t, conn)
+	c.Expect("220 ")
 	_, _ = io.WriteString(conn, "BLAH\r\nHELO c.example.org\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.net>\r\nDATA\r\nx: y\r\n\r\ntext\r\n.\r\nQUIT\r\n")
 	for _, want := range []string{"500 ", "250 ", "250 ", "250 ", "354 ", "250 2.0.0 Ok 0", "221 "} {
-		c.expect(want)
+		c.Expect(want)
 	}
 }
 
@@ -179,7 +179,7 @@ func TestReadersOfTheOutput(t *testing.T) {
 // What is wrong with a configuration may be told to nobody, too.
 func TestNobodyReadsWhatIsWrong(t *testing.T) {
 	t.Parallel()
-	command := exec.CommandContext(deadline(t), os.Args[0], "-test.run=^TestServedGateway$")
+	command := exec.CommandContext(testkit.Deadline(t), os.Args[0], "-test.run=^TestServedGateway$")
 	command.Env = append(os.Environ(), servedEnv+"=--listen nowhere")
 	command.Stderr = fullPipe(t)
 	if _ = command.Run(); command.ProcessState.ExitCode() != exitConfig {
@@ -242,10 +242,10 @@ func TestHangup(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	c := &client{t, conn, bufio.NewReader(conn)}
-	c.expect("220 ")
+	c := testkit.NewSMTP(t, conn)
+	c.Expect("220 ")
 	s.end()
-	c.expect("421 ")
+	c.Expect("421 ")
 	for _, want := range []string{
 		"msg=drained sessions_open=1 sessions_finished=1 sessions_cut=0 messages=0 seconds=",
 		"level=INFO msg=accepted id=", // on loopback, for people
@@ -298,11 +298,11 @@ func TestLastWordsAreJSON(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	c := &client{t, conn, bufio.NewReader(conn)}
-	c.expect("220 ")
+	c := testkit.NewSMTP(t, conn)
+	c.Expect("220 ")
 	_, _ = io.WriteString(conn, "HELO c.example.org\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.net>\r\nDATA\r\nx: y\r\n")
 	for _, want := range []string{"250 ", "250 ", "250 ", "354 "} {
-		c.expect(want)
+		c.Expect(want)
 	}
 	for _, moment := range []string{"shutting down", ""} {
 		if err := s.command.Process.Signal(syscall.SIGTERM); err != nil {

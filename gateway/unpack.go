@@ -9,7 +9,7 @@ import (
 )
 
 // unpack writes the messages and events of a pack into files of a folder.
-func (w world) unpack(ctx context.Context, c *config.Config, key, folder string) error {
+func (a app) unpack(ctx context.Context, c *config.Config, key, folder string) error {
 	store, err := adapters.OpenReader(c)
 	if err != nil {
 		return err
@@ -18,6 +18,6 @@ func (w world) unpack(ctx context.Context, c *config.Config, key, folder string)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(w.out, "%d files in %s\n", files, folder)
+	_, err = fmt.Fprintf(a.out, "%d files in %s\n", files, folder)
 	return err
 }

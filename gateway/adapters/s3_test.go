@@ -7,12 +7,11 @@ import (
 	"testing"
 
 	"sluice/gateway/config"
+	"sluice/gateway/config/configtest"
 	"sluice/pipeline/s3"
 )
 
-// fixedMachine is a machine of fixed size.
-var fixedMachine = config.Machine{Hostname: "mx.example.org", Files: 20000, Memory: int64(4 * config.GiB)}
-
+// configtest.Machine is a machine of fixed size.
 // TestKeysReadAgain: a key and its secret change together, each in its file.
 func TestKeysReadAgain(t *testing.T) {
 	folder := t.TempDir()
@@ -24,7 +23,7 @@ func TestKeysReadAgain(t *testing.T) {
 		}
 		return path
 	}
-	c, err := config.LoadOn(fixedMachine, config.Sources{File: write("sluice.yaml", "accept: {any: true}\nstore: {s3: {access_key_file: "+
+	c, err := config.LoadOn(configtest.Machine, config.Sources{File: write("sluice.yaml", "accept: {any: true}\nstore: {s3: {access_key_file: "+
 		write("access", "key1\n")+", secret_key_file: "+write("secret", "secret1\n")+"}}\n")}, config.ForServe)
 	if err != nil {
 		t.Fatal(err)
@@ -43,7 +42,7 @@ func TestKeysReadAgain(t *testing.T) {
 	if got, changed := reread(want); got != want || changed {
 		t.Errorf("%+v %t", got, changed)
 	}
-	over, err := config.LoadOn(fixedMachine, config.Sources{File: filepath.Join(folder, "sluice.yaml"), Env: []string{"SLUICE_STORE_S3_ACCESS_KEY=plain"}}, config.ForServe)
+	over, err := config.LoadOn(configtest.Machine, config.Sources{File: filepath.Join(folder, "sluice.yaml"), Env: []string{"SLUICE_STORE_S3_ACCESS_KEY=plain"}}, config.ForServe)
 	if err != nil || over.Store.S3.AccessKey != "plain" || over.Store.S3.RereadAccessKey(slog.Default()) != nil {
 		t.Errorf("%v %+v", err, over.Store.S3.AccessKey)
 	}

@@ -64,7 +64,7 @@ func (e *entry) record(acceptance slog.Level) slog.Record {
 		return e.line(slog.LevelInfo, "further lines about this client are left out for a second",
 			slog.String("client", e.client), slog.Int("lines", e.leftOut))
 	case leftBehind:
-		return e.line(slog.LevelWarn, "something of a failed message stays in the bucket",
+		return e.line(slog.LevelWarn, "failed message left an object or upload in the bucket",
 			slog.String("key", e.message), slog.String("err", e.err.Error()))
 	case packSplit:
 		return e.line(slog.LevelWarn, "the store refused a pack: its messages go one by one",

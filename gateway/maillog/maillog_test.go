@@ -46,7 +46,7 @@ func TestLines(t *testing.T) {
 		`level=INFO msg=refused cause=connections code=421 enhanced=4.3.2 client="" helo="" verb=greeting from=""`,
 		`level=INFO msg=refused cause=pressure code=421 enhanced=4.3.2 client="" helo="" verb=MAIL from="" pressure=store_errors`,
 		`level=DEBUG msg=accepted id=01910000-0000-0000-0000-000000000000 client=192.0.2.1:4711 helo=c from=a@b.c recipients=2 octets=10240 seconds=0.25`,
-		`level=WARN msg="something of a failed message stays in the bucket" key=2026/01/02/03/0190.eml err="503 Slow Down"`,
+		`level=WARN msg="failed message left an object or upload in the bucket" key=2026/01/02/03/0190.eml err="503 Slow Down"`,
 		`level=INFO msg="log lines of a session left out" lines=7 client=192.0.2.1:4711`,
 		`level=INFO msg="message lost: its session ended before the answer" cause=client stage=receiving client=192.0.2.1:4711 helo=c from=a@b.c to=d@e.f recipients=2 id=0191 octets=99`,
 		`level=WARN msg="the store refused a pack: its messages go one by one" messages=40 err="413 Entity Too Large"`,

@@ -4,6 +4,7 @@ package testkit
 
 import (
 	"bytes"
+	"context"
 	"os"
 	"os/exec"
 	"strings"
@@ -38,6 +39,14 @@ func Tool(t testing.TB, name string) (path string) {
 		t.Skip(err)
 	}
 	return path
+}
+
+// Deadline returns a context that kills a child process that hangs, and one that a failed
+// test leaves behind.
+func Deadline(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	t.Cleanup(cancel)
+	return ctx
 }
 
 // Buffer is a bytes.Buffer that several goroutines may use.

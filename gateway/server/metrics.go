@@ -1,4 +1,4 @@
-package main
+package server
 
 import (
 	"sluice/codec"
@@ -11,41 +11,41 @@ import (
 )
 
 // sources are what /metrics reads when it is asked.
-func (p *Program) sources() metrics.Sources {
-	bodies, parts := p.shared.Budget, p.shared.Parts
+func (s *Server) sources() metrics.Sources {
+	bodies, parts := s.shared.Budget, s.shared.Parts
 	depths := map[string]func() float64{}
-	if p.objects.Depth != nil {
-		depths["store"] = func() float64 { return float64(p.objects.Depth()) }
+	if s.objects.Depth != nil {
+		depths["store"] = func() float64 { return float64(s.objects.Depth()) }
 	}
-	if p.events.Depth != nil {
-		depths["publish"] = func() float64 { return float64(p.events.Depth()) }
+	if s.events.Depth != nil {
+		depths["publish"] = func() float64 { return float64(s.events.Depth()) }
 	}
 	sources := metrics.Sources{
-		SessionsOpen:    func() float64 { return float64(p.shared.SessionsOpen()) },
+		SessionsOpen:    func() float64 { return float64(s.shared.SessionsOpen()) },
 		BodyMemory:      func() float64 { return float64(bodies.Used() + parts.Used()) },
 		BodyMemoryLimit: func() float64 { return float64(bodies.Limit() + parts.Limit()) },
 		CreditWaiters:   func() float64 { return float64(bodies.Waiters() + parts.Waiters()) },
 		QueueDepths:     depths,
-		LogLinesDropped: func() float64 { return float64(p.log.Dropped()) },
-		LogLinesLeftOut: func() float64 { return float64(p.log.Omitted()) },
-		UnsafeDiscard:   func() float64 { return boolGauge(p.config.DiscardsMessages() || p.config.DiscardsEvents()) },
-		Build:           build(),
+		LogLinesDropped: func() float64 { return float64(s.log.Dropped()) },
+		LogLinesLeftOut: func() float64 { return float64(s.log.Omitted()) },
+		UnsafeDiscard:   func() float64 { return boolGauge(s.config.DiscardsMessages() || s.config.DiscardsEvents()) },
+		Build:           s.options.Build,
 	}
-	if lanes := p.objects.Batcher; lanes != nil {
+	if lanes := s.objects.Batcher; lanes != nil {
 		sources.PackWaiting = func() float64 { return float64(lanes.WaitingBytes()) }
 		sources.PackLanes = func() float64 { return float64(lanes.Lanes()) }
 		sources.PackLanesBusy = func() float64 { return float64(lanes.Busy()) }
 	}
-	if limit := p.objects.LargeLimit; limit != nil {
+	if limit := s.objects.LargeLimit; limit != nil {
 		sources.LargeLimit = func() float64 { return float64(limit()) }
 	}
-	if p.objects.LeftBehind != nil {
-		sources.StoreLeftBehind = func() float64 { return float64(p.objects.LeftBehind()) }
+	if s.objects.LeftBehind != nil {
+		sources.StoreLeftBehind = func() float64 { return float64(s.objects.LeftBehind()) }
 	}
-	if p.events.Topic != nil {
-		sources.TopicReplication = func() float64 { return float64(p.events.Topic().ReplicationFactor) }
-		sources.TopicMaxMessage = func() float64 { return float64(p.events.Topic().MaxMessageBytes) }
-		sources.TopicMinInsync = func() float64 { return float64(p.events.Topic().MinInsyncReplicas) }
+	if s.events.Topic != nil {
+		sources.TopicReplication = func() float64 { return float64(s.events.Topic().ReplicationFactor) }
+		sources.TopicMaxMessage = func() float64 { return float64(s.events.Topic().MaxMessageBytes) }
+		sources.TopicMinInsync = func() float64 { return float64(s.events.Topic().MinInsyncReplicas) }
 	}
 	return sources
 }

@@ -1,4 +1,4 @@
-package main
+package server
 
 import (
 	"fmt"
@@ -47,17 +47,17 @@ func TestShedAtTheGreetingAndAtMail(t *testing.T) {
 	long := r.dial(t)
 	for range 4 {
 		c := r.dial(t)
-		c.begin()
-		_, _ = c.conn.Write([]byte("Subject: x\r\n\r\nx\r\n.\r\nQUIT\r\n"))
-		c.expect("250 ")
-		c.expect("221 ")
+		c.Begin()
+		_, _ = c.Conn.Write([]byte("Subject: x\r\n\r\nx\r\n.\r\nQUIT\r\n"))
+		c.Expect("250 ")
+		c.Expect("221 ")
 	}
 	testkit.Eventually(t, "the gate is shut", func() bool { _, shed := r.monitor.Gate().Shed(0, 65535); return shed })
-	r.dial(t).expect("421 ")
-	long.expect("220 ")
-	_, _ = long.conn.Write([]byte("HELO x\r\nMAIL FROM:<a@example.com>\r\n"))
-	long.expect("250 ")
-	long.expect("421 4.3.2 ")
+	r.dial(t).Expect("421 ")
+	long.Expect("220 ")
+	_, _ = long.Conn.Write([]byte("HELO x\r\nMAIL FROM:<a@example.com>\r\n"))
+	long.Expect("250 ")
+	long.Expect("421 4.3.2 ")
 	r.expectSample(t, `sluice_sessions_shed_total{cause="lag_records"} 2`)
 	if r.status(t, "/readyz") != 200 {
 		t.Error("a gateway under pressure is taken out of the balancer")
@@ -69,8 +69,8 @@ func TestShedAtTheGreetingAndAtMail(t *testing.T) {
 	}
 	testkit.Eventually(t, "the gate is open again", open)
 	last := r.dial(t)
-	last.begin()
-	_ = last.conn.Close()
+	last.Begin()
+	_ = last.Conn.Close()
 	r.cancel()
 	select {
 	case <-r.ended:

@@ -1,4 +1,4 @@
-package main
+package server
 
 import (
 	"os"
@@ -9,37 +9,37 @@ import (
 )
 
 // openMonitor makes the monitor of a program whose log is open.
-func (p *Program) openMonitor() error {
-	p.storing = monitor.NewStoreStats(p.metrics, p.objects.Depth)
+func (s *Server) openMonitor() error {
+	s.storing = monitor.NewStoreStats(s.metrics, s.objects.Depth)
 	o := monitor.Options{
-		Settings: monitor.Settings(&p.config),
-		Local:    p.localInputs,
-		Observer: p.metrics,
-		Logger:   p.log.Logger(),
+		Settings: monitor.Settings(&s.config),
+		Local:    s.localInputs,
+		Observer: s.metrics,
+		Logger:   s.log.Logger(),
 	}
-	if p.objects.Probe != nil && o.Settings.StoreErrors.On() {
-		o.Store = monitor.NewStoreProbe(p.objects.Probe, p.storing, o.Settings.Interval, o.Logger)
+	if s.objects.Probe != nil && o.Settings.StoreErrors.On() {
+		o.Store = monitor.NewStoreProbe(s.objects.Probe, s.storing, o.Settings.Interval, o.Logger)
 	}
-	if len(o.Settings.Lag.Groups) > 0 && p.events.OpenLag != nil {
-		lag, err := p.events.OpenLag()
+	if len(o.Settings.Lag.Groups) > 0 && s.events.OpenLag != nil {
+		lag, err := s.events.OpenLag()
 		if err != nil {
 			return err
 		}
 		o.Lag = lag
 	}
-	p.monitor = monitor.New(o)
+	s.monitor = monitor.New(o)
 	return nil
 }
 
 // localInputs gives what presses inside this process.
-func (p *Program) localInputs(now time.Time) pressure.Inputs {
-	budget := p.shared.Budget
+func (s *Server) localInputs(now time.Time) pressure.Inputs {
+	budget := s.shared.Budget
 	in := pressure.Inputs{BodyMemory: part(budget.Used(), budget.Limit())}
-	in.UploadAge, in.StoreErrors = p.storing.Sample(now)
-	if p.events.Depth != nil {
-		in.ProducerBuffer = part(p.events.Depth(), int64(p.config.Limits.Connections))
+	in.UploadAge, in.StoreErrors = s.storing.Sample(now)
+	if s.events.Depth != nil {
+		in.ProducerBuffer = part(s.events.Depth(), int64(s.config.Limits.Connections))
 	}
-	in.OpenFiles = part(openFiles(), int64(p.config.Machine().Files))
+	in.OpenFiles = part(openFiles(), int64(s.config.Machine().Files))
 	return in
 }
 

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package main
+package server
 
 // batchThreads does nothing where there is no such class.
 func batchThreads() error { return nil }

@@ -1,10 +1,10 @@
 package main
 
 import (
-	"fmt"
 	"runtime"
 	"runtime/debug"
 
+	"sluice/gateway/server"
 	"sluice/metrics"
 )
 
@@ -42,8 +42,5 @@ func build() metrics.Build {
 	return b
 }
 
-// version is one line for people and scripts: name, version, revision, Go.
-func version() string {
-	b := build()
-	return fmt.Sprintf("sluice %s (revision %s, %s, %s/%s)", b.Version, b.Revision, b.GoVersion, runtime.GOOS, runtime.GOARCH)
-}
+// version returns one line for people and scripts: name, version, revision, Go.
+func version() string { return server.VersionLine(build()) }

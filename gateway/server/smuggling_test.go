@@ -1,4 +1,4 @@
-package main
+package server
 
 import (
 	"fmt"
@@ -26,10 +26,10 @@ func TestSmugglingKeys(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := launch(t, test.change)
 			c := r.dial(t)
-			c.begin()
-			_, _ = fmt.Fprint(c.conn, "bare\nline\r\n.\r\n")
-			c.expect(test.want)
-			_ = c.conn.Close()
+			c.Begin()
+			_, _ = fmt.Fprint(c.Conn, "bare\nline\r\n.\r\n")
+			c.Expect(test.want)
+			_ = c.Conn.Close()
 			r.end(t)
 		})
 	}

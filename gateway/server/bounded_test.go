@@ -1,4 +1,4 @@
-package main
+package server
 
 import (
 	"bufio"
@@ -16,9 +16,9 @@ import (
 	"sluice/gateway/admin"
 )
 
-// TestCrowdOfIdleConnections: as many idle connections as anybody wants keep neither a
+// TestBoundedIdleConnections: as many idle connections as anybody wants keep neither a
 // scrape out nor descriptors busy.
-func TestCrowdOfIdleConnections(t *testing.T) {
+func TestBoundedIdleConnections(t *testing.T) {
 	const most = 16
 	var displaced atomic.Int64
 	page := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "sluice_up 1") })
@@ -26,7 +26,7 @@ func TestCrowdOfIdleConnections(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := admin.New(newCrowd(l, most, func() { displaced.Add(1) }), page, func() (bool, string) { return true, "serving" })
+	a := admin.New(newBounded(l, most, func() { displaced.Add(1) }), page, func() (bool, string) { return true, "serving" })
 	defer a.Close()
 	before := openDescriptors(t)
 	for _, request := range []string{"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n", "GET /livez HT", ""} {
@@ -75,10 +75,10 @@ func openDescriptors(t *testing.T) int {
 }
 
 // Who has the most connections loses one, and of these the stillest.
-func TestWhoLeavesTheCrowd(t *testing.T) {
-	c := newCrowd(nil, 4, func() {})
-	join := func(from string, last int64) (*member, *member) {
-		m := &member{Conn: shut{}, crowd: c, from: netip.MustParseAddr(from)}
+func TestWhoIsDisplaced(t *testing.T) {
+	c := newBounded(nil, 4, func() {})
+	join := func(from string, last int64) (*boundedConn, *boundedConn) {
+		m := &boundedConn{Conn: shut{}, listener: c, from: netip.MustParseAddr(from)}
 		m.last.Store(last)
 		return m, c.join(m)
 	}

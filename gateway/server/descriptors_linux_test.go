@@ -1,4 +1,4 @@
-package main
+package server
 
 import (
 	"bufio"
@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"sluice/internal/testkit"
 )
 
 // fewFilesEnv makes the test's own program a gateway.
@@ -69,11 +71,11 @@ func TestNoClientTakesTheDescriptors(t *testing.T) {
 	}
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
-	c := &client{t, conn, bufio.NewReader(conn)}
-	c.expect("220 ")
+	c := testkit.NewSMTP(t, conn)
+	c.Expect("220 ")
 	_, _ = io.WriteString(conn, "HELO c.example.org\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.net>\r\nDATA\r\nx: y\r\n\r\ntext\r\n.\r\n")
 	for _, want := range []string{"250 ", "250 ", "250 ", "354 ", "250 2.0.0 Ok 0"} {
-		c.expect(want)
+		c.Expect(want)
 	}
 	response, err := (&http.Client{Timeout: 20 * time.Second}).Get("http://" + admin + "/metrics")
 	if err != nil {

@@ -1,8 +1,7 @@
-package main
+package server
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -12,11 +11,11 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
 	"sluice/gateway/config"
+	"sluice/internal/testkit"
 )
 
 // TestScheduling: every thread of a running gateway is in the class that was
@@ -67,7 +66,7 @@ func TestScheduledGateway(t *testing.T) {
 func runScheduled(t *testing.T, scheduling string, starter []string) (pid int) {
 	t.Helper()
 	command := slices.Concat(starter, []string{os.Args[0], "-test.run=^TestScheduledGateway$"})
-	child := exec.CommandContext(deadline(t), command[0], command[1:]...)
+	child := exec.CommandContext(testkit.Deadline(t), command[0], command[1:]...)
 	child.Env = append(os.Environ(), scheduledEnv+"="+scheduling)
 	child.Stderr = os.Stderr
 	in, err := child.StdinPipe()
@@ -125,11 +124,4 @@ func threadsOf(t *testing.T, pid int) map[int]*unix.SchedAttr {
 		t.Fatal("no threads")
 	}
 	return threads
-}
-
-// deadline kills a child that hangs, and one that a failed test leaves behind.
-func deadline(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	t.Cleanup(cancel)
-	return ctx
 }

@@ -1,4 +1,4 @@
-package main
+package server
 
 import (
 	"fmt"
@@ -20,10 +20,10 @@ import (
 func (r *running) oneMail(t *testing.T) {
 	t.Helper()
 	c := r.dial(t)
-	c.begin()
-	_, _ = io.WriteString(c.conn, "Subject: x\r\n\r\ntext\r\n.\r\nQUIT\r\n")
-	c.expect("250")
-	c.expect("221")
+	c.Begin()
+	_, _ = io.WriteString(c.Conn, "Subject: x\r\n\r\ntext\r\n.\r\nQUIT\r\n")
+	c.Expect("250")
+	c.Expect("221")
 }
 
 // TestEmbeddedCompression: the embedded log's batches are compressed as the key says,
@@ -93,13 +93,13 @@ func TestSmallTopic(t *testing.T) {
 	tooLarge := func(want string) {
 		t.Helper()
 		c := r.dial(t)
-		_, _ = io.WriteString(c.conn, "EHLO x\r\nMAIL FROM:<a@example.com>\r\n")
+		_, _ = io.WriteString(c.Conn, "EHLO x\r\nMAIL FROM:<a@example.com>\r\n")
 		for _, line := range []string{"220", "250-", "250-", "250-", "250-", "250 ", "250"} {
-			c.expect(line)
+			c.Expect(line)
 		}
 		for i := range 60 {
-			fmt.Fprintf(c.conn, "RCPT TO:<%d%s@example.net>\r\n", i, strings.Repeat("x", 60))
-			line, err := c.in.ReadString('\n')
+			fmt.Fprintf(c.Conn, "RCPT TO:<%d%s@example.net>\r\n", i, strings.Repeat("x", 60))
+			line, err := c.In.ReadString('\n')
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -107,11 +107,11 @@ func TestSmallTopic(t *testing.T) {
 				break
 			}
 		}
-		_, _ = io.WriteString(c.conn, "DATA\r\n")
-		c.expect("354")
-		_, _ = io.WriteString(c.conn, "Subject: x\r\n\r\ntext\r\n.\r\nQUIT\r\n")
-		c.expect(want)
-		c.expect("221")
+		_, _ = io.WriteString(c.Conn, "DATA\r\n")
+		c.Expect("354")
+		_, _ = io.WriteString(c.Conn, "Subject: x\r\n\r\ntext\r\n.\r\nQUIT\r\n")
+		c.Expect(want)
+		c.Expect("221")
 	}
 	before := r.storedObjects(t)
 	if before != sessions*each {

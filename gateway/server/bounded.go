@@ -1,4 +1,4 @@
-package main
+package server
 
 import (
 	"net"
@@ -8,39 +8,39 @@ import (
 	"time"
 )
 
-// crowd is a listener whose open connections are bounded, so that its clients cannot
+// boundedListener is a listener whose open connections are bounded, so that its clients cannot
 // take the descriptors that mail needs. One connection more ends another: of the
 // address that has the most, the one that has been still for the longest. So idle
 // connections cannot keep anybody out either, whoever holds them.
-type crowd struct {
+type boundedListener struct {
 	net.Listener
 	most      int
 	displaced func() // counts a connection that was ended for another
 
 	mu   sync.Mutex
-	open map[*member]struct{}
+	open map[*boundedConn]struct{}
 }
 
-// member is an open connection of a crowd.
-type member struct {
+// boundedConn is an open connection of a boundedListener.
+type boundedConn struct {
 	net.Conn
-	crowd *crowd
-	from  netip.Addr
-	last  atomic.Int64 // when it was last read or written, nanoseconds
-	once  sync.Once
+	listener *boundedListener
+	from     netip.Addr
+	last     atomic.Int64 // when it was last read or written, nanoseconds
+	once     sync.Once
 }
 
-func newCrowd(l net.Listener, most int, displaced func()) *crowd {
-	return &crowd{Listener: l, most: most, displaced: displaced, open: make(map[*member]struct{})}
+func newBounded(l net.Listener, most int, displaced func()) *boundedListener {
+	return &boundedListener{Listener: l, most: most, displaced: displaced, open: make(map[*boundedConn]struct{})}
 }
 
 // Accept implements net.Listener.
-func (c *crowd) Accept() (net.Conn, error) {
+func (c *boundedListener) Accept() (net.Conn, error) {
 	conn, err := c.Listener.Accept()
 	if err != nil {
 		return nil, err
 	}
-	m := &member{Conn: conn, crowd: c}
+	m := &boundedConn{Conn: conn, listener: c}
 	if tcp, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
 		m.from = tcp.AddrPort().Addr().Unmap().WithZone("")
 		if m.from.Is6() { // one host has a /64
@@ -56,7 +56,7 @@ func (c *crowd) Accept() (net.Conn, error) {
 }
 
 // join counts a connection in. It returns the one that must make room, if any.
-func (c *crowd) join(m *member) (victim *member) {
+func (c *boundedListener) join(m *boundedConn) (victim *boundedConn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.open) >= c.most {
@@ -67,7 +67,7 @@ func (c *crowd) join(m *member) (victim *member) {
 }
 
 // dispensable returns the stillest connection of the address that has the most.
-func (c *crowd) dispensable() (stillest *member) {
+func (c *boundedListener) dispensable() (stillest *boundedConn) {
 	each := make(map[netip.Addr]int)
 	for m := range c.open {
 		each[m.from]++
@@ -81,27 +81,27 @@ func (c *crowd) dispensable() (stillest *member) {
 	return stillest
 }
 
-func (m *member) touch() { m.last.Store(time.Now().UnixNano()) }
+func (m *boundedConn) touch() { m.last.Store(time.Now().UnixNano()) }
 
 // Read implements net.Conn.
-func (m *member) Read(p []byte) (int, error) {
+func (m *boundedConn) Read(p []byte) (int, error) {
 	n, err := m.Conn.Read(p)
 	m.touch()
 	return n, err
 }
 
 // Write implements net.Conn.
-func (m *member) Write(p []byte) (int, error) {
+func (m *boundedConn) Write(p []byte) (int, error) {
 	m.touch()
 	return m.Conn.Write(p)
 }
 
 // Close implements net.Conn.
-func (m *member) Close() error {
+func (m *boundedConn) Close() error {
 	m.once.Do(func() {
-		m.crowd.mu.Lock()
-		defer m.crowd.mu.Unlock()
-		delete(m.crowd.open, m)
+		m.listener.mu.Lock()
+		defer m.listener.mu.Unlock()
+		delete(m.listener.open, m)
 	})
 	return m.Conn.Close()
 }

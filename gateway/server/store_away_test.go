@@ -1,4 +1,4 @@
-package main
+package server
 
 import (
 	"io"
@@ -105,13 +105,13 @@ func (b *bucket) launch() *running {
 func (r *running) send(t *testing.T) string {
 	t.Helper()
 	c := r.dial(t)
-	defer c.conn.Close()
+	defer c.Conn.Close()
 	for _, step := range []struct{ say, want string }{
 		{"", "220"}, {"HELO x\r\n", "250"}, {"MAIL FROM:<a@example.com>\r\n", "250"},
 		{"RCPT TO:<b@example.net>\r\n", "250"}, {"DATA\r\n", "354"}, {"Subject: x\r\n\r\nx\r\n.\r\n", ""},
 	} {
-		_, _ = io.WriteString(c.conn, step.say)
-		line, err := c.in.ReadString('\n')
+		_, _ = io.WriteString(c.Conn, step.say)
+		line, err := c.In.ReadString('\n')
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -175,7 +175,7 @@ func TestStoreGoesAway(t *testing.T) {
 	if late := time.Since(began); late > 2*awayTick {
 		t.Errorf("after %v, which is more than two intervals", late)
 	}
-	r.dial(t).expect("421 ")
+	r.dial(t).Expect("421 ")
 	if got := r.status(t, "/readyz"); got != http.StatusOK {
 		t.Errorf("/readyz without a store: %d", got)
 	}
@@ -193,14 +193,14 @@ func TestStoreFallsSilent(t *testing.T) {
 	}
 	speak := b.hush()
 	waiting := r.dial(t)
-	waiting.begin()
-	_, _ = io.WriteString(waiting.conn, "text\r\n.\r\n")
+	waiting.Begin()
+	_, _ = io.WriteString(waiting.Conn, "text\r\n.\r\n")
 	testkit.Eventually(t, "the gate is shut", func() bool { _, shed := r.monitor.Gate().Shed(0, 65535); return shed })
 	if cause, _ := r.monitor.Gate().Shed(0, 65535); cause != "store_errors" {
 		t.Errorf("by %q", cause)
 	}
 	speak()
-	waiting.expect("250 2.0.0 Ok ")
+	waiting.Expect("250 2.0.0 Ok ")
 	testkit.Eventually(t, "mail is taken", func() bool { return strings.HasPrefix(r.send(t), "250 2.0.0 Ok ") })
 	r.end(t)
 }

@@ -1,33 +1,35 @@
-package main
+package server
 
 import (
 	"fmt"
 	"io"
 	"net"
-	"os"
+	"runtime"
 	"strings"
 
 	"sluice/gateway/config"
 	"sluice/gateway/reactor"
+	"sluice/metrics"
 )
 
-// places are the addresses that the servers really have: the configuration may
-// leave ports open.
-type places struct {
+// endpoints are the addresses that the servers really have: the configuration may leave
+// ports open.
+type endpoints struct {
 	SMTP   []string
 	Bound  []reactor.Bound // the same, with what each takes; nil in some tests
 	Admin  string
 	Events string // "" when the event log is not in this process
 
-	Program string // as it was called
+	Program string        // as it was called
+	Build   metrics.Build // what is running
 }
 
-// writeWelcome writes the first lines that serve prints: what runs where, what
+// writeBanner writes the first lines that serve prints: what runs where, what
 // should be known, and what to type next.
-func writeWelcome(w io.Writer, c *config.Config, at places) error {
+func writeBanner(w io.Writer, c *config.Config, at endpoints) error {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
-	line("%s", version())
+	line("%s", VersionLine(at.Build))
 	line("")
 	smtp := listening(at.Bound)
 	if at.Bound == nil {
@@ -52,6 +54,11 @@ func writeWelcome(w io.Writer, c *config.Config, at places) error {
 	return err
 }
 
+// VersionLine returns one line for people and scripts: name, version, revision, Go.
+func VersionLine(b metrics.Build) string {
+	return fmt.Sprintf("sluice %s (revision %s, %s, %s/%s)", b.Version, b.Revision, b.GoVersion, runtime.GOOS, runtime.GOARCH)
+}
+
 // takes says whose mail is taken.
 func takes(c *config.Config) string {
 	if c.Accept.Any {
@@ -65,7 +72,7 @@ func takes(c *config.Config) string {
 }
 
 // next is what a newcomer types: each line stands alone and can be pasted.
-func next(line func(string, ...any), c *config.Config, at places) {
+func next(line func(string, ...any), c *config.Config, at endpoints) {
 	recipient := "someone@example.net"
 	if !c.Accept.Any {
 		recipient = "someone@" + strings.Replace(c.Accept.Domains[0], "*", "mail", 1)
@@ -88,7 +95,7 @@ func next(line func(string, ...any), c *config.Config, at places) {
 
 // sameProgram is a command of this program with the settings that it was started
 // with, as far as the command needs them.
-func sameProgram(c *config.Config, at places, command string) string {
+func sameProgram(c *config.Config, at endpoints, command string) string {
 	words := shellWord(at.Program) + " " + command
 	if c.File() != "" {
 		words += " --config " + shellWord(c.File())
@@ -120,26 +127,26 @@ func shellWord(path string) string {
 	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
 }
 
-// welcome says that the program is ready: people read it on standard output, other
+// announce says that the gateway is ready: people read it on standard output, other
 // programs in the log. It waits for neither.
-func (p *Program) welcome() {
-	at := places{
-		SMTP: p.reactor.Addresses(), Bound: p.reactor.Bound(), Admin: p.admin.Addr(), Events: p.events.Address,
-		Program: os.Args[0],
+func (s *Server) announce() {
+	at := endpoints{
+		SMTP: s.reactor.Addresses(), Bound: s.reactor.Bound(), Admin: s.admin.Addr(), Events: s.events.Address,
+		Program: s.options.Program, Build: s.options.Build,
 	}
-	log := p.log.Logger()
-	if p.config.KeysSet() > 0 {
-		log.Info("configuration", "set", &p.config)
+	log := s.log.Logger()
+	if s.config.KeysSet() > 0 {
+		log.Info("configuration", "set", &s.config)
 	}
-	if p.config.Log.Format == config.FormatText {
-		go func() { _ = writeWelcome(p.out, &p.config, at) }() // to nobody, if it must be
+	if s.config.Log.Format == config.FormatText {
+		go func() { _ = writeBanner(s.options.Out, &s.config, at) }() // to nobody, if it must be
 		return
 	}
-	store := p.config.Store.Kind
-	events := p.config.Events.Kind
-	log.Info("serving", "version", build().Version, "revision", build().Revision, "smtp", listening(at.Bound),
-		"admin", at.Admin, "store", store, "events", events, "topic", p.config.Events.Topic)
-	for _, warning := range append(p.config.Warnings(), unreachable(at.Bound)...) {
+	store := s.config.Store.Kind
+	events := s.config.Events.Kind
+	log.Info("serving", "version", at.Build.Version, "revision", at.Build.Revision, "smtp", listening(at.Bound),
+		"admin", at.Admin, "store", store, "events", events, "topic", s.config.Events.Topic)
+	for _, warning := range append(s.config.Warnings(), unreachable(at.Bound)...) {
 		log.Warn(warning)
 	}
 }

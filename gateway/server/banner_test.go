@@ -1,4 +1,4 @@
-package main
+package server
 
 import (
 	"flag"
@@ -9,32 +9,33 @@ import (
 	"testing"
 
 	"sluice/gateway/config"
+	"sluice/gateway/config/configtest"
 )
 
-var update = flag.Bool("update", false, "write testdata/welcome.txt anew")
+var update = flag.Bool("update", false, "write testdata/banner.txt anew")
 
-func welcomeOf(t *testing.T, c *config.Config, at places) string {
+func bannerOf(t *testing.T, c *config.Config, at endpoints) string {
 	t.Helper()
 	if err := c.Validate(config.ForServe); err != nil {
 		t.Fatal(err)
 	}
 	var b strings.Builder
-	if err := writeWelcome(&b, c, at); err != nil {
+	if err := writeBanner(&b, c, at); err != nil {
 		t.Fatal(err)
 	}
 	return b.String()
 }
 
-var somePlaces = places{
+var someEndpoints = endpoints{
 	SMTP: []string{"127.0.0.1:2525"}, Admin: "127.0.0.1:8025", Events: "127.0.0.1:9094", Program: "bin/sluice",
 }
 
-func TestWelcomeOfTheDefault(t *testing.T) {
-	c := config.DefaultOn(fixedMachine)
-	_, got, _ := strings.Cut(welcomeOf(t, &c, somePlaces), "\n") // the first line is the version
-	want, err := os.ReadFile("testdata/welcome.txt")
+func TestBannerOfTheDefault(t *testing.T) {
+	c := config.DefaultOn(configtest.Machine)
+	_, got, _ := strings.Cut(bannerOf(t, &c, someEndpoints), "\n") // the first line is the version
+	want, err := os.ReadFile("testdata/banner.txt")
 	if *update {
-		err = os.WriteFile("testdata/welcome.txt", []byte(got), 0o644)
+		err = os.WriteFile("testdata/banner.txt", []byte(got), 0o644)
 		want = []byte(got)
 	}
 	if err != nil {
@@ -45,60 +46,60 @@ func TestWelcomeOfTheDefault(t *testing.T) {
 	}
 }
 
-func TestWelcomeFollowsTheConfiguration(t *testing.T) {
-	file := configFile(t, "accept: {any: true}\n")
+func TestBannerFollowsTheConfiguration(t *testing.T) {
+	file := configtest.File(t, "accept: {any: true}\n")
 	for _, c := range []struct {
 		name   string
 		from   config.Sources
 		set    func(*config.Config)
-		at     places
+		at     endpoints
 		has    []string
 		hasNot []string
 	}{
 		{"domains", config.Sources{}, func(c *config.Config) {
 			c.Accept = config.AcceptConfig{Domains: []string{"*.example.com", "b.example", "c.example", "d.example"}}
-		}, somePlaces,
+		}, someEndpoints,
 			[]string{"mail for *.example.com, b.example, c.example and 1 more", "--mail-rcpt someone@mail.example.com"}, []string{"any recipient"}},
-		{"all addresses", config.Sources{Env: []string{"SLUICE_LISTENERS=:25", "SLUICE_ACCEPT_ANY=true"}}, func(*config.Config) {}, places{SMTP: []string{"[::]:25"}, Admin: "0.0.0.0:8025", Events: "127.0.0.1:9094"},
+		{"all addresses", config.Sources{Env: []string{"SLUICE_LISTENERS=:25", "SLUICE_ACCEPT_ANY=true"}}, func(*config.Config) {}, endpoints{SMTP: []string{"[::]:25"}, Admin: "0.0.0.0:8025", Events: "127.0.0.1:9094"},
 			[]string{"WARNING: accept.any is true on :25", "smtp://127.0.0.1:25 ", "http://127.0.0.1:8025/metrics |"}, nil},
 		{"discard", config.Sources{}, func(c *config.Config) {
 			c.UnsafeDiscard, c.Store.Kind, c.Events.Kind = true, config.KindDiscard, config.KindDiscard
-		}, places{SMTP: []string{"127.0.0.1:2525"}, Admin: "127.0.0.1:8025", Program: "bin/sluice"},
+		}, endpoints{SMTP: []string{"127.0.0.1:2525"}, Admin: "127.0.0.1:8025", Program: "bin/sluice"},
 			[]string{"messages  are thrown away", "events    are thrown away", "WARNING: store.kind and events.kind are discard"}, []string{"kcat", " cat "}},
-		{"bucket", config.Sources{}, func(c *config.Config) { c.Store.Kind, c.Store.S3.Credentials = config.KindS3, "iam" }, somePlaces,
+		{"bucket", config.Sources{}, func(c *config.Config) { c.Store.Kind, c.Store.S3.Credentials = config.KindS3, "iam" }, someEndpoints,
 			[]string{"messages  bucket mail at 127.0.0.1:9000", "bin/sluice cat <id>\n"}, []string{"secure"}},
 		{"bucket elsewhere", config.Sources{}, func(c *config.Config) {
 			c.Store.Kind, c.Store.S3.Credentials, c.Store.S3.Endpoint = config.KindS3, "iam", "s3.example.net"
-		}, somePlaces,
+		}, someEndpoints,
 			[]string{"WARNING: store.s3.secure is false: mail goes to s3.example.net without TLS"}, nil},
 		{"cluster", config.Sources{}, func(c *config.Config) {
 			c.Events.Kind, c.Events.Kafka.Brokers = config.KindKafka, []string{"127.0.0.1:9092", "[::1]:9092"}
 		},
-			places{SMTP: []string{"127.0.0.1:2525"}, Admin: "127.0.0.1:8025"},
+			endpoints{SMTP: []string{"127.0.0.1:2525"}, Admin: "127.0.0.1:8025"},
 			[]string{"events    topic mail.received at 127.0.0.1:9092, [::1]:9092"}, []string{"kcat", "without TLS"}},
 		{"cluster elsewhere", config.Sources{}, func(c *config.Config) {
 			c.Events.Kind, c.Events.Kafka.Brokers = config.KindKafka, []string{"k.example.net:9092"}
 			c.Events.Kafka.SASL = config.SASLConfig{Mechanism: "PLAIN", Username: "sluice", Password: config.NewSecret("secret")}
-		}, places{SMTP: []string{"127.0.0.1:2525"}, Admin: "127.0.0.1:8025"},
+		}, endpoints{SMTP: []string{"127.0.0.1:2525"}, Admin: "127.0.0.1:8025"},
 			[]string{"WARNING: events.kafka.tls is false: envelopes and the password go to k.example.net:9092 without TLS"}, nil},
-		{"folder with a space", config.Sources{Flags: []config.Flag{{Name: "--data", Path: "data_dir", Value: "/var/lib/it's here"}}}, func(*config.Config) {}, somePlaces,
+		{"folder with a space", config.Sources{Flags: []config.Flag{{Name: "--data", Path: "data_dir", Value: "/var/lib/it's here"}}}, func(*config.Config) {}, someEndpoints,
 			[]string{`bin/sluice cat <id> --data '/var/lib/it'\''s here'`}, nil},
-		{"file", config.Sources{File: file}, func(*config.Config) {}, somePlaces,
+		{"file", config.Sources{File: file}, func(*config.Config) {}, someEndpoints,
 			[]string{
 				"settings  " + file + "   (bin/sluice config print --config " + file + " shows all)",
 				"bin/sluice cat <id> --config " + file + "\n",
 			}, nil},
-		{"program elsewhere", config.Sources{}, func(*config.Config) {}, places{
+		{"program elsewhere", config.Sources{}, func(*config.Config) {}, endpoints{
 			SMTP: []string{"127.0.0.1:1"}, Admin: "127.0.0.1:8025", Events: "127.0.0.1:9094", Program: "/opt/my sluice",
 		},
 			[]string{"'/opt/my sluice' cat <id>\n", "'/opt/my sluice' --help"}, nil},
-		{"two listeners", config.Sources{}, func(*config.Config) {}, places{SMTP: []string{"127.0.0.1:1", "127.0.0.1:2"}, Admin: "127.0.0.1:8025", Events: "127.0.0.1:9094"},
+		{"two listeners", config.Sources{}, func(*config.Config) {}, endpoints{SMTP: []string{"127.0.0.1:1", "127.0.0.1:2"}, Admin: "127.0.0.1:8025", Events: "127.0.0.1:9094"},
 			[]string{"SMTP      127.0.0.1:1, 127.0.0.1:2", "smtp://127.0.0.1:1 "}, []string{"WARNING"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			cfg := configOf(t, c.from)
+			cfg := configtest.Load(t, c.from)
 			c.set(&cfg)
-			got := welcomeOf(t, &cfg, c.at)
+			got := bannerOf(t, &cfg, c.at)
 			for _, part := range c.has {
 				if !strings.Contains(got, part) {
 					t.Errorf("%q is not in\n%s", part, got)
@@ -114,9 +115,9 @@ func TestWelcomeFollowsTheConfiguration(t *testing.T) {
 }
 
 // What is to be pasted is understood by the shell, as one line each.
-func TestWelcomeCommandsAreShell(t *testing.T) {
-	c := configOf(t, config.Sources{Env: []string{"SLUICE_DATA_DIR=/tmp/it's; $(here)"}})
-	text := strings.ReplaceAll(welcomeOf(t, &c, somePlaces), "<id>", "0192f0c1-6a2e-7cc3-98c4-dc0c0c07398f")
+func TestBannerCommandsAreShell(t *testing.T) {
+	c := configtest.Load(t, config.Sources{Env: []string{"SLUICE_DATA_DIR=/tmp/it's; $(here)"}})
+	text := strings.ReplaceAll(bannerOf(t, &c, someEndpoints), "<id>", "0192f0c1-6a2e-7cc3-98c4-dc0c0c07398f")
 	commands := regexp.MustCompile(`(?m)^  (printf|kcat|bin/sluice|curl) .*$`).FindAllString(text, -1)
 	if len(commands) != 4 {
 		t.Fatalf("%d commands: %q", len(commands), commands)

@@ -1,7 +1,6 @@
-package main
+package server
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"io"
@@ -20,7 +19,7 @@ import (
 
 // running is a Program on free ports with the embedded default behind it.
 type running struct {
-	*Program
+	*Server
 	cancel context.CancelFunc
 	ended  chan error
 }
@@ -37,51 +36,22 @@ func launch(t *testing.T, change func(*config.Config)) *running {
 	if change != nil {
 		change(&c)
 	}
-	p, err := NewProgram(c, io.Discard)
+	p, err := New(Options{Config: c, Out: io.Discard})
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	r := &running{Program: p, cancel: cancel, ended: make(chan error, 1)}
+	r := &running{Server: p, cancel: cancel, ended: make(chan error, 1)}
 	go func() { r.ended <- errors.Join(p.Run(ctx), p.Close()) }()
 	testkit.Eventually(t, "the program is ready", func() bool { ready, _ := p.readiness(); return ready })
 	t.Cleanup(cancel)
 	return r
 }
 
-// client is a session with a program.
-type client struct {
-	t    *testing.T
-	conn net.Conn
-	in   *bufio.Reader
-}
-
-func (r *running) dial(t *testing.T) *client {
+// dial connects to the program.
+func (r *running) dial(t *testing.T) *testkit.SMTP {
 	t.Helper()
-	conn, err := net.Dial("tcp", r.reactor.Addresses()[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
-	return &client{t, conn, bufio.NewReader(conn)}
-}
-
-func (c *client) expect(prefix string) {
-	c.t.Helper()
-	line, err := c.in.ReadString('\n')
-	if err != nil || !strings.HasPrefix(line, prefix) {
-		c.t.Fatalf("got %q, %v, want %s", line, err, prefix)
-	}
-}
-
-// begin goes as far as the 354 of a transaction.
-func (c *client) begin() {
-	c.t.Helper()
-	_, _ = io.WriteString(c.conn, "HELO x\r\nMAIL FROM:<a@example.com>\r\nRCPT TO:<b@example.net>\r\nDATA\r\n")
-	for _, want := range []string{"220", "250", "250", "250", "354"} {
-		c.expect(want)
-	}
+	return testkit.DialSMTP(t, r.reactor.Addresses()[0])
 }
 
 func terminate(t *testing.T) {
@@ -164,23 +134,23 @@ func (r *running) metricsPage(t *testing.T) string {
 func TestDrainFinishesTransactions(t *testing.T) {
 	r := launch(t, nil)
 	busy, idle := r.dial(t), r.dial(t)
-	busy.begin()
-	idle.expect("220")
+	busy.Begin()
+	idle.Expect("220")
 	if got := r.status(t, "/readyz"); got != http.StatusOK {
 		t.Errorf("/readyz before: %d", got)
 	}
 	terminate(t)
-	idle.expect("421 4.3.2")
+	idle.Expect("421 4.3.2")
 	if got := r.status(t, "/readyz"); got != http.StatusServiceUnavailable {
 		t.Errorf("/readyz while draining: %d", got)
 	}
 	if got := r.status(t, "/livez"); got != http.StatusOK {
 		t.Errorf("/livez while draining: %d", got)
 	}
-	r.dial(t).expect("421 ")
-	_, _ = io.WriteString(busy.conn, "text\r\n.\r\n")
-	busy.expect("250 2.0.0 Ok ")
-	busy.expect("421 4.3.2")
+	r.dial(t).Expect("421 ")
+	_, _ = io.WriteString(busy.Conn, "text\r\n.\r\n")
+	busy.Expect("250 2.0.0 Ok ")
+	busy.Expect("421 4.3.2")
 	if err := <-r.ended; err != nil {
 		t.Errorf("ended with %v", err)
 	}
@@ -192,14 +162,14 @@ func TestAdminServerFails(t *testing.T) {
 	log := captureLog(t)
 	r := launch(t, nil)
 	busy := r.dial(t)
-	busy.begin()
+	busy.Begin()
 	if err := r.adminListener.Close(); err != nil {
 		t.Fatal(err)
 	}
 	testkit.Eventually(t, "it drains", func() bool { return r.draining.Load() })
-	_, _ = io.WriteString(busy.conn, "text\r\n.\r\n")
-	busy.expect("250 2.0.0 Ok ")
-	busy.expect("421 4.3.2")
+	_, _ = io.WriteString(busy.Conn, "text\r\n.\r\n")
+	busy.Expect("250 2.0.0 Ok ")
+	busy.Expect("421 4.3.2")
 	if err := <-r.ended; !errors.Is(err, net.ErrClosed) || !strings.HasPrefix(err.Error(), "admin server: ") {
 		t.Errorf("ended with %v", err)
 	}
@@ -212,14 +182,14 @@ func TestAdminServerFails(t *testing.T) {
 func TestDrainGrace(t *testing.T) {
 	r := launch(t, func(c *config.Config) { c.Drain.Grace = 10 * time.Second })
 	idle := r.dial(t)
-	idle.expect("220")
+	idle.Expect("220")
 	terminate(t)
 	testkit.Eventually(t, "it drains", func() bool { ready, _ := r.readiness(); return !ready })
 	late := r.dial(t)
-	late.begin()
-	_, _ = io.WriteString(late.conn, "text\r\n.\r\nQUIT\r\n")
-	late.expect("250 2.0.0 Ok ")
-	late.expect("221")
+	late.Begin()
+	_, _ = io.WriteString(late.Conn, "text\r\n.\r\nQUIT\r\n")
+	late.Expect("250 2.0.0 Ok ")
+	late.Expect("221")
 	testkit.Eventually(t, "the late one has ended", func() bool { return r.shared.SessionsOpen() == 1 })
 	terminate(t) // no patience for the idle one
 	if err := <-r.ended; err == nil || !strings.Contains(err.Error(), "1 sessions were cut") {
@@ -232,13 +202,13 @@ func TestLostMessageSaysHow(t *testing.T) {
 	log := captureLog(t)
 	r := launch(t, func(c *config.Config) { c.Drain.Deadline = 300 * time.Millisecond })
 	closed, reset, cut := r.dial(t), r.dial(t), r.dial(t)
-	for _, c := range []*client{closed, reset, cut} {
-		c.begin()
+	for _, c := range []*testkit.SMTP{closed, reset, cut} {
+		c.Begin()
 	}
-	_, _ = io.WriteString(closed.conn, "text\r\n")
-	_ = closed.conn.Close()
-	_ = reset.conn.(*net.TCPConn).SetLinger(0)
-	_ = reset.conn.Close()
+	_, _ = io.WriteString(closed.Conn, "text\r\n")
+	_ = closed.Conn.Close()
+	_ = reset.Conn.(*net.TCPConn).SetLinger(0)
+	_ = reset.Conn.Close()
 	testkit.Eventually(t, "two are gone", func() bool { return r.shared.SessionsOpen() == 1 })
 	r.cancel()
 	<-r.ended
@@ -252,7 +222,7 @@ func TestLostMessageSaysHow(t *testing.T) {
 
 func TestDrainDeadline(t *testing.T) {
 	r := launch(t, func(c *config.Config) { c.Drain.Deadline = 300 * time.Millisecond })
-	r.dial(t).begin()
+	r.dial(t).Begin()
 	terminate(t)
 	if err := <-r.ended; err == nil || !strings.Contains(err.Error(), "1 sessions were cut") {
 		t.Errorf("ended with %v", err)
@@ -278,7 +248,7 @@ func TestStartFails(t *testing.T) {
 		c.Admin.Address, c.Events.Embedded.Address = "127.0.0.1:0", "127.0.0.1:0"
 		change(&c)
 		for range 2 { // the second time nothing of the first is in the way
-			p, err := NewProgram(c, io.Discard)
+			p, err := New(Options{Config: c, Out: io.Discard})
 			if err == nil {
 				t.Errorf("%s: started", what)
 				_ = p.Close()
@@ -298,7 +268,11 @@ func TestListenerInUse(t *testing.T) {
 	c.DataDir = t.TempDir()
 	c.Listeners = []config.ListenerConfig{{Address: r.reactor.Addresses()[0]}}
 	c.Admin.Address, c.Events.Embedded.Address = "127.0.0.1:0", "127.0.0.1:0"
-	err := serve(context.Background(), c, io.Discard)
+	p, err := New(Options{Config: c, Out: io.Discard})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = errors.Join(p.Run(t.Context()), p.Close())
 	if err == nil || !errors.Is(err, syscall.EADDRINUSE) || !strings.Contains(err.Error(), c.Listeners[0].Address) {
 		t.Errorf("got %v", err)
 	}

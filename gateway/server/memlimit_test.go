@@ -1,4 +1,4 @@
-package main
+package server
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sluice/gateway/config"
+	"sluice/gateway/config/configtest"
 )
 
 func TestHeapLimit(t *testing.T) {
@@ -43,7 +44,7 @@ func TestHeapLimit(t *testing.T) {
 func TestLimitHeap(t *testing.T) {
 	before := debug.SetMemoryLimit(-1)
 	defer debug.SetMemoryLimit(before)
-	c := config.DefaultOn(fixedMachine)
+	c := config.DefaultOn(configtest.Machine)
 	t.Setenv("GOMEMLIMIT", "7GiB")
 	limitHeap(t.Context(), &c, func() int64 { return 0 })
 	if got := debug.SetMemoryLimit(-1); got != before {

@@ -1,4 +1,4 @@
-package main
+package server
 
 import (
 	"context"
@@ -12,14 +12,14 @@ import (
 )
 
 // end lets the sessions end and then what they stand on.
-func (p *Program) end(signals <-chan os.Signal, ended <-chan error) error {
-	began, before := time.Now(), p.tally.now()
-	open := p.shared.SessionsOpen()
-	left := p.drain(signals)
-	during := p.tally.now().since(before)
-	p.log.Logger().Info("drained", "sessions_open", open, "sessions_finished", during.sessions,
+func (s *Server) end(signals <-chan os.Signal, ended <-chan error) error {
+	began, before := time.Now(), s.tally.now()
+	open := s.shared.SessionsOpen()
+	left := s.drain(signals)
+	during := s.tally.now().since(before)
+	s.log.Logger().Info("drained", "sessions_open", open, "sessions_finished", during.sessions,
 		"sessions_cut", left, "messages", during.messages, "seconds", time.Since(began).Seconds())
-	if err := p.stop(); err != nil {
+	if err := s.stop(); err != nil {
 		return err
 	}
 	if err := <-ended; err != nil {
@@ -37,12 +37,12 @@ const stopTime = 10 * time.Second
 
 // stop ends what posts to the event loops and then the loops: gnet may write a
 // wake-up for a loop that has ended into a descriptor that is somebody else's.
-func (p *Program) stop() error {
+func (s *Server) stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
 	defer cancel()
-	p.monitor.Close() // what it asks ends now
+	s.monitor.Close() // what it asks ends now
 	closed := make(chan error, 1)
-	go func() { closed <- errors.Join(p.objects.Close(), p.events.Close()) }()
+	go func() { closed <- errors.Join(s.objects.Close(), s.events.Close()) }()
 	select {
 	case err := <-closed:
 		if err != nil {
@@ -51,7 +51,7 @@ func (p *Program) stop() error {
 	case <-ctx.Done():
 		return errors.New("the store or the event log did not end in time")
 	}
-	if err := p.reactor.Stop(ctx); err != nil {
+	if err := s.reactor.Stop(ctx); err != nil {
 		return fmt.Errorf("stopping the event loops: %w", err)
 	}
 	return nil
@@ -61,24 +61,24 @@ func (p *Program) stop() error {
 // send no new ones, after the grace it refuses them, and those under way finish
 // their transaction. A second signal or the deadline ends the wait. It returns the
 // number of sessions left.
-func (p *Program) drain(signals <-chan os.Signal) int64 {
-	p.draining.Store(true)
-	impatient := time.After(p.config.Drain.Grace + p.config.Drain.Deadline)
-	grace := time.After(p.config.Drain.Grace)
+func (s *Server) drain(signals <-chan os.Signal) int64 {
+	s.draining.Store(true)
+	impatient := time.After(s.config.Drain.Grace + s.config.Drain.Deadline)
+	grace := time.After(s.config.Drain.Grace)
 	look := time.NewTicker(20 * time.Millisecond)
 	defer look.Stop()
 	refusing := false
 	for {
 		select {
 		case <-signals:
-			return p.shared.SessionsOpen()
+			return s.shared.SessionsOpen()
 		case <-impatient:
-			return p.shared.SessionsOpen()
+			return s.shared.SessionsOpen()
 		case <-grace:
-			p.shared.Refuse()
+			s.shared.Refuse()
 			refusing = true
 		case <-look.C:
-			if refusing && p.shared.SessionsOpen() == 0 {
+			if refusing && s.shared.SessionsOpen() == 0 {
 				return 0
 			}
 		}

@@ -1,0 +1,24 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"sluice/gateway/config"
+	"sluice/gateway/server"
+)
+
+// serve runs the gateway until it is told to end.
+func serve(ctx context.Context, cfg config.Config, out io.Writer) error {
+	// Who reads our output may go away: that is an error of a write, and no end.
+	signal.Ignore(syscall.SIGPIPE)
+	s, err := server.New(server.Options{Config: cfg, Out: out, Program: os.Args[0], Build: build()})
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.Run(ctx), s.Close())
+}

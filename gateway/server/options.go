@@ -1,0 +1,78 @@
+package server
+
+import (
+	crand "crypto/rand"
+	"math/rand/v2"
+	"time"
+
+	"sluice/gateway/config"
+	"sluice/gateway/driver"
+	"sluice/gateway/reactor"
+	"sluice/gateway/session"
+	"sluice/pipeline"
+)
+
+// listenOn returns the addresses to listen on, with what their sessions have in common.
+func listenOn(c *config.Config) []reactor.Endpoint {
+	accept := session.AcceptDomains(c.Accept.Domains)
+	if c.Accept.Any {
+		accept = session.AcceptAny()
+	}
+	settings := session.NewSettings(c.Hostname, session.Limits{
+		MessageSize:     int64(c.Limits.MessageSize),
+		Recipients:      c.Limits.Recipients,
+		CommandErrors:   c.Limits.CommandErrors,
+		RecipientErrors: c.Limits.RecipientErrors,
+		JunkCommands:    c.Limits.JunkCommands,
+		Messages:        c.Limits.Messages,
+		ReceivedHeaders: c.Limits.ReceivedHeaders,
+	}, accept)
+	settings.Tolerate = c.Smuggling == config.SmugglingTolerate
+	settings.TolerateFrom = c.SmugglingExempt
+	settings.StrictPaths = c.StrictPaths
+	listener := &driver.Listener{Settings: settings}
+	var all []reactor.Endpoint
+	for _, address := range c.Addresses() {
+		all = append(all, reactor.Endpoint{Address: address, Listener: listener})
+	}
+	return all
+}
+
+// driverOptions returns the options of the event loops.
+func (s *Server) driverOptions(loops int) driver.Options {
+	c := &s.config
+	bodies, parts := driver.Budgets(c.BodyMemory(), c.PartSize(), c.Store.S3.Concurrency)
+	return driver.Options{
+		MessageSize: int64(c.Limits.MessageSize),
+		Admission: driver.AdmissionLimits{
+			Connections:      c.Limits.Connections,
+			ConnectionsPerIP: c.Limits.ConnectionsPerIP,
+			Trusted:          c.TrustedNetworks,
+			Refused:          min(256, (c.Machine().Files-c.Limits.Connections)/4),
+		},
+		Timeouts:    driver.Timeouts(c.Timeouts),
+		Budget:      bodies,
+		Parts:       parts,
+		MinDataRate: int64(c.Limits.MinDataRate),
+		Gate:        s.monitor.Gate(),
+		Committer: &pipeline.Committer{
+			Store: s.objects.Objects, Log: s.events.Events, Observer: s.storing.Observer(), Bucket: s.objects.Bucket,
+		},
+		Clock:     systemClock{},
+		Observer:  s.tally,
+		MailLog:   s.log,
+		SlabsKept: c.BodyMemory() / 16 / int64(loops),
+	}
+}
+
+type systemClock struct{}
+
+// Now implements driver.Clock.
+func (systemClock) Now() time.Time { return time.Now() }
+
+// newRandom makes a loop's random source: ids are not to be guessed.
+func newRandom() pipeline.Random {
+	var seed [32]byte
+	_, _ = crand.Read(seed[:]) // it never fails, and ends the process if it must
+	return rand.NewChaCha8(seed)
+}

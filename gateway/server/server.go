@@ -1,0 +1,206 @@
+// Package server puts a gateway together, runs it and ends it.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/signal"
+	"sync/atomic"
+	"syscall"
+
+	"sluice/gateway/adapters"
+	"sluice/gateway/admin"
+	"sluice/gateway/config"
+	"sluice/gateway/driver"
+	"sluice/gateway/maillog"
+	"sluice/gateway/monitor"
+	"sluice/gateway/reactor"
+	"sluice/metrics"
+)
+
+// Options is what a gateway is made of.
+type Options struct {
+	Config  config.Config
+	Out     io.Writer     // for the banner
+	Program string        // the command by which the gateway was started, for the banner
+	Build   metrics.Build // what is running
+}
+
+// Server is a gateway that was put together and not yet run. It is the only place where
+// the packages meet.
+type Server struct {
+	options       Options
+	config        config.Config
+	log           *maillog.Log
+	metrics       *metrics.Metrics
+	events        *adapters.Log
+	objects       *adapters.Store
+	storing       *monitor.StoreStats
+	monitor       *monitor.Monitor
+	shared        *driver.Shared
+	reactor       *reactor.Reactor
+	admin         *admin.Server
+	adminListener net.Listener
+	tally         *tally
+	hangups       chan os.Signal
+	ready         atomic.Bool
+	draining      atomic.Bool
+}
+
+// New opens what the gateway stands on: store, event log, admin server.
+// What it opened is closed again when it fails.
+func New(o Options) (*Server, error) {
+	s := &Server{options: o, config: o.Config}
+	if err := s.open(); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+func (s *Server) open() (err error) {
+	if err := config.RaiseFileLimit(); err != nil {
+		return fmt.Errorf("cannot raise the limit of open files: %w", err)
+	}
+	s.log = maillog.New(maillog.Options{Level: s.config.Log.Level, JSON: s.config.Log.Format == config.FormatJSON}, os.Stderr)
+	if s.config.Log.Format == config.FormatText && len(s.config.PublicListeners()) == 0 {
+		s.log.ShowAccepted()
+	}
+	s.hangups = make(chan os.Signal, 1)
+	signal.Notify(s.hangups, syscall.SIGHUP)
+	schedule(s.config.Process.Scheduling, batchThreads, s.log.Logger())
+	s.metrics = metrics.New(metricLabels(&s.config))
+	s.tally = &tally{Metrics: s.metrics}
+	deps := adapters.Deps{MailLog: s.log, Packs: s.metrics, Bound: s.bounded("events")}
+	if s.events, err = adapters.OpenLog(&s.config, deps); err != nil {
+		return err
+	}
+	if s.objects, err = adapters.OpenStore(&s.config, deps); err != nil {
+		return err
+	}
+	if err = s.openMonitor(); err != nil {
+		return err
+	}
+	loops := reserveLoops()
+	s.shared = driver.NewShared(s.driverOptions(loops))
+	s.reactor = reactor.New(s.shared, reactor.Options{
+		Endpoints:     listenOn(&s.config),
+		Loops:         loops,
+		SendBuffer:    int(s.config.Socket.SendBuffer),
+		ReceiveBuffer: int(s.config.Socket.ReceiveBuffer),
+		NewRandom:     newRandom,
+		AcceptFailed:  s.metrics.AcceptFailed,
+		AcceptTrouble: s.acceptTrouble,
+	})
+	s.metrics.RegisterSources(s.sources())
+	if s.adminListener, err = admin.Listen(s.config.Admin.Address); err != nil {
+		return err
+	}
+	s.admin = admin.New(s.bounded("admin")(s.adminListener), s.metrics.Handler(), s.readiness)
+	return nil
+}
+
+// Run serves until ctx ends, SIGTERM or SIGINT comes, or the listeners or the admin
+// server fail. It returns nil when it was told to end and all sessions had their end.
+func (s *Server) Run(ctx context.Context) error {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	defer signal.Stop(signals)
+	s.monitor.Start()
+	serving, over := context.WithCancel(ctx)
+	defer over()
+	go limitHeap(serving, &s.config, s.shared.SessionsOpen)
+	go s.noteHangups(serving)
+	ended := make(chan error, 1)
+	go func() { ended <- s.reactor.Run() }()
+	select {
+	case err := <-ended:
+		return err
+	case <-s.reactor.Booted():
+	}
+	s.ready.Store(true)
+	s.announce()
+	var failed error
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	case got := <-signals:
+		s.log.Logger().Info("shutting down", "signal", got.String())
+	case failed = <-s.admin.Failed():
+		// Balancers and supervisors take us for dead now, and nobody sees a metric:
+		// better an end that finishes transactions than theirs.
+		s.log.Logger().Error("shutting down: admin server failed", "err", failed)
+	case failed = <-s.reactor.Failed():
+		s.log.Logger().Error("shutting down: an event loop ended", "err", failed)
+	}
+	return errors.Join(failed, s.end(signals, ended))
+}
+
+// noteHangups answers SIGHUP, which a terminal sends when it is closed and a service
+// manager to have the configuration read again.
+func (s *Server) noteHangups(serving context.Context) {
+	for {
+		select {
+		case <-serving.Done():
+			return
+		case <-s.hangups:
+			s.log.Logger().Warn("SIGHUP changes nothing: a new configuration needs a restart, SIGTERM drains")
+		}
+	}
+}
+
+// bounded returns what bounds the connections of a server that is not the mail's.
+func (s *Server) bounded(server string) func(net.Listener) net.Listener {
+	return func(l net.Listener) net.Listener {
+		return newBounded(l, s.config.Machine().AuxiliaryConnections(), func() { s.metrics.ConnectionDisplaced(server) })
+	}
+}
+
+// acceptTrouble logs that connections cannot be accepted for now, and that they can
+// again.
+func (s *Server) acceptTrouble(t reactor.Trouble) {
+	log := s.log.Logger().With("listener", t.Address)
+	if t.Err != nil {
+		log.Error("connections cannot be accepted for now: they wait in the kernel's queue",
+			"cause", reactor.AcceptCause(t.Err), "err", t.Err, "attempts", t.Failed)
+		return
+	}
+	log.Info("connections are accepted again", "attempts_failed", t.Failed)
+}
+
+// readiness says whether balancers may send connections. It follows neither the
+// store nor the log: one outage there must not take the whole fleet away.
+func (s *Server) readiness() (ready bool, why string) {
+	switch {
+	case s.draining.Load():
+		return false, "draining"
+	case !s.ready.Load():
+		return false, "starting"
+	}
+	return true, "serving"
+}
+
+// Close closes what NewProgram opened, the last first.
+func (s *Server) Close() error {
+	var errs []error
+	if s.admin != nil {
+		errs = append(errs, s.admin.Close())
+	}
+	if s.monitor != nil {
+		s.monitor.Close()
+	}
+	if s.objects != nil {
+		errs = append(errs, s.objects.Close())
+	}
+	if s.events != nil {
+		errs = append(errs, s.events.Close())
+	}
+	if s.log != nil {
+		s.log.Close()
+	}
+	return errors.Join(errs...)
+}
