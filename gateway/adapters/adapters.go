@@ -1,5 +1,5 @@
 // Package adapters opens what the configuration names: the object store, the event log,
-// and readers of the store. A new technology is a file here, and a line in a table.
+// and readers of the store. A new technology is a file here and a line in a table.
 package adapters
 
 import (
@@ -15,7 +15,7 @@ import (
 	"sluice/pipeline/pack"
 )
 
-// Deps is what stores and logs use of the gateway.
+// Deps are the parts of the gateway that stores and logs use.
 type Deps struct {
 	MailLog *maillog.Log
 	Packs   pack.Observer // counts packs
@@ -23,33 +23,33 @@ type Deps struct {
 	Bound func(net.Listener) net.Listener
 }
 
-// Store is an open object store, with what the gateway may ask of it.
+// Store is an open object store and the functions that the gateway uses to monitor it.
 type Store struct {
 	Objects pipeline.ObjectStore
-	// Bucket is what events call the store's bucket.
+	// Bucket is the name of the bucket in events.
 	Bucket string
 	// Depth returns the number of messages in flight; nil for a store without a queue.
 	Depth func() int64
-	// Probe asks whether the store can be used; nil for one that is always there.
+	// Probe asks whether the store is available; nil for a store that always is.
 	Probe func(ctx context.Context) error
-	// LeftBehind returns the number of failed messages of which something stayed; nil
-	// for a store in which a failed message leaves nothing.
+	// LeftBehind returns the number of failed messages that left an object or upload in
+	// the store; nil for a store in which that cannot happen.
 	LeftBehind func() int64
-	// Batcher packs small messages; nil if each has an object of its own.
+	// Batcher packs small messages; nil if each message has an object of its own.
 	Batcher *pack.Batcher
-	// LargeLimit returns how many requests of large messages may be in flight; nil if
-	// they do not give way to small ones.
+	// LargeLimit returns the limit of concurrent requests for large messages; nil if they
+	// do not give way to small ones.
 	LargeLimit func() int
 
 	close func() error
 }
 
-// Log is an open event log, with what the gateway may ask of it.
+// Log is an open event log and the functions that the gateway uses to monitor it.
 type Log struct {
 	Events pipeline.EventLog
 	// Depth returns the number of events in flight; nil for a log without a queue.
 	Depth func() int64
-	// Topic returns what is known of the topic; nil for a log that is no Kafka.
+	// Topic returns the known properties of the topic; nil for a log without topics.
 	Topic func() kafka.TopicInfo
 	// OpenLag returns a reader of the consumers' lag; nil for a log without consumers.
 	OpenLag func() (monitor.LagSource, error)
@@ -89,11 +89,11 @@ func OpenLog(c *config.Config, d Deps) (*Log, error) {
 	return open(c, d)
 }
 
-// Close ends the store. What is in flight comes home first.
+// Close waits for the messages in flight and closes the store.
 func (s *Store) Close() error { return closeIf(s.close) }
 
-// Close ends the log, and its broker if that runs in this process. What is in flight
-// comes home first.
+// Close waits for the events in flight and closes the log, and its broker if that runs in
+// this process.
 func (l *Log) Close() error { return closeIf(l.close) }
 
 func closeIf(close func() error) error {

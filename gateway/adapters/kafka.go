@@ -12,7 +12,7 @@ import (
 	"sluice/pipeline/kafka"
 )
 
-// kafkaOptions returns the options of the cluster's clients.
+// kafkaOptions returns the options of the client of a cluster.
 func kafkaOptions(c *config.Config, logger *slog.Logger) kafka.Options {
 	k := &c.Events.Kafka
 	o := kafka.Options{
@@ -39,8 +39,8 @@ func kafkaOptions(c *config.Config, logger *slog.Logger) kafka.Options {
 	return o
 }
 
-// reportTopic logs what an acknowledgement of this topic is worth: with
-// min.insync.replicas 1, acks=all is one broker's word.
+// reportTopic logs the durability of the topic: with min.insync.replicas 1, acks=all is
+// the acknowledgement of one broker.
 func reportTopic(logger *slog.Logger, info kafka.TopicInfo) {
 	log := logger.Info
 	if info.ReplicationFactor == 1 || info.MinInsyncReplicas == 1 {
@@ -63,14 +63,14 @@ func reportTopic(logger *slog.Logger, info kafka.TopicInfo) {
 		"max_message_bytes", info.MaxMessageBytes)
 }
 
-// smallMessages is what an event of a thousand recipients of common length needs.
+// smallMessages is the size of an event with a thousand recipients of usual length.
 const smallMessages = 64 << 10
 
-// openTime bounds the first look at the topic.
+// openTime bounds the first request for the topic.
 const openTime = 10 * time.Second
 
-// openKafka opens the topic of a cluster. The error of a missing one names the keys that
-// would have it made.
+// openKafka opens the topic of a cluster. If the topic is missing, the error names the
+// keys with which Sluice would create it.
 func openKafka(c *config.Config, d Deps) (*Log, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), openTime)
 	defer cancel()
@@ -86,7 +86,7 @@ func openKafka(c *config.Config, d Deps) (*Log, error) {
 	return kafkaLog(c, log, options), nil
 }
 
-// kafkaLog returns an open topic as a Log.
+// kafkaLog returns the open topic log as a Log.
 func kafkaLog(c *config.Config, log *kafka.Log, o kafka.Options) *Log {
 	return &Log{
 		Events: log, Depth: log.Depth, Topic: log.Topic, close: log.Close,
@@ -94,10 +94,10 @@ func kafkaLog(c *config.Config, log *kafka.Log, o kafka.Options) *Log {
 	}
 }
 
-// maxReading bounds one reading of the lag, which is many requests.
+// maxReading bounds one reading of the lag, which consists of many requests.
 const maxReading = 5 * time.Second
 
-// lagOptions returns the options by which the lag is read from the brokers of o.
+// lagOptions returns the options of the lag reader, which uses the brokers of o.
 func lagOptions(c *config.Config, o kafka.Options) kafka.LagOptions {
 	return kafka.LagOptions{
 		Options:           o,

@@ -6,7 +6,7 @@ import (
 	"sluice/pipeline/pack"
 )
 
-// packOptions returns how a store packs small messages, nil if it does not.
+// packOptions returns the settings for packing small messages, nil if packing is off.
 func packOptions(c *config.Config, d Deps) *pack.Options {
 	if c.Store.Packing == config.PackingOff {
 		return nil
@@ -20,7 +20,7 @@ func packOptions(c *config.Config, d Deps) *pack.Options {
 	}
 }
 
-// packLog counts packs and logs those that were refused.
+// packLog counts packs, and logs refused ones.
 type packLog struct {
 	pack.Observer
 	log *maillog.Log

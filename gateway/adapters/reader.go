@@ -15,7 +15,7 @@ import (
 	"sluice/pipeline/pack"
 )
 
-// source is what a reader needs of the store that the configuration names.
+// source is the part of a store that Reader uses.
 type source interface {
 	ListBelow(ctx context.Context, folder string, each func(key string, length int64) error) error
 	Open(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error)
@@ -43,14 +43,14 @@ func OpenReader(c *config.Config) (*Reader, error) {
 	return &Reader{store}, nil
 }
 
-// Range is a part of an object, in bytes.
+// Range is a range of an object, in bytes.
 type Range struct {
 	Key            string // of an object, or a message's id
-	Offset, Length int64  // a negative length is all that follows
+	Offset, Length int64  // a negative length means to the end
 }
 
-// Copy writes a range of an object to w. A key that is a message's id alone is looked
-// for as an object and then in packs, and the whole message is written.
+// Copy writes a range of an object to w. If the key is just a message's id, it looks for
+// an object of that message and then in packs, and writes the whole message.
 func (r *Reader) Copy(ctx context.Context, w io.Writer, of Range) error {
 	if id, err := pipeline.ParseID(of.Key); err == nil {
 		return r.copyMessage(ctx, w, id)
@@ -73,7 +73,8 @@ func (r *Reader) Copy(ctx context.Context, w io.Writer, of Range) error {
 	return err
 }
 
-// open opens a range of an object. hint is added when there is no such object.
+// open opens a range of an object. hint is appended to the error if there is no such
+// object.
 func (r *Reader) open(ctx context.Context, of Range, hint string) (io.ReadCloser, error) {
 	object, err := r.store.Open(ctx, of.Key, of.Offset, of.Length)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -82,12 +83,12 @@ func (r *Reader) open(ctx context.Context, of Range, hint string) (io.ReadCloser
 	return object, err
 }
 
-// slowest bounds the time between the minting of a message's id and its arrival in a
-// pack: the time that the message takes to arrive, and then that of its answer.
+// slowest bounds the time between the creation of a message's id and its arrival in a
+// pack: the time to receive the message plus the time until its reply.
 const slowest = 2 * time.Hour
 
-// copyMessage looks for an object of the message's own, and then in the packs that were
-// begun after it, the nearest first.
+// copyMessage looks for an object of the message's own, and then in the packs begun after
+// it, in order of time.
 func (r *Reader) copyMessage(ctx context.Context, w io.Writer, id pipeline.ID) error {
 	alone := string(pipeline.AppendKey(nil, id))
 	object, err := r.store.Open(ctx, alone, 0, math.MaxInt64)
@@ -124,16 +125,16 @@ func (r *Reader) copyMessage(ctx context.Context, w io.Writer, id pipeline.ID) e
 	return fmt.Errorf("no message %s in the store, neither as %s nor in a pack of the %s after it", id, alone, config.ShortDuration(slowest))
 }
 
-// begunAfter reports whether key is that of a pack with a later id: ids begin with the
-// millisecond in which they were minted.
+// begunAfter reports whether key is that of a pack with a later id than id. Ids begin
+// with the millisecond of their creation.
 func begunAfter(key string, id pipeline.ID) bool {
 	name := strings.TrimSuffix(key[strings.LastIndexByte(key, '/')+1:], pack.Extension)
 	other, err := pipeline.ParseID(name)
 	return err == nil && pack.IsPack(key) && !other.Time().Before(id.Time())
 }
 
-// copyFromPack writes a message of a pack. It fails with fs.ErrNotExist when the pack
-// does not have it.
+// copyFromPack writes one message of a pack. It fails with fs.ErrNotExist if the pack
+// does not contain the message.
 func (r *Reader) copyFromPack(ctx context.Context, w io.Writer, key string, id pipeline.ID) error {
 	object, err := r.store.Open(ctx, key, 0, math.MaxInt64)
 	if err != nil {

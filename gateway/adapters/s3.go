@@ -44,14 +44,14 @@ func s3Options(c *config.Config) s3.Options {
 		Concurrency:  at.Concurrency,
 		CreateBucket: at.CreateBucket,
 		SSE:          at.SSE,
-		// One message for every session, or its parts.
+		// Each session has one message, or parts of it.
 		Queue:   c.Limits.Connections + at.Concurrency,
 		Timeout: c.Timeouts.Store,
 	}
 }
 
-// rereadKeys returns the function by which the store reads its keys again, nil when
-// neither the key nor its secret was read from a file.
+// rereadKeys returns the function with which the store reads its keys again, nil if
+// neither the access key nor the secret was read from a file.
 func rereadKeys(c *config.Config, logger *slog.Logger) func(refused s3.Keys) (s3.Keys, bool) {
 	at := &c.Store.S3
 	access := at.RereadAccessKey(logger)

@@ -11,8 +11,8 @@ import (
 	"sluice/pipeline/s3"
 )
 
-// configtest.Machine is a machine of fixed size.
-// TestKeysReadAgain: a key and its secret change together, each in its file.
+// TestKeysReadAgain checks that a key and its secret, each in a file, can be replaced
+// together.
 func TestKeysReadAgain(t *testing.T) {
 	folder := t.TempDir()
 	write := func(name, content string) string {

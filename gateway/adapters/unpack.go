@@ -11,11 +11,11 @@ import (
 	"sluice/pipeline/pack"
 )
 
-// unpackMode is the mode of the files: only their owner may read mail.
+// unpackMode is the mode of the files: only the owner may read mail.
 const unpackMode = 0o600
 
-// Unpack writes the messages and events of a pack into files of a folder, and returns
-// the number of files. It writes nowhere else and over nothing.
+// Unpack writes the messages and events of a pack to files in folder, and returns the
+// number of files. It writes nowhere else and overwrites nothing.
 func (r *Reader) Unpack(ctx context.Context, key, folder string) (files int, err error) {
 	if !pack.IsPack(key) {
 		return 0, fmt.Errorf("%s is no pack: their keys end in %s (sluice cat prints a message)", key, pack.Extension)

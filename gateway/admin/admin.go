@@ -1,4 +1,4 @@
-// Package admin is the HTTP server of a gateway for metrics and health.
+// Package admin is the HTTP server of a gateway for metrics and health checks.
 package admin
 
 import (
@@ -11,11 +11,11 @@ import (
 )
 
 // Server is the HTTP server for /metrics, /livez and /readyz. It shares nothing with the
-// event loops but the values that metrics read.
+// event loops except what the metrics read.
 type Server struct {
 	listener net.Listener
 	server   *http.Server
-	failed   chan error // gets why it ended, unless that was Close
+	failed   chan error // receives the error that ended it, unless that was Close
 }
 
 // Listen listens on admin.address.
@@ -27,17 +27,17 @@ func Listen(address string) (net.Listener, error) {
 	return listener, nil
 }
 
-// New returns a server that serves on listener until Close. metrics answers
-// /metrics. ready reports whether balancers may send connections, and why or why not.
+// New returns a server that serves on listener until Close. metrics serves /metrics.
+// ready reports whether load balancers may send connections, and the reason.
 func New(listener net.Listener, metrics http.Handler, ready func() (ready bool, why string)) *Server {
 	a := &Server{listener: listener, failed: make(chan error, 1), server: &http.Server{
 		Handler: Pages(metrics, ready),
-		// A scraper sends a short request and reads one page. A client that takes longer
-		// is no scraper.
+		// A scraper sends a short request and reads one page; anything slower is not a
+		// scraper.
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       5 * time.Second,
 		WriteTimeout:      30 * time.Second,
-		IdleTimeout:       2 * time.Minute, // longer than scrape intervals are, so that they reuse the connection
+		IdleTimeout:       2 * time.Minute, // longer than scrape intervals, so that scrapers reuse the connection
 		MaxHeaderBytes:    16 << 10,
 	}}
 	go func() {
@@ -48,7 +48,7 @@ func New(listener net.Listener, metrics http.Handler, ready func() (ready bool, 
 	return a
 }
 
-// Pages returns the handler of the server's pages.
+// Pages returns the handler of all pages of the server.
 func Pages(metrics http.Handler, ready func() (bool, string)) http.Handler {
 	pages := http.NewServeMux()
 	pages.Handle("GET /metrics", metrics)
@@ -77,13 +77,13 @@ func page(w http.ResponseWriter, status int, text string) {
 	_, _ = io.WriteString(w, text+"\n") // the client may be gone
 }
 
-// Addr returns the address that it listens on, which the configuration leaves open with
-// port 0.
+// Addr returns the address that the server listens on. If the configuration has port 0,
+// it has the actual port.
 func (a *Server) Addr() string { return a.listener.Addr().String() }
 
-// Failed returns a channel that gets the error by which the server ended by itself. An
-// error that may pass, such as EMFILE, is retried by net/http and does not end it.
+// Failed returns a channel that receives the error if the server ends by itself. net/http
+// retries after transient errors such as EMFILE, so those do not end it.
 func (a *Server) Failed() <-chan error { return a.failed }
 
-// Close ends the server and its connections.
+// Close closes the server and its connections.
 func (a *Server) Close() error { return a.server.Close() }

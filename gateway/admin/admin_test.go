@@ -43,7 +43,7 @@ func TestAdminPages(t *testing.T) {
 	}{
 		{"GET", "/readyz", false, 503, "draining\n"},
 		{"GET", "/readyz", true, 200, "serving\n"},
-		{"GET", "/livez", false, 200, "alive\n"}, // a draining process is not to be killed
+		{"GET", "/livez", false, 200, "alive\n"}, // a draining process must not be killed
 		{"GET", "/metrics", true, 200, "sluice_sessions_total 0"},
 		{"GET", "/", true, 200, "/metrics"},
 		{"GET", "/debug/pprof/", true, 404, ""},
@@ -69,7 +69,8 @@ func TestAdminPages(t *testing.T) {
 	}
 }
 
-// Close is no failure, and a listener that breaks is.
+// TestAdminFails checks that Close is not reported as a failure, but a broken listener
+// is.
 func TestAdminFails(t *testing.T) {
 	l, err := Listen("127.0.0.1:0")
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package monitor measures, every interval, what presses on the gateway, and updates the
-// gate by which event loops shed sessions.
+// Package monitor measures the load on the gateway every interval and updates the
+// pressure gate, by which event loops shed sessions.
 package monitor
 
 import (
@@ -13,26 +13,26 @@ import (
 	"sluice/pipeline/kafka"
 )
 
-// LagSource reads the lag of the consumer groups, in their order. A reading ends in
+// LagSource reads the lag of the consumer groups, in their order. A reading ends within
 // bounded time.
 type LagSource interface {
 	Read(ctx context.Context) []kafka.Lag
 	Close()
 }
 
-// Observer is told what was read and decided.
+// Observer receives the readings and the decisions.
 type Observer interface {
 	Pressure(class string, fraction float64, cause string)
 	LagRead(group string, records int64, seconds float64)
 	LagNotRead(group, result string)
 }
 
-// Options are the parts of a Monitor.
+// Options are the parts and settings of a Monitor.
 type Options struct {
 	Settings pressure.Settings
 	Lag      LagSource                           // nil without groups
-	Local    func(now time.Time) pressure.Inputs // all but the groups
-	Store    *StoreProbe                         // nil for a store that cannot be away
+	Local    func(now time.Time) pressure.Inputs // returns all inputs except the groups
+	Store    *StoreProbe                         // nil for a store that is always available
 	Observer Observer
 	Logger   *slog.Logger
 }
@@ -42,13 +42,13 @@ type Monitor struct {
 	options    Options
 	gate       *pressure.Gate
 	lastLogged []pressure.Verdict // by class, of the last update
-	groups     []atomic.Value     // by group, why the lag is not known (a string)
+	groups     []atomic.Value     // by group, the cause of an unknown lag (a string)
 	reading    chan []kafka.Lag
 	cancel     context.CancelFunc
-	ended      chan struct{} // nil until Run
+	ended      chan struct{} // nil until Start
 }
 
-// New returns a monitor with an open gate. The caller closes it.
+// New returns a monitor with an open gate. The caller must close it.
 func New(o Options) *Monitor {
 	if o.Store == nil {
 		o.Store = &StoreProbe{}
@@ -59,10 +59,10 @@ func New(o Options) *Monitor {
 	return m
 }
 
-// Gate returns the gate that event loops ask.
+// Gate returns the gate that the event loops consult.
 func (m *Monitor) Gate() *pressure.Gate { return m.gate }
 
-// Start begins the measuring, which ends with Close. It must be called once.
+// Start begins to measure, until Close. It must be called once.
 func (m *Monitor) Start() {
 	var ctx context.Context
 	ctx, m.cancel = context.WithCancel(context.Background())
@@ -73,7 +73,7 @@ func (m *Monitor) Start() {
 	}()
 }
 
-// Close ends the measuring. The gate stays as it was.
+// Close stops measuring. The gate keeps its last decision.
 func (m *Monitor) Close() {
 	if m.ended != nil {
 		m.cancel()
@@ -86,14 +86,15 @@ func (m *Monitor) Close() {
 }
 
 // run updates the gate at each tick, and when a reading of the lag or a probe of the
-// store has ended. Each of these runs one at a time and may take longer than an interval.
+// store has ended. At most one of each is in flight, and may take longer than an
+// interval.
 func (m *Monitor) run(ctx context.Context) {
 	tick := time.NewTicker(m.options.Settings.Interval)
 	defer tick.Stop()
 	store := m.options.Store
 	store.sample(ctx, time.Now())
-	defer store.end(ctx)
-	inFlight := m.read(ctx)
+	defer store.wait(ctx)
+	inFlight := m.startReading(ctx)
 	if !inFlight {
 		m.update(nil)
 	}
@@ -101,17 +102,17 @@ func (m *Monitor) run(ctx context.Context) {
 		select {
 		case lags := <-m.reading:
 			inFlight = false
-			if ctx.Err() == nil { // a reading that was cut says nothing
+			if ctx.Err() == nil { // ignore a reading that was interrupted
 				m.update(m.readings(lags))
 			}
 		case err := <-store.answered:
-			if store.take(ctx, err, time.Now()); ctx.Err() == nil {
+			if store.finish(ctx, err, time.Now()); ctx.Err() == nil {
 				m.update(nil)
 			}
 		case <-tick.C:
 			store.sample(ctx, time.Now())
 			if !inFlight {
-				inFlight = m.read(ctx)
+				inFlight = m.startReading(ctx)
 			}
 			m.update(nil)
 		case <-ctx.Done():
@@ -123,8 +124,8 @@ func (m *Monitor) run(ctx context.Context) {
 	}
 }
 
-// read begins a reading of the lag.
-func (m *Monitor) read(ctx context.Context) bool {
+// startReading starts a reading of the lag and reports whether it did.
+func (m *Monitor) startReading(ctx context.Context) bool {
 	if m.options.Lag == nil {
 		return false
 	}
@@ -132,7 +133,7 @@ func (m *Monitor) read(ctx context.Context) bool {
 	return true
 }
 
-// readings reports lags to the observer and returns them as inputs of the gate.
+// readings passes the lags to the observer and returns them as inputs of the gate.
 func (m *Monitor) readings(lags []kafka.Lag) []pressure.Reading {
 	now := time.Now()
 	all := make([]pressure.Reading, len(lags))
@@ -164,26 +165,26 @@ func (m *Monitor) update(readings []pressure.Reading) {
 	d := m.gate.Update(now, in)
 	for i, v := range d.Verdicts {
 		m.options.Observer.Pressure(v.Class, v.Fraction, v.Cause)
-		m.tell(i, v)
+		m.logVerdict(i, v)
 	}
 	for i, cause := range d.Groups {
 		was := m.stale(i)
 		m.groups[i].Store(cause)
 		if cause != was {
-			m.tellGroup(m.options.Settings.Lag.Groups[i], cause)
+			m.logGroup(m.options.Settings.Lag.Groups[i], cause)
 		}
 	}
 }
 
-// stale returns why the lag of a group is not known, "" when it is.
+// stale returns the cause for which the lag of a group is unknown, "" if it is known.
 func (m *Monitor) stale(group int) string {
 	cause, _ := m.groups[group].Load().(string)
 	return cause
 }
 
-// tell logs when a class begins to be shed, is shed for another cause, comes
-// to be shed wholly, and is not shed any more.
-func (m *Monitor) tell(class int, v pressure.Verdict) {
+// logVerdict logs when sessions of a class begin to be shed, are shed for another cause,
+// begin to be all shed, and are no longer shed.
+func (m *Monitor) logVerdict(class int, v pressure.Verdict) {
 	last := m.lastLogged[class]
 	m.lastLogged[class] = v
 	if v.Cause == last.Cause && (v.Fraction < 1 || last.Fraction == 1) {
@@ -197,7 +198,7 @@ func (m *Monitor) tell(class int, v pressure.Verdict) {
 	log.Warn("shedding sessions", "cause", v.Cause)
 }
 
-func (m *Monitor) tellGroup(group, cause string) {
+func (m *Monitor) logGroup(group, cause string) {
 	log := m.options.Logger.With("group", group)
 	switch cause {
 	case pressure.CauseLagUnknown:

@@ -20,7 +20,7 @@ const (
 	testTick  = 200 * time.Millisecond
 )
 
-// history is what a monitor told its observer, in its order.
+// history records the calls of a monitor's observer, in order.
 type history struct {
 	mu      sync.Mutex
 	moments []moment
@@ -57,7 +57,7 @@ func (h *history) since(n int) []moment {
 
 func (h *history) length() int { return len(h.since(0)) }
 
-// last is the last decision.
+// last returns the last decision.
 func (h *history) last() moment {
 	all := h.since(0)
 	for i := len(all) - 1; i >= 0; i-- {
@@ -68,7 +68,7 @@ func (h *history) last() moment {
 	return moment{}
 }
 
-// counted is how many moments are so.
+// counted returns the number of moments for which is returns true.
 func (h *history) counted(is func(moment) bool) (n int) {
 	for _, m := range h.since(0) {
 		if is(m) {
@@ -88,7 +88,7 @@ func startTopic(t *testing.T) *embedded.Broker {
 	return b
 }
 
-// monitorOn monitors the lag of the group at a broker.
+// monitorOn returns a started monitor of the group's lag at a broker.
 func monitorOn(t *testing.T, broker string, policy pressure.StalePolicy) (*Monitor, *history) {
 	t.Helper()
 	lag, err := kafka.NewLagReader(kafka.LagOptions{
@@ -112,7 +112,7 @@ func monitorOn(t *testing.T, broker string, policy pressure.StalePolicy) (*Monit
 	return w, h
 }
 
-// producer puts records into the topic.
+// produce writes records to the topic.
 func produce(t *testing.T, broker string, records int) {
 	t.Helper()
 	client, err := kgo.NewClient(kgo.SeedBrokers(broker), kgo.DefaultProduceTopic(testTopic))
@@ -129,7 +129,7 @@ func produce(t *testing.T, broker string, records int) {
 	}
 }
 
-// consumer is a member of the group that consumes and commits when it is told.
+// consumer is a member of the group that consumes and commits on request.
 type consumer struct {
 	t      *testing.T
 	client *kgo.Client
@@ -160,9 +160,9 @@ func (c *consumer) consume(records int) {
 	}
 }
 
-// TestGateFollowsTheLag: a consumer that stops shuts the gate within two
-// readings; while it catches up the gate stays shut until the lag is below low,
-// and then opens by steps that are never taken back.
+// TestGateFollowsTheLag checks that a consumer that stops shuts the gate within two
+// readings. While it catches up, the gate stays shut until the lag is below low, and then
+// opens by steps without closing again.
 func TestGateFollowsTheLag(t *testing.T) {
 	b := startTopic(t)
 	c := join(t, b.Addr())
@@ -192,7 +192,7 @@ func TestGateFollowsTheLag(t *testing.T) {
 	}
 
 	from := h.length()
-	for _, step := range []int{30, 30, 30, 30} { // 120, 90, 60, 30 are left
+	for _, step := range []int{30, 30, 30, 30} { // leaving 120, 90, 60, 30
 		c.consume(step)
 		n := h.counted(ok)
 		testkit.Eventually(t, "the lag is read twice", func() bool { return h.counted(ok) > n+1 })
@@ -217,8 +217,8 @@ func TestGateFollowsTheLag(t *testing.T) {
 	}
 }
 
-// TestBrokerIsGone: what becomes of the gate follows on_stale, and not before
-// the last reading is stale.
+// TestBrokerIsGone checks that the gate follows on_stale once the last reading is stale,
+// and not before.
 func TestBrokerIsGone(t *testing.T) {
 	for _, c := range []struct {
 		name       string
@@ -256,8 +256,8 @@ func TestBrokerIsGone(t *testing.T) {
 	}
 }
 
-// TestGroupThatDoesNotExist has no lag, and what becomes of the gate follows
-// on_stale until it exists.
+// TestGroupThatDoesNotExist checks that an unknown group has no lag, and that the gate
+// follows on_stale until the group exists.
 func TestGroupThatDoesNotExist(t *testing.T) {
 	for name, c := range map[string]struct {
 		policy pressure.StalePolicy

@@ -47,7 +47,7 @@ func ageBand(low, high time.Duration) pressure.Band {
 	return pressure.Band{Low: low.Seconds(), High: high.Seconds()}
 }
 
-// Classes returns the names of the classes, as the metrics label them.
+// Classes returns the names of the classes, as metrics label them.
 func Classes(c *config.Config) []string {
 	names := []string{pressure.DefaultClass}
 	for _, class := range c.Pressure.Classes {

@@ -6,43 +6,44 @@ import (
 	"time"
 )
 
-// The bounds of a probe's time, which is an interval where that lies between them:
-// less would take a store under load for one that is away, and more would keep
-// senders waiting for a 451 who could have had their 421.
+// Bounds of the time limit of a probe, which is the interval if that lies between them. A
+// shorter limit would take a store under load for an unavailable one. A longer one would
+// keep senders waiting for a 451 who could have had their 421.
 const (
 	minProbe = time.Second
 	maxProbe = 5 * time.Second
-	// probeLogEvery is the time between two log lines on a store that stays away: its
-	// error may have become another.
+	// probeLogEvery is the time between two log lines on a store that stays unavailable,
+	// since its error may change.
 	probeLogEvery = time.Minute
 )
 
-// StoreProbe asks the object store whether it can be used while the mail does not
-// show it: from the start, and from a request that failed or an interval through
-// which requests waited without an answer, until a message is stored. A gate that
-// went by failed requests alone would need ten senders to be told 451 after their
-// whole message, and, having turned away all mail, would learn of nothing any more.
+// StoreProbe asks the object store whether it is available while the mail does not show
+// it. That is the case from the start, from a failed request, and from an interval in
+// which requests waited without an answer, each until a message is stored. If the gate
+// considered only failed requests, ten senders would get a 451 after their whole message
+// before it shut. And once it had shed all mail, it would never learn that the store is
+// back.
 //
-// All but ask belongs to the goroutine of Monitor.
+// All methods except ask belong to the goroutine of Monitor.
 type StoreProbe struct {
-	probe    func(ctx context.Context) error // nil for a store that cannot be away
-	limit    time.Duration                   // of one probe
+	probe    func(ctx context.Context) error // nil for a store that is always available
+	limit    time.Duration                   // time limit of one probe
 	pressure *StoreStats
 	logger   *slog.Logger
 	answered chan error
 
-	inFlight bool  // a probe is
-	proven   bool  // by a message that was stored
-	stored   int64 // at the last sample
+	inFlight bool  // a probe is in flight
+	proven   bool  // a stored message has shown that the store is available
+	stored   int64 // as of the last sample
 	failed   int64
-	waited   bool // messages did, at the last sample
+	waited   bool // messages waited at the last sample
 
-	away       error // why the store cannot be used; nil when it is not known not to
+	away       error // why the store is unavailable; nil if it is not known to be
 	lastLogged time.Time
 }
 
-// NewStoreProbe returns the probe of a store of which p has the statistics. probe is nil
-// for a store that cannot be away; it has interval for an answer, within bounds.
+// NewStoreProbe returns the probe of the store whose statistics are p. probe is nil for a
+// store that is always available. A probe has interval to succeed, within bounds.
 func NewStoreProbe(probe func(context.Context) error, p *StoreStats, interval time.Duration, logger *slog.Logger) *StoreProbe {
 	return &StoreProbe{
 		probe: probe, limit: min(max(interval, minProbe), maxProbe), pressure: p, logger: logger,
@@ -50,8 +51,8 @@ func NewStoreProbe(probe func(context.Context) error, p *StoreStats, interval ti
 	}
 }
 
-// sample is called each interval. It begins a probe when one is wanted and none is
-// in flight.
+// sample is called each interval. It starts a probe if one is needed and none is in
+// flight.
 func (s *StoreProbe) sample(ctx context.Context, now time.Time) {
 	if s.inFlight {
 		return
@@ -64,7 +65,7 @@ func (s *StoreProbe) sample(ctx context.Context, now time.Time) {
 	}
 }
 
-// needed reports whether the mail leaves the store in doubt.
+// needed reports whether the mail leaves the store's availability in doubt.
 func (s *StoreProbe) needed() bool {
 	if s.probe == nil {
 		return false
@@ -87,9 +88,9 @@ func (s *StoreProbe) ask(ctx context.Context) error {
 	return s.probe(ctx)
 }
 
-// take takes the result of a probe. A probe that was cut short proves nothing. One that
-// failed proves less than a message that was stored meanwhile.
-func (s *StoreProbe) take(ctx context.Context, err error, now time.Time) {
+// finish handles the result of a probe. It ignores a probe that was interrupted, and the
+// failure of a probe during which a message was stored.
+func (s *StoreProbe) finish(ctx context.Context, err error, now time.Time) {
 	s.inFlight = false
 	if ctx.Err() != nil {
 		return
@@ -100,8 +101,8 @@ func (s *StoreProbe) take(ctx context.Context, err error, now time.Time) {
 	s.setState(err, now)
 }
 
-// setState notes whether the store can be used. Requests that failed while it could not
-// no longer count once it can.
+// setState records whether the store is available. When the store becomes available
+// again, earlier failures of requests are discarded.
 func (s *StoreProbe) setState(err error, now time.Time) {
 	was := s.away
 	s.away = err
@@ -110,14 +111,14 @@ func (s *StoreProbe) setState(err error, now time.Time) {
 		s.lastLogged = now
 		s.logger.Error("the object store cannot be used: no mail is taken until it can", "err", err)
 	case err == nil && was != nil:
-		s.pressure.forget()
+		s.pressure.reset()
 		s.logger.Info("the object store can be used again")
 	}
 }
 
-// end waits for the probe in flight, whose context has ended.
-func (s *StoreProbe) end(ctx context.Context) {
+// wait waits for the probe in flight, whose context has ended.
+func (s *StoreProbe) wait(ctx context.Context) {
 	if s.inFlight {
-		s.take(ctx, <-s.answered, s.lastLogged)
+		s.finish(ctx, <-s.answered, s.lastLogged)
 	}
 }

@@ -11,13 +11,13 @@ import (
 	"sluice/internal/testkit"
 )
 
-// probeEnv is a store under a probe whose ticks the test gives.
+// probeEnv is a probed store whose ticks are driven by the test.
 type probeEnv struct {
 	*StoreProbe
 	t       *testing.T
 	now     time.Time
 	waiting int64
-	err     error // of the next probe
+	err     error // result of the next probe
 	asked   int
 	log     testkit.Buffer
 }
@@ -33,16 +33,16 @@ const interval = 2 * time.Second
 
 func (w *probeEnv) answer(result string) { w.pressure.meter.StepDone("store", result, 0) }
 
-// tick lets an interval pass and gives the probe its answer, if there is one.
+// tick lets an interval pass and delivers the result of the probe, if there is one.
 func (w *probeEnv) tick() {
 	w.now = w.now.Add(interval)
 	if w.sample(w.t.Context(), w.now); w.inFlight {
 		w.asked++
-		w.take(w.t.Context(), <-w.answered, w.now)
+		w.finish(w.t.Context(), <-w.answered, w.now)
 	}
 }
 
-// expect ticks and says whether the store was asked, and is away then.
+// expect ticks and checks whether the store was asked and is unavailable.
 func (w *probeEnv) expect(when string, asked, away bool) {
 	w.t.Helper()
 	before := w.asked
@@ -90,20 +90,21 @@ func TestStoreIsAskedWhileInDoubt(t *testing.T) {
 	w.expect("others were stored", false, false)
 }
 
-// A probe that failed while a message was stored has seen less than the message.
+// TestStoredWhileAsked checks that the failure of a probe is ignored if a message was
+// stored meanwhile.
 func TestStoredWhileAsked(t *testing.T) {
 	w := newProbeEnv(t)
 	w.err = errAway
 	w.sample(t.Context(), w.now)
 	w.answer("ok")
-	w.take(t.Context(), <-w.answered, w.now)
+	w.finish(t.Context(), <-w.answered, w.now)
 	if w.away != nil {
 		t.Error(w.away)
 	}
 }
 
-// One probe is in flight at most, it has a deadline, and one that was cut at the
-// end says nothing.
+// TestProbeIsBounded checks that at most one probe is in flight, that it has a deadline,
+// and that one interrupted at the end has no effect.
 func TestProbeIsBounded(t *testing.T) {
 	for interval, want := range map[time.Duration]time.Duration{50 * time.Millisecond: minProbe, 2 * time.Second: 2 * time.Second, time.Minute: maxProbe} {
 		w := newProbeEnv(t)
@@ -121,15 +122,16 @@ func TestProbeIsBounded(t *testing.T) {
 			t.Errorf("interval %v: %v for a probe, want %v", interval, left, want)
 		}
 		cancel()
-		s.take(ctx, <-s.answered, w.now)
+		s.finish(ctx, <-s.answered, w.now)
 		if len(asked) != 0 || s.away != nil || len(w.log.Lines()[0]) != 0 {
 			t.Errorf("%d more were asked; away: %v, %q", len(asked), s.away, w.log.Lines())
 		}
-		s.end(ctx) // none is in flight
+		s.wait(ctx) // none is in flight
 	}
 }
 
-// What failed while the store was away says nothing about one that is back.
+// TestStoreIsBack checks that failures before the store became available again do not
+// count.
 func TestStoreIsBack(t *testing.T) {
 	w := newProbeEnv(t)
 	w.pressure.Sample(w.now)
@@ -146,7 +148,8 @@ func TestStoreIsBack(t *testing.T) {
 	if _, errors := w.pressure.Sample(w.now); errors != 0 {
 		t.Errorf("after its return: errors %v", errors)
 	}
-	// A store that can be reached and stores nothing is in doubt, and not back.
+	// A store that can be reached but stores nothing is in doubt, and not available
+	// again.
 	for range 20 {
 		w.answer("full")
 	}
@@ -159,7 +162,7 @@ func TestStoreIsBack(t *testing.T) {
 func TestStoreAwayIsLogged(t *testing.T) {
 	w := newProbeEnv(t)
 	w.err = errAway
-	for range 1 + probeLogEvery/interval { // told again after a minute
+	for range 1 + probeLogEvery/interval { // logged again after a minute
 		w.tick()
 	}
 	w.err = nil

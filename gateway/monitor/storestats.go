@@ -8,13 +8,13 @@ import (
 	"sluice/pipeline"
 )
 
-// storeMeter counts what the object store answers on its way to the metrics.
-// It is called on the event loops.
+// storeMeter counts the results of the object store on their way to the metrics. It is
+// called on the event loops.
 type storeMeter struct {
 	pipeline.Observer
 	stored, failed atomic.Int64
-	good           atomic.Bool   // the last answer was
-	slowest        atomic.Uint64 // seconds as float64 bits; since the last sample
+	good           atomic.Bool   // the last result was a success
+	slowest        atomic.Uint64 // seconds, as float64 bits, since the last sample
 }
 
 var stepStore = pipeline.StageStoring.String()
@@ -40,7 +40,7 @@ func (s *storeMeter) StepDone(step, result string, seconds float64) {
 	}
 }
 
-// LateResult implements pipeline.Observer. What came too late has failed.
+// LateResult implements pipeline.Observer. A late result counts as a failure.
 func (s *storeMeter) LateResult(step, result string) {
 	s.Observer.LateResult(step, result)
 	if step == stepStore {
@@ -49,34 +49,35 @@ func (s *storeMeter) LateResult(step, result string) {
 	}
 }
 
-// NewStoreStats returns the statistics of a store whose queue has depth messages. What
-// the store answers is passed on to o. depth is nil for a store without a queue.
+// NewStoreStats returns the statistics of a store. Its Observer passes everything on to
+// o. depth returns the number of messages in the store's queue; it is nil for a store
+// without one.
 func NewStoreStats(o pipeline.Observer, depth func() int64) *StoreStats {
 	return &StoreStats{meter: &storeMeter{Observer: o}, depth: depth}
 }
 
-// Observer returns the observer that event loops tell of the store's answers.
+// Observer returns the observer to which event loops report the store's results.
 func (s *StoreStats) Observer() pipeline.Observer { return s.meter }
 
 // errorWindow is the number of samples over which store errors are counted. Below
-// errorsFrom answers their share is not taken for a sign.
+// errorsFrom results, their fraction is not meaningful.
 const (
 	errorWindow = 5
 	errorsFrom  = 10
 )
 
-// StoreStats turns the store's answers into inputs of the gate. It belongs to the
+// StoreStats computes inputs of the gate from the store's results. It belongs to the
 // goroutine of Monitor.
 type StoreStats struct {
 	meter     *storeMeter
-	depth     func() int64 // messages that wait for the store; nil for none
+	depth     func() int64 // messages that wait for the store; nil for a store without a queue
 	sampledAt time.Time
 	age       float64
-	seen      [errorWindow + 1]answers // a ring; totals
+	seen      [errorWindow + 1]answers // a ring of totals
 	next      int
 }
 
-// answers are totals of the store's answers.
+// answers are totals of the store's results.
 type answers struct{ done, failed int64 }
 
 func (s *storeMeter) answers() answers {
@@ -84,8 +85,9 @@ func (s *storeMeter) answers() answers {
 	return answers{done: s.stored.Load() + failed, failed: failed}
 }
 
-// Sample returns the time in seconds that a message waits for the store, and the share of
-// failures among its answers. The time grows while messages wait and no answer comes.
+// Sample returns the time in seconds that a message waits for the store, and the fraction
+// of its results that were failures. The time grows while messages wait and no result
+// arrives.
 func (s *StoreStats) Sample(now time.Time) (age, errors float64) {
 	last := s.seen[(s.next+errorWindow)%len(s.seen)]
 	this := s.meter.answers()
@@ -99,7 +101,7 @@ func (s *StoreStats) Sample(now time.Time) (age, errors float64) {
 		s.age += max(0, now.Sub(s.sampledAt).Seconds())
 	}
 	s.sampledAt = now
-	// A ring of totals: what is overwritten is the oldest.
+	// The ring holds totals, and the oldest is overwritten.
 	s.seen[s.next] = this
 	s.next = (s.next + 1) % len(s.seen)
 	first := s.seen[s.next]
@@ -109,8 +111,8 @@ func (s *StoreStats) Sample(now time.Time) (age, errors float64) {
 	return s.age, errors
 }
 
-// forget drops the failures so far from the count.
-func (s *StoreStats) forget() {
+// reset discards all failures so far.
+func (s *StoreStats) reset() {
 	now := s.meter.answers()
 	for i := range s.seen {
 		s.seen[i] = now

@@ -13,7 +13,7 @@ type ignorant struct{ steps, late int }
 func (i *ignorant) StepDone(string, string, float64) { i.steps++ }
 func (i *ignorant) LateResult(string, string)        { i.late++ }
 
-// storeEnv is a store that is measured.
+// storeEnv is a store with statistics.
 type storeEnv struct {
 	StoreStats
 	now     time.Time
@@ -76,7 +76,7 @@ func TestStoreErrors(t *testing.T) {
 	w.expect(t, "and more", 0, 0)
 }
 
-// TestMeterPassesOn: what the meter counts reaches the metrics.
+// TestMeterPassesOn checks that the metrics receive everything that the meter counts.
 func TestMeterPassesOn(t *testing.T) {
 	seen := &ignorant{}
 	m := &storeMeter{Observer: seen}
