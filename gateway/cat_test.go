@@ -16,10 +16,10 @@ import (
 	"sluice/pipeline/porttest"
 )
 
-// answered is the door of messages that nobody waits for.
+// answered takes the results of messages that nobody waits for.
 type answered struct{}
 
-func (answered) Post(*pipeline.Parcel) {}
+func (answered) Post(*pipeline.Task) {}
 
 // storedPack writes a pack, begun so long after now, of messages with these bodies
 // below a data folder, and gives its key and its messages.
@@ -29,7 +29,7 @@ func storedPack(t *testing.T, data string, later time.Duration, bodies ...string
 	var all []*pipeline.Message
 	for _, body := range bodies {
 		m := porttest.NewMessage([]byte(body))
-		m.Door = answered{}
+		m.Loop = answered{}
 		p.Add(m)
 		all = append(all, m)
 	}

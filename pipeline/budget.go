@@ -2,29 +2,29 @@ package pipeline
 
 import "sync/atomic"
 
-// Budget bounds the octets of body slabs in the whole process. It is safe for
-// concurrent use and never blocks. What is taken is called credit.
+// Budget bounds the bytes of body slabs in the whole process. It is safe for concurrent
+// use and never blocks. Bytes that are taken from it are called credit.
 type Budget struct {
 	limit   int64
 	used    atomic.Int64
 	waiters atomic.Int64
 	growers atomic.Int64 // those of the waiters that hold credit already
-	nudge   func()       // tells the CreditQueue that credit came back; set once by it
+	notify  func()       // tells the CreditQueue that credit came back; set once by it
 }
 
-// NewBudget makes a budget of limit octets.
+// NewBudget returns a budget of limit bytes.
 func NewBudget(limit int64) *Budget { return &Budget{limit: limit} }
 
-// Limit gives the budget in octets.
+// Limit returns the budget in bytes.
 func (b *Budget) Limit() int64 { return b.limit }
 
-// Used gives the octets taken now.
+// Used returns the bytes that are taken.
 func (b *Budget) Used() int64 { return b.used.Load() }
 
-// Waiters gives the number of messages that wait for credit.
+// Waiters returns the number of messages that wait for credit.
 func (b *Budget) Waiters() int64 { return b.waiters.Load() }
 
-// TryTake takes n octets if they are there.
+// TryTake takes n bytes if they are there, and reports whether it did.
 func (b *Budget) TryTake(n int64) bool {
 	for {
 		used := b.used.Load()
@@ -37,29 +37,29 @@ func (b *Budget) TryTake(n int64) bool {
 	}
 }
 
-// Claim takes n octets if they are there and nobody waits who comes first. If
-// not, the caller's Ask goes to the CreditQueue.
+// Claim takes n bytes if they are there and no message waits that comes first. It
+// reports whether it did. If not, the caller's CreditRequest goes to the CreditQueue.
 func (b *Budget) Claim(n int64) bool {
 	return b.waiters.Load() == 0 && b.TryTake(n)
 }
 
-// ClaimMore is Claim for a message that is being received. Those that wait to
-// begin do not come before it.
+// ClaimMore is Claim for a message that is being received. Messages that wait to begin
+// do not come before it.
 func (b *Budget) ClaimMore(n int64) bool {
 	return b.growers.Load() == 0 && b.TryTake(n)
 }
 
-// Give returns n octets.
+// Give puts n bytes back.
 func (b *Budget) Give(n int64) {
 	b.used.Add(-n)
-	if b.waiters.Load() > 0 && b.nudge != nil {
-		b.nudge()
+	if b.waiters.Load() > 0 && b.notify != nil {
+		b.notify()
 	}
 }
 
-func (b *Budget) queued(a *Ask, by int64) {
+func (b *Budget) queued(r *CreditRequest, by int64) {
 	b.waiters.Add(by)
-	if a.Growing {
+	if r.Growing {
 		b.growers.Add(by)
 	}
 }

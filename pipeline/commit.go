@@ -58,7 +58,7 @@ func (c *Committer) Advance(m *Message, now time.Time) (done bool) {
 	}
 	step := m.Stage.String()
 	result := KindOf(m.Err).String()
-	if m.Forsaken() {
+	if m.Detached() {
 		c.Observer.LateResult(step, result)
 		m.Stage = StageDone
 		return true

@@ -66,17 +66,17 @@ func TestCommit(t *testing.T) {
 			var notes observed
 			ports := &script{store: test.store, log: test.log}
 			c := pipeline.Committer{Store: ports, Log: ports, Observer: &notes}
-			m := &pipeline.Message{Door: door{}}
+			m := &pipeline.Message{Loop: immediate{}}
 			now := time.UnixMilli(0)
 			home := 0
-			m.Home = func() { home++ }
+			m.OnResult = func() { home++ }
 			m.Reset()
 			ports.before = func(step string) {
-				if !m.UnderWay() {
+				if !m.InFlight() {
 					t.Errorf("%s: a message in stage %s is not under way", step, m.Stage)
 				}
 				if step == test.leaves {
-					m.Forsake()
+					m.Detach()
 				}
 			}
 			c.Commit(m, now)
@@ -95,10 +95,10 @@ func TestCommit(t *testing.T) {
 			if got := fmt.Sprint(notes); got != test.observed {
 				t.Errorf("observed %s, want %s", got, test.observed)
 			}
-			if is250 := m.Err == nil && !m.Forsaken(); is250 != test.is250 {
+			if is250 := m.Err == nil && !m.Detached(); is250 != test.is250 {
 				t.Errorf("250: %t, want %t (%v)", is250, test.is250, m.Err)
 			}
-			if m.Stage != pipeline.StageDone || m.UnderWay() {
+			if m.Stage != pipeline.StageDone || m.InFlight() {
 				t.Errorf("ends in stage %s", m.Stage)
 			}
 		})

@@ -12,39 +12,39 @@ import (
 	"sluice/pipeline"
 )
 
-// waiter is an ask in the credit property, with its answers.
+// waiter is a request in the credit property, with its answers.
 type waiter struct {
-	ask     pipeline.Ask
+	request pipeline.CreditRequest
 	number  int
 	answers int
-	refused bool // by Relieve
+	refused bool // by EvictYoungest
 }
 
 // creditWorld drives a budget and its queue as one event loop does, and checks
 // after each step what must always hold.
 type creditWorld struct {
-	budget  *pipeline.Budget
-	queue   *pipeline.CreditQueue
-	nudged  bool
-	asked   []*waiter // waiting, in the order in which they asked
-	holding []int64
-	number  int
-	grown   bool // a growing one was served since calm was set
-	calm    time.Time
+	budget    *pipeline.Budget
+	queue     *pipeline.CreditQueue
+	notified  bool
+	asked     []*waiter // waiting, in the order in which they asked
+	holding   []int64
+	number    int
+	grown     bool // a growing one was served since lastGrant was set
+	lastGrant time.Time
 }
 
 const patience = 3
 
 func newCreditWorld(limit int64) *creditWorld {
 	w := &creditWorld{budget: pipeline.NewBudget(limit)}
-	w.queue = pipeline.NewCreditQueue(w.budget, func() { w.nudged = true })
+	w.queue = pipeline.NewCreditQueue(w.budget, func() { w.notified = true })
 	return w
 }
 
-// door takes parcels on at once, on the one thread of the test.
-type door struct{}
+// immediate runs tasks at once, on the one thread of the test.
+type immediate struct{}
 
-func (door) Post(p *pipeline.Parcel) { p.Open() }
+func (immediate) Post(t *pipeline.Task) { t.Run() }
 
 var began = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
@@ -55,7 +55,7 @@ func (w *creditWorld) ask(t *rapid.T, n int64, growing bool) {
 	}
 	if claim(n) {
 		for _, a := range w.asked {
-			if !growing || a.ask.Growing {
+			if !growing || a.request.Growing {
 				t.Fatalf("a claim passed waiter %d", a.number)
 			}
 		}
@@ -64,45 +64,45 @@ func (w *creditWorld) ask(t *rapid.T, n int64, growing bool) {
 	}
 	w.number++
 	a := &waiter{number: w.number}
-	a.ask = pipeline.Ask{
-		Queue: w.queue, Octets: n, Growing: growing, Door: door{}, Home: func() { w.home(t, a) },
-		Asks: func() { w.queue.Ask(&a.ask) }, Since: began.Add(time.Duration(w.number)),
+	a.request = pipeline.CreditRequest{
+		Queue: w.queue, Bytes: n, Growing: growing, Loop: immediate{}, OnResult: func() { w.returned(t, a) },
+		OnRequest: func() { w.queue.Enqueue(&a.request) }, Since: began.Add(time.Duration(w.number)),
 		Born: began.Add(time.Duration(rapid.IntRange(0, 100).Draw(t, "born"))),
 	}
 	w.asked = append(w.asked, a)
-	a.ask.Begin(door{})
+	a.request.Begin(immediate{})
 }
 
-func (w *creditWorld) home(t *rapid.T, a *waiter) {
+func (w *creditWorld) returned(t *rapid.T, a *waiter) {
 	if a.answers++; a.answers > 1 {
 		t.Fatalf("waiter %d: %d answers", a.number, a.answers)
 	}
-	w.grown = w.grown || a.ask.Growing && a.ask.Granted
+	w.grown = w.grown || a.request.Growing && a.request.Granted
 	w.asked = slices.DeleteFunc(w.asked, func(x *waiter) bool { return x == a })
-	credit := a.ask.End()
+	credit := a.request.End()
 	switch {
-	case a.ask.UnderWay():
-		t.Fatalf("waiter %d is home and under way", a.number)
-	case credit == 0 && !a.ask.Dropped() && !a.refused:
-		t.Fatalf("waiter %d came home without credit", a.number)
-	case credit != 0 && (credit != a.ask.Octets || a.refused):
-		t.Fatalf("waiter %d wanted %d, got %d (refused: %v)", a.number, a.ask.Octets, credit, a.refused)
+	case a.request.InFlight():
+		t.Fatalf("waiter %d returned and is under way", a.number)
+	case credit == 0 && !a.request.Dropped() && !a.refused:
+		t.Fatalf("waiter %d returned without credit", a.number)
+	case credit != 0 && (credit != a.request.Bytes || a.refused):
+		t.Fatalf("waiter %d wanted %d, got %d (refused: %v)", a.number, a.request.Bytes, credit, a.refused)
 	case credit == 0:
 		return
 	}
 	for _, other := range w.asked {
-		first := other.ask.Growing && !a.ask.Growing || other.ask.Growing == a.ask.Growing && other.number < a.number
-		if first && !other.ask.Dropped() {
+		first := other.request.Growing && !a.request.Growing || other.request.Growing == a.request.Growing && other.number < a.number
+		if first && !other.request.Dropped() {
 			t.Fatalf("waiter %d passed waiter %d", a.number, other.number)
 		}
 	}
 	w.holding = append(w.holding, credit)
 }
 
-// serve does what the owner does after a nudge.
+// serve does what the owner does after a notice.
 func (w *creditWorld) serve() {
-	for w.nudged {
-		w.nudged = false
+	for w.notified {
+		w.notified = false
 		w.queue.Serve()
 	}
 }
@@ -113,29 +113,29 @@ func (w *creditWorld) giveOne(i int) {
 	w.budget.Give(credit)
 }
 
-// relieve refuses the youngest of those that grow but the first.
-func (w *creditWorld) relieve(t *rapid.T, now time.Time) {
+// evict refuses the youngest of those that grow but the first.
+func (w *creditWorld) evict(t *rapid.T, now time.Time) {
 	if w.grown {
-		w.grown, w.calm = false, now
+		w.grown, w.lastGrant = false, now
 	}
 	var youngest *waiter
 	var growing []*waiter
 	for _, a := range w.asked {
-		if a.ask.Growing {
+		if a.request.Growing {
 			growing = append(growing, a)
 		}
 	}
 	since := now.Add(-patience)
-	if len(growing) > 1 && !growing[0].ask.Since.After(since) && !w.calm.After(since) {
+	if len(growing) > 1 && !growing[0].request.Since.After(since) && !w.lastGrant.After(since) {
 		for _, a := range growing[1:] {
-			if youngest == nil || a.ask.Born.After(youngest.ask.Born) {
+			if youngest == nil || a.request.Born.After(youngest.request.Born) {
 				youngest = a
 			}
 		}
 		youngest.refused = true
 	}
-	if did := w.queue.Relieve(now, patience); did != (youngest != nil) || did && youngest.answers != 1 {
-		t.Fatalf("relieved: %v, want %v", did, youngest)
+	if did := w.queue.EvictYoungest(now, patience); did != (youngest != nil) || did && youngest.answers != 1 {
+		t.Fatalf("evicted: %v, want %v", did, youngest)
 	}
 }
 
@@ -150,15 +150,15 @@ func (w *creditWorld) check(t *rapid.T) {
 	if got := int(w.budget.Waiters()); got != len(w.asked) || w.queue.Waiting() != got {
 		t.Fatalf("%d waiters, %d in the queue, want %d", got, w.queue.Waiting(), len(w.asked))
 	}
-	if len(w.asked) == 0 || w.nudged {
+	if len(w.asked) == 0 || w.notified {
 		return
 	}
 	head := w.asked[0]
-	if i := slices.IndexFunc(w.asked, func(a *waiter) bool { return a.ask.Growing }); i >= 0 {
+	if i := slices.IndexFunc(w.asked, func(a *waiter) bool { return a.request.Growing }); i >= 0 {
 		head = w.asked[i]
 	}
-	if !head.ask.Dropped() && head.ask.Octets <= w.budget.Limit()-used {
-		t.Fatalf("waiter %d waits for %d, %d are free", head.number, head.ask.Octets, w.budget.Limit()-used)
+	if !head.request.Dropped() && head.request.Bytes <= w.budget.Limit()-used {
+		t.Fatalf("waiter %d waits for %d, %d are free", head.number, head.request.Bytes, w.budget.Limit()-used)
 	}
 }
 
@@ -179,24 +179,24 @@ func TestCredit(t *testing.T) {
 			},
 			"drop": func(t *rapid.T) {
 				if n := len(w.asked); n > 0 {
-					w.asked[rapid.IntRange(0, n-1).Draw(t, "which")].ask.Drop()
+					w.asked[rapid.IntRange(0, n-1).Draw(t, "which")].request.Drop()
 				}
 			},
-			"nudge": func(*rapid.T) { w.serve() },
-			"relieve": func(t *rapid.T) {
-				w.relieve(t, began.Add(time.Duration(rapid.IntRange(0, w.number+2*patience).Draw(t, "now"))))
+			"serve": func(*rapid.T) { w.serve() },
+			"evict": func(t *rapid.T) {
+				w.evict(t, began.Add(time.Duration(rapid.IntRange(0, w.number+2*patience).Draw(t, "now"))))
 			},
-			"sweep": func(t *rapid.T) {
-				w.queue.Sweep()
+			"prune": func(t *rapid.T) {
+				w.queue.Prune()
 				for _, a := range w.asked {
-					if a.ask.Dropped() {
+					if a.request.Dropped() {
 						t.Fatalf("waiter %d is still there", a.number)
 					}
 				}
 			},
 			"": w.check,
 		})
-		w.queue.Sweep() // who gave up is sent home even when nobody gives any more
+		w.queue.Prune() // who gave up is sent home even when nobody gives any more
 		for len(w.holding) > 0 {
 			w.giveOne(0)
 			w.serve()
@@ -215,8 +215,8 @@ func TestCreditManyLoops(t *testing.T) {
 	budget := pipeline.NewBudget(limit)
 	var inbox pipeline.Inbox
 	wake := make(chan struct{}, 1)
-	post := func(p *pipeline.Parcel) {
-		inbox.Push(p)
+	post := func(t *pipeline.Task) {
+		inbox.Push(t)
 		select {
 		case wake <- struct{}{}:
 		default:
@@ -236,7 +236,7 @@ func TestCreditManyLoops(t *testing.T) {
 		for {
 			select {
 			case <-wake:
-				inbox.OpenAll()
+				inbox.RunAll()
 				if serve.Swap(false) {
 					queue.Serve()
 				}
@@ -247,19 +247,19 @@ func TestCreditManyLoops(t *testing.T) {
 	})
 	for loop := range loops {
 		group.Go(func() {
-			home := make(chan struct{}, 1)
-			a := &pipeline.Ask{Queue: queue, Door: doorFunc(func(*pipeline.Parcel) { home <- struct{}{} })}
-			a.Asks = func() { queue.Ask(a) }
+			returned := make(chan struct{}, 1)
+			a := &pipeline.CreditRequest{Queue: queue, Loop: posterFunc(func(*pipeline.Task) { returned <- struct{}{} })}
+			a.OnRequest = func() { queue.Enqueue(a) }
 			for i := range rounds {
-				a.Octets, a.Growing = int64(1+(i+loop)%limit), i%3 == 0
-				credit := a.Octets
+				a.Bytes, a.Growing = int64(1+(i+loop)%limit), i%3 == 0
+				credit := a.Bytes
 				if !budget.Claim(credit) {
-					a.Begin(doorFunc(post))
-					<-home
+					a.Begin(posterFunc(post))
+					<-returned
 					credit = a.End()
 				}
-				if used := budget.Used(); used > limit || credit != a.Octets {
-					t.Errorf("used %d of %d, credit %d of %d", used, limit, credit, a.Octets)
+				if used := budget.Used(); used > limit || credit != a.Bytes {
+					t.Errorf("used %d of %d, credit %d of %d", used, limit, credit, a.Bytes)
 				}
 				budget.Give(credit)
 			}
@@ -273,6 +273,6 @@ func TestCreditManyLoops(t *testing.T) {
 	}
 }
 
-type doorFunc func(p *pipeline.Parcel)
+type posterFunc func(t *pipeline.Task)
 
-func (f doorFunc) Post(p *pipeline.Parcel) { f(p) }
+func (f posterFunc) Post(t *pipeline.Task) { f(t) }

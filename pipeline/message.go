@@ -35,10 +35,10 @@ func (s Stage) String() string { return stageNames[s] }
 // which all of a transaction's state hangs. It belongs to the event loop of its
 // session; who else may read it, and when, is said by ObjectStore and EventLog.
 type Message struct {
-	Parcel        // takes the message to whoever is to have it next
-	Door   Door   // its loop's door
-	Home   func() // what the parcel does behind its own door
-	Owner  any    // the session's connection, for the loop alone
+	Task            // takes the message to its loop
+	Loop     Poster // the loop of its session
+	OnResult func() // what the task does at that loop
+	Owner    any    // the session's connection, for the loop alone
 
 	Stage    Stage
 	ID       ID
@@ -46,9 +46,9 @@ type Message struct {
 	Client   Client
 	Gateway  string // the host name that Sluice gives itself
 
-	Credit int64 // octets of budget held
-	Wanted int64 // octets of budget that the session wants before 354
-	Ask    Ask   // for more than there is
+	Credit  int64         // octets of budget held
+	Wanted  int64         // octets of budget that the session wants before 354
+	Request CreditRequest // for more than there is
 	// EnvelopeCredit is what a long envelope holds of the budget.
 	EnvelopeCredit int64
 
@@ -78,8 +78,8 @@ type Message struct {
 	RateOctets int64
 	RateSince  int64
 
-	idText [36]byte
-	gone   bool // its session waits no longer
+	idText   [36]byte
+	detached bool // its session waits no longer
 }
 
 // Reset makes the message new, keeping buffers. Its body must have been
@@ -88,7 +88,7 @@ func (m *Message) Reset() {
 	m.Envelope.Reset()
 	m.Stage, m.ID, m.Client = StageEnvelope, ID{}, Client{}
 	m.Wanted, m.Octets = 0, 0
-	m.Parcel.Open, m.Owner = m.Home, nil
+	m.Task.Run, m.Owner = m.OnResult, nil
 	m.Decoder, m.Report = codec.BodyDecoder{}, codec.BodyReport{}
 	m.Header = m.Header[:0]
 	m.Summary.reset()
@@ -96,33 +96,33 @@ func (m *Message) Reset() {
 	m.Blob, m.Digest, m.Err = Blob{}, Digest{}, nil
 	m.Upload, m.Part, m.Parts, m.PartsOut = nil, nil, 0, 0
 	m.RateOctets, m.RateSince = 0, 0
-	m.gone = false
+	m.detached = false
 }
 
-// Forsake says that nobody waits for the message's outcome any more: its sender
-// had another answer or is gone. The message still comes home once. A message
-// that is not under way must not be forsaken but freed.
-func (m *Message) Forsake() { m.gone = true }
+// Detach parts the message from its session, which no longer waits for the outcome: its
+// sender had another answer or is gone. The message still returns to its loop once. A
+// message that is not in flight must not be detached but freed.
+func (m *Message) Detach() { m.detached = true }
 
-// Forsaken says whether nobody waits for the outcome.
-func (m *Message) Forsaken() bool { return m.gone }
+// Detached reports whether Detach was called since Reset.
+func (m *Message) Detached() bool { return m.detached }
 
-// UnderWay says whether somebody other than the loop holds the message or parts
-// of it, so that it, or the last of these, will come home by its door.
-func (m *Message) UnderWay() bool {
-	return m.Ask.UnderWay() || m.Stage == StageStoring || m.Stage == StagePublishing || m.PartsOut > 0
+// InFlight reports whether the store, the log or the credit queue holds the message or
+// parts of it, so that it, or the last of these, will return by the inbox of its loop.
+func (m *Message) InFlight() bool {
+	return m.Request.InFlight() || m.Stage == StageStoring || m.Stage == StagePublishing || m.PartsOut > 0
 }
 
 // Stored takes the object store's one result.
 func (m *Message) Stored(blob Blob, digest Digest, err error) {
 	m.Blob, m.Digest, m.Err = blob, digest, err
-	m.Door.Post(&m.Parcel)
+	m.Loop.Post(&m.Task)
 }
 
 // Published takes the event log's one result.
 func (m *Message) Published(err error) {
 	m.Err = err
-	m.Door.Post(&m.Parcel)
+	m.Loop.Post(&m.Task)
 }
 
 // IDText gives the id's text form, valid until the message is reset.

@@ -87,7 +87,7 @@ type RemovingStore interface {
 
 // Part is a piece of a large message, from the second on.
 type Part struct {
-	Parcel  // takes the part home to its loop
+	Task    // takes the part home to its loop
 	Message *Message
 	Number  int // from 2, as they stand in the message
 	Body    Body
@@ -98,14 +98,14 @@ type Part struct {
 // Uploaded takes the one result of PutPart.
 func (p *Part) Uploaded(err error) {
 	p.Err = err
-	p.Message.Door.Post(&p.Parcel)
+	p.Message.Loop.Post(&p.Task)
 }
 
 // NextPart begins the message's next part.
 func (m *Message) NextPart(home func(*Part)) {
 	m.Parts++
 	p := &Part{Message: m, Number: m.Parts + 1}
-	p.Open = func() { home(p) }
+	p.Run = func() { home(p) }
 	m.Part = p
 }
 

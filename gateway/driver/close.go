@@ -112,7 +112,7 @@ func (l *Loop) end(c *Conn, end string, how Ending) {
 	l.wheel.remove(c)
 	l.releaseCarried(c)
 	if m := c.session.Abandon(); m != nil {
-		if m.Ask.UnderWay() {
+		if m.Request.InFlight() {
 			l.creditWaited(m, "gone")
 		}
 		if m.Stage >= pipeline.StageReceiving {

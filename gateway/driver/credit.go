@@ -30,21 +30,21 @@ var errNoMemory = &pipeline.Failure{Kind: pipeline.KindMemory, Op: "receive"}
 
 // creditDesk is where the loops of a process ask for the credit of one budget.
 type creditDesk struct {
-	queue  *pipeline.CreditQueue
-	nudge  pipeline.Parcel
-	nudged atomic.Bool
+	queue    *pipeline.CreditQueue
+	notice   pipeline.Task
+	notified atomic.Bool
 }
 
-// newCreditDesk makes the desk of a budget, behind the door of a loop.
+// newCreditDesk makes the desk of a budget, served by a loop.
 func newCreditDesk(budget *pipeline.Budget, home *Loop) *creditDesk {
 	d := &creditDesk{}
-	d.nudge.Open = func() {
-		d.nudged.Store(false)
+	d.notice.Run = func() {
+		d.notified.Store(false)
 		d.queue.Serve()
 	}
 	d.queue = pipeline.NewCreditQueue(budget, func() {
-		if d.nudged.CompareAndSwap(false, true) {
-			home.Post(&d.nudge)
+		if d.notified.CompareAndSwap(false, true) {
+			home.Post(&d.notice)
 		}
 	})
 	return d
@@ -62,11 +62,11 @@ func (s *Shared) own(l *Loop) {
 // sweep sees to those who wait for credit, once a tick.
 func (s *Shared) sweep(now time.Time) {
 	if s.Budget.Waiters() > 0 {
-		s.bodyCredits.queue.Sweep()
-		s.bodyCredits.queue.Relieve(now, s.Timeouts.Credit/patience)
+		s.bodyCredits.queue.Prune()
+		s.bodyCredits.queue.EvictYoungest(now, s.Timeouts.Credit/patience)
 	}
 	if s.parts != nil && s.Parts.Waiters() > 0 {
-		s.partCredits.queue.Sweep()
+		s.partCredits.queue.Prune()
 	}
 }
 
@@ -89,8 +89,8 @@ func (l *Loop) askCredit(c *Conn) bool {
 
 // ask has a message wait for credit.
 func (l *Loop) ask(m *pipeline.Message, desk *creditDesk, octets int64) {
-	a := &m.Ask
-	a.Queue, a.Octets, a.Since = desk.queue, octets, l.now
+	a := &m.Request
+	a.Queue, a.Bytes, a.Since = desk.queue, octets, l.now
 	a.Growing = m.Stage == pipeline.StageReceiving
 	if a.Growing {
 		a.Born = m.ID.Time()
@@ -100,7 +100,7 @@ func (l *Loop) ask(m *pipeline.Message, desk *creditDesk, octets int64) {
 
 // extend takes more body credit for a message that grows, or asks for it.
 func (l *Loop) extend(m *pipeline.Message) bool {
-	if m.Ask.UnderWay() {
+	if m.Request.InFlight() {
 		return false
 	}
 	n := pipeline.SlabBytes(min(2*m.Credit, m.Credit+growth, l.shared.firstCredit)) - m.Credit
@@ -123,7 +123,7 @@ func (l *Loop) reserveAhead(m *pipeline.Message) {
 	switch {
 	case l.partFull(m):
 		l.nextPart(m)
-		if m.Ask.UnderWay() {
+		if m.Request.InFlight() {
 			l.sendPart(m) // its memory comes back by that
 		}
 	case m.Part == nil && m.Credit < l.shared.firstCredit &&
@@ -158,7 +158,7 @@ func (l *Loop) creditCame(c *Conn, m *pipeline.Message, credit int64) {
 }
 
 func (l *Loop) creditWaited(m *pipeline.Message, result string) {
-	l.shared.Observer.CreditWaited(result, l.now.Sub(m.Ask.Since).Seconds())
+	l.shared.Observer.CreditWaited(result, l.now.Sub(m.Request.Since).Seconds())
 }
 
 // Budgets divides the memory for bodies in two: for what has not left yet of any

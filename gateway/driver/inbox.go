@@ -4,9 +4,9 @@ import "sluice/pipeline"
 
 // This file is the only way from other threads into a loop.
 
-// Post implements pipeline.Door. A parcel that comes while the loop is at work
+// Post implements pipeline.Poster. A task that comes while the loop is at work
 // is seen before the loop rests; one that comes while it rests wakes it.
-func (l *Loop) Post(p *pipeline.Parcel) {
+func (l *Loop) Post(p *pipeline.Task) {
 	wasEmpty := l.inbox.Push(p)
 	if wasEmpty && !l.awake.Load() {
 		l.waker.Wake()
@@ -19,13 +19,13 @@ func (l *Loop) beginCallback() {
 	l.now = l.shared.Clock.Now()
 }
 
-// endCallback ends a callback. It opens what has come into the inbox, results of work
+// endCallback ends a callback. It runs the tasks of the inbox, results of work
 // that this very callback began included. The loop says that it rests before it looks
 // a last time, and Post adds before it asks whether the loop rests, so one of the two
-// always sees the parcel.
+// always sees the task.
 func (l *Loop) endCallback() {
 	for {
-		for l.inbox.OpenAll() > 0 {
+		for l.inbox.RunAll() > 0 {
 		}
 		l.awake.Store(false)
 		if l.inbox.Empty() {
@@ -35,14 +35,14 @@ func (l *Loop) endCallback() {
 	}
 }
 
-// Run opens what has come into the inbox. The reactor calls it after Waker.Wake.
+// Run runs the tasks of the inbox. The reactor calls it after Waker.Wake.
 func (l *Loop) Run() {
 	defer l.recoverLoop("run")
 	l.beginCallback()
 	l.endCallback()
 }
 
-// takeResult is the frame of every result that comes home by the inbox. A connection
+// takeResult is the frame of every result that returns by the inbox. A connection
 // that still waits for the result has a turn, in which happened takes it. orphaned
 // takes a result whose connection has ended.
 func (l *Loop) takeResult(where string, owner any, happened func(c *Conn), orphaned func()) {
@@ -54,7 +54,7 @@ func (l *Loop) takeResult(where string, owner any, happened func(c *Conn), orpha
 	orphaned()
 }
 
-// onMessageResult takes a message that comes home from the object store or the event
+// onMessageResult takes a message that returns from the object store or the event
 // log.
 func (l *Loop) onMessageResult(m *pipeline.Message) {
 	l.takeResult("result", m.Owner, func(c *Conn) {
@@ -68,19 +68,19 @@ func (l *Loop) onMessageResult(m *pipeline.Message) {
 	})
 }
 
-// onCredit takes a message's request for memory that comes home from its queue.
+// onCredit takes a message's request for memory that returns from its queue.
 func (l *Loop) onCredit(m *pipeline.Message) {
 	l.takeResult("credit", m.Owner, func(c *Conn) {
-		if credit := m.Ask.End(); !m.Ask.Dropped() {
+		if credit := m.Request.End(); !m.Request.Dropped() {
 			l.creditCame(c, m, credit)
 		}
 	}, func() {
-		m.Ask.End()
+		m.Request.End()
 		l.release(m)
 	})
 }
 
-// onPart takes a part of a message that comes home from the object store.
+// onPart takes a part of a message that returns from the object store.
 func (l *Loop) onPart(p *pipeline.Part) {
 	m := p.Message
 	l.takeResult("result", m.Owner, func(c *Conn) {

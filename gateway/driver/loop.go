@@ -152,5 +152,5 @@ func (l *Loop) Tick(asked time.Time) {
 // Sessions gives the number of connections of this loop, for tests.
 func (l *Loop) Sessions() int { return l.wheel.size }
 
-// Idle says whether nothing waits at the loop's door, for tests.
+// Idle says whether nothing waits in the loop's inbox, for tests.
 func (l *Loop) Idle() bool { return l.inbox.Empty() }

@@ -19,11 +19,11 @@ func (p *messagePool) Take() *pipeline.Message {
 		return m
 	}
 	l := p.loop
-	m := &pipeline.Message{Door: l}
-	m.Home = func() { l.onMessageResult(m) }
-	m.Ask.Door = l
-	m.Ask.Home = func() { l.onCredit(m) }
-	m.Ask.Asks = func() { m.Ask.Queue.Ask(&m.Ask) }
+	m := &pipeline.Message{Loop: l}
+	m.OnResult = func() { l.onMessageResult(m) }
+	m.Request.Loop = l
+	m.Request.OnResult = func() { l.onCredit(m) }
+	m.Request.OnRequest = func() { m.Request.Queue.Enqueue(&m.Request) }
 	m.Reset()
 	return m
 }
@@ -36,13 +36,13 @@ func (p *messagePool) give(m *pipeline.Message) {
 }
 
 // release ends a message that its session has released: at once, or, while
-// somebody else holds it, when it comes home.
+// somebody else holds it, when it returns.
 func (l *Loop) release(m *pipeline.Message) {
 	m.Owner = nil
 	l.dropPart(m)
-	m.Ask.Drop()
-	if m.UnderWay() {
-		m.Forsake()
+	m.Request.Drop()
+	if m.InFlight() {
+		m.Detach()
 		return
 	}
 	l.abortUpload(m)

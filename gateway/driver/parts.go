@@ -36,7 +36,7 @@ func (l *Loop) partFull(m *pipeline.Message) bool {
 // nextPart takes the memory of a part, or asks for it.
 func (l *Loop) nextPart(m *pipeline.Message) {
 	switch {
-	case m.Ask.UnderWay():
+	case m.Request.InFlight():
 	case l.shared.Parts.ClaimMore(l.shared.partCredit):
 		l.beginPart(m)
 	default:
@@ -93,7 +93,7 @@ func (l *Loop) partEnded(p *pipeline.Part) {
 	p.Message.PartsOut--
 }
 
-// partCame goes on with a message that a part came home to, err being its result.
+// partCame goes on with a message that a part returned to, err being its result.
 func (l *Loop) partCame(c *Conn, m *pipeline.Message, err error) {
 	receiving := m.Stage == pipeline.StageReceiving
 	switch {

@@ -205,7 +205,7 @@ func TestPausedInBody(t *testing.T) {
 				t.Errorf("got %q, want %s", got, test.want)
 			}
 			s.gone()
-			w.advance(time.Second) // the ask comes home
+			w.advance(time.Second) // the request returns
 			if used := w.shared.Budget.Used(); used > 0 {
 				w.shared.Budget.Give(taken)
 			}

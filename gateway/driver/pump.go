@@ -152,7 +152,7 @@ func (l *Loop) room(m *pipeline.Message) []byte {
 // freed, as soon as the store reads it no more, and the rest is dropped.
 func (l *Loop) failBody(m *pipeline.Message, err error) {
 	m.Err = err
-	m.Ask.Drop()
+	m.Request.Drop()
 	l.dropPart(m)
 	if m.PartsOut == 0 {
 		l.abortUpload(m)
@@ -165,7 +165,7 @@ func (l *Loop) failBody(m *pipeline.Message, err error) {
 func (l *Loop) bodyEnded(c *Conn, m *pipeline.Message) {
 	m.ReceivedAt = l.now
 	m.Report = m.Decoder.Report()
-	m.Ask.Drop()
+	m.Request.Drop()
 	if spare := m.Credit - m.Body.Held(); spare > 0 {
 		m.Credit -= spare
 		l.shared.Budget.Give(spare)

@@ -87,9 +87,9 @@ func TestAddressCounts(t *testing.T) {
 	}
 }
 
-// Parcels that are posted while the loop works, rests or falls asleep are all
+// Tasks that are posted while the loop works, rests or falls asleep are all
 // opened, and nothing but a wake-up makes the loop look.
-func TestDoorLosesNothing(t *testing.T) {
+func TestInboxLosesNothing(t *testing.T) {
 	o := testOptions()
 	w := newWorld(t, o)
 	wake := make(chan struct{}, 1)
@@ -108,7 +108,7 @@ func TestDoorLosesNothing(t *testing.T) {
 	for range senders {
 		wg.Go(func() {
 			back := make(chan struct{}, 1)
-			p := &pipeline.Parcel{Open: func() { opened.Add(1); back <- struct{}{} }}
+			p := &pipeline.Task{Run: func() { opened.Add(1); back <- struct{}{} }}
 			for range each {
 				loop.Post(p)
 				<-back
@@ -127,7 +127,7 @@ func TestDoorLosesNothing(t *testing.T) {
 			}
 			return
 		case <-time.After(10 * time.Second):
-			t.Fatalf("a parcel was lost: %d of %d opened", opened.Load(), senders*each)
+			t.Fatalf("a task was lost: %d of %d run", opened.Load(), senders*each)
 		}
 	}
 }

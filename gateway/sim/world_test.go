@@ -157,7 +157,7 @@ func (w *world) check() {
 			w.fail("%d connections are in the wheel of loop %d, %d are open", n, l.n, l.open)
 		}
 		if !l.loop.Idle() && !l.woken {
-			w.fail("something waits at the door of loop %d, and nobody woke it", l.n)
+			w.fail("something waits in the inbox of loop %d, and nobody woke it", l.n)
 		}
 	}
 }

@@ -14,10 +14,10 @@ import (
 	"sluice/pipeline/porttest"
 )
 
-// answers is the door of a pack's messages.
+// answers takes the results of a pack's messages.
 type answers struct{}
 
-func (answers) Post(*pipeline.Parcel) {}
+func (answers) Post(*pipeline.Task) {}
 
 // fixed is a random source.
 type fixed struct{}
@@ -31,7 +31,7 @@ func (w *world) pack(t *testing.T) string {
 	p := pack.New()
 	for _, body := range []string{"first\r\n", "second\r\n", "third\r\n"} {
 		m := porttest.NewMessage([]byte(body))
-		m.Door = answers{}
+		m.Loop = answers{}
 		p.Add(m)
 	}
 	p.Compose(pipeline.NewID(time.Now(), fixed{}), pipeline.Blob{Store: "dir", Bucket: "b"})

@@ -30,7 +30,7 @@ func BenchmarkPut(b *testing.B) {
 				}
 				n++
 				m.ID = pipeline.NewID(m.ID.Time(), fixed(n<<8))
-				m.Door = returnDoor{m, free}
+				m.Loop = returnPoster{m, free}
 				s.Put(m)
 			}
 			for range cap(free) {
@@ -41,9 +41,9 @@ func BenchmarkPut(b *testing.B) {
 	}
 }
 
-type returnDoor struct {
+type returnPoster struct {
 	m    *pipeline.Message
 	free chan *pipeline.Message
 }
 
-func (d returnDoor) Post(*pipeline.Parcel) { d.free <- d.m }
+func (d returnPoster) Post(*pipeline.Task) { d.free <- d.m }

@@ -114,22 +114,22 @@ func openRecording(t *testing.T) (*Store, *recordingFS) {
 	return s, r
 }
 
-// resultDoor notes the result among the calls, on the writer's own goroutine.
-type resultDoor struct {
+// resultPoster notes the result among the calls, on the writer's own goroutine.
+type resultPoster struct {
 	r    *recordingFS
 	done chan struct{}
 }
 
-func (d resultDoor) Post(*pipeline.Parcel) {
+func (d resultPoster) Post(*pipeline.Task) {
 	_ = d.r.note("result", d.r.root)
 	close(d.done)
 }
 
 func put(s *Store, r *recordingFS, m *pipeline.Message) {
-	door := resultDoor{r, make(chan struct{})}
-	m.Door = door
+	poster := resultPoster{r, make(chan struct{})}
+	m.Loop = poster
 	s.Put(m)
-	<-door.done
+	<-poster.done
 }
 
 // TestOrderOfCalls is the proof of durability: the bytes are synced before they

@@ -24,8 +24,8 @@ type slot struct {
 	b    *testing.B
 }
 
-// Post is the message's door.
-func (s *slot) Post(*pipeline.Parcel) {
+// Post takes the result of the message.
+func (s *slot) Post(*pipeline.Task) {
 	if s.m.Err != nil {
 		s.b.Errorf("publish: %v", s.m.Err)
 	}
@@ -38,7 +38,7 @@ func (s *slot) next() {
 		return
 	}
 	s.m = porttest.Stored()
-	s.m.Door = s
+	s.m.Loop = s
 	s.log.Publish(s.m)
 }
 

@@ -32,8 +32,8 @@ type result struct {
 	came  chan struct{}
 }
 
-// Post is the message's door.
-func (r *result) Post(*pipeline.Parcel) {
+// Post takes the result of the message.
+func (r *result) Post(*pipeline.Task) {
 	if r.count.Add(1) == 1 {
 		r.err, r.took = r.m.Err, time.Since(r.began)
 		close(r.came)
@@ -44,7 +44,7 @@ func launch(l *kafka.Log, n int) *flight {
 	f := &flight{began: time.Now()}
 	for range n {
 		r := &result{m: porttest.Stored(), came: make(chan struct{}), began: time.Now()}
-		r.m.Door = r
+		r.m.Loop = r
 		f.ids, f.results = append(f.ids, r.m.ID.String()), append(f.results, r)
 		l.Publish(r.m)
 	}

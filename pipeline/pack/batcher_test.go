@@ -217,7 +217,7 @@ func TestBatcherTimeout(t *testing.T) {
 	<-w.taken
 	old := porttest.NewMessage(nil)
 	answers := make(chan error, 1)
-	old.Door = doorFunc(func() { answers <- old.Err })
+	old.Loop = posterFunc(func() { answers <- old.Err })
 	b.Put(old)
 	time.Sleep(timeout + timeout/10) // it is to be too old
 	young := put(t, b, 2, 1)
@@ -230,9 +230,9 @@ func TestBatcherTimeout(t *testing.T) {
 	}
 }
 
-type doorFunc func()
+type posterFunc func()
 
-func (f doorFunc) Post(*pipeline.Parcel) { f() }
+func (f posterFunc) Post(*pipeline.Task) { f() }
 
 // TestBatcherLingers checks that an idle worker waits for more messages with Linger.
 func TestBatcherLingers(t *testing.T) {

@@ -23,14 +23,14 @@ type random struct{}
 
 func (random) Uint64() uint64 { return rand.Uint64() }
 
-// nowhere is the Door of messages whose results are not read.
+// nowhere is the loop of messages whose results are not read.
 type nowhere struct{}
 
-func (nowhere) Post(*pipeline.Parcel) {}
+func (nowhere) Post(*pipeline.Task) {}
 
 func message(size int) *pipeline.Message {
 	m := porttest.NewMessage(bytes.Repeat([]byte("x"), size))
-	m.Door = nowhere{}
+	m.Loop = nowhere{}
 	return m
 }
 

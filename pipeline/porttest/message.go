@@ -26,8 +26,8 @@ type Sent struct {
 	Err    error
 }
 
-// Post is the message's door: it takes the result.
-func (s *Sent) Post(*pipeline.Parcel) {
+// Post takes the result, as the message's loop does.
+func (s *Sent) Post(*pipeline.Task) {
 	s.count.Add(1)
 	s.results <- struct{}{}
 }
@@ -59,7 +59,7 @@ type lockedRandom struct{}
 func (lockedRandom) Uint64() uint64 { return rand.Uint64() }
 
 // NewMessage makes a complete message with this body and a trace field, ready
-// to be stored. Its door is given by Send and Announce.
+// to be stored. Its loop is set by Send and Announce.
 func NewMessage(body []byte) *pipeline.Message {
 	m := &pipeline.Message{}
 	m.Reset()
@@ -99,7 +99,7 @@ func newSent(m *pipeline.Message) *Sent {
 	for _, chunk := range m.Body.Chunks() {
 		s.Body = append(s.Body, chunk...)
 	}
-	m.Door = s
+	m.Loop = s
 	return s
 }
 

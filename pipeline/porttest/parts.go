@@ -55,21 +55,21 @@ func NewLarge(store pipeline.PartStore, first []byte) *Large {
 	m := NewMessage(first)
 	m.Header, m.ReceivedAt = nil, time.Time{}
 	l := &Large{Sent: newSent(m), Key: m.Key(), store: store}
-	m.Parcel.Open = func() { l.Sent.Post(nil) }
-	m.Door = opener{}
+	m.Task.Run = func() { l.Sent.Post(nil) }
+	m.Loop = opener{}
 	return l
 }
 
-// opener is a door whose owner opens every parcel at once.
+// opener is a loop that runs every task at once.
 type opener struct{}
 
-func (opener) Post(p *pipeline.Parcel) { p.Open() }
+func (opener) Post(p *pipeline.Task) { p.Run() }
 
 // PutPart hands the next part over.
 func (l *Large) PutPart(octets []byte) {
 	p := &sentPart{results: make(chan struct{}, 16)}
 	p.Part = &pipeline.Part{Message: l.M, Number: len(l.parts) + 2}
-	p.Open = func() {
+	p.Run = func() {
 		p.count.Add(1)
 		p.results <- struct{}{}
 	}

@@ -61,7 +61,7 @@ func benchStore(b *testing.B, size int) {
 		}
 		n++
 		m.ID = pipeline.NewID(time.Now(), counted(n<<8))
-		m.Door = returnDoor{m, free}
+		m.Loop = returnPoster{m, free}
 		s.Put(m)
 	}
 	for range cap(free) {
@@ -74,12 +74,12 @@ type counted uint64
 
 func (c counted) Uint64() uint64 { return uint64(c) }
 
-type returnDoor struct {
+type returnPoster struct {
 	m    *pipeline.Message
 	free chan *pipeline.Message
 }
 
-func (d returnDoor) Post(*pipeline.Parcel) { d.free <- d.m }
+func (d returnPoster) Post(*pipeline.Task) { d.free <- d.m }
 
 func benchRaw(b *testing.B, size int, r *Reader) {
 	content := make([]byte, size)
@@ -112,9 +112,9 @@ func benchRaw(b *testing.B, size int, r *Reader) {
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "messages/s")
 }
 
-type countingDoor chan struct{}
+type countingPoster chan struct{}
 
-func (d countingDoor) Post(*pipeline.Parcel) { d <- struct{}{} }
+func (d countingPoster) Post(*pipeline.Task) { d <- struct{}{} }
 
 // BenchmarkUpload stores messages of 64 MiB in parts, and the same bytes by minio-go's
 // own multipart upload with all parts in flight.
@@ -130,7 +130,7 @@ func BenchmarkUpload(b *testing.B) {
 			all[i] = &pipeline.Part{Message: m, Number: i + 2}
 			porttest.Fill(&all[i].Body, make([]byte, min(MinPartSize, size-(i+1)*MinPartSize)))
 		}
-		m.Door = countingDoor(results)
+		m.Loop = countingPoster(results)
 		b.SetBytes(size)
 		n := uint64(0)
 		defer reportCPU(b)()

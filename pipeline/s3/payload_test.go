@@ -121,9 +121,9 @@ func (c *greedyConn) scribbled() bool {
 	return bytes.IndexByte(c.taken, '#') >= 0
 }
 
-type resultDoor chan struct{}
+type resultPoster chan struct{}
 
-func (d resultDoor) Post(*pipeline.Parcel) { close(d) }
+func (d resultPoster) Post(*pipeline.Task) { close(d) }
 
 // TestEarlyAnswer has the store answer while net/http still writes the body, and keep
 // reading. After the result the bytes have another owner: none of them may reach the
@@ -147,8 +147,8 @@ func TestEarlyAnswer(t *testing.T) {
 				},
 			})
 			m := porttest.NewMessage(bytes.Repeat([]byte("a"), 8<<20))
-			result := make(resultDoor)
-			m.Door = result
+			result := make(resultPoster)
+			m.Loop = result
 			s.Put(m)
 			<-result
 			if m.Err == nil {
