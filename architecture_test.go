@@ -17,7 +17,7 @@ var pathLike = regexp.MustCompile("`([a-z.][A-Za-z0-9_./-]*/[A-Za-z0-9_./-]*|[A-
 // TestMapNamesWhatExists checks that every path exists which the pages name.
 func TestMapNamesWhatExists(t *testing.T) {
 	found := 0
-	for _, page := range []string{"ARCHITECTURE.md", "README.md", "docs/measurements.md"} {
+	for _, page := range []string{"ARCHITECTURE.md", "README.md", "docs/contributing.md", "docs/decisions.md", "docs/measurements.md"} {
 		text, err := os.ReadFile(page)
 		if err != nil {
 			t.Fatal(err)
