@@ -25,7 +25,7 @@ const lagGroup = "indexer"
 func TestShedAtTheGreetingAndAtMail(t *testing.T) {
 	r := launch(t, func(c *config.Config) {
 		lag := &c.Pressure.Lag
-		lag.Groups, lag.LowRecords, lag.HighRecords, lag.Interval = []string{lagGroup}, 1, 3, 20*time.Millisecond
+		lag.Groups, lag.LowRecords, lag.HighRecords, lag.Interval = []string{lagGroup}, 1, 3, 200*time.Millisecond
 		lag.StaleAfter = 5 * time.Second
 	})
 	broker := r.events.Address
@@ -45,6 +45,7 @@ func TestShedAtTheGreetingAndAtMail(t *testing.T) {
 	testkit.Eventually(t, "the lag is read", func() bool { return read.MatchString(r.metricsPage(t)) })
 	testkit.Eventually(t, "the gate is open", open)
 	long := r.dial(t)
+	long.Expect("220 ")
 	for range 4 {
 		c := r.dial(t)
 		c.Begin()
@@ -54,7 +55,6 @@ func TestShedAtTheGreetingAndAtMail(t *testing.T) {
 	}
 	testkit.Eventually(t, "the gate is shut", func() bool { _, shed := r.monitor.Gate().Shed(0, 65535); return shed })
 	r.dial(t).Expect("421 ")
-	long.Expect("220 ")
 	_, _ = long.Conn.Write([]byte("HELO x\r\nMAIL FROM:<a@example.com>\r\n"))
 	long.Expect("250 ")
 	long.Expect("421 4.3.2 ")
