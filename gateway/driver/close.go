@@ -57,6 +57,7 @@ func (l *Loop) hangUp(c *Conn) {
 		c.phaseEnd = l.tick() + ticksOf(l.shared.Timeouts.Message)
 	}
 	c.lingerMark = c.lingerLeft
+	c.detachCall()
 	c.closeWrite()
 	if c.paused {
 		l.resumeReading(c)
@@ -110,6 +111,7 @@ func (l *Loop) end(c *Conn, end string, how Ending) {
 	}
 	c.finished = true
 	l.wheel.remove(c)
+	c.detachCall()
 	l.releaseCarried(c)
 	if m := c.session.Abandon(); m != nil {
 		if m.Request.InFlight() {

@@ -13,6 +13,7 @@ type Conn struct {
 	stream
 	session session.Session
 	decoder codec.Decoder
+	call    *Call // in flight, nil for none
 
 	// The wheel's links. A connection is in the wheel from Open to its end.
 	next, prev *Conn
@@ -51,7 +52,7 @@ func (c *Conn) reset(socket Socket, client netip.AddrPort, at *Listener) {
 
 // waiting says whether input must stay unread for now.
 func (c *Conn) waiting() bool {
-	if len(c.unsent) > 0 {
+	if len(c.unsent) > 0 || c.call != nil {
 		return true
 	}
 	switch c.session.Phase() {

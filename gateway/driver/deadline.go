@@ -35,6 +35,8 @@ func (l *Loop) onDeadline(c *Conn) {
 		l.lingered(c)
 	case len(c.unsent) > 0:
 		l.resend(c)
+	case c.call != nil:
+		l.callOverdue(c)
 	case c.awaitingMemory():
 		m := c.session.Message()
 		l.creditWaited(m, "refused")

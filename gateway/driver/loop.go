@@ -28,6 +28,8 @@ type Loop struct {
 	scratch  []byte // where mail text goes that is not kept
 	slabs    *pipeline.SlabPool
 	messages messagePool
+	calls    []*Call              // free
+	callsOut int                  // in flight
 	partHome func(*pipeline.Part) // onPart
 
 	draining bool

@@ -99,7 +99,7 @@ type Observer interface {
 	CreditWaited(result string, seconds float64)
 	// SessionPaused is called when a session stops reading from its client.
 	// waitsFor is client (it does not read our replies), credit (before 354),
-	// memory (for a message that grows) or outcome.
+	// memory (for a message that grows) or outcome (of a message or a call).
 	SessionPaused(waitsFor string)
 	// SessionResumed is called when a paused session reads on or ends.
 	SessionResumed()

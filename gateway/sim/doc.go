@@ -4,5 +4,6 @@
 //
 // A world lives in three phases. In the first, faults strike at any step. In the
 // second all is well, and every message that may be delivered must be. In the
-// third all clients fall silent, and everything must come to its end by itself.
+// third all clients fall silent, and everything must come to its end by itself. In some
+// worlds sessions have slow work that is no message (driver.Call).
 package sim

@@ -69,6 +69,12 @@ var mutations = []mutation{
 		"s.refusals++", "_ = s.refusals", "got its refusal"},
 	{"no deadline while a message waits for memory", "gateway/driver/credit.go",
 		"l.setDeadline(c, l.shared.Timeouts.Credit)", "", "credit"},
+	{"commands are executed during a call", "gateway/driver/conn.go",
+		"len(c.unsent) > 0 || c.call != nil", "len(c.unsent) > 0", "took input during a call"},
+	{"a call without a deadline", "gateway/driver/call.go",
+		"l.setDeadline(c, limit)", "", "for a call"},
+	{"a call is used again before it is home", "gateway/driver/call.go",
+		"\tc.detachCall()\n\tl.callDone(", "\tl.calls = append(l.calls, c.call)\n\tc.detachCall()\n\tl.callDone(", "the result of another call|calls that are not home|panic"},
 }
 
 // TestMutations shows that the simulator can fail: each mutation is compiled in

@@ -25,6 +25,7 @@ type plan struct {
 	reset, deaf, stall, kill, term, shed int
 	pause, noPause, impatient, out       int
 	ahead                                int // commands that a client may send ahead
+	calls                                int // slow work between commands
 }
 
 const (

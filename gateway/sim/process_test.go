@@ -135,9 +135,10 @@ func (w *world) kill(why string) {
 // quiet asserts that nothing is left behind when nothing goes on any more.
 func (p *process) quiet() {
 	w := p.w
-	sessions := 0
+	sessions, calls := 0, 0
 	for _, l := range p.loops {
 		sessions += l.loop.Sessions()
+		calls += l.loop.Calls()
 	}
 	for _, left := range []struct {
 		what string
@@ -149,6 +150,7 @@ func (p *process) quiet() {
 		{"octets of part credit that are out", p.shared.Parts.Used()},
 		{"messages that wait for credit", p.shared.Budget.Waiters() + p.shared.Parts.Waiters()},
 		{"sessions that are paused", int64(p.paused)},
+		{"calls that are not home", int64(calls)},
 		{"slabs that the store reads", int64(len(p.slabs))},
 		{"sessions opened and not closed", int64(p.opened - p.closed)},
 		{"messages that wait for a lane", int64(len(p.batcher.waiting))},

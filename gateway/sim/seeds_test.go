@@ -29,6 +29,15 @@ type report struct {
 	worlds int
 }
 
+// live lives one world and reports what was wrong with it.
+func (r *report) live(t *testing.T, seed uint64) {
+	w, broken := simulate(seed)
+	r.add(w)
+	if broken != "" {
+		t.Errorf("seed %d: %s\n%sreplay: go test ./gateway/sim -run TestSeeds -sim.seed=%d", seed, broken, &w.trace, seed)
+	}
+}
+
 func (r *report) add(w *world) {
 	r.Lock()
 	defer r.Unlock()
@@ -61,11 +70,9 @@ func TestSeeds(t *testing.T) {
 				if n >= uint64(*manySeeds) || *seedsFor > 0 && time.Since(began) > *seedsFor || t.Failed() {
 					return
 				}
-				w, broken := simulate(first + n)
-				r.add(w)
-				if broken != "" {
-					t.Errorf("seed %d: %s\n%sreplay: go test ./gateway/sim -run TestSeeds -sim.seed=%d",
-						w.seed, broken, &w.trace, w.seed)
+				r.live(t, first+n)
+				if n%4 == 3 {
+					r.live(t, callWorlds|(first+n))
 				}
 			}
 		})
@@ -77,7 +84,8 @@ func TestSeeds(t *testing.T) {
 		float64(r.tally["messages received"])*600/took.Seconds(), r.tally)
 	for _, what := range []string{"250", "kill -9", "SIGTERM", "store error", "part error", "log error", "late answer",
 		"client reset", "client deaf", "client stalls", "no descriptor", "store out", "log out", "credit granted", "credit refused",
-		"texts refused", "refusal recipient_errors", "packs", "packs held", "pack error", "pack splits", "pauses for memory", "pauses for outcome", "pauses for client", "pauses for credit"} {
+		"texts refused", "refusal recipient_errors", "packs", "packs held", "pack error", "pack splits", "pauses for memory", "pauses for outcome", "pauses for client", "pauses for credit",
+		"calls", "calls overdue", "calls of ended sessions"} {
 		if r.tally[what] == 0 && r.worlds >= 100 {
 			t.Errorf("no %s in %d worlds", what, r.worlds)
 		}
@@ -86,7 +94,7 @@ func TestSeeds(t *testing.T) {
 
 // TestReplay: a seed is the same world each time.
 func TestReplay(t *testing.T) {
-	for seed := uint64(1); seed <= 5; seed++ {
+	for _, seed := range []uint64{1, 2, 3, 4, 5, callWorlds | 1, callWorlds | 2} {
 		a, _ := simulate(seed)
 		b, _ := simulate(seed)
 		if a.trace.hash != b.trace.hash || a.trace.count != b.trace.count {

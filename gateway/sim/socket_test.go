@@ -22,18 +22,20 @@ type socket struct {
 	sender *sender
 	conn   driver.Conn
 
-	in      []byte // read and not discarded
-	kernel  []byte // come and not read
-	out     []byte // replies that the client has not read
-	opened  bool   // its loop has it; nothing is reported of it before
-	reading bool   // a read is on the agenda
-	half    bool   // no more replies
-	closed  bool   // by us
-	gone    bool   // by the client, which has reset
-	fin     bool   // the client sends nothing more, and reads
-	ended   bool   // the session knows that, and is not read any more
-	faulty  bool   // something befell it for which its client may lose replies
-	dead    bool   // the connection broke; the client has been told or will see
+	in      []byte     // read and not discarded
+	taken   int        // octets discarded
+	calling *callToken // of the call in flight, nil for none
+	kernel  []byte     // come and not read
+	out     []byte     // replies that the client has not read
+	opened  bool       // its loop has it; nothing is reported of it before
+	reading bool       // a read is on the agenda
+	half    bool       // no more replies
+	closed  bool       // by us
+	gone    bool       // by the client, which has reset
+	fin     bool       // the client sends nothing more, and reads
+	ended   bool       // the session knows that, and is not read any more
+	faulty  bool       // something befell it for which its client may lose replies
+	dead    bool       // the connection broke; the client has been told or will see
 	paused  bool
 	back    bool // resumed and not back yet
 }
@@ -51,6 +53,7 @@ func (p *process) connect(sender *sender) *socket {
 			s.loop.open++
 			s.opened = true
 			s.loop.loop.Open(&s.conn, s, client, p.listener)
+			s.call()
 			s.poll()
 		})
 	})
@@ -67,6 +70,7 @@ func (s *socket) Discard(n int) {
 		return
 	}
 	s.in = s.in[n:]
+	s.taken += n
 }
 
 // Write implements driver.Socket.
@@ -195,7 +199,10 @@ func (s *socket) read() {
 	}
 	s.in = append(s.in[:len(s.in):len(s.in)], s.kernel[:n]...)
 	s.kernel = s.kernel[n:]
-	s.loop.loop.Traffic(&s.conn)
+	s.call()
+	if !s.closed && !s.paused && !s.back {
+		s.loop.loop.Traffic(&s.conn)
+	}
 }
 
 // end tells the session of the end of its client's input: a session that owes a reply

@@ -36,6 +36,9 @@ var epoch = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 func newWorld(seed uint64) *world {
 	w := &world{seed: seed, random: rand.New(rand.NewPCG(seed, 0x51c3)), tally: tally{}}
 	w.plan = newPlan(w.random)
+	if seed&callWorlds != 0 {
+		w.plan.calls = 20 + w.random.IntN(200)
+	}
 	w.store, w.log = newStore(w), newEventLog(w)
 	w.start()
 	for n := range w.plan.senders {
