@@ -18,9 +18,7 @@ import (
 // notYetIdiomatic names the packages whose comments still wait to be brought to
 // Go's idiom.
 var notYetIdiomatic = []string{
-	"gateway",
 	"gateway/driver",
-	"gateway/server",
 	"loadtest/bench",
 	"loadtest/client",
 	"loadtest/drill",

@@ -2,14 +2,14 @@ package server
 
 import "runtime"
 
-// countLoops gives the number of event loops, and of processors that the runtime
-// must then have, for those that it has.
+// countLoops returns the number of event loops for the runtime's processors, and the
+// number of processors that the runtime must then have.
 //
-// A loop that waits in epoll_wait keeps a processor of the runtime to itself until
-// its monitor takes it away. With as many loops as processors nobody is left to
-// wait for the store's and the broker's answers: the monitor looks for them every
-// 10 ms, and so long everything takes. Half of a message's processor time is spent
-// outside the loops (hashes, HTTP, Kafka), so half of the processors is theirs.
+// A loop that waits in epoll_wait keeps a processor of the runtime until the runtime's
+// monitor takes it away, which looks every 10 ms. With as many loops as processors nobody
+// would wait for the answers of the store and the broker, and each would take so long. Half
+// of a message's CPU time is spent outside the loops (hashes, HTTP, Kafka), so half of the
+// processors is kept for that.
 func countLoops(processors int) (loops, needed int) {
 	loops = max(processors/2, 1)
 	return loops, max(processors, loops+1)

@@ -31,7 +31,7 @@ func (s *Server) openMonitor() error {
 	return nil
 }
 
-// localInputs gives what presses inside this process.
+// localInputs returns the gate's inputs from inside this process.
 func (s *Server) localInputs(now time.Time) pressure.Inputs {
 	budget := s.shared.Budget
 	in := pressure.Inputs{BodyMemory: part(budget.Used(), budget.Limit())}

@@ -26,7 +26,7 @@ func batchThreads() error {
 // batchPasses over the threads are enough, unless a system only seems to obey.
 const batchPasses = 16
 
-// batchThreadsOnce says whether a thread was moved or has ended.
+// batchThreadsOnce moves every thread once, and reports whether one was moved or has ended.
 func batchThreadsOnce() (changed bool, err error) {
 	threads, err := os.ReadDir("/proc/self/task")
 	if err != nil {
@@ -46,7 +46,7 @@ func batchThreadsOnce() (changed bool, err error) {
 	return changed, nil
 }
 
-// batchThread says whether it moved the thread.
+// batchThread moves a thread, and reports whether it was elsewhere before.
 func batchThread(id int) (bool, error) {
 	was, err := unix.SchedGetAttr(id, 0)
 	if err != nil {

@@ -172,7 +172,7 @@ func (s *Server) acceptTrouble(t reactor.Trouble) {
 	log.Info("connections are accepted again", "attempts_failed", t.Failed)
 }
 
-// readiness says whether balancers may send connections. It follows neither the
+// readiness reports whether balancers may send connections. It follows neither the
 // store nor the log: one outage there must not take the whole fleet away.
 func (s *Server) readiness() (ready bool, why string) {
 	switch {
