@@ -57,10 +57,12 @@ bench: tools
 	go run ./loadtest bench $(ARGS)
 
 # kill -9 under load, 20 times, then every acknowledged message is looked for; then
-# the loads that must be outlived within bounds. Either fails when it was not held.
+# the loads that must be outlived within bounds; then the tests that count messages,
+# with ten times as many. Each fails when it was not held.
 drill:
 	go run ./loadtest drill $(ARGS)
 	go run ./loadtest stress
+	go test -count=1 -timeout 1h -run '^(TestSmtpSource|TestFleet)$$' ./loadtest -messages 10000
 
 # Sluice on a simulated reactor, store and log: SEEDS worlds, or fresh ones FOR a time.
 sim:

@@ -6,10 +6,9 @@ import (
 
 	"sluice/loadtest/drill"
 	"sluice/loadtest/process"
-	"sluice/loadtest/stack"
 )
 
-// fleetPlan is a short drill on servers of its own.
+// fleetPlan is a short drill on a topic and a bucket of its own.
 func fleetPlan(t *testing.T, sessions int) drill.Plan {
 	t.Helper()
 	needs(t, "java")
@@ -17,8 +16,10 @@ func fleetPlan(t *testing.T, sessions int) drill.Plan {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fleet := &drill.Fleet{Store: stack.MinIO(t), Log: stack.Kafka(t)}
+	fleet := &drill.Fleet{}
+	fleet.Store, fleet.Log = servers(t)
 	fleet.Use(gateway)
+	gateway.Topic, gateway.S3.Bucket = ownNames()
 	return drill.Plan{
 		Gateway: gateway, Fleet: fleet, Sessions: sessions, Seed: uint64(time.Now().UnixNano()), Progress: t.Output(),
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"strconv"
 	"strings"
@@ -14,13 +15,16 @@ import (
 
 // Our own client puts every octet on the wire as it is, so it can send what
 // others would mend.
-func TestOddMails(t *testing.T) { takesOddMails(t, newGateway) }
+func TestOddMails(t *testing.T) {
+	t.Parallel()
+	takesOddMails(t, newGateway)
+}
 
 func takesOddMails(t *testing.T, newGateway gatewayMaker) {
 	needs(t)
 	gateway := newGateway(t)
 	startGateway(t, gateway)
-	mails := append(append(oddMails(), rareMails()...), oddMail{"nothing at all", nil})
+	mails := append(append(oddMails(), rareMails()...), oddMail{"nothing at all", nil}, attachment(30<<20))
 	c, err := client.Dial(t.Context(), gateway.SMTP)
 	if err != nil {
 		t.Fatal(err)
@@ -45,7 +49,14 @@ func takesOddMails(t *testing.T, newGateway gatewayMaker) {
 	}
 }
 
-func TestSmtpSource(t *testing.T) { takesSMTPSource(t, newGateway) }
+// sourceMessages is how many messages smtp-source sends in each of its modes. By then
+// each of its 50 sessions has been used again many times; make drill sends 10,000.
+var sourceMessages = flag.Int("messages", 1000, "messages that smtp-source sends")
+
+func TestSmtpSource(t *testing.T) {
+	t.Parallel()
+	takesSMTPSource(t, newGateway)
+}
 
 func takesSMTPSource(t *testing.T, newGateway gatewayMaker) {
 	for _, mode := range []struct {
@@ -54,7 +65,7 @@ func takesSMTPSource(t *testing.T, newGateway gatewayMaker) {
 	}{{"reused connections", []string{"-d"}}, {"a connection per message", nil}} {
 		t.Run(mode.name, func(t *testing.T) {
 			needs(t, "smtp-source")
-			const count = 10000
+			count := *sourceMessages
 			gateway := newGateway(t)
 			startGateway(t, gateway)
 			command(t, "smtp-source", append(mode.flags, "-s", "50", "-m", strconv.Itoa(count), "-l", "10240",
@@ -91,7 +102,10 @@ func sourceBody(size int) []byte {
 	return b.Bytes()
 }
 
-func TestCurl(t *testing.T) { takesCurl(t, newGateway) }
+func TestCurl(t *testing.T) {
+	t.Parallel()
+	takesCurl(t, newGateway)
+}
 
 func takesCurl(t *testing.T, newGateway gatewayMaker) {
 	needs(t, "curl")
@@ -123,7 +137,10 @@ with smtplib.SMTP(host, int(port)) as server:
         assert not refused, refused
 `
 
-func TestPythonSmtplib(t *testing.T) { takesPython(t, newGateway) }
+func TestPythonSmtplib(t *testing.T) {
+	t.Parallel()
+	takesPython(t, newGateway)
+}
 
 func takesPython(t *testing.T, newGateway gatewayMaker) {
 	needs(t, "python3")
@@ -140,7 +157,10 @@ func takesPython(t *testing.T, newGateway gatewayMaker) {
 }
 
 // swaks composes the mail itself; kcat, a client in C, reads its event.
-func TestSwaksAndKcat(t *testing.T) { takesSwaks(t, newGateway) }
+func TestSwaksAndKcat(t *testing.T) {
+	t.Parallel()
+	takesSwaks(t, newGateway)
+}
 
 func takesSwaks(t *testing.T, newGateway gatewayMaker) {
 	needs(t, "swaks", "kcat")

@@ -15,6 +15,7 @@ import (
 // The kernel would let a second process listen on the same port and share its
 // connections (SO_REUSEPORT): Sluice must not.
 func TestSecondProcessOnPort(t *testing.T) {
+	t.Parallel()
 	needs(t)
 	first := newGateway(t)
 	startGateway(t, first)
@@ -42,6 +43,7 @@ func TestSecondProcessOnPort(t *testing.T) {
 // A transaction that is under way when the gateway is told to go finishes, with
 // its message stored; nothing new begins.
 func TestSIGTERMDrains(t *testing.T) {
+	t.Parallel()
 	needs(t)
 	gateway := newGateway(t)
 	p := startGateway(t, gateway)

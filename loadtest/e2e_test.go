@@ -39,7 +39,7 @@ func run(m *testing.M) int {
 			return 1
 		}
 	}
-	return m.Run()
+	return shared.Run(m)
 }
 
 // needs skips a test whose tools are not there; make test, which installs them,

@@ -14,6 +14,7 @@ import (
 // A real Exim sends its final dot and QUIT together and shuts its half down at once.
 // It has its 250 at the first attempt, and each mail is announced once.
 func TestEximDelivers(t *testing.T) {
+	t.Parallel()
 	needs(t, "sh")
 	if os.Getuid() != 0 {
 		t.Skip("Exim starts only as root")

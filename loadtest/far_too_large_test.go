@@ -33,6 +33,7 @@ with open(sys.argv[2], "rb") as mail, smtplib.SMTP(host, int(port)) as server:
 // Whatever client still writes when its text is far over the limit reads the 552, and
 // no write of it fails: what it sees would else look like a reason to try again.
 func TestFarTooLargeIsRead(t *testing.T) {
+	t.Parallel()
 	needs(t, "bash", "curl", "python3", "swaks", "smtp-source")
 	gateway := newGateway(t)
 	gateway.Config += "limits: {message_size: 64KiB}\n"

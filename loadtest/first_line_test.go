@@ -53,7 +53,10 @@ json.dump({id: [fields(base64.b64decode(object), policy) for policy in (email.po
 `
 
 // Whatever a text begins with, Python's parser reads our field as we wrote it.
-func TestFirstLine(t *testing.T) { takesFirstLines(t, newGateway) }
+func TestFirstLine(t *testing.T) {
+	t.Parallel()
+	takesFirstLines(t, newGateway)
+}
 
 func takesFirstLines(t *testing.T, newGateway gatewayMaker) {
 	needs(t, "python3")

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"fmt"
 	"hash/crc32"
 	"regexp"
 	"testing"
@@ -82,12 +83,7 @@ func topic(t *testing.T, gateway *process.Sluice) []*kgo.Record {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	ends, err := kadm.NewClient(client).ListEndOffsets(ctx, gateway.Topic)
-	if err != nil || ends.Error() != nil {
-		t.Fatal(err, ends.Error())
-	}
-	left := int64(0)
-	ends.Each(func(end kadm.ListedOffset) { left += end.Offset })
+	left := endOf(t, client, gateway)
 	var records []*kgo.Record
 	for int64(len(records)) < left {
 		fetches := client.PollFetches(ctx)
@@ -97,4 +93,26 @@ func topic(t *testing.T, gateway *process.Sluice) []*kgo.Record {
 		records = append(records, fetches.Records()...)
 	}
 	return records
+}
+
+// endOf returns the number of events in the gateway's topic.
+func endOf(t *testing.T, client *kgo.Client, gateway *process.Sluice) (events int64) {
+	t.Helper()
+	ends, err := kadm.NewClient(client).ListEndOffsets(t.Context(), gateway.Topic)
+	if err != nil || ends.Error() != nil {
+		t.Fatal(err, ends.Error())
+	}
+	ends.Each(func(end kadm.ListedOffset) { events += end.Offset })
+	return events
+}
+
+// awaitEvents waits until the gateway's topic has at least so many events.
+func awaitEvents(t *testing.T, gateway *process.Sluice, events int) {
+	t.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(gateway.Events))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	eventually(t, fmt.Sprintf("there are %d events", events), func() bool { return endOf(t, client, gateway) >= int64(events) })
 }

@@ -23,16 +23,23 @@ func header(name string) string {
 		"Date: Mon, 23 Nov 2026 12:00:00 +0000\r\nMessage-ID: <" + name + "@example.org>\r\n"
 }
 
-// oddMails are those that every client can send as they are.
+// oddMails returns those that every client can send as they are. The attachment leaves
+// a store that takes parts of 5 MiB in two of them.
 func oddMails() []oddMail {
-	text := header("attachment") + "MIME-Version: 1.0\r\nContent-Type: application/octet-stream\r\nContent-Transfer-Encoding: base64\r\n\r\n"
 	return []oddMail{
 		{"empty body", []byte(header("empty") + "\r\n")},
 		{"a blank line", []byte(header("blank") + "\r\n\r\n")},
 		{"lines of dots", []byte(header("dots") + "\r\n.\r\n..\r\n...\r\n.x\r\nx.\r\n.\r\n.\r\n")},
 		{"8-bit", []byte(header("eight") + "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\nGrüße aus Žilina, 日本語\r\n")},
-		{"30 MiB attachment", append([]byte(text), base64Lines(30<<20)...)},
+		attachment(6 << 20),
 	}
+}
+
+// attachment returns a mail with so many bytes in base64.
+func attachment(size int) oddMail {
+	text := header(fmt.Sprintf("attachment-%d", size)) +
+		"MIME-Version: 1.0\r\nContent-Type: application/octet-stream\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+	return oddMail{fmt.Sprintf("%d MiB attachment", size>>20), append([]byte(text), base64Lines(size)...)}
 }
 
 // rareMails are those that some clients or servers would change on the way.

@@ -133,4 +133,7 @@ func readBySluice(t *testing.T, gateway *process.Sluice, e *pipeline.Event, even
 	}
 }
 
-func TestPacks(t *testing.T) { packsRead(t, newGateway) }
+func TestPacks(t *testing.T) {
+	t.Parallel()
+	packsRead(t, newGateway)
+}

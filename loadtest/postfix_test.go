@@ -16,7 +16,10 @@ import (
 )
 
 // A real Postfix takes mail, queues it, and relays it to Sluice.
-func TestPostfixRelays(t *testing.T) { takesPostfix(t, newGateway) }
+func TestPostfixRelays(t *testing.T) {
+	t.Parallel()
+	takesPostfix(t, newGateway)
+}
 
 func takesPostfix(t *testing.T, newGateway gatewayMaker) {
 	needs(t, "postfix", "postconf")
@@ -47,7 +50,7 @@ func takesPostfix(t *testing.T, newGateway gatewayMaker) {
 			t.Fatalf("%s: %v %v", mail.name, reply, err)
 		}
 	}
-	eventually(t, "Postfix has relayed all", func() bool { return len(topic(t, gateway)) >= len(mails) })
+	awaitEvents(t, gateway, len(mails))
 	messages, events := inventory(t, gateway)
 	stored(t, messages, mails, belowPostfix)
 	for id, e := range events {
@@ -60,6 +63,7 @@ func takesPostfix(t *testing.T, newGateway gatewayMaker) {
 // A message for 1,500 recipients is for more than Sluice takes at a time: Postfix sends
 // the rest in another transaction (RFC 5321 §4.5.3.1.10), and no session ends over it.
 func TestPostfixSendsManyRecipients(t *testing.T) {
+	t.Parallel()
 	needs(t, "postfix", "postconf")
 	if os.Getuid() != 0 {
 		t.Skip("Postfix starts only as root")

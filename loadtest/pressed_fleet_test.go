@@ -13,7 +13,6 @@ import (
 
 	"sluice/loadtest/client"
 	"sluice/loadtest/pressure"
-	"sluice/loadtest/process"
 	"sluice/loadtest/stack"
 	"sluice/pipeline/kafka"
 )
@@ -45,11 +44,14 @@ func newPressedFleet(t *testing.T) *pressedFleet {
 // consumer, so that its group does not exist.
 func newBareFleet(t *testing.T, s *pressure.Scenario) *pressedFleet {
 	t.Helper()
-	f := &pressedFleet{T: t, store: stack.MinIO(t), broker: stack.Kafka(t), scenario: s}
+	f := &pressedFleet{T: t, scenario: s}
+	f.store, f.broker = servers(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	t.Cleanup(cancel)
 	f.ctx = ctx
-	s.Broker, s.Topic, s.Group = f.broker.Bootstrap, process.Topic, "indexer"
+	s.Broker = f.broker.Bootstrap
+	s.Topic, _ = ownNames()
+	s.Group = s.Topic + ".indexer"
 	if err := f.broker.CreateTopic(ctx, s.Topic, 3, nil); err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 // written, the object was synced, renamed and its folder synced, and the event
 // log's files were synced after the last write to them.
 func TestStraceFsyncBeforeReply(t *testing.T) {
+	t.Parallel()
 	needs(t, "strace")
 	gateway := newGateway(t)
 	trace := filepath.Join(t.TempDir(), "trace")

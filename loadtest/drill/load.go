@@ -141,9 +141,11 @@ func (d *drill) countUploads() error {
 		return err
 	}
 	for _, at := range began {
-		if at.Before(d.killed) {
+		switch {
+		case at.Before(d.report.At): // of somebody who used the store before
+		case at.Before(d.killed):
 			d.report.Abandoned++
-		} else {
+		default:
 			d.report.Pending++
 		}
 	}

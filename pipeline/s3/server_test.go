@@ -8,8 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -35,6 +33,7 @@ type server struct {
 	run     func(t testing.TB) (address string)
 	once    sync.Once
 	address string
+	failure error
 }
 
 var (
@@ -50,15 +49,10 @@ func (s *server) start(t testing.TB) {
 		t.Skip("a real S3 server")
 	}
 	s.once.Do(func() {
-		ended := make(chan struct{})
-		go func() { // Fatal ends this goroutine
-			defer close(ended)
-			s.address = s.run(&shared)
-		}()
-		<-ended
+		s.failure = shared.Share(func(t testing.TB) { s.address = s.run(t) })
 	})
-	if s.address == "" {
-		t.Fatalf("%s did not start: %s (make tools installs it)", s.name, shared.failure)
+	if s.failure != nil {
+		t.Fatalf("%s did not start: %v", s.name, s.failure)
 	}
 }
 
@@ -98,49 +92,11 @@ func runVersity(t testing.TB) string {
 }
 
 // shared owns the servers. It ends with the tests of the package.
-var shared packageTest
-
-// packageTest implements what a fixture needs of testing.TB.
-type packageTest struct {
-	testing.TB
-	mu       sync.Mutex
-	cleanups []func()
-	failure  string
-}
-
-func (p *packageTest) Helper()      {}
-func (p *packageTest) Failed() bool { return p.failure != "" }
-func (p *packageTest) Cleanup(f func()) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.cleanups = append(p.cleanups, f)
-}
-
-func (p *packageTest) TempDir() string {
-	dir, err := os.MkdirTemp("", "sluice-s3-")
-	if err != nil {
-		p.Fatal(err)
-	}
-	p.Cleanup(func() { _ = os.RemoveAll(dir) })
-	return dir
-}
-
-func (p *packageTest) Logf(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
-func (p *packageTest) Error(args ...any)               { p.failure = fmt.Sprint(args...) }
-
-// Fatal records the failure and ends the goroutine that starts the server.
-func (p *packageTest) Fatal(args ...any) {
-	p.failure = fmt.Sprint(args...)
-	runtime.Goexit()
-}
+var shared stack.Package
 
 func TestMain(m *testing.M) {
 	zerolog.SetGlobalLevel(zerolog.Disabled) // toxiproxy's
-	code := m.Run()
-	for _, f := range slices.Backward(shared.cleanups) {
-		f()
-	}
-	os.Exit(code)
+	os.Exit(shared.Run(m))
 }
 
 var buckets atomic.Int64
