@@ -92,9 +92,7 @@ func (l *Large) Wait() (failure, err error) {
 			return nil, fmt.Errorf("part %d: no result within %s", p.Number, resultTimeout)
 		}
 		for _, chunk := range p.Body.Chunks() {
-			for i := range chunk {
-				chunk[i] = '#'
-			}
+			scribble(chunk)
 		}
 		p.Message = nil
 		if failure == nil {
