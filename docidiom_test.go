@@ -25,7 +25,6 @@ var notYetIdiomatic = []string{
 	"loadtest/peers",
 	"loadtest/stack",
 	"loadtest/stress",
-	"pipeline",
 	"pipeline/audit",
 	"pipeline/dir",
 	"pipeline/embedded",

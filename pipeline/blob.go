@@ -5,15 +5,15 @@ import (
 	"hash/crc32"
 )
 
-// Blob says where a stored message is: length octets at offset of the object
-// key in bucket. Added of these octets, at the start, were written by Sluice;
-// CRC32C covers all of them (Castagnoli, RFC 3720 §B.4).
+// Blob is the place of a stored message: Length bytes at Offset of the object Key in
+// Bucket. Sluice wrote the first Added of these bytes. CRC32C covers all of them
+// (Castagnoli, RFC 3720 §B.4).
 type Blob struct {
 	Store  string // dir, s3, discard
 	Bucket string // the bucket; for dir the folder's name
 	Key    string
-	// Container is what the object is when it holds more than this message:
-	// ContainerTar, "" for an object of its own.
+	// Container is the format of an object that holds several messages: ContainerTar. It
+	// is empty for an object of its own.
 	Container string
 	Offset    int64
 	Length    int64
@@ -21,21 +21,21 @@ type Blob struct {
 	CRC32C    uint32
 }
 
-// ContainerTar is a pack: a POSIX tar with an entry for each message.
+// ContainerTar is the container of a pack: a POSIX tar with an entry for each message.
 const ContainerTar = "tar"
 
-// Digest is the SHA-256 of a message below what Sluice added, that is, of the
-// bytes as received after dot-unstuffing.
+// Digest is the SHA-256 of a message as received, after dot-unstuffing and without the
+// bytes that Sluice added.
 type Digest [sha256.Size]byte
 
-// x8 is the polynomial x⁸, one octet's shift, in the reflected order of bits that
+// x8 is the polynomial x⁸, the shift of one byte, in the reflected order of bits that
 // CRC32C uses: the highest bit is x⁰.
 const x8 = 1 << (31 - 8)
 
-// CombineCRC32C gives the CRC32C of two pieces of octets, one behind the other,
-// from the CRC32C of each and the length in octets of the second. The CRC of a
-// concatenation is crc(first)·x^(8·length) + crc(second) modulo the polynomial
-// (the initial value and the final complement cancel out).
+// CombineCRC32C returns the CRC32C of two pieces, one after the other. It is computed
+// from the CRC32C of each and the length in bytes of the second. The CRC of a
+// concatenation is crc(first)·x^(8·length) + crc(second) modulo the polynomial: the
+// initial value and the final complement cancel out.
 func CombineCRC32C(first, second uint32, length int64) uint32 {
 	shift, power := uint32(1<<31), uint32(x8) // x⁰, and x^(8·2^i)
 	for ; length > 0; length >>= 1 {

@@ -42,9 +42,9 @@ func TestCombineCRC32CAnySplit(t *testing.T) {
 	})
 }
 
-// TestCombineCRC32CLong doubles a length up to 2^42 octets, each step checked by
-// another way to the same octets: 2n zeros are n zeros behind n zeros, and one
-// more octet is a step of the ordinary algorithm.
+// TestCombineCRC32CLong doubles a length up to 2^42 bytes, each step checked by
+// another way to the same bytes: 2n zeros are n zeros behind n zeros, and one
+// more byte is a step of the ordinary algorithm.
 func TestCombineCRC32CLong(t *testing.T) {
 	const mebi = 1 << 20
 	zeros := sumCRC32C(bytes.Repeat([]byte{0}, mebi))
@@ -53,7 +53,7 @@ func TestCombineCRC32CLong(t *testing.T) {
 		double := CombineCRC32C(zeros, zeros, length)
 		stepwise := CombineCRC32C(CombineCRC32C(first, zeros, length), zeros, length)
 		if got := CombineCRC32C(first, double, 2*length); got != stepwise {
-			t.Fatalf("%d octets: %08x, want %08x", 2*length, got, stepwise)
+			t.Fatalf("%d bytes: %08x, want %08x", 2*length, got, stepwise)
 		}
 		one := CombineCRC32C(double, sumCRC32C([]byte{7}), 1)
 		if want := crc32.Update(double, castagnoliTable, []byte{7}); one != want {

@@ -2,22 +2,22 @@ package pipeline
 
 import "io"
 
-// Body is a message's octets as received, dot-unstuffed, in slabs. While DATA
-// arrives it belongs to the event loop; between Put and Stored the object store
-// reads it; then its slabs go back to the loop's pool.
+// Body is the text of a message as received, dot-unstuffed, in slabs. While DATA arrives
+// it belongs to the event loop. Between Put and Stored the object store reads it. Then
+// its slabs go back to the loop's pool.
 type Body struct {
 	slabs [][]byte // each as long as what it holds, within its capacity
 	size  int64
 	held  int64 // capacity of all slabs
 }
 
-// Size gives the octets written.
+// Size returns the number of bytes written.
 func (b *Body) Size() int64 { return b.size }
 
-// Held gives the octets of slabs taken.
+// Held returns the capacity of the slabs taken, in bytes.
 func (b *Body) Held() int64 { return b.held }
 
-// Room gives the unwritten rest of the last slab, nil when a new slab is needed.
+// Room returns the unwritten rest of the last slab, nil when a new slab is needed.
 func (b *Body) Room() []byte {
 	if len(b.slabs) == 0 {
 		return nil
@@ -26,14 +26,14 @@ func (b *Body) Room() []byte {
 	return last[len(last):cap(last)]
 }
 
-// Wrote says that n octets of Room were written.
+// Wrote adds the first n bytes of Room, which the caller has written, to the body.
 func (b *Body) Wrote(n int) {
 	last := &b.slabs[len(b.slabs)-1]
 	*last = (*last)[:len(*last)+n]
 	b.size += int64(n)
 }
 
-// Need gives the size of the slab that Grow would take next.
+// Need returns the size of the slab that Grow would take next.
 func (b *Body) Need() int64 { return nextSlab(b.held) }
 
 // Grow adds an empty slab.
@@ -43,7 +43,7 @@ func (b *Body) Grow(pool *SlabPool) {
 	b.held += size
 }
 
-// Release gives all slabs back to the pool.
+// Release puts all slabs back into the pool.
 func (b *Body) Release(pool *SlabPool) {
 	for i, slab := range b.slabs {
 		pool.give(slab)
@@ -52,10 +52,10 @@ func (b *Body) Release(pool *SlabPool) {
 	b.slabs, b.size, b.held = b.slabs[:0], 0, 0
 }
 
-// Chunks gives the octets in order, to be read only.
+// Chunks returns the bytes in order, to be read only.
 func (b *Body) Chunks() [][]byte { return b.slabs }
 
-// WriteTo writes the octets to w.
+// WriteTo writes the bytes to w.
 func (b *Body) WriteTo(w io.Writer) (int64, error) {
 	var total int64
 	for _, slab := range b.slabs {

@@ -10,22 +10,22 @@ import (
 )
 
 const (
-	// VerdictReserve is kept free, in octets, for what an event does not say yet: the
-	// session's TLS and login, and what SPF, DKIM and DMARC gave. They are known only
-	// when the recipients have been taken, and some of them when the text has.
+	// VerdictReserve is the number of bytes kept free for fields that events do not have
+	// yet: the session's TLS and login, and the verdicts of SPF, DKIM and DMARC. They are
+	// known only after the recipients, and some of them after the text.
 	VerdictReserve = 1 << 10
-	// MessageIDReserve is what a Message-ID may take that is not known at RCPT: the
-	// longest line there may be (RFC 5322 §2.1.1).
+	// MessageIDReserve is the most bytes that a Message-ID may take, which is not known
+	// at RCPT: the longest line there may be (RFC 5322 §2.1.1).
 	MessageIDReserve = maxField
 
 	// maxAddress is the longest text of a client's address: IPv6 in full, and a zone
 	// with the longest name of an interface (IFNAMSIZ).
 	maxAddress = 39 + 1 + 15
-	// keySize is the record's key, the id.
+	// keySize is the size of the record's key, the id.
 	keySize = 36
 )
 
-// recipientFrame is what stands around a recipient's address in the event.
+// recipientFrame is the number of bytes around a recipient's address in the event.
 const recipientFrame = int64(len(`{"address":},`))
 
 // eventFrame is the size of an event of which every text that a client or an
@@ -50,20 +50,20 @@ func frameSize() int64 {
 	return int64(size)
 }
 
-// EventBound returns the most octets that the message's event may have as things
-// stand: the record's key, its value and its headers, without the name of the
-// bucket, which Committer.EventLimit counts. It grows with each recipient and with
-// the Message-ID, once that was read, and never shrinks.
+// EventBound returns the most bytes that the message's event may have, from what is known
+// now: the record's key, its value and its headers. It does not count the name of the
+// bucket, which Committer.EventLimit does. The bound grows with each recipient and with
+// the Message-ID once that was read, and never shrinks.
 func (m *Message) EventBound() int64 {
 	return eventFrame + VerdictReserve + int64(len(m.Gateway)) + // ce_source has the name as it is
 		textSize(m.Gateway) + textSize(m.Client.Helo) + textSize(m.Client.Protocol) +
 		m.Envelope.eventSize + textSize(m.Summary.MessageID)
 }
 
-// RecipientBound returns the octets by which EventBound grows with a recipient.
+// RecipientBound returns the number of bytes by which EventBound grows with a recipient.
 func RecipientBound(address []byte) int64 { return recipientFrame + 2 + textSize(address) }
 
-// textSize returns the octets that appendString writes between the quotes.
+// textSize returns the number of bytes that appendString writes between the quotes.
 func textSize[T string | []byte](s T) int64 {
 	size := int64(0)
 	for i := 0; i < len(s); {

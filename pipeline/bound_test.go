@@ -46,7 +46,7 @@ func TestEventBound(t *testing.T) {
 	bound := m.EventBound()
 	for i := range 50 {
 		if size := eventSize(m) + VerdictReserve; size > m.EventBound() {
-			t.Fatalf("%d recipients: %d octets, bound %d", i, size, m.EventBound())
+			t.Fatalf("%d recipients: %d bytes, bound %d", i, size, m.EventBound())
 		} else if m.EventBound()-size > 100 {
 			t.Fatalf("%d recipients: bound %d is far above %d", i, m.EventBound(), size)
 		}
@@ -66,11 +66,11 @@ func TestEventBound(t *testing.T) {
 	m.Envelope.SetReversePath(nil)
 	m.Gateway, m.Client = "", Client{}
 	if got := m.EventBound(); got != eventFrame+VerdictReserve {
-		t.Errorf("a message that was reset has %d octets", got)
+		t.Errorf("a message that was reset has %d bytes", got)
 	}
 }
 
-// TestTextSize counts what appendString writes, for any octets.
+// TestTextSize counts what appendString writes, for any bytes.
 func TestTextSize(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	alphabet := []byte("ab\"\\\x00\x1f\x7f\x80\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\xff")

@@ -196,7 +196,7 @@ func TestCredit(t *testing.T) {
 			},
 			"": w.check,
 		})
-		w.queue.Prune() // who gave up is sent home even when nobody gives any more
+		w.queue.Prune() // dropped requests return even when no credit comes back any more
 		for len(w.holding) > 0 {
 			w.giveOne(0)
 			w.serve()

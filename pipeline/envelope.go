@@ -6,24 +6,24 @@ import (
 	"sluice/codec"
 )
 
-// Client is who sent a message.
+// Client is the SMTP client that sent a message.
 type Client struct {
 	Address  netip.AddrPort
 	Helo     string // the argument of HELO or EHLO
 	Protocol string // SMTP or ESMTP (RFC 3848 has the names that TLS and AUTH add)
 }
 
-// Envelope is what MAIL and RCPT said (RFC 5321 §2.3.1). Its addresses stand
-// in one buffer that is kept from message to message, so adding one allocates
-// nothing on the steady path.
+// Envelope holds the arguments of MAIL and RCPT (RFC 5321 §2.3.1). Its addresses stand in
+// one buffer that is kept from message to message, so that adding one allocates nothing
+// on the steady path.
 type Envelope struct {
 	Body         codec.BodyType // BODY= of MAIL (RFC 6152)
-	SizeDeclared int64          // SIZE= of MAIL in octets (RFC 1870), -1 when not given
+	SizeDeclared int64          // SIZE= of MAIL in bytes (RFC 1870), -1 when not given
 
 	text []byte   // the reverse path, then each recipient, end to end
 	ends []uint32 // ends[0]: end of the reverse path; ends[i]: end of recipient i-1
-	// eventSize is the octets of all addresses in the event, with what stands
-	// around each recipient's.
+	// eventSize is the number of bytes of all addresses in the event, with those around
+	// each recipient's.
 	eventSize int64
 }
 
@@ -31,10 +31,10 @@ type Envelope struct {
 // envelope of a thousand recipients must not stay in every pooled message.
 const keptText = 4 << 10
 
-// Text gives the octets of all addresses.
+// Text returns the size of all addresses in bytes.
 func (e *Envelope) Text() int { return len(e.text) }
 
-// Reset forgets everything but buffers of common size.
+// Reset empties the envelope and keeps buffers of common size.
 func (e *Envelope) Reset() {
 	e.Body, e.SizeDeclared = codec.BodyUnspecified, -1
 	if cap(e.text) > keptText {
@@ -58,7 +58,7 @@ func (e *Envelope) AddRecipient(address []byte) {
 	e.ends = append(e.ends, uint32(len(e.text)))
 }
 
-// ReversePath gives the address of MAIL FROM, empty for the null reverse path.
+// ReversePath returns the address of MAIL FROM, empty for the null reverse path.
 func (e *Envelope) ReversePath() []byte {
 	if len(e.ends) == 0 {
 		return nil
@@ -66,8 +66,8 @@ func (e *Envelope) ReversePath() []byte {
 	return e.text[:e.ends[0]]
 }
 
-// Recipients gives the number of recipients accepted.
+// Recipients returns the number of recipients accepted.
 func (e *Envelope) Recipients() int { return max(len(e.ends)-1, 0) }
 
-// Recipient gives the i-th recipient's address, from 0.
+// Recipient returns the address of the i-th recipient, from 0.
 func (e *Envelope) Recipient(i int) []byte { return e.text[e.ends[i]:e.ends[i+1]] }

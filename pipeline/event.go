@@ -10,9 +10,9 @@ import (
 	"unicode/utf8"
 )
 
-// The envelope event: a CloudEvents 1.0 event in Kafka's binary mode. Its JSON
-// value is a contract with other teams, described by event.schema.json beside
-// this file: fields may be added, never changed.
+// The envelope event is a CloudEvents 1.0 event in Kafka's binary mode. Its JSON value is
+// a contract with other teams, described by event.schema.json in this folder: fields may
+// be added, never changed.
 const (
 	// EventType is the CloudEvents type.
 	EventType = "sluice.mail.received.v1"
@@ -31,8 +31,8 @@ type EventHeader struct {
 	Value []byte
 }
 
-// AppendEventHeaders adds the CloudEvents attributes of a message's event, as the
-// Kafka protocol binding names them in binary mode (CloudEvents 1.0 §3.2).
+// AppendEventHeaders appends the CloudEvents attributes of a message's event to dst. They
+// are named as the Kafka protocol binding has them in binary mode (CloudEvents 1.0 §3.2).
 func AppendEventHeaders(dst []EventHeader, m *Message) []EventHeader {
 	return append(dst,
 		EventHeader{"ce_specversion", []byte("1.0")},
@@ -49,10 +49,10 @@ const eventTime = "2006-01-02T15:04:05.000Z"
 
 func appendTime(dst []byte, t time.Time) []byte { return t.UTC().AppendFormat(dst, eventTime) }
 
-// AppendEvent writes the event's JSON value onto dst.
+// AppendEvent appends the JSON value of the message's event to dst.
 func AppendEvent(dst []byte, m *Message) []byte { return AppendEventOf(dst, m, &m.Blob, &m.Digest) }
 
-// AppendEventOf writes the event that a message will have when it is stored at b.
+// AppendEventOf appends the event that a message will have once it is stored at b.
 func AppendEventOf(dst []byte, m *Message, b *Blob, digest *Digest) []byte {
 	dst = append(dst, `{"id":"`...)
 	dst = m.ID.Append(dst)
@@ -67,10 +67,10 @@ func AppendEventOf(dst []byte, m *Message, b *Blob, digest *Digest) []byte {
 	return append(dst, '}')
 }
 
-// AppendOrigin writes onto dst, as JSON, what of a message's event its stored
-// octets do not tell: which gateway took it, from whom, and the envelope, in the
-// event's own fields. A store that keeps it beside the object allows the event to
-// be made again; all else of it follows from the octets and the key.
+// AppendOrigin appends to dst, as JSON, the fields of a message's event that do not follow
+// from the stored message: gateway, client and envelope. A store that keeps them with the
+// object allows the event to be made again: all other fields follow from the object and
+// its key.
 func AppendOrigin(dst []byte, m *Message) []byte {
 	dst = append(dst, `{"gateway":`...)
 	dst = appendString(dst, m.Gateway)
@@ -156,8 +156,8 @@ func appendBlob(dst []byte, b *Blob) []byte {
 	return append(dst, `"}`...)
 }
 
-// appendString writes a JSON string (RFC 8259 §7). Octets that are not UTF-8
-// become U+FFFD: a header may hold anything, a JSON text may not.
+// appendString appends a JSON string (RFC 8259 §7). Bytes that are not UTF-8 become
+// U+FFFD: a header may hold anything, a JSON text may not.
 func appendString[T string | []byte](dst []byte, s T) []byte {
 	const hexDigits = "0123456789abcdef"
 	dst = append(dst, '"')

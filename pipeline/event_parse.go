@@ -259,7 +259,7 @@ func (o *eventObject) nullable(name string) {
 	}
 }
 
-// text returns a string of at least so many octets.
+// text returns a string of at least least bytes.
 func (o *eventObject) text(name string, least int) string {
 	want := "a string"
 	if least > 0 {
@@ -376,12 +376,12 @@ func (o *eventObject) container(name string) string {
 }
 
 func (o *eventObject) crc32c(name string) (sum uint32) {
-	o.string(name, "the base64 of four octets", func(s string) bool {
-		octets, err := base64.StdEncoding.Strict().DecodeString(s)
-		if err != nil || len(octets) != 4 || len(s) != base64.StdEncoding.EncodedLen(4) {
+	o.string(name, "the base64 of four bytes", func(s string) bool {
+		raw, err := base64.StdEncoding.Strict().DecodeString(s)
+		if err != nil || len(raw) != 4 || len(s) != base64.StdEncoding.EncodedLen(4) {
 			return false
 		}
-		sum = binary.BigEndian.Uint32(octets)
+		sum = binary.BigEndian.Uint32(raw)
 		return true
 	})
 	return sum

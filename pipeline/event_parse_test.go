@@ -52,8 +52,8 @@ func TestEventRefused(t *testing.T) {
 		"id in capitals":       {`"id":"01`, `"id":"AB`, "id must be a UUID of version 7, is"},
 		"id of version 4":      {`-7`, `-4`, "id must be a UUID of version 7, is"},
 		"no address":           {`"address":"192.0.2.1"`, `"address":""`, `client.address must be an IP address, is ""`},
-		"checksum a number":    {`3q2+7w==`, `3735928559`, `blob.crc32c must be the base64 of four octets, is "3735928559"`},
-		"checksum for URLs":    {`3q2+7w==`, `3q2-7w==`, `blob.crc32c must be the base64 of four octets, is "3q2-7w=="`},
+		"checksum a number":    {`3q2+7w==`, `3735928559`, `blob.crc32c must be the base64 of four bytes, is "3735928559"`},
+		"checksum for URLs":    {`3q2+7w==`, `3q2-7w==`, `blob.crc32c must be the base64 of four bytes, is "3q2-7w=="`},
 		"unknown container":    {`"offset"`, `"container":"zip","offset"`, `blob.container must be tar, is "zip"`},
 		"no container":         {`"offset"`, `"container":"","offset"`, `blob.container must be tar, is ""`},
 	} {
@@ -82,7 +82,7 @@ func TestEventUnreadable(t *testing.T) {
 		"not an address":      {"192.0.2.1", "mail.example.org", `client.address must be an IP address, is "mail.example.org"`},
 		"no such day":         {`"received_at":"20`, `"received_at":"2026-02-30T00:00:00.000Z","was":"20`, "received_at must be a UTC time"},
 		"more than 64 bits":   {`"size_declared":0`, `"size_declared":9223372036854775808`, "envelope.size_declared must be an integer"},
-		"bits left over":      {`3q2+7w==`, `3q2+7x==`, "blob.crc32c must be the base64 of four octets"},
+		"bits left over":      {`3q2+7w==`, `3q2+7x==`, "blob.crc32c must be the base64 of four bytes"},
 		"a long value":        {`"gateway":"mx.example.net"`, `"gateway":[` + strings.Repeat("1,", 99) + `1]`, "gateway must be a string, is [" + strings.Repeat("1,", 29) + "1…"},
 		"a long value, UTF-8": {`"gateway":"mx.example.net"`, `"gateway":["` + strings.Repeat("é", 99) + `"]`, `gateway must be a string, is ["` + strings.Repeat("é", 29) + "…"},
 	} {
@@ -176,7 +176,7 @@ func remade(e *pipeline.Event) *pipeline.Message {
 }
 
 // TestEventRoundTrip: whatever a message holds, its event is read back with all that
-// it says, and written again it is the same octets.
+// it says, and written again it is the same bytes.
 func TestEventRoundTrip(t *testing.T) {
 	schema := compileSchema(t)
 	rapid.Check(t, func(r *rapid.T) {

@@ -16,7 +16,7 @@ import (
 	"sluice/pipeline/porttest"
 )
 
-// legible is what octets become in JSON: each that is not UTF-8 turns to U+FFFD.
+// legible is what bytes become in JSON: each that is not UTF-8 turns to U+FFFD.
 func legible[T string | []byte](s T) string {
 	var b strings.Builder
 	for _, r := range string(s) {
@@ -70,7 +70,7 @@ func compileSchema(t testing.TB) *jsonschema.Schema {
 	return schema
 }
 
-// events gives messages of all kinds, nasty ones too.
+// events returns messages of all kinds, nasty ones too.
 func events() map[string]*pipeline.Message {
 	all := porttest.Extremes()
 	all["plain"] = porttest.Stored()

@@ -2,8 +2,8 @@ package pipeline
 
 import "errors"
 
-// Kind says what a failure means to the sender. One table in gateway/session
-// turns it into an SMTP reply.
+// Kind classifies a failure by its meaning to the sender. One table in gateway/session
+// maps it to an SMTP reply.
 type Kind uint8
 
 const (
@@ -34,18 +34,18 @@ const (
 
 var kindNames = [...]string{"ok", "temporary", "timeout", "full", "memory", "too_large", "event_too_large", "loop", "policy", "smuggling", "permanent"}
 
-// String gives the kind as a bounded metric label.
+// String returns the kind as a metric label of a bounded set.
 func (k Kind) String() string { return kindNames[k] }
 
-// Failure is an error of a stated kind. Op names the step that failed, such as
-// "dir: fsync"; Err is the cause, for the log, never for the wire.
+// Failure is an error of a stated kind. Op names the operation that failed, such as
+// "dir: fsync". Err is the cause, for the log and never for the sender.
 type Failure struct {
 	Kind Kind
 	Op   string
 	Err  error
 }
 
-// Error gives the step and its cause.
+// Error returns the operation and its cause.
 func (f *Failure) Error() string {
 	if f.Err == nil {
 		return f.Op + ": " + f.Kind.String()
@@ -53,11 +53,11 @@ func (f *Failure) Error() string {
 	return f.Op + ": " + f.Err.Error()
 }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (f *Failure) Unwrap() error { return f.Err }
 
-// KindOf gives the kind of an error: KindNone for nil, KindTemporary for one
-// of no stated kind.
+// KindOf returns the kind of an error: KindNone for nil, KindTemporary for an error of no
+// stated kind.
 func KindOf(err error) Kind {
 	if err == nil {
 		return KindNone
@@ -69,7 +69,7 @@ func KindOf(err error) Kind {
 	return KindTemporary
 }
 
-// FailureKinds gives every kind but KindNone.
+// FailureKinds returns every kind but KindNone.
 func FailureKinds() []Kind {
 	kinds := make([]Kind, 0, len(kindNames)-1)
 	for k := range kindNames[1:] {

@@ -2,14 +2,14 @@ package pipeline
 
 import "bytes"
 
-// maxHeader bounds the header block that is looked at, and maxField what is
-// kept of one line.
+// maxHeader bounds the header block that is read, and maxField the part of a line that
+// is kept.
 const (
 	maxHeader = 256 << 10
 	maxField  = 998 // RFC 5322 §2.1.1
 )
 
-// HeaderSummary is what Sluice reads in a message's own header block.
+// HeaderSummary holds the fields that Sluice reads in a message's own header block.
 type HeaderSummary struct {
 	Received  int    // number of Received fields (RFC 5321 §6.3: loop detection)
 	MessageID []byte // the body of the first Message-ID field, white space trimmed
@@ -21,9 +21,9 @@ func (s *HeaderSummary) reset() {
 	s.Received, s.MessageID, s.folded = 0, s.MessageID[:0], false
 }
 
-// ScanHeader reads the header block of a body: up to the first empty line, at
-// most 256 KiB, and of each line the first 998 octets. A body that is stored below an
-// empty line has no header. It allocates only when the buffer of an earlier message is
+// ScanHeader reads the header block of a body: up to the first empty line, at most
+// 256 KiB, and the first 998 bytes of each line. A body that is stored below an empty
+// line has no header. ScanHeader allocates only when the buffer of an earlier message is
 // too small for the Message-ID.
 func (s *HeaderSummary) ScanHeader(b *Body) {
 	s.reset()
@@ -58,7 +58,7 @@ func (s *HeaderSummary) ScanHeader(b *Body) {
 	}
 }
 
-// field reads one line; false at the end of the header block.
+// field reads one line. It returns false at the end of the header block.
 func (s *HeaderSummary) field(line []byte) bool {
 	if len(line) == 0 {
 		return false
@@ -79,14 +79,14 @@ func (s *HeaderSummary) field(line []byte) bool {
 	return true
 }
 
-// messageID takes the body of the field. Many mailers fold before the id, as the
+// messageID takes the body of the field. Many mailers fold before the id, because the
 // line with it is long.
 func (s *HeaderSummary) messageID(body []byte) {
 	s.MessageID = append(s.MessageID, bytes.TrimSpace(body)...)
 	s.folded = len(s.MessageID) == 0
 }
 
-// hasFieldName compares the start of a line with a field name in lower case.
+// hasFieldName reports whether a line starts with a field name, given in lower case.
 func hasFieldName(line []byte, name string) bool {
 	if len(line) < len(name) {
 		return false

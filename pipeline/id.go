@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// ID names one message: a UUID of version 7 (RFC 9562 §5.7), so that ids sort
+// ID identifies a message: a UUID of version 7 (RFC 9562 §5.7), so that ids sort
 // by the millisecond in which DATA or the first BDAT began.
 type ID [16]byte
 
@@ -15,7 +15,7 @@ type Random interface {
 	Uint64() uint64
 }
 
-// NewID mints an id from the wall clock and 74 random bits.
+// NewID returns a new id of the wall clock and 74 random bits.
 func NewID(now time.Time, random Random) ID {
 	ms := uint64(now.UnixMilli())
 	a, b := random.Uint64(), random.Uint64()
@@ -32,7 +32,7 @@ func NewID(now time.Time, random Random) ID {
 	return id
 }
 
-// Time gives the millisecond in which the id was minted, in UTC.
+// Time returns the millisecond in which the id was made, in UTC.
 func (id ID) Time() time.Time {
 	var ms int64
 	for _, b := range id[:6] {
@@ -41,10 +41,10 @@ func (id ID) Time() time.Time {
 	return time.UnixMilli(ms).UTC()
 }
 
-// IsZero says whether no id was minted.
+// IsZero reports whether the id is the zero value.
 func (id ID) IsZero() bool { return id == ID{} }
 
-// Append writes the canonical text form, 36 octets, onto dst.
+// Append appends the canonical text form, 36 bytes, to dst.
 func (id ID) Append(dst []byte) []byte {
 	dst = hex.AppendEncode(dst, id[0:4])
 	dst = append(dst, '-')
@@ -57,12 +57,12 @@ func (id ID) Append(dst []byte) []byte {
 	return hex.AppendEncode(dst, id[10:16])
 }
 
-// String gives the canonical text form.
+// String returns the canonical text form.
 func (id ID) String() string { return string(id.Append(make([]byte, 0, 36))) }
 
 var errID = errors.New("not a UUID in canonical form")
 
-// ParseID reads the canonical text form back.
+// ParseID parses the canonical text form.
 func ParseID(s string) (ID, error) {
 	var id ID
 	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {

@@ -59,7 +59,7 @@ func TestIDRandomBits(t *testing.T) {
 	}
 }
 
-// TestIDOrder shows that ids sort by time, as octets and as text.
+// TestIDOrder shows that ids sort by time, as bytes and as text.
 func TestIDOrder(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	began := time.Date(2026, 12, 31, 23, 59, 59, 0, time.UTC)
@@ -68,7 +68,7 @@ func TestIDOrder(t *testing.T) {
 		ids = append(ids, pipeline.NewID(began.Add(time.Duration(i)*time.Millisecond), random))
 	}
 	if !slices.IsSortedFunc(ids, func(a, b pipeline.ID) int { return bytes.Compare(a[:], b[:]) }) {
-		t.Error("the octets are not in order")
+		t.Error("the bytes are not in order")
 	}
 	if !slices.IsSortedFunc(ids, func(a, b pipeline.ID) int { return strings.Compare(a.String(), b.String()) }) {
 		t.Error("the texts are not in order")

@@ -28,7 +28,7 @@ const (
 
 var stageNames = [...]string{"envelope", "credit", "receiving", "parts", "store", "publish", "done"}
 
-// String gives the stage as a bounded label.
+// String returns the stage as a label of a bounded set.
 func (s Stage) String() string { return stageNames[s] }
 
 // Message is one mail transaction from MAIL to its answer: the pooled pointer on
@@ -125,24 +125,24 @@ func (m *Message) Published(err error) {
 	m.Loop.Post(&m.Task)
 }
 
-// IDText gives the id's text form, valid until the message is reset.
+// IDText returns the id's text form, valid until the message is reset.
 func (m *Message) IDText() []byte { return m.ID.Append(m.idText[:0]) }
 
-// Length gives the octets that the stored message has.
+// Length returns the size of the stored message in bytes.
 func (m *Message) Length() int64 { return int64(len(m.Header)) + m.Body.Size() }
 
-// AppendKey writes the object key of an id, YYYY/MM/DD/HH/<id>.eml in UTC from
-// the id's own timestamp, onto dst.
+// AppendKey appends the object key of an id to dst: YYYY/MM/DD/HH/<id>.eml, in UTC from
+// the id's own timestamp.
 func AppendKey(dst []byte, id ID) []byte {
 	dst = AppendFolder(dst, id.Time())
 	dst = id.Append(dst)
 	return append(dst, ".eml"...)
 }
 
-// AppendFolder writes what the keys of a moment's hour begin with, in UTC, onto dst.
+// AppendFolder appends the prefix of the keys of at's hour, in UTC, to dst.
 func AppendFolder(dst []byte, at time.Time) []byte {
 	return at.UTC().AppendFormat(dst, "2006/01/02/15/")
 }
 
-// Key gives the message's object key.
+// Key returns the message's object key.
 func (m *Message) Key() string { return string(AppendKey(nil, m.ID)) }

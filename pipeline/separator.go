@@ -2,26 +2,25 @@ package pipeline
 
 import "bytes"
 
-// What may stand between our trace fields and a body.
+// Separators between the trace fields and a body.
 const (
 	emptyLine = "\r\n"
-	// mailboxLine stands before a first line that an mbox file has before its header.
+	// mailboxLine precedes a first line that an mbox file has before its header.
 	mailboxLine = "X-Mailbox-Line: "
 )
 
-// AppendSeparator writes what keeps a body's first line apart from the trace fields
-// above it, so that these stay as they are for whoever parses the message: nothing
-// when the body begins with a header field or with the empty line behind a header; an
-// empty line before white space, which would continue our field (RFC 5322 §2.2.3), and
-// before any other text that is no field. The "From " of an mbox becomes a field of its
-// own, because an empty line there would make text of all fields behind it. Postfix
-// does the same.
+// AppendSeparator appends to dst the separator that keeps a body's first line from
+// changing the trace fields above it. It appends nothing when the body begins with a
+// header field, or with the empty line after a header. It appends an empty line before
+// white space, which would continue our field (RFC 5322 §2.2.3), and before any other
+// text that is no field. The "From " line of an mbox becomes a field of its own, because
+// an empty line there would make text of all fields after it. Postfix does the same.
 func AppendSeparator(dst []byte, b *Body) []byte {
 	var buf [maxField]byte
 	return append(dst, separatorOf(b.start(buf[:]))...)
 }
 
-// separatorOf returns what AppendSeparator writes above a text that begins so.
+// separatorOf returns the separator above a body that begins with text.
 func separatorOf(text []byte) string {
 	switch {
 	case len(text) == 0 || bytes.HasPrefix(text, []byte(emptyLine)) || beginsWithField(text):
@@ -32,7 +31,7 @@ func separatorOf(text []byte) string {
 	return emptyLine
 }
 
-// start copies the first octets of b into buf and returns them.
+// start copies the first bytes of b into buf and returns them.
 func (b *Body) start(buf []byte) []byte {
 	n := 0
 	for _, slab := range b.slabs {

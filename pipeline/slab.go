@@ -1,16 +1,16 @@
 package pipeline
 
-// Slab sizes. A message of 4 KiB or less takes one small slab; up to 68 KiB at
-// most 16 KiB stand empty, beyond that at most 64 KiB.
+// Slab sizes. A message of 4 KiB or less takes one small slab. Up to 68 KiB at most
+// 16 KiB stand empty, beyond that at most 64 KiB.
 const (
 	slabSmall  = 4 << 10
 	slabMedium = 16 << 10
 	slabLarge  = 64 << 10
-	// slabsLarge is what is held when large slabs begin.
+	// slabsLarge is the number of bytes held when large slabs begin.
 	slabsLarge = slabSmall + 4*slabMedium
 )
 
-// nextSlab gives the size of the slab that follows held octets of slabs.
+// nextSlab returns the size of the slab that follows held bytes of slabs.
 func nextSlab(held int64) int64 {
 	switch {
 	case held == 0:
@@ -22,7 +22,7 @@ func nextSlab(held int64) int64 {
 	}
 }
 
-// SlabBytes gives the octets of slabs that a body of size octets takes.
+// SlabBytes returns the bytes of slabs that a body of size bytes takes.
 func SlabBytes(size int64) int64 {
 	held := int64(slabSmall)
 	for held < size && held < slabsLarge {
@@ -34,19 +34,19 @@ func SlabBytes(size int64) int64 {
 	return held
 }
 
-// SlabPool keeps free slabs for one event loop; it is not safe for concurrent
-// use. Live slabs are paid from the Budget by the message that holds them; what
-// the pool keeps besides is at most its limit.
+// SlabPool keeps free slabs for one event loop. It is not safe for concurrent use. The
+// message that holds a slab pays for it from the Budget; the free slabs that the pool
+// keeps are bounded by its limit.
 type SlabPool struct {
 	free  [3][][]byte
 	kept  int64
 	limit int64
 }
 
-// NewSlabPool makes a pool that keeps at most limit octets of free slabs.
+// NewSlabPool returns a pool that keeps at most limit bytes of free slabs.
 func NewSlabPool(limit int64) *SlabPool { return &SlabPool{limit: limit} }
 
-// Kept gives the octets of free slabs.
+// Kept returns the bytes of free slabs.
 func (p *SlabPool) Kept() int64 { return p.kept }
 
 func slabClass(size int) int {

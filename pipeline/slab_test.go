@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// fill writes octets into a body in pieces of at most step.
+// fill writes bytes into a body in pieces of at most step.
 func fill(b *Body, pool *SlabPool, octets []byte, step int) {
 	for len(octets) > 0 {
 		if len(b.Room()) == 0 {
@@ -39,17 +39,17 @@ func TestBody(t *testing.T) {
 			var got bytes.Buffer
 			n, err := b.WriteTo(&got)
 			if err != nil || n != int64(size) || b.Size() != int64(size) || !bytes.Equal(got.Bytes(), octets) {
-				t.Errorf("%d octets by %d: %d written, size %d, %v", size, step, n, b.Size(), err)
+				t.Errorf("%d bytes by %d: %d written, size %d, %v", size, step, n, b.Size(), err)
 			}
 			if !bytes.Equal(bytes.Join(b.Chunks(), nil), octets) {
-				t.Errorf("%d octets by %d: the chunks differ", size, step)
+				t.Errorf("%d bytes by %d: the chunks differ", size, step)
 			}
 			if b.Held() != SlabBytes(int64(size)) {
-				t.Errorf("%d octets hold %d, SlabBytes says %d", size, b.Held(), SlabBytes(int64(size)))
+				t.Errorf("%d bytes hold %d, SlabBytes says %d", size, b.Held(), SlabBytes(int64(size)))
 			}
 			b.Release(pool)
 			if b.Size() != 0 || b.Held() != 0 || b.Room() != nil || len(b.Chunks()) != 0 {
-				t.Errorf("after Release: %d octets, %d held", b.Size(), b.Held())
+				t.Errorf("after Release: %d bytes, %d held", b.Size(), b.Held())
 			}
 		}
 	}
@@ -72,7 +72,7 @@ func TestSlabPool(t *testing.T) {
 		t.Errorf("kept %d after a take", kept)
 	}
 	if len(b.Room()) != 4<<10 || &b.Room()[0] != first {
-		t.Errorf("room of %d octets, not the slab that was given back", len(b.Room()))
+		t.Errorf("room of %d bytes, not the slab that was given back", len(b.Room()))
 	}
 	b.Release(pool)
 	if allocs := testing.AllocsPerRun(100, func() {

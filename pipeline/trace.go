@@ -2,10 +2,10 @@ package pipeline
 
 import "bytes"
 
-// AppendTrace writes the Received field that Sluice puts on top of a message
-// (RFC 5321 §4.4): who sent it by which name, who took it by which protocol, under
-// which id, the recipient when it is the only one (§7.2: others must not learn of
-// each other), and when. m.ReceivedAt is the time of the final dot.
+// AppendTrace appends the Received field of a message to dst (RFC 5321 §4.4). The field
+// names the client with its HELO name and address, the gateway, the protocol, the id and
+// the time of the final dot, m.ReceivedAt. It names the recipient only when there is one:
+// recipients must not learn of each other (§7.2).
 func AppendTrace(dst []byte, m *Message) []byte {
 	dst = append(dst, "Received: from "...)
 	dst = appendHelo(dst, m.Client.Helo)
@@ -36,8 +36,8 @@ func AppendTrace(dst []byte, m *Message) []byte {
 	return append(dst, "\r\n"...)
 }
 
-// appendHelo writes the name that a client gave itself. HELO takes more than a
-// domain (see codec.ValidHelo); what could be read as a comment, a delimiter or an
+// appendHelo appends the name that a client gave itself. HELO accepts more than a domain
+// (see codec.ValidHelo). A character that could be read as a comment, a delimiter or an
 // address in a trace field becomes a question mark.
 func appendHelo(dst []byte, helo string) []byte {
 	for i := range len(helo) {
