@@ -6,10 +6,10 @@ import "runtime"
 // number of processors that the runtime must then have.
 //
 // A loop that waits in epoll_wait keeps a processor of the runtime until the runtime's
-// monitor takes it away, which looks every 10 ms. With as many loops as processors nobody
-// would wait for the answers of the store and the broker, and each would take so long. Half
-// of a message's CPU time is spent outside the loops (hashes, HTTP, Kafka), so half of the
-// processors is kept for that.
+// monitor takes it away. With as many loops as processors, none would be left to wait for
+// the answers of the store and the broker. Only the monitor would look for these, every
+// 10 ms, and each would take so long. Half of a message's CPU time is spent outside the
+// loops (hashes, HTTP, Kafka), so half of the processors is kept for that.
 func countLoops(processors int) (loops, needed int) {
 	loops = max(processors/2, 1)
 	return loops, max(processors, loops+1)
