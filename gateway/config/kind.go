@@ -18,9 +18,9 @@ type kind struct {
 	describe func(c *Config, address string) string
 	// listens returns the kind's server in this process; nil for none.
 	listens func(*Config) server
-	// partSize returns the part size of large messages in bytes; nil for a store that
+	// parts returns how the store takes large messages in parts; nil for a store that
 	// takes messages whole.
-	partSize func(*Config) int64
+	parts    func(*Config) Parts
 	memory   int64 // memory needed in this process in addition to message bodies, in bytes
 	discards bool  // it keeps nothing
 }
@@ -98,13 +98,19 @@ func (c *Config) StoreLine() string { return c.Store.kind().describe(c, "") }
 // this process, "" if it is elsewhere.
 func (c *Config) EventsLine(address string) string { return c.Events.kind().describe(c, address) }
 
-// PartSize returns the part size of the object store in bytes, 0 when the store takes
-// messages whole.
-func (c *Config) PartSize() int64 {
-	if size := c.Store.kind().partSize; size != nil {
-		return size(c)
+// Parts is how a store takes large messages in parts.
+type Parts struct {
+	Size        int64 // of each part but the last, in bytes; 0 for a store that takes messages whole
+	Concurrency int   // requests in flight
+	key         string
+}
+
+// Parts returns how the store takes large messages in parts.
+func (c *Config) Parts() Parts {
+	if parts := c.Store.kind().parts; parts != nil {
+		return parts(c)
 	}
-	return 0
+	return Parts{}
 }
 
 // KindMemory returns the memory that store and event log need in this process in addition
@@ -116,3 +122,9 @@ func (c *Config) DiscardsMessages() bool { return c.Store.kind().discards }
 
 // DiscardsEvents reports whether messages are answered 250 and not announced.
 func (c *Config) DiscardsEvents() bool { return c.Events.kind().discards }
+
+// StoreKinds returns the names that store.kind may have.
+func StoreKinds() []string { return namesOf(stores) }
+
+// EventKinds returns the names that events.kind may have.
+func EventKinds() []string { return namesOf(logs) }

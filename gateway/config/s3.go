@@ -38,7 +38,9 @@ var s3Kind = kind{
 	describe: func(c *Config, _ string) string {
 		return "bucket " + c.Store.S3.Bucket + " at " + c.Store.S3.Endpoint
 	},
-	partSize: func(c *Config) int64 { return int64(c.Store.S3.PartSize) },
+	parts: func(c *Config) Parts {
+		return Parts{Size: int64(c.Store.S3.PartSize), Concurrency: c.Store.S3.Concurrency, key: "store.s3.part_size"}
+	},
 }
 
 func s3Warnings(c *Config) []string {

@@ -126,22 +126,22 @@ func checkConnections(c *Config) *Problem {
 // sender would get 452 for days.
 func checkBodies(c *Config) *Problem {
 	bodies, message := c.BodyMemory(), int64(c.Limits.MessageSize)
-	least := (driver.LeastMemory(message, c.PartSize()) + int64(MiB) - 1) / int64(MiB) * int64(MiB)
+	least := (driver.LeastMemory(message, c.Parts().Size) + int64(MiB) - 1) / int64(MiB) * int64(MiB)
 	switch {
 	case c.machine.Memory == 0:
 		return nil
 	case bodies > c.machine.Memory:
 		return c.conflict("memory.bodies",
 			fmt.Sprintf("at most the memory there is, %s", roughly(c.machine.Memory)), "set e.g. memory.bodies: 25%")
-	case bodies < least && c.PartSize() == 0:
+	case bodies < least && c.Parts().Size == 0:
 		return c.conflict("memory.bodies",
 			fmt.Sprintf("at least %s, for one message of limits.message_size (the memory is %s, and this is %s of it)",
 				roughly(least), roughly(c.machine.Memory), roughly(bodies)),
 			c.hintBodies(least, Size(bodies-int64(MiB))/MiB*MiB))
 	case bodies < least:
 		return c.conflict("memory.bodies",
-			fmt.Sprintf("at least %s, for two parts of store.s3.part_size (the memory is %s, and this is %s of it)",
-				roughly(least), roughly(c.machine.Memory), roughly(bodies)),
+			fmt.Sprintf("at least %s, for two parts of %s (the memory is %s, and this is %s of it)",
+				roughly(least), c.Parts().key, roughly(c.machine.Memory), roughly(bodies)),
 			"set e.g. memory.bodies: "+Size(least).String())
 	}
 	return nil

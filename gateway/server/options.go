@@ -41,7 +41,8 @@ func listenOn(c *config.Config) []reactor.Endpoint {
 // driverOptions returns the options of the event loops.
 func (s *Server) driverOptions(loops int) driver.Options {
 	c := &s.config
-	bodies, parts := driver.Budgets(c.BodyMemory(), c.PartSize(), c.Store.S3.Concurrency)
+	of := c.Parts()
+	bodies, parts := driver.Budgets(c.BodyMemory(), of.Size, of.Concurrency)
 	return driver.Options{
 		MessageSize: int64(c.Limits.MessageSize),
 		Admission: driver.AdmissionLimits{
