@@ -2,42 +2,47 @@ package kafka
 
 import "time"
 
-// stamped is a record's offset and time, in milliseconds of the Unix epoch.
-// A negative time is that of no record: the offset is the partition's end.
-type stamped struct{ offset, milli int64 }
+// recordTime is the offset of a record and its time in milliseconds since the Unix epoch.
+// A negative time means that there is no record: the offset is the end of the partition.
+type recordTime struct{ offset, milli int64 }
 
-// ages finds the time of a group's oldest unconsumed record. A broker does not
-// give a record's time without the record, but it gives the first record that
-// is not older than a time, so the time is found by bisection, and remembered
-// while the group does not move.
-type ages struct {
-	known map[int32]stamped // by partition
+// ageFinder finds the time of a group's oldest unconsumed record. A broker does not
+// return the time of a record without the record, but it returns the offset and the time
+// of the first record since a given time (ListOffsets). So ageFinder bisects, and
+// remembers the result while the group does not move.
+type ageFinder struct {
+	known map[int32]recordTime // by partition
 }
 
-// resolution is how well a time is known at worst, beside an eighth of the age.
+// resolution is the error at which the bisection may stop. An eighth of the age may be
+// more.
 const resolution = 100 * time.Millisecond
 
-// maxQuestions bounds the requests of one reading: 31 doublings of a second
-// reach the epoch, and few halvings lead to an eighth of that.
-const maxQuestions = 48
+// maxRequests bounds the requests of one reading. 31 doublings of a second reach the
+// epoch, and a few halvings reach an eighth of that.
+const maxRequests = 48
 
 var epoch = time.UnixMilli(0)
 
-// oldest gives the time of the oldest of the records that the spans begin with,
-// the zero time when there is none. It errs to the older.
-func (a *ages) oldest(spans map[int32]span, now time.Time, after func(time.Time) (map[int32]stamped, error)) (time.Time, error) {
+// oldest returns the time of the oldest of the records that the spans begin with, or the
+// zero time when there is none. The time may be too early, never too late. firstSince
+// returns the first record of each partition since a time.
+func (a *ageFinder) oldest(
+	spans map[int32]span, now time.Time,
+	firstSince func(time.Time) (map[int32]recordTime, error),
+) (time.Time, error) {
 	a.forget(spans)
 	if len(spans) == 0 {
 		return time.Time{}, nil
 	}
-	// Invariant: lo ≤ the time that is sought < hi, when lo is known.
+	// Invariant: lo ≤ the time to find < hi, once lo is known.
 	var lo time.Time
 	hi := now.Add(time.Millisecond)
-	for back, asked := time.Second, 0; len(a.known) < len(spans) && asked < maxQuestions; asked++ {
+	for back, requests := time.Second, 0; len(a.known) < len(spans) && requests < maxRequests; requests++ {
 		at := now.Add(-back)
 		if lo.IsZero() {
 			if back *= 2; at.Before(epoch) {
-				at = epoch // times before it have other meanings in the protocol
+				at = epoch // negative times have other meanings in the protocol
 			}
 		} else {
 			if hi.Sub(lo) <= max(resolution, now.Sub(lo)/8) {
@@ -45,11 +50,11 @@ func (a *ages) oldest(spans map[int32]span, now time.Time, after func(time.Time)
 			}
 			at = lo.Add(hi.Sub(lo) / 2)
 		}
-		found, err := after(at)
+		found, err := firstSince(at)
 		if err != nil {
 			return time.Time{}, err
 		}
-		if a.reached(spans, found) || at.Equal(epoch) {
+		if a.allSince(spans, found) || at.Equal(epoch) {
 			lo = at
 		} else {
 			hi = at
@@ -67,21 +72,21 @@ func (a *ages) oldest(spans map[int32]span, now time.Time, after func(time.Time)
 	return oldest, nil
 }
 
-// forget drops what is known of partitions whose span begins elsewhere now.
-func (a *ages) forget(spans map[int32]span) {
+// forget drops the times of partitions whose span begins at another record now.
+func (a *ageFinder) forget(spans map[int32]span) {
 	for partition, s := range a.known {
 		if s.offset != spans[partition].next {
 			delete(a.known, partition)
 		}
 	}
 	if a.known == nil {
-		a.known = map[int32]stamped{}
+		a.known = map[int32]recordTime{}
 	}
 }
 
-// reached says whether the first records of all spans whose times are not known
-// are from the moment asked about or later. It learns the times that were hit.
-func (a *ages) reached(spans map[int32]span, found map[int32]stamped) bool {
+// allSince reports whether the first records of all spans whose times are not known are
+// from the requested time or later. It adds the times that were found to known.
+func (a *ageFinder) allSince(spans map[int32]span, found map[int32]recordTime) bool {
 	all := true
 	for partition, s := range spans {
 		if _, known := a.known[partition]; known {

@@ -8,26 +8,25 @@ import (
 	"pgregory.net/rapid"
 )
 
-// partition is the times of its records, by offset.
+// partition holds the times of its records, by offset.
 type partition []int64
 
-// after is what a broker answers.
-func (p partition) after(milli int64) stamped {
+// after returns what a broker answers: the first record since milli.
+func (p partition) after(milli int64) recordTime {
 	for offset, at := range p {
 		if at >= milli {
-			return stamped{int64(offset), at}
+			return recordTime{int64(offset), at}
 		}
 	}
-	return stamped{int64(len(p)), -1}
+	return recordTime{int64(len(p)), -1}
 }
 
-// TestOldest bisects over any number of partitions, positions and ages: the
-// answer is never younger than the truth, and older by an eighth or 0.1 s at
-// most.
+// TestOldest bisects over any number of partitions, positions and ages. The result is
+// never later than the truth, and earlier by an eighth of the age or 0.1 s at most.
 func TestOldest(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		now := time.UnixMilli(1_800_000_000_000)
-		var a ages
+		var a ageFinder
 		log := make([]partition, rapid.IntRange(1, 4).Draw(t, "partitions"))
 		spans := map[int32]span{}
 		want := now
@@ -44,10 +43,10 @@ func TestOldest(t *testing.T) {
 				}
 			}
 		}
-		asked := 0
-		after := func(at time.Time) (map[int32]stamped, error) {
-			asked++
-			found := map[int32]stamped{}
+		requests := 0
+		after := func(at time.Time) (map[int32]recordTime, error) {
+			requests++
+			found := map[int32]recordTime{}
 			for i, p := range log {
 				found[int32(i)] = p.after(at.UnixMilli())
 			}
@@ -58,15 +57,15 @@ func TestOldest(t *testing.T) {
 			t.Fatal(err)
 		}
 		if len(spans) == 0 {
-			if !got.IsZero() || asked != 0 {
-				t.Fatalf("nothing is behind: %s, %d questions", got, asked)
+			if !got.IsZero() || requests != 0 {
+				t.Fatalf("no lag: %s, %d requests", got, requests)
 			}
 			return
 		}
-		if asked > 40 {
-			t.Errorf("%d questions", asked)
+		if requests > 40 {
+			t.Errorf("%d requests", requests)
 		}
-		// A record of this very moment, and the broker's own resolution, are 1 ms.
+		// Add 1 ms for a record of this very moment, and for the broker's resolution.
 		slack := max(resolution, now.Sub(want)/7) + time.Millisecond
 		if got.After(want.Add(time.Millisecond)) || got.Before(want.Add(-slack)) {
 			t.Errorf("age %s, want %s", now.Sub(got), now.Sub(want))
@@ -74,30 +73,30 @@ func TestOldest(t *testing.T) {
 	})
 }
 
-// TestOldestIsRemembered asks nothing more while a stopped group stands on the
-// record whose time was found.
+// TestOldestIsRemembered checks that no request is made while the group does not move
+// from a record whose time was found.
 func TestOldestIsRemembered(t *testing.T) {
 	now := time.UnixMilli(1_800_000_000_000)
-	asked := 0
-	after := func(at time.Time) (map[int32]stamped, error) {
-		asked++
-		return map[int32]stamped{0: partition{now.UnixMilli() - 5000, now.UnixMilli()}.after(at.UnixMilli())}, nil
+	requests := 0
+	after := func(at time.Time) (map[int32]recordTime, error) {
+		requests++
+		return map[int32]recordTime{0: partition{now.UnixMilli() - 5000, now.UnixMilli()}.after(at.UnixMilli())}, nil
 	}
-	var a ages
+	var a ageFinder
 	spans := map[int32]span{0: {0, 2}}
 	if got, _ := a.oldest(spans, now, after); now.Sub(got) != 5*time.Second {
 		t.Errorf("age %s", now.Sub(got))
 	}
-	if asked == 0 {
-		t.Error("nothing was asked")
+	if requests == 0 {
+		t.Error("no request was made")
 	}
-	asked = 0
+	requests = 0
 	later := now.Add(time.Minute)
-	if got, _ := a.oldest(spans, later, after); later.Sub(got) != 65*time.Second || asked != 0 {
-		t.Errorf("a minute later: age %s, %d questions", later.Sub(got), asked)
+	if got, _ := a.oldest(spans, later, after); later.Sub(got) != 65*time.Second || requests != 0 {
+		t.Errorf("a minute later: age %s, %d requests", later.Sub(got), requests)
 	}
-	if got, _ := a.oldest(map[int32]span{0: {1, 2}}, later, after); later.Sub(got) != 60*time.Second || asked == 0 {
-		t.Errorf("one record further: age %s, %d questions", later.Sub(got), asked)
+	if got, _ := a.oldest(map[int32]span{0: {1, 2}}, later, after); later.Sub(got) != 60*time.Second || requests == 0 {
+		t.Errorf("one record further: age %s, %d requests", later.Sub(got), requests)
 	}
 	if got, _ := a.oldest(nil, later, after); !got.IsZero() {
 		t.Errorf("at the end: %s", got)
@@ -105,9 +104,9 @@ func TestOldestIsRemembered(t *testing.T) {
 }
 
 func TestOldestWithoutAnswer(t *testing.T) {
-	var a ages
+	var a ageFinder
 	failed := errors.New("no broker")
-	_, err := a.oldest(map[int32]span{0: {0, 1}}, time.Now(), func(time.Time) (map[int32]stamped, error) {
+	_, err := a.oldest(map[int32]span{0: {0, 1}}, time.Now(), func(time.Time) (map[int32]recordTime, error) {
 		return nil, failed
 	})
 	if !errors.Is(err, failed) {
@@ -115,17 +114,17 @@ func TestOldestWithoutAnswer(t *testing.T) {
 	}
 }
 
-// TestOldestWithoutTimes: records that carry no time count as old, and the
+// TestOldestWithoutTimes checks that records without a time count as old, and that the
 // search ends.
 func TestOldestWithoutTimes(t *testing.T) {
-	var a ages
+	var a ageFinder
 	now := time.UnixMilli(1_800_000_000_000)
-	asked := 0
-	got, err := a.oldest(map[int32]span{0: {0, 1}}, now, func(time.Time) (map[int32]stamped, error) {
-		asked++
-		return map[int32]stamped{0: {1, -1}}, nil
+	requests := 0
+	got, err := a.oldest(map[int32]span{0: {0, 1}}, now, func(time.Time) (map[int32]recordTime, error) {
+		requests++
+		return map[int32]recordTime{0: {1, -1}}, nil
 	})
-	if err != nil || now.Sub(got) < 24*time.Hour || asked > maxQuestions {
-		t.Errorf("%s %v after %d questions", now.Sub(got), err, asked)
+	if err != nil || now.Sub(got) < 24*time.Hour || requests > maxRequests {
+		t.Errorf("%s %v after %d requests", now.Sub(got), err, requests)
 	}
 }

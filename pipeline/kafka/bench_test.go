@@ -15,7 +15,7 @@ import (
 	"sluice/pipeline/porttest"
 )
 
-// slot publishes one event after the other.
+// slot publishes events one after another.
 type slot struct {
 	log  *kafka.Log
 	left func() bool
@@ -42,14 +42,14 @@ func (s *slot) next() {
 	s.log.Publish(s.m)
 }
 
-// BenchmarkPublish has 500 events under way on a real broker, and beside it the
-// client alone with the same records.
+// BenchmarkPublish keeps 500 events in flight on a real broker. For comparison it does
+// the same with the bare client.
 func BenchmarkPublish(b *testing.B) {
 	k := stack.Kafka(b)
 	if err := k.CreateTopic(b.Context(), topic, 6, nil); err != nil {
 		b.Fatal(err)
 	}
-	// The broker compiles its code while it works: who comes first seems slow.
+	// The JVM of the broker needs to warm up, else the first benchmark is slow.
 	benchmarkLog(b, 20000, kafka.Options{Brokers: []string{k.Bootstrap}, Topic: topic})
 	for _, way := range []struct {
 		compression string
@@ -75,7 +75,7 @@ func BenchmarkPublish(b *testing.B) {
 	b.Run("client alone", func(b *testing.B) { benchmarkClient(b, k.Bootstrap) })
 }
 
-// inFlight is how many sessions wait for their 250.
+// inFlight is the number of events in flight.
 const inFlight = 500
 
 // benchmarkLog publishes n events, inFlight at a time.
@@ -96,7 +96,7 @@ func benchmarkLog(b *testing.B, n int, o kafka.Options) {
 	done.Wait()
 }
 
-// cpu is what this process, without the broker, has used.
+// cpu returns the CPU time of this process, without the broker.
 func cpu(b *testing.B) time.Duration {
 	var used unix.Rusage
 	if err := unix.Getrusage(unix.RUSAGE_SELF, &used); err != nil {

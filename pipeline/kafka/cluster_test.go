@@ -18,11 +18,11 @@ import (
 	"sluice/pipeline/porttest"
 )
 
-// TestCluster runs on Apache Kafka itself. Its parts share one broker; those that
-// end or stop it come last.
+// TestCluster runs on Apache Kafka itself. Its parts share one broker. Those that stop it
+// come last.
 func TestCluster(t *testing.T) {
 	k := stack.Kafka(t, stack.KafkaSettings{Secured: true, Properties: []string{
-		// Rights are asked for where a topic has some; whoever comes without a name has all.
+		// ACLs hold for a topic that has some; anonymous users may do everything.
 		"authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer",
 		"super.users=User:ANONYMOUS", "allow.everyone.if.no.acl.found=true",
 	}})
@@ -46,7 +46,7 @@ type cluster struct {
 	topics atomic.Int64
 }
 
-// newTopic makes an empty topic.
+// newTopic creates an empty topic.
 func (c *cluster) newTopic(t *testing.T) string {
 	t.Helper()
 	name := fmt.Sprint(topic, ".", c.topics.Add(1))
@@ -56,7 +56,7 @@ func (c *cluster) newTopic(t *testing.T) string {
 	return name
 }
 
-// open is a log on the plain listener.
+// open opens a log on the plain listener.
 func (c *cluster) open(t *testing.T, o kafka.Options) *kafka.Log {
 	t.Helper()
 	if o.Brokers == nil {
@@ -81,7 +81,7 @@ func (c *cluster) conformance(t *testing.T) {
 			Log:      l,
 			Read:     kafka.NewReader(o).Read,
 			Close:    l.Close,
-			SetLimit: func(octets int) { setMaxMessage(t, c.Bootstrap, o.Topic, octets) },
+			SetLimit: func(bytes int) { setMaxMessage(t, c.Bootstrap, o.Topic, bytes) },
 			Stall: func() (resume func()) {
 				if err := c.Pause(); err != nil {
 					t.Fatal(err)
@@ -96,12 +96,12 @@ func (c *cluster) conformance(t *testing.T) {
 	})
 }
 
-// sasl is how the broker knows us by this mechanism.
+// sasl returns valid credentials for a mechanism.
 func (c *cluster) sasl(mechanism string) *kafka.SASL {
 	return &kafka.SASL{Mechanism: mechanism, Username: c.Username, Password: c.Password}
 }
 
-// security publishes by every way in.
+// security publishes by every listener and mechanism.
 func (c *cluster) security(t *testing.T) {
 	trusted := &kafka.TLS{CAFile: c.CAFile}
 	ways := map[string]kafka.Options{
@@ -131,7 +131,7 @@ func (c *cluster) security(t *testing.T) {
 	}
 }
 
-// refused opens logs that no time will mend: Open says so at once.
+// refused opens logs with a permanent error: Open must return it at once.
 func (c *cluster) refused(t *testing.T) {
 	wrong := c.sasl("SCRAM-SHA-512")
 	wrong.Password = "guessed"
@@ -214,10 +214,10 @@ func (c *cluster) compression(t *testing.T) {
 	}
 }
 
-// smallTopic: 40 sessions publish to a topic of 6,000 octets. None of their events is
-// refused, because batches keep below the topic's limit, before and after it changes.
+// smallTopic publishes by 40 sessions to a topic with a limit of 6,000 bytes. No event
+// may be refused: batches keep below the limit, before and after it changes.
 func (c *cluster) smallTopic(t *testing.T) {
-	o := kafka.Options{Topic: c.newTopic(t), LookEvery: 50 * time.Millisecond, Compression: "none"}
+	o := kafka.Options{Topic: c.newTopic(t), RefreshInterval: 50 * time.Millisecond, Compression: "none"}
 	l := c.open(t, o)
 	fits(t, l, 1<<20+12)
 	setMaxMessage(t, c.Bootstrap, o.Topic, smallTopic)
@@ -228,7 +228,7 @@ func (c *cluster) smallTopic(t *testing.T) {
 	checkTooLarge(t, l, smallTopic+1)
 }
 
-// limitDenied: a user who may write to the topic and not describe its configs.
+// limitDenied publishes as a user who may write the topic but not describe its configs.
 func (c *cluster) limitDenied(t *testing.T) {
 	o := kafka.Options{
 		Brokers: []string{c.SASLBootstrap}, SASL: c.sasl("PLAIN"), Topic: c.newTopic(t), Compression: "none",

@@ -15,7 +15,7 @@ import (
 
 const topic = "mail.received"
 
-// startBroker runs a broker with an empty topic.
+// startBroker starts a broker with an empty topic.
 func startBroker(t *testing.T, o embedded.Options) *embedded.Broker {
 	t.Helper()
 	if o.Address == "" {
@@ -45,7 +45,7 @@ func openLog(t *testing.T, o kafka.Options) *kafka.Log {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		_ = l.Close() // its error is a test's own business
+		_ = l.Close() // a test checks the error if it matters
 		if depth := l.Depth(); depth != 0 {
 			t.Errorf("depth %d after Close", depth)
 		}
@@ -53,8 +53,8 @@ func openLog(t *testing.T, o kafka.Options) *kafka.Log {
 	return l
 }
 
-// valve is a TCP proxy to a broker that can be made to stand still: connections
-// stay open and nothing goes through. The client dials the broker only by it.
+// valve is a TCP proxy to a broker that can be stalled: connections stay open and nothing
+// goes through. The client dials the broker only through it.
 type valve struct {
 	mu   sync.RWMutex // held for writing while closed
 	halt bool
@@ -87,7 +87,7 @@ func (v *valve) pass() {
 	v.mu.Unlock()
 }
 
-// dial gives one end of a pipe whose other end is copied to the broker.
+// dial returns one end of a pipe whose other end is copied to the broker.
 func (v *valve) dial(ctx context.Context, network, host string) (net.Conn, error) {
 	var dialer net.Dialer
 	far, err := dialer.DialContext(ctx, network, host)
@@ -135,7 +135,7 @@ func TestConformance(t *testing.T) {
 			Read:     kafka.NewReader(kafka.Options{Brokers: o.Brokers, Topic: topic}).Read,
 			Close:    l.Close,
 			Stall:    v.close,
-			SetLimit: func(octets int) { setMaxMessage(t, b.Addr(), topic, octets) },
+			SetLimit: func(bytes int) { setMaxMessage(t, b.Addr(), topic, bytes) },
 		}
 	})
 }

@@ -16,7 +16,7 @@ import (
 	"sluice/pipeline/porttest"
 )
 
-// flight is events under way, each with its own count of results.
+// flight holds events in flight, each with a count of its results.
 type flight struct {
 	ids     []string
 	results []*result
@@ -51,8 +51,8 @@ func launch(l *kafka.Log, n int) *flight {
 	return f
 }
 
-// land waits for every result, none later than limit, and gives the ids of what
-// was acknowledged.
+// land waits for every result, for limit at most, and returns the ids of the acknowledged
+// events.
 func (f *flight) land(t *testing.T, limit time.Duration) (acknowledged []string) {
 	t.Helper()
 	var slowest time.Duration
@@ -73,7 +73,7 @@ func (f *flight) land(t *testing.T, limit time.Duration) (acknowledged []string)
 	return acknowledged
 }
 
-// once looks at the counts, when the log is closed and nothing can come any more.
+// once checks the counts of results. The log must be closed.
 func (f *flight) once(t *testing.T) {
 	t.Helper()
 	for i, r := range f.results {
@@ -83,8 +83,8 @@ func (f *flight) once(t *testing.T) {
 	}
 }
 
-// checkLogged reads the topic past all faults: each acknowledged event is there,
-// once. One that failed may be there too.
+// checkLogged reads the topic directly: each acknowledged event must be in it once. One
+// that failed may be in it too.
 func (c *cluster) checkLogged(t *testing.T, topic string, acknowledged []string) {
 	t.Helper()
 	seen := map[string]int{}
@@ -105,20 +105,20 @@ func (c *cluster) checkLogged(t *testing.T, topic string, acknowledged []string)
 
 const (
 	faultTimeout = 3 * time.Second
-	// faultLimit is when a result must be there: the client's own limits add up
-	// to twice the timeout, and the machine may be busy.
+	// faultLimit bounds the wait for a result. The client's own limits add up to twice
+	// the timeout, and the machine may be busy.
 	faultLimit = 5 * faultTimeout
 )
 
-// faulty is a log behind a broken network.
+// faulty is a log with a network that can be broken.
 type faulty struct {
 	*kafka.Log
 	topic string
 	proxy *toxiproxy.Proxy
 }
 
-// behind opens a log whose every connection goes through a toxiproxy.
-func (c *cluster) behind(t *testing.T) *faulty {
+// openBehindProxy opens a log whose every connection goes through a toxiproxy.
+func (c *cluster) openBehindProxy(t *testing.T) *faulty {
 	t.Helper()
 	proxy := toxiproxy.NewProxy(toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()),
 		"kafka", "127.0.0.1:0", c.Bootstrap)
@@ -134,12 +134,12 @@ func (c *cluster) behind(t *testing.T) *faulty {
 			return d.DialContext(ctx, network, proxy.Listen)
 		},
 	})
-	mustAnnounce(t, f.Log) // the fault meets connections that stand
+	mustAnnounce(t, f.Log) // so that the fault hits established connections
 	return f
 }
 
-// faults publishes through networks that are slow, narrow, broken or silent, in
-// either direction.
+// faults publishes over networks that are slow, narrow, broken or silent, in either
+// direction.
 func (c *cluster) faults(t *testing.T) {
 	const events = 200
 	for _, fault := range []struct {
@@ -156,7 +156,7 @@ func (c *cluster) faults(t *testing.T) {
 	} {
 		t.Run(fault.name, func(t *testing.T) {
 			t.Parallel()
-			l := c.behind(t)
+			l := c.openBehindProxy(t)
 			toxic, err := l.proxy.Toxics.AddToxicJson(strings.NewReader(fault.toxic))
 			if err != nil {
 				t.Fatal(err)
@@ -167,7 +167,7 @@ func (c *cluster) faults(t *testing.T) {
 				t.Errorf("%d events failed", events-len(acknowledged))
 			}
 			if fault.none && len(acknowledged) != 0 {
-				t.Errorf("%d events were acknowledged by nobody", len(acknowledged))
+				t.Errorf("%d events were acknowledged without a broker", len(acknowledged))
 			}
 			if err := l.proxy.Toxics.RemoveToxic(context.Background(), toxic.Name); err != nil {
 				t.Fatal(err)
@@ -186,8 +186,8 @@ func (c *cluster) faults(t *testing.T) {
 	}
 }
 
-// resumed waits until an event is taken again. It goes by a client of which no event
-// was overdue: by the one before, it would wait 2 s of the 3 that a request may take.
+// resumed waits until an event is acknowledged again. It must use a new client: with the
+// one that had an overdue event it would wait 2 s of the 3 that a request may take.
 func resumed(t *testing.T, l *kafka.Log, within time.Duration) (acknowledged []string) {
 	t.Helper()
 	began := time.Now()
@@ -201,13 +201,13 @@ func resumed(t *testing.T, l *kafka.Log, within time.Duration) (acknowledged []s
 	return acknowledged
 }
 
-// without publishes while the broker is gone, then brings it back.
+// without publishes while the broker is gone and then brings it back.
 func (c *cluster) without(t *testing.T, end, begin func() error, within time.Duration) {
 	t.Helper()
 	o := kafka.Options{Topic: c.newTopic(t), Timeout: faultTimeout}
 	l := c.open(t, o)
 	mustAnnounce(t, l)
-	// The broker goes while events are under way.
+	// The broker goes while events are in flight.
 	f := launch(l, 2000)
 	if err := end(); err != nil {
 		t.Fatal(err)
@@ -215,7 +215,7 @@ func (c *cluster) without(t *testing.T, end, begin func() error, within time.Dur
 	g := launch(l, 100)
 	acknowledged := f.land(t, faultLimit)
 	if late := g.land(t, faultLimit); len(late) != 0 {
-		t.Errorf("%d events were acknowledged by nobody", len(late))
+		t.Errorf("%d events were acknowledged without a broker", len(late))
 	}
 	if err := begin(); err != nil {
 		t.Fatal(err)

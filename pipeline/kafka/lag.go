@@ -11,42 +11,42 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// LagOptions say whose lag is read.
+// LagOptions configures a LagReader.
 type LagOptions struct {
 	Options
 	Groups []string
-	// IgnoreUncommitted leaves out partitions that the group has never committed
-	// to; else they count from their start.
+	// IgnoreUncommitted leaves out partitions that the group has never committed to.
+	// Otherwise they count from their start.
 	IgnoreUncommitted bool
-	// Timeout bounds one reading, default 5 s.
+	// ReadTimeout bounds one reading. The default is 5 s.
 	ReadTimeout time.Duration
-	// Now is the clock that ages are told by; nil for the machine's.
+	// Now is the clock for ages. Nil means time.Now.
 	Now func() time.Time
 }
 
-// Lag is how far a consumer group is behind the end of the topic.
+// Lag is the distance of a consumer group from the end of the topic.
 type Lag struct {
 	Group string
-	// Err says why the lag is not known. It is ErrUnknownGroup for a group that
-	// does not exist, or has no member and no commit to the topic: its lag is not
-	// 0 but unknown.
+	// Err is the reason why the lag is not known. It is ErrUnknownGroup for a group that
+	// does not exist, or has neither a member nor a commit to the topic: its lag is
+	// unknown, not 0.
 	Err     error
 	Records int64
-	Age     time.Duration // of the oldest record that is not consumed; 0 for none
+	Age     time.Duration // of the oldest unconsumed record; 0 for none
 }
 
-// ErrUnknownGroup says that a consumer group does not exist.
+// ErrUnknownGroup is the error of a consumer group that does not exist.
 var ErrUnknownGroup = errors.New("kafka: no such consumer group")
 
-// LagReader reads the lag of consumer groups. It belongs to one caller.
+// LagReader reads the lag of consumer groups. It is not safe for concurrent use.
 type LagReader struct {
 	options LagOptions
 	client  *kgo.Client
 	admin   *kadm.Client
-	ages    map[string]*ages // by group
+	ages    map[string]*ageFinder // by group
 }
 
-// NewLagReader makes a reader. It connects with the first Read.
+// NewLagReader returns a reader. It connects at the first Read.
 func NewLagReader(o LagOptions) (*LagReader, error) {
 	o.defaults()
 	if o.ReadTimeout <= 0 {
@@ -55,56 +55,58 @@ func NewLagReader(o LagOptions) (*LagReader, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	opts, _, err := o.connecting(o.ReadTimeout)
+	opts, _, err := o.clientOptions(o.ReadTimeout)
 	if err != nil {
 		return nil, fmt.Errorf("kafka: %w", err)
 	}
 	opts = append(opts,
 		kgo.RetryTimeout(o.ReadTimeout),
 		kgo.RequestTimeoutOverhead(o.ReadTimeout),
-		// A leader that has moved must be found within a reading or two.
+		// A new leader must be found within one or two readings.
 		kgo.MetadataMinAge(min(o.ReadTimeout, 2500*time.Millisecond)),
 	)
 	client, err := kgo.NewClient(opts...)
 	if err != nil {
 		return nil, fmt.Errorf("kafka: %w", err)
 	}
-	r := &LagReader{options: o, client: client, admin: kadm.NewClient(client), ages: map[string]*ages{}}
+	r := &LagReader{
+		options: o, client: client, admin: kadm.NewClient(client), ages: map[string]*ageFinder{},
+	}
 	for _, group := range o.Groups {
-		r.ages[group] = &ages{}
+		r.ages[group] = &ageFinder{}
 	}
 	return r, nil
 }
 
-// Close ends the reader's connections.
+// Close closes the connections of the reader.
 func (r *LagReader) Close() { r.client.Close() }
 
-// Read gives the lag of each group, in the order of the options, within
+// Read returns the lag of each group, in the order of LagOptions.Groups, within
 // ReadTimeout.
 func (r *LagReader) Read(ctx context.Context) []Lag {
 	ctx, cancel := context.WithTimeout(ctx, r.options.ReadTimeout)
 	defer cancel()
 	lags := make([]Lag, len(r.options.Groups))
-	// Commits before ends: what comes in between counts as lag, which is nearer
-	// to the truth than a lag below 0.
+	// Commits are read before ends. Records that arrive in between count as lag; the
+	// other order could give a negative lag.
 	commits := make([]map[int32]int64, len(lags))
 	for i, group := range r.options.Groups {
 		lags[i].Group = group
 		commits[i], lags[i].Err = r.committed(ctx, group)
 	}
-	starts, ends, err := r.bounds(ctx)
+	starts, ends, err := r.offsetRange(ctx)
 	for i := range lags {
 		if lags[i].Err == nil {
 			lags[i].Err = err
 		}
 		if lags[i].Err == nil {
-			r.measure(ctx, &lags[i], r.behind(commits[i], starts, ends))
+			r.measure(ctx, &lags[i], r.spans(commits[i], starts, ends))
 		}
 	}
 	return lags
 }
 
-// committed gives the next offset to consume, by partition.
+// committed returns the next offset to consume, by partition.
 func (r *LagReader) committed(ctx context.Context, group string) (map[int32]int64, error) {
 	responses, err := r.admin.FetchOffsets(ctx, group)
 	if err != nil && !errors.Is(err, kerr.GroupIDNotFound) {
@@ -125,8 +127,8 @@ func (r *LagReader) committed(ctx context.Context, group string) (map[int32]int6
 	return at, nil
 }
 
-// exists looks for members of a group that has not committed yet. A group is
-// of the classic protocol or of the one of KIP-848, and each has its request.
+// exists returns ErrUnknownGroup unless the group, which has no commit, has members. A
+// group uses the classic protocol or that of KIP-848, and each has its own request.
 func (r *LagReader) exists(ctx context.Context, group string) error {
 	classic, err := r.admin.DescribeGroups(ctx, group)
 	if err != nil {
@@ -137,7 +139,7 @@ func (r *LagReader) exists(ctx context.Context, group string) error {
 	} else if len(d.Members) > 0 {
 		return nil
 	}
-	// Brokers without that protocol have no group of it.
+	// A broker without the protocol of KIP-848 has no such groups.
 	consumer, err := r.admin.DescribeConsumerGroups(ctx, group)
 	if err == nil && len(consumer[group].Members) > 0 {
 		return nil
@@ -145,7 +147,7 @@ func (r *LagReader) exists(ctx context.Context, group string) error {
 	return fmt.Errorf("%w: %s", ErrUnknownGroup, group)
 }
 
-func (r *LagReader) bounds(ctx context.Context) (starts, ends map[int32]int64, err error) {
+func (r *LagReader) offsetRange(ctx context.Context) (starts, ends map[int32]int64, err error) {
 	for _, of := range []struct {
 		at   *map[int32]int64
 		list func(context.Context, ...string) (kadm.ListedOffsets, error)
@@ -168,23 +170,24 @@ func (r *LagReader) offsets(offsets kadm.ListedOffsets, err error) (map[int32]in
 	return at, nil
 }
 
-// span is what a group has not consumed of a partition: [next, end).
+// span is the range of offsets of a partition that a group has not consumed: [next, end).
 type span struct{ next, end int64 }
 
-// behind gives the spans of the partitions where the group is behind.
-func (r *LagReader) behind(commits, starts, ends map[int32]int64) map[int32]span {
-	spans := map[int32]span{}
+// spans returns what the group has not consumed, by partition. Partitions without lag are
+// left out.
+func (r *LagReader) spans(commits, starts, ends map[int32]int64) map[int32]span {
+	found := map[int32]span{}
 	for partition, end := range ends {
 		next, committed := commits[partition]
 		if !committed && r.options.IgnoreUncommitted {
 			continue
 		}
-		// What retention has deleted will not be consumed.
+		// Records that retention has deleted cannot be consumed.
 		if next = max(next, starts[partition]); next < end {
-			spans[partition] = span{next, end}
+			found[partition] = span{next, end}
 		}
 	}
-	return spans
+	return found
 }
 
 func (r *LagReader) measure(ctx context.Context, lag *Lag, spans map[int32]span) {
@@ -192,9 +195,8 @@ func (r *LagReader) measure(ctx context.Context, lag *Lag, spans map[int32]span)
 		lag.Records += s.end - s.next
 	}
 	now := r.options.Now()
-	oldest, err := r.ages[lag.Group].oldest(spans, now, func(at time.Time) (map[int32]stamped, error) {
-		return r.after(ctx, at)
-	})
+	firstSince := func(at time.Time) (map[int32]recordTime, error) { return r.firstSince(ctx, at) }
+	oldest, err := r.ages[lag.Group].oldest(spans, now, firstSince)
 	switch {
 	case err != nil:
 		lag.Err = err
@@ -203,15 +205,15 @@ func (r *LagReader) measure(ctx context.Context, lag *Lag, spans map[int32]span)
 	}
 }
 
-// after gives, by partition, the first record that is not older than at.
-func (r *LagReader) after(ctx context.Context, at time.Time) (map[int32]stamped, error) {
+// firstSince returns the first record since at, by partition.
+func (r *LagReader) firstSince(ctx context.Context, at time.Time) (map[int32]recordTime, error) {
 	offsets, err := listed(r.admin.ListOffsetsAfterMilli(ctx, at.UnixMilli(), r.options.Topic))
 	if err != nil {
 		return nil, err
 	}
-	found := map[int32]stamped{}
+	first := map[int32]recordTime{}
 	for partition, o := range offsets[r.options.Topic] {
-		found[partition] = stamped{offset: o.Offset, milli: o.Timestamp}
+		first[partition] = recordTime{offset: o.Offset, milli: o.Timestamp}
 	}
-	return found, nil
+	return first, nil
 }

@@ -11,9 +11,9 @@ import (
 	"sluice/pipeline/kafka"
 )
 
-// TestLagOnCluster reads the lag of groups of both protocols from Apache Kafka:
-// from nobody over members without a commit to a consumer that is behind, and
-// the broker's death.
+// TestLagOnCluster reads the lag of groups of both protocols from Apache Kafka: of a
+// group that does not exist, of members without a commit, of a consumer that is behind,
+// and after the death of the broker.
 func TestLagOnCluster(t *testing.T) {
 	k := stack.Kafka(t)
 	if err := k.CreateTopic(t.Context(), topic, 3, nil); err != nil {
@@ -42,7 +42,7 @@ func TestLagOnCluster(t *testing.T) {
 
 func lagOfMember(t *testing.T, broker, group string, options []kgo.Opt) {
 	r := lagReader(t, kafka.LagOptions{Options: kafka.Options{Brokers: []string{broker}}, Groups: []string{group}})
-	// The first question for a group makes the broker's own topic of offsets.
+	// The first request for a group creates the broker's topic of offsets.
 	eventually(t, "the group is unknown", func() bool { return errors.Is(readOne(t, r).Err, kafka.ErrUnknownGroup) })
 	options = append(options, kgo.SeedBrokers(broker), kgo.ConsumerGroup(group), kgo.ConsumeTopics(topic),
 		kgo.DisableAutoCommit(), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))

@@ -13,7 +13,7 @@ import (
 	"sluice/pipeline/kafka"
 )
 
-// fill puts records of given times into a partition of the topic.
+// fill writes records with these times to a partition of the topic.
 func fill(t *testing.T, broker string, partition int32, times ...time.Time) {
 	t.Helper()
 	client, err := kgo.NewClient(kgo.SeedBrokers(broker), kgo.DefaultProduceTopic(topic), kgo.RecordPartitioner(kgo.ManualPartitioner()))
@@ -29,7 +29,7 @@ func fill(t *testing.T, broker string, partition int32, times ...time.Time) {
 	}
 }
 
-// commit moves a group as an operator does.
+// commit sets the offsets of a group, as an operator does.
 func commit(t *testing.T, broker, group string, at map[int32]int64) {
 	t.Helper()
 	client, err := kgo.NewClient(kgo.SeedBrokers(broker))
@@ -103,9 +103,9 @@ func TestLag(t *testing.T) {
 	expect("a commit past the end", r, 0, 0)
 }
 
-// TestLagOfNobody: a group that does not exist has no lag, not even 0, whatever
-// the topic holds and however missing commits count.
-func TestLagOfNobody(t *testing.T) {
+// TestLagOfUnknownGroup checks that a group that does not exist has no lag, not even 0,
+// whatever the topic holds and however missing commits count.
+func TestLagOfUnknownGroup(t *testing.T) {
 	b := startBroker(t, embedded.Options{})
 	for _, ignore := range []bool{false, true} {
 		r := lagReader(t, kafka.LagOptions{
@@ -127,9 +127,9 @@ func TestLagOfNobody(t *testing.T) {
 	}
 }
 
-// TestLagOfMembersWithoutCommit: a group that has joined exists, and has the
-// whole topic before it. Otherwise a first start would be a deadlock: no mail
-// before there is a commit, and no commit before there is mail.
+// TestLagOfMembersWithoutCommit checks that a group that has joined exists, with the
+// whole topic as its lag. Otherwise a first start would be a deadlock: no mail before
+// there is a commit, and no commit before there is mail.
 func TestLagOfMembersWithoutCommit(t *testing.T) {
 	b := startBroker(t, embedded.Options{})
 	client, err := kgo.NewClient(kgo.SeedBrokers(b.Addr()), kgo.ConsumerGroup("indexer"), kgo.ConsumeTopics(topic), kgo.DisableAutoCommit())
@@ -149,8 +149,8 @@ func TestLagOfMembersWithoutCommit(t *testing.T) {
 	}
 }
 
-// TestLagOfBlackHole reads from a broker that swallows everything: that is an
-// error in bounded time, not a lag, and it heals.
+// TestLagOfBlackHole reads from a broker that swallows everything. That must be an error
+// in bounded time, not a lag, and it must recover.
 func TestLagOfBlackHole(t *testing.T) {
 	b := startBroker(t, embedded.Options{})
 	commit(t, b.Addr(), "indexer", map[int32]int64{0: 0})

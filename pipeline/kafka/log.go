@@ -21,13 +21,13 @@ type Log struct {
 	dialer  *dialer
 
 	queue   chan *pipeline.Message
-	refused chan event    // their batch was too large
-	limit   atomic.Int64  // the most octets of a batch that the topic takes, 0: not known
-	again   chan struct{} // a hint to look at the topic
+	refused chan event    // events whose batch was too large
+	limit   atomic.Int64  // bytes of the largest batch that the topic takes; 0: unknown
+	refresh chan struct{} // wakes refreshTopic
 
 	publishes *inflight.Tracker // from Publish until the result
 
-	background sync.WaitGroup // the encoder, singles, the change of clients and the look at the topic
+	background sync.WaitGroup // encode, publishSingles, closeReplaced and refreshTopic
 	ctx        context.Context
 	cancel     context.CancelFunc
 	topic      atomic.Pointer[TopicInfo]
@@ -35,10 +35,9 @@ type Log struct {
 
 var _ pipeline.BoundedLog = (*Log)(nil)
 
-// Open connects to a topic. A topic that is not there, or that we may not write,
-// credentials that are refused and certificates that are not to be believed are
-// errors; brokers that cannot be reached are not: until they are, every Publish
-// fails.
+// Open connects to a topic. It returns an error when the topic is missing or may not be
+// written, the credentials are refused, or a certificate cannot be verified. It returns
+// none when no broker can be reached: every Publish fails until one can.
 func Open(ctx context.Context, o Options) (*Log, error) {
 	o.defaults()
 	if len(o.Brokers) == 0 || o.Topic == "" {
@@ -48,14 +47,14 @@ func Open(ctx context.Context, o Options) (*Log, error) {
 		options:   o,
 		queue:     make(chan *pipeline.Message, o.Queue),
 		refused:   make(chan event, o.Queue),
-		again:     make(chan struct{}, 1),
+		refresh:   make(chan struct{}, 1),
 		publishes: inflight.New(),
 	}
 	if err := l.connect(); err != nil {
 		return nil, fmt.Errorf("kafka: %w", err)
 	}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
-	if err := l.look(ctx); err != nil {
+	if err := l.readTopic(ctx); err != nil {
 		l.cancel()
 		l.events.close()
 		return nil, fmt.Errorf("kafka: topic %s: %w", o.Topic, err)
@@ -64,26 +63,27 @@ func Open(ctx context.Context, o Options) (*Log, error) {
 		return context.WithTimeout(l.ctx, 2*o.Timeout)
 	}
 	l.background.Go(l.encode)
-	l.background.Go(func() { l.events.renew(l.ctx) })
-	l.background.Go(l.watchTopic)
-	for range singles {
-		l.background.Go(l.publishSingly)
+	l.background.Go(func() { l.events.closeReplaced(l.ctx) })
+	l.background.Go(l.refreshTopic)
+	for range singlePublishers {
+		l.background.Go(l.publishSingles)
 	}
 	return l, nil
 }
 
-// connect makes the client; it dials when it is first asked something.
+// connect creates the client, which dials at its first request.
 func (l *Log) connect() error {
-	connecting, dialer, err := l.options.connecting(l.options.Timeout / 3)
+	options, dialer, err := l.options.clientOptions(l.options.Timeout / 3)
 	if err != nil {
 		return err
 	}
-	compression, err := l.options.compression()
+	compression, err := l.options.compressionOption()
 	if err != nil {
 		return err
 	}
 	l.dialer = dialer
-	l.events, err = newProducer(append(connecting, l.options.producing()...), compression, unknownBatch)
+	options = append(options, l.options.producerOptions()...)
+	l.events, err = newProducer(options, compression, defaultBatch)
 	return err
 }
 
@@ -92,28 +92,28 @@ var (
 	errClosed    = errors.New("log closed")
 )
 
-// Publish hands a message to the encoder.
+// Publish implements pipeline.EventLog.
 func (l *Log) Publish(m *pipeline.Message) {
 	if !l.publishes.Begin() {
-		l.answer(m, fail("publish", errClosed))
+		l.deliver(m, fail("publish", errClosed))
 		return
 	}
 	select {
 	case l.queue <- m:
 	default:
-		l.answer(m, fail("publish", errQueueFull))
+		l.deliver(m, fail("publish", errQueueFull))
 	}
 }
 
-func (l *Log) answer(m *pipeline.Message, err error) {
+func (l *Log) deliver(m *pipeline.Message, err error) {
 	m.Published(err)
 	l.publishes.Done(1)
 }
 
-// delivery gives the client's error its kind. Nothing is permanent but the size of an
-// event that was published alone: what else a broker refuses today an operator can
-// allow tomorrow, and the sender keeps the message until then.
-func delivery(err error) error {
+// classify returns an error of the client as a pipeline.Failure with a kind. Only the
+// size of an event that was published alone is a permanent failure. An operator can
+// change what else a broker refuses, and the sender keeps the message until then.
+func classify(err error) error {
 	switch {
 	case err == nil:
 		return nil
@@ -130,17 +130,17 @@ func fail(op string, err error) error {
 	return &pipeline.Failure{Kind: pipeline.KindTemporary, Op: "kafka: " + op, Err: err}
 }
 
-// Depth gives the events under way.
+// Depth returns the number of events without a result.
 func (l *Log) Depth() int64 { return l.publishes.Depth() }
 
-// Close waits, at most CloseTimeout, for the events under way and fails the
-// rest. A later Publish fails. All results have come when it returns.
+// Close waits at most CloseTimeout for the events in flight and then fails the others. A
+// later Publish fails. All results have been delivered when it returns.
 func (l *Log) Close() error {
 	if !l.publishes.Close() {
 		return nil
 	}
 	abort := func() {
-		l.cancel()       // fails what is in the encoder's queue or the client's buffer
+		l.cancel()       // fails what is in the queue or the client's buffer
 		l.events.close() // fails the rest
 	}
 	var err error

@@ -18,7 +18,7 @@ import (
 	"sluice/pipeline/porttest"
 )
 
-// mustAnnounce publishes one event and gives its id and value.
+// mustAnnounce publishes one event and returns its id and value.
 func mustAnnounce(t *testing.T, l *kafka.Log) (id string, value []byte) {
 	t.Helper()
 	m := porttest.Stored()
@@ -30,8 +30,8 @@ func mustAnnounce(t *testing.T, l *kafka.Log) (id string, value []byte) {
 	return id, value
 }
 
-// TestRecord looks at what a consumer gets: key, value, and the attributes of
-// the CloudEvents Kafka binding as headers.
+// TestRecord checks what a consumer gets: key, value, and the attributes of the
+// CloudEvents Kafka binding as headers.
 func TestRecord(t *testing.T) {
 	b := startBroker(t, embedded.Options{})
 	l := openLog(t, kafka.Options{Brokers: []string{b.Addr()}})
@@ -72,7 +72,7 @@ func TestRecord(t *testing.T) {
 	}
 }
 
-// TestKcat reads an event with a client that is not ours.
+// TestKcat reads an event with an independent client.
 func TestKcat(t *testing.T) {
 	kcat := testkit.Tool(t, "kcat")
 	b := startBroker(t, embedded.Options{Partitions: 2})
@@ -107,8 +107,8 @@ func TestMissingTopic(t *testing.T) {
 	}
 }
 
-// TestBrokerComesLater opens the log before there is a broker: that is no error,
-// events fail in time, and they go through once it is there.
+// TestBrokerComesLater opens the log before there is a broker. That is no error: events
+// fail in time, and succeed once the broker is there.
 func TestBrokerComesLater(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -124,7 +124,7 @@ func TestBrokerComesLater(t *testing.T) {
 		t.Fatal(err)
 	}
 	if sent.Err == nil {
-		t.Error("an event was acknowledged by nobody")
+		t.Error("an event was acknowledged without a broker")
 	}
 	if got := l.Topic(); got != (kafka.TopicInfo{Name: topic}) {
 		t.Errorf("topic %+v", got)
@@ -137,14 +137,14 @@ func TestBrokerComesLater(t *testing.T) {
 	eventually(t, "the topic is known", func() bool { return l.Topic().ReplicationFactor == 1 })
 }
 
-// TestBlackHole publishes to a broker that swallows everything: the result
-// comes in bounded time, and later events go through once it answers again.
+// TestBlackHole publishes to a broker that swallows everything. The result must come in
+// bounded time, and later events must succeed once it answers again.
 func TestBlackHole(t *testing.T) {
 	b := startBroker(t, embedded.Options{})
 	v := newValve()
 	const timeout = 3 * time.Second
 	l := openLog(t, kafka.Options{Brokers: []string{b.Addr()}, Timeout: timeout, Dial: v.dial})
-	mustAnnounce(t, l) // so that the next is sent on a connection that stands
+	mustAnnounce(t, l) // so that the next one uses an established connection
 	open := v.close()
 	began := time.Now()
 	sent, err := porttest.Announce(l, porttest.Stored())
@@ -179,20 +179,20 @@ func TestCloseIsBounded(t *testing.T) {
 		}
 		result <- err
 	}()
-	eventually(t, "the event is under way", func() bool { return l.Depth() == 1 })
+	eventually(t, "the event is in flight", func() bool { return l.Depth() == 1 })
 	began := time.Now()
 	if err := l.Close(); err == nil {
-		t.Error("Close says nothing of the event that it failed")
+		t.Error("Close returned no error, though it failed an event")
 	}
 	if took := time.Since(began); took > 10*time.Second {
 		t.Errorf("Close took %s", took)
 	}
 	if err := <-result; err == nil {
-		t.Error("the event was acknowledged by nobody")
+		t.Error("the event was acknowledged without a broker")
 	}
 }
 
-// eventually waits for a condition; only one that never comes meets the limit.
+// eventually waits for a condition, for far longer than it should take.
 func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
 	for began := time.Now(); !condition(); {

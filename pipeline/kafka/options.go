@@ -11,58 +11,57 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// Options of a log. The zero value of a number takes the default.
+// Options configures a Log. Zero numbers take the defaults.
 type Options struct {
-	// Brokers are the addresses, host:port, that the client begins with.
+	// Brokers are the addresses of the bootstrap brokers, host:port.
 	Brokers []string
-	// Topic that events go to. It must be there, unless CreateTopic is set.
+	// Topic receives the events. It must exist, unless CreateTopic is set.
 	Topic string
-	// TLS is how brokers are spoken to; nil for plain TCP.
+	// TLS configures TLS to the brokers. Nil means plain TCP.
 	TLS *TLS
-	// SASL is who we are to the brokers; nil for nobody.
+	// SASL configures authentication to the brokers. Nil means none.
 	SASL *SASL
-	// CreateTopic makes a topic that is not there; nil leaves that to an operator.
+	// CreateTopic creates a missing topic. Nil leaves that to an operator.
 	CreateTopic *CreateTopic
-	// Compression of batches is one of Compressions, default snappy, the client's own.
-	// lz4 was the fastest and the cheapest (docs/measurements.md, Kafka).
+	// Compression of batches is one of Compressions. The default is snappy, as for the
+	// client. lz4 was the fastest and the cheapest (docs/measurements.md, Kafka).
 	Compression string
-	// Linger is how long an event waits for others to share its batch, default 0.
-	// Only one that follows another within that time waits: what comes alone goes
-	// at once. With 0 events gather only while requests are under way.
+	// Linger is how long an event waits for others to share its batch. Only an event
+	// that follows another within that time waits. The default is 0: events gather only
+	// while requests are in flight.
 	Linger time.Duration
-	// ClientID names this producer to the brokers, default "sluice".
+	// ClientID is the client id of this producer. The default is "sluice".
 	ClientID string
-	// Queue is the number of events that may be under way, default 8192. One
-	// more is a temporary failure.
+	// Queue is the number of events that may be in flight. The default is 8192. The next
+	// one fails with KindTemporary.
 	Queue int
-	// Timeout bounds how long the client tries to deliver an event, default 30 s.
-	// A broker that swallows requests may take it some seconds longer.
+	// Timeout bounds how long the client tries to deliver an event. The default is 30 s.
+	// With a broker that swallows requests it may take some seconds longer.
 	Timeout time.Duration
-	// CloseTimeout bounds how long Close waits for events under way, default 10 s.
+	// CloseTimeout bounds how long Close waits for events in flight. The default is 10 s.
 	CloseTimeout time.Duration
-	// Dial makes connections to brokers; nil for TCP.
+	// Dial opens connections to brokers. Nil means TCP.
 	Dial func(ctx context.Context, network, host string) (net.Conn, error)
-	// Found is told of the topic as soon as its settings are known, by Open or from
-	// another goroutine when no broker could be reached then, and again when they
-	// have become others. Nil when nobody asks.
+	// Found is called with the topic as soon as its settings are known, and again after
+	// they have changed. Open calls it, or another goroutine when no broker could be
+	// reached then. It may be nil.
 	Found func(TopicInfo)
-	// LookEvery is the time between two looks at the topic's settings, default 15 s.
-	// A refusal that may come of them makes the next one sooner.
-	LookEvery time.Duration
+	// RefreshInterval is the time after which the settings of the topic are read again.
+	// The default is 15 s. A batch that was refused as too large makes it sooner.
+	RefreshInterval time.Duration
 }
 
-// CreateTopic says what a topic that is made shall be.
+// CreateTopic holds the settings of a topic that is created.
 type CreateTopic struct {
 	Partitions  int
 	Replication int // copies of each partition, each on another broker
 }
 
-// minInsync is how many copies must have an event before it is acknowledged:
-// one broker may be missing, and never is an event on one alone when there could
-// be two.
+// minInsync returns min.insync.replicas: how many copies must have an event before it is
+// acknowledged. One broker may be missing, and an event is on two if there are two.
 func (c CreateTopic) minInsync() int { return max(1, c.Replication-1) }
 
-// Compressions are the names that Options take.
+// Compressions returns the valid values of Options.Compression.
 func Compressions() []string { return []string{"none", "gzip", "snappy", "lz4", "zstd"} }
 
 var codecs = []func() kgo.CompressionCodec{
@@ -82,17 +81,17 @@ func (o *Options) defaults() {
 	if o.Timeout <= 0 {
 		o.Timeout = 30 * time.Second
 	}
-	if o.LookEvery <= 0 {
-		o.LookEvery = 15 * time.Second
+	if o.RefreshInterval <= 0 {
+		o.RefreshInterval = 15 * time.Second
 	}
 	if o.CloseTimeout <= 0 {
 		o.CloseTimeout = 10 * time.Second
 	}
 }
 
-// connecting is what every client of these brokers has in common. timeout
-// bounds the making of one connection.
-func (o Options) connecting(timeout time.Duration) ([]kgo.Opt, *dialer, error) {
+// clientOptions returns the options that every client of these brokers has, and its
+// dialer. timeout bounds the setup of one connection.
+func (o Options) clientOptions(timeout time.Duration) ([]kgo.Opt, *dialer, error) {
 	d := &dialer{plain: o.Dial, timeout: timeout}
 	if d.plain == nil {
 		d.plain = (&net.Dialer{}).DialContext
@@ -109,19 +108,19 @@ func (o Options) connecting(timeout time.Duration) ([]kgo.Opt, *dialer, error) {
 	return append(opts, proving...), d, nil
 }
 
-// uniformBytes go to one partition before another has its turn.
+// uniformBytes is the number of bytes that go to one partition before another is chosen.
 const uniformBytes = 64 << 10
 
-// producing says how: acknowledged by all in-sync replicas and idempotent, the
-// client's default.
-func (o Options) producing() []kgo.Opt {
+// producerOptions returns the options of a producer. It is idempotent, which is the
+// client's default, and acknowledged by all in-sync replicas.
+func (o Options) producerOptions() []kgo.Opt {
 	return []kgo.Opt{
 		kgo.DefaultProduceTopicAlways(),
 		kgo.DefaultProduceTopic(o.Topic),
 		kgo.RequiredAcks(kgo.AllISRAcks()),
-		kgo.ProducerLinger(0), // Log.encode lingers, and not for what comes alone
-		// All of one moment go to one partition, in one batch, and to none that is
-		// behind. The key is unique to each event: to spread by it orders nothing.
+		kgo.ProducerLinger(0), // the collector lingers, but not for a lone event
+		// Events of one moment go to one partition in one batch, and not to a partition
+		// with a backlog. Keys are unique, so partitioning by key would order nothing.
 		kgo.RecordPartitioner(kgo.UniformBytesPartitioner(uniformBytes, true, false, nil)),
 		kgo.MaxBufferedRecords(o.Queue),
 		kgo.RecordDeliveryTimeout(o.Timeout),
@@ -129,19 +128,19 @@ func (o Options) producing() []kgo.Opt {
 		kgo.RequestTimeoutOverhead(o.Timeout / 3),
 		kgo.RetryTimeout(o.Timeout),
 		kgo.RetryBackoffFn(backoff),
-		// A topic that was just made, or a leader that has moved, must be found
-		// sooner than by the client's own 2.5 s.
+		// A new topic or a new leader must be found sooner than with the client's default
+		// of 2.5 s.
 		kgo.MetadataMinAge(min(o.Timeout/4, 500*time.Millisecond)),
-		// Without this an event that was sent and never answered has no time limit
-		// at all. Its price is that an event reported as failed may yet be in the
-		// log: then its sender had 451 and sends again, under another id.
+		// Without this option an event that was sent and never answered has no deadline.
+		// Its price is that a failed event may be in the log after all. Its sender got
+		// 451 and sends again, under another id.
 		kgo.AllowIdempotentProduceCancellation(),
 	}
 }
 
-// compression returns what makes the option of the batches' compression. Clients must
-// not share one: a client that is made sorts what stands in it.
-func (o Options) compression() (func() kgo.Opt, error) {
+// compressionOption returns a function that returns the option for the compression of
+// batches. Each client needs an option of its own: kgo.NewClient sorts its content.
+func (o Options) compressionOption() (func() kgo.Opt, error) {
 	i := slices.Index(Compressions(), o.Compression)
 	if i < 0 {
 		return nil, fmt.Errorf("unknown compression %q", o.Compression)
@@ -149,9 +148,9 @@ func (o Options) compression() (func() kgo.Opt, error) {
 	return func() kgo.Opt { return kgo.ProducerBatchCompression(codecs[i]()) }, nil
 }
 
-// backoff is how long the client waits before it tries again: at most a second,
-// where its own 5 s would leave a log silent long after its brokers are back.
+// backoff returns the wait before the next attempt, at most a second. With the client's
+// default of 5 s a log would be silent long after its brokers are back.
 func backoff(tries int) time.Duration {
 	wait := min(time.Second, 100*time.Millisecond<<min(tries, 8))
-	return wait/2 + rand.N(wait/2+1) // a fleet must not come back in step
+	return wait/2 + rand.N(wait/2+1) // a fleet must not retry in step
 }

@@ -15,7 +15,7 @@ import (
 	"sluice/pipeline/porttest"
 )
 
-// cutter dials and can cut what it dialled.
+// cutter dials connections and can close them all.
 type cutter struct {
 	mu    sync.Mutex
 	conns []net.Conn
@@ -41,7 +41,7 @@ func (c *cutter) cut() {
 	c.conns = nil
 }
 
-// setPassword gives a user of SCRAM a password.
+// setPassword sets the SCRAM password of a user.
 func (c *cluster) setPassword(t *testing.T, user, password string) {
 	t.Helper()
 	client, err := kgo.NewClient(kgo.SeedBrokers(c.Bootstrap))
@@ -57,8 +57,8 @@ func (c *cluster) setPassword(t *testing.T, user, password string) {
 	}
 }
 
-// passwordReplaced: a password that the broker refuses is read again, by the log and by
-// the reader of the lag. What is connected stays so.
+// passwordReplaced checks that the log and the lag reader reread a refused password.
+// Established connections must stay.
 func (c *cluster) passwordReplaced(t *testing.T) {
 	const user = "rotating"
 	c.setPassword(t, user, "old-password")
@@ -91,9 +91,9 @@ func (c *cluster) passwordReplaced(t *testing.T) {
 	defer lag.Close()
 	mustAnnounce(t, l)
 	c.setPassword(t, user, "new-password")
-	mustAnnounce(t, l) // on the connection that stands
+	mustAnnounce(t, l) // on the established connection
 	if asked.Load() != 0 {
-		t.Error("read again without a refusal")
+		t.Error("reread without a refusal")
 	}
 	hold("new-password")
 	network.cut()
@@ -105,6 +105,6 @@ func (c *cluster) passwordReplaced(t *testing.T) {
 		return errors.Is(lag.Read(t.Context())[0].Err, kafka.ErrUnknownGroup)
 	})
 	if asked.Load() == 0 {
-		t.Error("never read again")
+		t.Error("never reread")
 	}
 }

@@ -9,30 +9,34 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// producer is the client that events go by, and in time its successors.
+// producer publishes through one client at a time and replaces the client after a record
+// timeout.
 //
-// An event whose time is over leaves a hole in the request in which it waits for
-// a connection: a batch without records. A broker (Apache Kafka 4.3.1) never
-// answers such a request, and what is behind it on the connection waits for the
-// request's own time limit: a broker that had been stopped for 60 s took events
-// again 20 s after its return. So when an event's time was over the next ones go by
-// a fresh client, and the old one is left until its own have ended. A client also
-// keeps the limit of a batch that it was made with, so another limit needs another.
+// A record that times out while its request waits for a connection leaves a batch without
+// records in that request. A broker (Apache Kafka 4.3.1) never answers it, and the
+// requests after it on the connection wait until it times out, long after the broker is
+// back (docs/decisions.md, A fresh client after an overdue event). So later records go
+// through a new client, and the old one stays open until its own records are done. A
+// client also has a fixed batch limit, so another limit needs another client.
 type producer struct {
 	options     []kgo.Opt
 	compression func() kgo.Opt
-	drain       func() (context.Context, context.CancelFunc) // bounds how long an old client is left
+	// drain returns a context that bounds how long a replaced client stays open.
+	drain func() (context.Context, context.CancelFunc)
 
-	mu       sync.Mutex // of changes of client
+	mu       sync.Mutex // guards what follows, and the replacement of client
 	client   atomic.Pointer[kgo.Client]
-	batch    int32 // the most octets of a batch of the present client
+	batch    int32 // batch limit of the current client, in bytes
 	closed   bool
-	replaced chan *kgo.Client // and not closed yet
+	replaced chan *kgo.Client // replaced clients that are still open
 }
 
 func newProducer(options []kgo.Opt, compression func() kgo.Opt, batch int32) (*producer, error) {
-	p := &producer{options: options, compression: compression, batch: batch, replaced: make(chan *kgo.Client, 16)}
-	client, err := p.make(batch)
+	p := &producer{
+		options: options, compression: compression, batch: batch,
+		replaced: make(chan *kgo.Client, 16),
+	}
+	client, err := p.newClient(batch)
 	if err != nil {
 		return nil, err
 	}
@@ -40,28 +44,30 @@ func newProducer(options []kgo.Opt, compression func() kgo.Opt, batch int32) (*p
 	return p, nil
 }
 
-// make makes a client whose batches have at most so many octets. It connects to
-// nobody yet.
-func (p *producer) make(batch int32) (*kgo.Client, error) {
-	options := append(p.options[:len(p.options):len(p.options)], p.compression(), kgo.ProducerBatchMaxBytes(batch))
+// newClient returns a client with this batch limit. It does not connect yet.
+func (p *producer) newClient(batch int32) (*kgo.Client, error) {
+	options := p.options[:len(p.options):len(p.options)]
+	options = append(options, p.compression(), kgo.ProducerBatchMaxBytes(batch))
 	return kgo.NewClient(options...)
 }
 
-// produce hands a record to the client, without blocking. Its promise comes once,
-// with the client that it went by.
-func (p *producer) produce(ctx context.Context, r *kgo.Record, promise func(by *kgo.Client, err error)) {
+// produce passes a record to the client. It never blocks. promise is called once, with
+// the client that was used.
+func (p *producer) produce(
+	ctx context.Context, r *kgo.Record, promise func(by *kgo.Client, err error),
+) {
 	client := p.client.Load()
 	client.TryProduce(ctx, r, func(_ *kgo.Record, err error) {
 		if errors.Is(err, kgo.ErrRecordTimeout) {
-			p.change(client) // before anybody can know and publish again
+			p.replaceOverdue(client) // before anyone can publish again
 		}
 		promise(client, err)
 	})
 }
 
-// renew sees to the end of clients that were replaced, until ctx ends. It returns
-// when all clients but the present one are closed.
-func (p *producer) renew(ctx context.Context) {
+// closeReplaced closes replaced clients once their records are done, until ctx ends. It
+// returns when all of them are closed.
+func (p *producer) closeReplaced(ctx context.Context) {
 	var old sync.WaitGroup
 	defer old.Wait()
 	for {
@@ -70,7 +76,7 @@ func (p *producer) renew(ctx context.Context) {
 			old.Go(func() {
 				bounded, cancel := p.drain()
 				defer cancel()
-				_ = client.Flush(bounded) // what it leaves is failed by Close
+				_ = client.Flush(bounded) // Close fails what remains
 				client.Close()
 			})
 		case <-ctx.Done():
@@ -79,9 +85,8 @@ func (p *producer) renew(ctx context.Context) {
 	}
 }
 
-// change puts a fresh client in the place of one that had an overdue event, unless
-// another has it already.
-func (p *producer) change(overdue *kgo.Client) {
+// replaceOverdue replaces a client that had an overdue record, unless that was done.
+func (p *producer) replaceOverdue(overdue *kgo.Client) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if overdue == p.client.Load() {
@@ -89,7 +94,7 @@ func (p *producer) change(overdue *kgo.Client) {
 	}
 }
 
-// resize makes batches have at most so many octets from now on.
+// resize sets the batch limit.
 func (p *producer) resize(batch int32) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -98,29 +103,29 @@ func (p *producer) resize(batch int32) {
 	}
 }
 
-// halve halves the batches of a client of whose batches one was too large, unless
-// that was done or they are as small as they may be.
-func (p *producer) halve(by *kgo.Client) {
+// halveBatch halves the batch limit after a batch of the client by was too large. It does
+// nothing when the client was replaced since, or the limit is minBatch.
+func (p *producer) halveBatch(by *kgo.Client) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if by == p.client.Load() && p.batch > leastBatch {
-		p.replace(max(leastBatch, p.batch/2))
+	if by == p.client.Load() && p.batch > minBatch {
+		p.replace(max(minBatch, p.batch/2))
 	}
 }
 
-// batchLimit returns the most octets of a batch.
+// batchLimit returns the batch limit in bytes.
 func (p *producer) batchLimit() int32 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.batch
 }
 
-// replace puts a fresh client in the place of the present one. p.mu is held.
+// replace replaces the current client by one with this batch limit. p.mu must be held.
 func (p *producer) replace(batch int32) {
 	if p.closed || len(p.replaced) == cap(p.replaced) {
 		return
 	}
-	fresh, err := p.make(batch)
+	fresh, err := p.newClient(batch)
 	if err != nil {
 		return // the same options made the first
 	}
@@ -128,7 +133,7 @@ func (p *producer) replace(batch int32) {
 	p.replaced <- p.client.Swap(fresh)
 }
 
-// close fails what the clients still have. There is none afterwards.
+// close closes all clients, which fails the records that they still have.
 func (p *producer) close() {
 	p.mu.Lock()
 	p.closed = true

@@ -11,23 +11,23 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// Reader reads a whole topic, for an audit. It joins no group and commits nothing.
+// Reader reads a whole topic, for an audit. It joins no group and commits no offset.
 type Reader struct {
 	options Options
 	topic   string
 }
 
-// NewReader reads the topic of these options.
+// NewReader returns a reader of the topic that o names. It does not connect yet.
 func NewReader(o Options) *Reader {
 	o.defaults()
 	return &Reader{options: o, topic: o.Topic}
 }
 
-// Read calls each with the key and value of every record that is in the topic
-// now, per partition in their order, until it returns an error. What comes
-// meanwhile may be missing. key and value may be kept.
+// Read calls each with the key and value of every record that is in the topic now, in
+// order within a partition. Records that arrive meanwhile may be missing. It stops at the
+// first error and returns it. each may keep key and value.
 func (r *Reader) Read(ctx context.Context, each func(key, value []byte) error) error {
-	opts, _, err := r.options.connecting(r.options.Timeout / 3)
+	opts, _, err := r.options.clientOptions(r.options.Timeout / 3)
 	if err != nil {
 		return fmt.Errorf("kafka: %w", err)
 	}
@@ -37,11 +37,11 @@ func (r *Reader) Read(ctx context.Context, each func(key, value []byte) error) e
 	}
 	defer client.Close()
 	admin := kadm.NewClient(client)
-	starts, err := r.settled(ctx, admin.ListStartOffsets)
+	starts, err := r.listOffsets(ctx, admin.ListStartOffsets)
 	if err != nil {
 		return err
 	}
-	ends, err := r.settled(ctx, admin.ListEndOffsets)
+	ends, err := r.listOffsets(ctx, admin.ListEndOffsets)
 	if err != nil {
 		return err
 	}
@@ -57,12 +57,14 @@ func (r *Reader) Read(ctx context.Context, each func(key, value []byte) error) e
 		return nil
 	}
 	client.AddConsumePartitions(map[string]map[int32]kgo.Offset{r.topic: at})
-	return drain(ctx, client, left, each)
+	return readUpTo(ctx, client, left, each)
 }
 
-// settled asks for offsets again as long as the cluster is choosing leaders, which
-// it does when brokers have just come back, and the timeout is not over.
-func (r *Reader) settled(ctx context.Context, list func(context.Context, ...string) (kadm.ListedOffsets, error)) (kadm.ListedOffsets, error) {
+// listOffsets calls list and retries it within the timeout while the cluster elects
+// leaders, as it does when brokers have just come back.
+func (r *Reader) listOffsets(
+	ctx context.Context, list func(context.Context, ...string) (kadm.ListedOffsets, error),
+) (kadm.ListedOffsets, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.options.Timeout)
 	defer cancel()
 	for {
@@ -78,8 +80,7 @@ func (r *Reader) settled(ctx context.Context, list func(context.Context, ...stri
 	}
 }
 
-// electionPause is how long the choice of a leader is given before it is asked
-// for again.
+// electionPause is the time between two attempts during a leader election.
 const electionPause = 200 * time.Millisecond
 
 func listed(offsets kadm.ListedOffsets, err error) (kadm.ListedOffsets, error) {
@@ -92,16 +93,19 @@ func listed(offsets kadm.ListedOffsets, err error) (kadm.ListedOffsets, error) {
 	return offsets, nil
 }
 
-// drain reads each partition up to the offset in left.
-func drain(ctx context.Context, client *kgo.Client, left map[int32]int64, each func(key, value []byte) error) error {
-	for len(left) > 0 {
+// readUpTo reads each partition up to its offset in ends, and removes it from ends then.
+func readUpTo(
+	ctx context.Context, client *kgo.Client, ends map[int32]int64,
+	each func(key, value []byte) error,
+) error {
+	for len(ends) > 0 {
 		fetches := client.PollFetches(ctx)
 		for _, e := range fetches.Errors() {
 			return errors.Join(fmt.Errorf("kafka: partition %d", e.Partition), e.Err)
 		}
 		for records := fetches.RecordIter(); !records.Done(); {
 			r := records.Next()
-			end, ok := left[r.Partition]
+			end, ok := ends[r.Partition]
 			if !ok {
 				continue
 			}
@@ -111,7 +115,7 @@ func drain(ctx context.Context, client *kgo.Client, left map[int32]int64, each f
 				}
 			}
 			if r.Offset+1 >= end {
-				delete(left, r.Partition)
+				delete(ends, r.Partition)
 			}
 		}
 	}

@@ -12,26 +12,25 @@ import (
 )
 
 const (
-	// unknownBatch is the most octets of a batch while the topic's limit is not
-	// known: the client's own default, a little less than the broker's.
-	unknownBatch = 1_000_012
-	// leastBatch is where halving ends when the limit cannot be read: an event of a
-	// few recipients still fits, and larger ones go alone.
-	leastBatch = 4 << 10
-	// mostBatch keeps a request within what a broker reads as one
-	// (socket.request.max.bytes, 100 MiB).
-	mostBatch = 64 << 20
-	// clientBatch is the least that the client takes for a batch.
-	clientBatch = 512
+	// defaultBatch is the batch limit while that of the topic is not known. It is the
+	// client's default, and a little less than the broker's.
+	defaultBatch = 1_000_012
+	// minBatch is where halving ends when the limit of the topic cannot be read. An event
+	// with a few recipients still fits, and larger ones are published alone.
+	minBatch = 4 << 10
+	// maxBatch keeps a request within the broker's socket.request.max.bytes, 100 MiB.
+	maxBatch = 64 << 20
+	// minClientBatch is the smallest batch limit that the client accepts.
+	minClientBatch = 512
 
-	// batchFrame is what a batch of one record has beside its key, its value and
-	// the headers: 61 octets of its own, the lengths of the record's fields, and
-	// what a broker may add that compresses it anew (compression.type of the topic).
-	batchFrame = 61 + 48 + 64
+	// batchOverhead is what a batch of one record has in addition to its key, value and
+	// headers: 61 bytes for the batch, the lengths of the record's fields, and what a
+	// broker may add that compresses it anew (compression.type of the topic).
+	batchOverhead = 61 + 48 + 64
 
-	// singles is how many events whose batch was refused are published at the same
-	// time, each by a client that has no other.
-	singles = 4
+	// singlePublishers is the number of goroutines that publish events of refused
+	// batches. Each has a client of its own.
+	singlePublishers = 4
 )
 
 // EventLimit implements pipeline.BoundedLog.
@@ -40,60 +39,61 @@ func (l *Log) EventLimit() int64 {
 	if limit <= 0 {
 		return 0
 	}
-	return max(1, min(limit, mostBatch)-batchFrame)
+	return max(1, min(limit, maxBatch)-batchOverhead)
 }
 
-// setLimit takes the most octets of a batch that the topic takes, 0 for not known.
-func (l *Log) setLimit(octets int64) {
-	was := l.limit.Swap(octets)
+// setLimit sets the size in bytes of the largest batch that the topic takes; 0 means
+// unknown.
+func (l *Log) setLimit(limit int64) {
+	before := l.limit.Swap(limit)
 	switch {
-	case octets > 0:
-		l.events.resize(int32(min(max(octets, clientBatch), mostBatch)))
-	case was > 0: // else batches may have been halved since
-		l.events.resize(unknownBatch)
+	case limit > 0:
+		l.events.resize(int32(min(max(limit, minClientBatch), maxBatch)))
+	case before > 0: // otherwise batches may have been halved since
+		l.events.resize(defaultBatch)
 	}
 }
 
-// tooLarge reports whether an error is the word of the client or of a broker that a
-// batch is larger than the topic (max.message.bytes) or its files (segment.bytes) take.
+// tooLarge reports whether the client or a broker refused a batch that is larger than
+// max.message.bytes or segment.bytes of the topic.
 func tooLarge(err error) bool {
 	return errors.Is(err, kerr.MessageTooLarge) || errors.Is(err, kerr.RecordListTooLarge)
 }
 
-// event is a message on its way into the log.
+// event is a message that is being published.
 type event struct {
 	message *pipeline.Message
 	record  *kgo.Record
 	since   time.Time
-	by      *kgo.Client // whose batch was refused
+	by      *kgo.Client // the client whose batch was refused
 }
 
-// settle answers a message, unless its batch was refused as too large: then its
-// event is published alone, so that it does not fail for its neighbours.
-func (l *Log) settle(e event, err error) {
+// onProduced delivers the result of an event. If its batch was refused as too large, the
+// event is published alone instead, so that it does not fail because of its neighbours.
+func (l *Log) onProduced(e event, err error) {
 	if !tooLarge(err) {
-		l.answer(e.message, delivery(err))
+		l.deliver(e.message, classify(err))
 		return
 	}
-	if l.ctx.Err() != nil { // that it would be refused alone is not known
-		l.answer(e.message, fail("publish", errClosed))
+	if l.ctx.Err() != nil { // whether it would be refused alone is not known
+		l.deliver(e.message, fail("publish", errClosed))
 		return
 	}
 	select {
-	case l.again <- struct{}{}: // the limit may be another now
+	case l.refresh <- struct{}{}: // the limit may have changed
 	default:
 	}
 	select {
 	case l.refused <- e:
 	default:
-		l.answer(e.message, fail("publish", errQueueFull))
+		l.deliver(e.message, fail("publish", errQueueFull))
 	}
 }
 
-// publishSingly publishes events whose batch was refused, one after the other, until
-// the log is closed. With several of them at work at the same time none shares a
-// batch, because each has a client of its own.
-func (l *Log) publishSingly() {
+// publishSingles publishes events of refused batches one after another, until the log is
+// closed. It has a client of its own, so events of several such goroutines never share a
+// batch.
+func (l *Log) publishSingles() {
 	var client *kgo.Client
 	defer func() {
 		if client != nil {
@@ -103,29 +103,30 @@ func (l *Log) publishSingly() {
 	for e := range l.refused {
 		var err error
 		if client == nil {
-			client, err = l.events.make(mostBatch)
+			client, err = l.events.newClient(maxBatch)
 		}
 		if err == nil {
-			err = l.single(client, e)
+			err = l.publishOne(client, e)
 		}
-		if err != nil && !tooLarge(err) && client != nil { // it may have left a hole: see producer
-			client.Close()
+		if err != nil && !tooLarge(err) && client != nil {
+			client.Close() // it may have left a batch without records: see producer
 			client = nil
 		}
-		if err == nil && l.limit.Load() == 0 && size(e.record)+batchFrame <= int64(l.events.batchLimit()) {
-			l.events.halve(e.by)
+		fits := recordSize(e.record)+batchOverhead <= int64(l.events.batchLimit())
+		if err == nil && l.limit.Load() == 0 && fits {
+			l.events.halveBatch(e.by)
 		}
-		l.answer(e.message, delivery(err))
+		l.deliver(e.message, classify(err))
 	}
 }
 
-// single publishes one event and waits for the result.
-func (l *Log) single(client *kgo.Client, e event) error {
+// publishOne publishes one event and waits for the result.
+func (l *Log) publishOne(client *kgo.Client, e event) error {
 	if time.Since(e.since) > l.options.Timeout {
 		return context.DeadlineExceeded
 	}
 	result := make(chan error, 1)
-	// The first record may still be in a request that is being written.
+	// A copy: the first record may still be part of a request that is being written.
 	record := &kgo.Record{Key: e.record.Key, Value: e.record.Value, Headers: e.record.Headers}
 	client.TryProduce(l.ctx, record, func(_ *kgo.Record, err error) { result <- err })
 	select {
@@ -137,8 +138,8 @@ func (l *Log) single(client *kgo.Client, e event) error {
 	}
 }
 
-// size returns the octets that pipeline.Message.EventBound bounds.
-func size(r *kgo.Record) int64 {
+// recordSize returns the size in bytes that pipeline.Message.EventBound bounds.
+func recordSize(r *kgo.Record) int64 {
 	n := len(r.Key) + len(r.Value)
 	for _, h := range r.Headers {
 		n += len(h.Key) + len(h.Value)

@@ -21,19 +21,19 @@ import (
 	"sluice/pipeline/porttest"
 )
 
-// smallTopic is the max.message.bytes of a topic that takes one event of a few
-// recipients, and not seven of them together.
+// smallTopic is a max.message.bytes that one event with a few recipients fits, and seven
+// of them together do not.
 const smallTopic = 6000
 
 // setMaxMessage sets a topic's max.message.bytes.
-func setMaxMessage(t *testing.T, broker, topic string, octets int) {
+func setMaxMessage(t *testing.T, broker, topic string, size int) {
 	t.Helper()
 	client, err := kgo.NewClient(kgo.SeedBrokers(broker))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	value := strconv.Itoa(octets)
+	value := strconv.Itoa(size)
 	answers, err := kadm.NewClient(client).AlterTopicConfigs(t.Context(),
 		[]kadm.AlterConfig{{Op: kadm.SetConfig, Name: "max.message.bytes", Value: &value}}, topic)
 	if err != nil || len(answers) != 1 || answers[0].Err != nil {
@@ -41,11 +41,11 @@ func setMaxMessage(t *testing.T, broker, topic string, octets int) {
 	}
 }
 
-// sized makes a stored message whose event has about so many octets. They do not
-// compress well.
-func sized(octets int) *pipeline.Message {
+// sized returns a stored message whose event has about this size and does not compress
+// well.
+func sized(size int) *pipeline.Message {
 	m := porttest.Stored()
-	for i := 0; len(pipeline.AppendEvent(nil, m)) < octets; i++ {
+	for i := 0; len(pipeline.AppendEvent(nil, m)) < size; i++ {
 		id := pipeline.NewID(time.Now().Add(time.Duration(i)*time.Hour), pseudo(len(m.ID.String())*i+int(m.ID[15])))
 		m.Envelope.AddRecipient([]byte(id.String() + "@example.net"))
 	}
@@ -56,7 +56,7 @@ type pseudo int
 
 func (p pseudo) Uint64() uint64 { return uint64(p+1) * 0x9e3779b97f4a7c15 }
 
-// announceAll publishes from 40 sessions, as many events each, and returns the
+// announceAll publishes this many events from each of 40 sessions and returns the
 // failures.
 func announceAll(t *testing.T, l *kafka.Log, each int, event func() *pipeline.Message) (failures []error) {
 	t.Helper()
@@ -81,8 +81,8 @@ func announceAll(t *testing.T, l *kafka.Log, each int, event func() *pipeline.Me
 	return failures
 }
 
-// checkNeighbours publishes events that all fit alone: none may fail because it
-// shared a batch.
+// checkNeighbours publishes events that all fit alone. None may fail because it shared a
+// batch.
 func checkNeighbours(t *testing.T, l *kafka.Log) {
 	t.Helper()
 	failures := announceAll(t, l, 20, func() *pipeline.Message { return sized(1500) })
@@ -91,31 +91,31 @@ func checkNeighbours(t *testing.T, l *kafka.Log) {
 	}
 }
 
-// checkTooLarge publishes an event that the topic never takes.
-func checkTooLarge(t *testing.T, l *kafka.Log, octets int) {
+// checkTooLarge publishes an event that is too large for the topic.
+func checkTooLarge(t *testing.T, l *kafka.Log, size int) {
 	t.Helper()
-	sent, err := porttest.Announce(l, sized(octets))
+	sent, err := porttest.Announce(l, sized(size))
 	if err != nil || pipeline.KindOf(sent.Err) != pipeline.KindEventTooLarge {
-		t.Errorf("an event of %d octets: %v %v", octets, err, sent.Err)
+		t.Errorf("an event of %d bytes: %v %v", size, err, sent.Err)
 	}
 }
 
-// fits returns how large an event the log says it takes.
+// fits checks that EventLimit follows from the limit of the topic.
 func fits(t *testing.T, l *kafka.Log, topicLimit int) {
 	t.Helper()
 	if got := l.EventLimit(); got > int64(topicLimit) || got < int64(topicLimit)-250 {
-		t.Errorf("a topic of %d octets takes events of %d", topicLimit, got)
+		t.Errorf("a topic of %d bytes takes events of %d", topicLimit, got)
 	}
 }
 
-// TestSmallTopic: the topic's own limit is read, batches keep below it, and another
-// limit is noticed.
+// TestSmallTopic checks that the limit of the topic is read, that batches keep below it,
+// and that a new limit is noticed.
 func TestSmallTopic(t *testing.T) {
 	b := startBroker(t, embedded.Options{})
 	setMaxMessage(t, b.Addr(), topic, smallTopic)
 	found := make(chan kafka.TopicInfo, 10)
 	l := openLog(t, kafka.Options{
-		Brokers: []string{b.Addr()}, LookEvery: 20 * time.Millisecond, Compression: "none",
+		Brokers: []string{b.Addr()}, RefreshInterval: 20 * time.Millisecond, Compression: "none",
 		Found: func(i kafka.TopicInfo) { found <- i },
 	})
 	if i := <-found; i.MaxMessageBytes != smallTopic {
@@ -136,7 +136,7 @@ func TestSmallTopic(t *testing.T) {
 	}
 }
 
-// TestExactLimit: what EventLimit allows is taken, without compression.
+// TestExactLimit checks that the topic takes what EventLimit allows, without compression.
 func TestExactLimit(t *testing.T) {
 	b := startBroker(t, embedded.Options{})
 	setMaxMessage(t, b.Addr(), topic, smallTopic)
@@ -148,16 +148,16 @@ func TestExactLimit(t *testing.T) {
 		m.Summary.MessageID = bytes.Repeat([]byte{'x'}, int(fill))
 		sent, err := porttest.Announce(l, m)
 		if err != nil || sent.Err != nil {
-			t.Fatalf("%d octets below the limit: %v %v", spare, err, sent.Err)
+			t.Fatalf("%d bytes below the limit: %v %v", spare, err, sent.Err)
 		}
 	}
 }
 
-// TestLimitLowered: events whose batch is refused, because the limit is another
-// since the last look, go one by one, and the limit is read anew.
+// TestLimitLowered checks that events of a batch that is refused, because the limit was
+// lowered, are published one by one, and that the limit is read again.
 func TestLimitLowered(t *testing.T) {
 	b := startBroker(t, embedded.Options{})
-	l := openLog(t, kafka.Options{Brokers: []string{b.Addr()}, LookEvery: time.Hour, Compression: "none"})
+	l := openLog(t, kafka.Options{Brokers: []string{b.Addr()}, RefreshInterval: time.Hour, Compression: "none"})
 	setMaxMessage(t, b.Addr(), topic, smallTopic)
 	checkNeighbours(t, l)
 	checkTooLarge(t, l, smallTopic+1)
@@ -165,8 +165,8 @@ func TestLimitLowered(t *testing.T) {
 	fits(t, l, smallTopic)
 }
 
-// TestLimitDenied: where the limit may not be read, an event fails for its own size
-// alone, and others never for it.
+// TestLimitDenied checks that an event only fails for its own size where the limit may
+// not be read.
 func TestLimitDenied(t *testing.T) {
 	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, topic))
 	if err != nil {
@@ -201,11 +201,11 @@ func TestLimitDenied(t *testing.T) {
 	}
 }
 
-// TestClosedWhileRefused: each event has its one result when the log is closed while
-// batches are refused, and none is said to be too large that was not tried alone.
+// TestClosedWhileRefused closes the log while batches are refused. Each event must have
+// one result, and only one that was tried alone may be called too large.
 func TestClosedWhileRefused(t *testing.T) {
 	b := startBroker(t, embedded.Options{})
-	l := openLog(t, kafka.Options{Brokers: []string{b.Addr()}, LookEvery: time.Hour, Compression: "none"})
+	l := openLog(t, kafka.Options{Brokers: []string{b.Addr()}, RefreshInterval: time.Hour, Compression: "none"})
 	setMaxMessage(t, b.Addr(), topic, smallTopic)
 	closed := make(chan error, 1)
 	var begun atomic.Int32

@@ -12,20 +12,19 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 )
 
-// TopicInfo is what the topic's own settings say about the worth of an
-// acknowledgement: acks=all with MinInsyncReplicas 1 proves one copy.
+// TopicInfo holds the settings of the topic that an acknowledgement depends on: acks=all
+// with MinInsyncReplicas 1 guarantees one copy.
 type TopicInfo struct {
 	Name              string
 	Partitions        int
 	ReplicationFactor int // 0: not known yet
 	MinInsyncReplicas int // 0: not known
-	// MaxMessageBytes is the most octets of a batch, and so of an event: the less of
-	// max.message.bytes and segment.bytes. 0: not known.
+	// MaxMessageBytes is the size of the largest batch, and so of the largest event. It
+	// is the smaller of max.message.bytes and segment.bytes. 0: not known.
 	MaxMessageBytes int64
 }
 
-// Topic gives what is known of the topic. While no broker has been reached only
-// the name is.
+// Topic returns what is known about the topic: only the name until a broker is reached.
 func (l *Log) Topic() TopicInfo {
 	if info := l.topic.Load(); info != nil {
 		return *info
@@ -33,39 +32,40 @@ func (l *Log) Topic() TopicInfo {
 	return TopicInfo{Name: l.options.Topic}
 }
 
-// lookTimeout bounds one look at the topic: a start must not hang on a broker
-// that does not answer.
-const lookTimeout = 5 * time.Second
+// readTopicTimeout bounds readTopic: a start must not hang when a broker does not answer.
+const readTopicTimeout = 5 * time.Second
 
-// look reads the topic's settings. Its error is the broker's own word on the
-// topic or on us; that no broker could be asked is none.
-func (l *Log) look(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+// readTopic reads the settings of the topic. It returns an error only if a broker refuses
+// the topic or us, not if no broker can be reached.
+func (l *Log) readTopic(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, readTopicTimeout)
 	defer cancel()
 	admin := kadm.NewClient(l.events.client.Load())
-	detail, err := l.detail(ctx, admin)
+	detail, err := l.describeTopic(ctx, admin)
 	before := l.topic.Load()
-	if errors.Is(err, kerr.UnknownTopicOrPartition) && l.options.CreateTopic != nil && before == nil {
-		if err = l.create(ctx, admin); err == nil {
-			detail, err = l.created(ctx, admin)
+	missing := errors.Is(err, kerr.UnknownTopicOrPartition)
+	if missing && l.options.CreateTopic != nil && before == nil {
+		if err = l.createTopic(ctx, admin); err == nil {
+			detail, err = l.awaitCreated(ctx, admin)
 		}
 	}
 	if err != nil {
-		return l.refusal(err)
+		return l.permanentError(err)
 	}
 	info := TopicInfo{
 		Name:              l.options.Topic,
 		Partitions:        len(detail.Partitions),
 		ReplicationFactor: detail.Partitions.NumReplicas(),
 	}
-	// To describe needs a right of its own that a producer may lack.
-	configs, err := describe(ctx, admin, l.options.Topic)
+	// DescribeConfigs needs a permission of its own, which a producer may lack.
+	configs, err := topicConfigs(ctx, admin, l.options.Topic)
 	switch {
 	case err == nil:
 		info.MinInsyncReplicas = int(setting(configs, minInsyncKey))
-		info.MaxMessageBytes = least(setting(configs, maxMessageKey), setting(configs, segmentKey))
-	case before != nil && !denied(err): // what was read before holds until it is read anew
-		info.MinInsyncReplicas, info.MaxMessageBytes = before.MinInsyncReplicas, before.MaxMessageBytes
+		info.MaxMessageBytes = smaller(setting(configs, maxMessageKey), setting(configs, segmentKey))
+	case before != nil && !permanent(err): // keep what was read before
+		info.MinInsyncReplicas = before.MinInsyncReplicas
+		info.MaxMessageBytes = before.MaxMessageBytes
 	}
 	l.setLimit(info.MaxMessageBytes)
 	l.topic.Store(&info)
@@ -75,8 +75,8 @@ func (l *Log) look(ctx context.Context) error {
 	return nil
 }
 
-// describe reads the topic's configs.
-func describe(ctx context.Context, admin *kadm.Client, topic string) ([]kadm.Config, error) {
+// topicConfigs returns the configs of a topic.
+func topicConfigs(ctx context.Context, admin *kadm.Client, topic string) ([]kadm.Config, error) {
 	resources, err := admin.DescribeTopicConfigs(ctx, topic)
 	if err != nil {
 		return nil, err
@@ -87,13 +87,13 @@ func describe(ctx context.Context, admin *kadm.Client, topic string) ([]kadm.Con
 	return resources[0].Configs, resources[0].Err
 }
 
-// denied reports whether an error is a broker's word that trying again will not mend.
-func denied(err error) bool {
+// permanent reports whether a broker answered an error that a retry does not fix.
+func permanent(err error) bool {
 	var answered *kerr.Error
 	return errors.As(err, &answered) && !answered.Retriable
 }
 
-func (l *Log) detail(ctx context.Context, admin *kadm.Client) (kadm.TopicDetail, error) {
+func (l *Log) describeTopic(ctx context.Context, admin *kadm.Client) (kadm.TopicDetail, error) {
 	topics, err := admin.ListTopics(ctx, l.options.Topic)
 	if err != nil {
 		return kadm.TopicDetail{}, err
@@ -102,8 +102,8 @@ func (l *Log) detail(ctx context.Context, admin *kadm.Client) (kadm.TopicDetail,
 	return detail, detail.Err
 }
 
-// create makes the topic. Another gateway may have been quicker.
-func (l *Log) create(ctx context.Context, admin *kadm.Client) error {
+// createTopic creates the topic. It is no error that another gateway created it first.
+func (l *Log) createTopic(ctx context.Context, admin *kadm.Client) error {
 	want := l.options.CreateTopic
 	insync := strconv.Itoa(want.minInsync())
 	_, err := admin.CreateTopic(ctx, int32(want.Partitions), int16(want.Replication),
@@ -114,32 +114,32 @@ func (l *Log) create(ctx context.Context, admin *kadm.Client) error {
 	return nil
 }
 
-// created asks until brokers know of the topic: they hear of it a little after
-// the controller has answered.
-func (l *Log) created(ctx context.Context, admin *kadm.Client) (kadm.TopicDetail, error) {
-	again := time.NewTicker(50 * time.Millisecond)
-	defer again.Stop()
+// awaitCreated describes the topic until brokers know it, which is a little after the
+// controller has answered.
+func (l *Log) awaitCreated(ctx context.Context, admin *kadm.Client) (kadm.TopicDetail, error) {
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
 	for {
-		detail, err := l.detail(ctx, admin)
+		detail, err := l.describeTopic(ctx, admin)
 		if !errors.Is(err, kerr.UnknownTopicOrPartition) {
 			return detail, err
 		}
 		select {
 		case <-ctx.Done():
-			return detail, ctx.Err() // it is there; watchTopic reads it
-		case <-again.C:
+			return detail, ctx.Err() // the topic exists; refreshTopic reads it
+		case <-ticker.C:
 		}
 	}
 }
 
-// The topic's settings that matter to us.
+// Names of the topic's settings in TopicInfo.
 const (
 	minInsyncKey  = "min.insync.replicas"
 	maxMessageKey = "max.message.bytes"
 	segmentKey    = "segment.bytes"
 )
 
-// setting returns a whole number among configs, 0 for none.
+// setting returns the integer value of key in configs, or 0.
 func setting(configs []kadm.Config, key string) int64 {
 	for _, c := range configs {
 		if c.Key == key && c.Value != nil {
@@ -150,74 +150,75 @@ func setting(configs []kadm.Config, key string) int64 {
 	return 0
 }
 
-// least returns the less of two numbers that are 0 when not known.
-func least(a, b int64) int64 {
+// smaller returns the smaller of two numbers, of which 0 means unknown.
+func smaller(a, b int64) int64 {
 	if a == 0 || b == 0 {
 		return max(a, b)
 	}
 	return min(a, b)
 }
 
-// refusal keeps an error that a broker answered and that trying again will not
-// mend, such as an unknown topic or a wrong password.
-func (l *Log) refusal(err error) error {
+// permanentError returns err if a broker answered it and a retry does not fix it, such as
+// a missing topic or a wrong password. Otherwise it returns the last refusal of the
+// dialer, or nil.
+func (l *Log) permanentError(err error) error {
 	if errors.Is(err, kerr.UnknownTopicOrPartition) {
-		// franz-go calls it retriable: a topic may be on its way.
+		// franz-go calls it retriable, because a topic may be about to exist.
 		return &MissingTopicError{Topic: l.options.Topic, Brokers: l.options.Brokers, Err: err}
 	}
-	if denied(err) {
+	if permanent(err) {
 		return err
 	}
-	return l.dialer.refusal()
+	return l.dialer.lastRefusal()
 }
 
-// MissingTopicError says that a topic is not there and how to make it.
+// MissingTopicError reports that the topic does not exist.
 type MissingTopicError struct {
 	Topic   string
 	Brokers []string
 	Err     error
 }
 
-// Error names the command of Kafka that creates the topic.
+// Error returns the broker's error, with the command that creates the topic.
 func (e *MissingTopicError) Error() string {
 	return fmt.Sprintf("%v; create it, e.g. with: kafka-topics.sh --bootstrap-server %s --create --topic %s"+
 		" --partitions 6 --replication-factor 3 --config min.insync.replicas=2",
 		e.Err, strings.Join(e.Brokers, ","), e.Topic)
 }
 
-// Unwrap gives the broker's answer.
+// Unwrap returns the broker's error.
 func (e *MissingTopicError) Unwrap() error { return e.Err }
 
-// lookPause is the least time between two looks.
-const lookPause = time.Second
+// minRefreshPause is the shortest time between two calls of readTopic.
+const minRefreshPause = time.Second
 
-// watchTopic reads the settings as soon as a broker can be reached, and again while
-// the log is open: an operator may change them at any time.
-func (l *Log) watchTopic() {
-	ticker := time.NewTicker(l.untilLook())
+// refreshTopic reads the settings as soon as a broker can be reached, and again and again
+// while the log is open: an operator may change them at any time.
+func (l *Log) refreshTopic() {
+	ticker := time.NewTicker(l.refreshDelay())
 	defer ticker.Stop()
 	last := time.Now()
 	for {
 		select {
 		case <-l.ctx.Done():
 			return
-		case <-l.again:
-			if wait := lookPause - time.Since(last); wait > 0 {
+		case <-l.refresh:
+			if wait := minRefreshPause - time.Since(last); wait > 0 {
 				ticker.Reset(wait)
 				continue
 			}
 		case <-ticker.C:
 		}
-		_ = l.look(l.ctx) // Open reported what it could; a Publish says the rest
+		_ = l.readTopic(l.ctx) // a Publish reports what Open could not
 		last = time.Now()
-		ticker.Reset(l.untilLook())
+		ticker.Reset(l.refreshDelay())
 	}
 }
 
-// untilLook returns the time until the next look.
-func (l *Log) untilLook() time.Duration {
+// refreshDelay returns the time until the next readTopic.
+func (l *Log) refreshDelay() time.Duration {
 	if l.topic.Load() == nil {
-		return min(lookTimeout, l.options.LookEvery)
+		return min(readTopicTimeout, l.options.RefreshInterval)
 	}
-	return l.options.LookEvery
+	return l.options.RefreshInterval
 }

@@ -19,13 +19,13 @@ import (
 	"github.com/twmb/franz-go/pkg/sasl/scram"
 )
 
-// TLS says whom we believe to be a broker.
+// TLS configures the verification of brokers.
 type TLS struct {
-	// CAFile holds the certificates, PEM, that sign the brokers'; "" for those
-	// that the system trusts.
+	// CAFile names a file of PEM certificates of the authorities that sign those of the
+	// brokers; "" means the system's.
 	CAFile string
-	// ServerName is the name in the brokers' certificates; "" for the host that
-	// each is dialled by.
+	// ServerName is the name in the brokers' certificates; "" means the host of each
+	// broker's address.
 	ServerName string
 }
 
@@ -48,42 +48,42 @@ func (t *TLS) config() (*tls.Config, error) {
 	return c, nil
 }
 
-// SASL is how we prove who we are (KIP-43, KIP-84).
+// SASL configures authentication to the brokers (KIP-43, KIP-84).
 type SASL struct {
 	Mechanism string // one of Mechanisms
 	Username  string
 	Password  string
-	// Reread is asked when a broker refuses the password: it returns the password as
-	// it is now, and whether it is another than the refused one. It may block for as
-	// long as a file is read, and bounds how often it reads. Nil for one that stays.
+	// Reread is called when a broker refuses the password. It returns the present one and
+	// whether it differs from the refused one. It may block while it reads a file, and
+	// limits how often it does. Nil means that the password never changes.
 	Reread func(refused string) (password string, changed bool)
 }
 
-// Mechanisms are the names that SASL takes. PLAIN shows the password to whoever
-// reads along: it belongs on TLS.
+// Mechanisms returns the valid values of SASL.Mechanism. PLAIN sends the password in the
+// clear and needs TLS.
 func Mechanisms() []string { return []string{"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"} }
 
-// login is a SASL with the password that holds now.
-type login struct {
+// saslLogin is a SASL with the current password.
+type saslLogin struct {
 	sasl *SASL
 
 	mu       sync.Mutex
 	password string
 }
 
-var _ kgo.HookBrokerConnect = (*login)(nil)
+var _ kgo.HookBrokerConnect = (*saslLogin)(nil)
 
-// options returns what makes a client prove who we are, none for nobody.
+// options returns the client options for authentication, none for a nil SASL.
 func (s *SASL) options() ([]kgo.Opt, error) {
 	if s == nil {
 		return nil, nil
 	}
-	l := &login{sasl: s, password: s.Password}
+	l := &saslLogin{sasl: s, password: s.Password}
 	var mechanism sasl.Mechanism
 	switch s.Mechanism {
 	case "PLAIN":
 		mechanism = plain.Plain(func(context.Context) (plain.Auth, error) {
-			return plain.Auth{User: s.Username, Pass: l.present()}, nil
+			return plain.Auth{User: s.Username, Pass: l.currentPassword()}, nil
 		})
 	case "SCRAM-SHA-256":
 		mechanism = scram.Sha256(l.scram)
@@ -95,19 +95,19 @@ func (s *SASL) options() ([]kgo.Opt, error) {
 	return []kgo.Opt{kgo.SASL(mechanism), kgo.WithHooks(l)}, nil
 }
 
-func (l *login) scram(context.Context) (scram.Auth, error) {
-	return scram.Auth{User: l.sasl.Username, Pass: l.present()}, nil
+func (l *saslLogin) scram(context.Context) (scram.Auth, error) {
+	return scram.Auth{User: l.sasl.Username, Pass: l.currentPassword()}, nil
 }
 
-func (l *login) present() string {
+func (l *saslLogin) currentPassword() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.password
 }
 
-// OnBrokerConnect takes the end of an attempt to connect. When a broker has refused
-// the password the next attempt has the one that is there now.
-func (l *login) OnBrokerConnect(_ kgo.BrokerMetadata, _ time.Duration, _ net.Conn, err error) {
+// OnBrokerConnect implements kgo.HookBrokerConnect. After a broker has refused the
+// password, the next attempt uses a reread one.
+func (l *saslLogin) OnBrokerConnect(_ kgo.BrokerMetadata, _ time.Duration, _ net.Conn, err error) {
 	if l.sasl.Reread == nil || !errors.Is(err, kerr.SaslAuthenticationFailed) {
 		return
 	}
@@ -118,9 +118,8 @@ func (l *login) OnBrokerConnect(_ kgo.BrokerMetadata, _ time.Duration, _ net.Con
 	}
 }
 
-// dialer makes connections, with TLS when that is asked for. It remembers why a
-// broker was not believed: the client retries, and in the end reports only that
-// time is up.
+// dialer opens connections, with TLS if configured. It remembers why a broker could not
+// be verified: the client retries, and in the end reports only a timeout.
 type dialer struct {
 	plain   func(ctx context.Context, network, host string) (net.Conn, error)
 	tls     *tls.Config // nil for none
@@ -143,29 +142,29 @@ func (d *dialer) dial(ctx context.Context, network, host string) (net.Conn, erro
 			return nil, err
 		}
 	}
-	secured := tls.Client(conn, config)
-	if err := secured.HandshakeContext(ctx); err != nil {
+	secure := tls.Client(conn, config)
+	if err := secure.HandshakeContext(ctx); err != nil {
 		conn.Close()
-		d.note(err)
+		d.noteRefusal(err)
 		return nil, err
 	}
-	return secured, nil
+	return secure, nil
 }
 
-// note keeps what trying again does not mend: a certificate that is not to be
-// believed, and a broker that does not speak TLS on that port.
-func (d *dialer) note(err error) {
+// noteRefusal remembers an error that a retry does not fix: a certificate that cannot be
+// verified, or a broker that does not speak TLS on that port.
+func (d *dialer) noteRefusal(err error) {
 	var (
-		unbelieved *tls.CertificateVerificationError
+		unverified *tls.CertificateVerificationError
 		noTLS      tls.RecordHeaderError
 	)
-	if errors.As(err, &unbelieved) || errors.As(err, &noTLS) {
+	if errors.As(err, &unverified) || errors.As(err, &noTLS) {
 		d.refused.Store(&err)
 	}
 }
 
-// refusal is what note kept, nil for nothing.
-func (d *dialer) refusal() error {
+// lastRefusal returns the error that noteRefusal remembers, or nil.
+func (d *dialer) lastRefusal() error {
 	if err := d.refused.Load(); err != nil {
 		return *err
 	}

@@ -8,13 +8,13 @@ import (
 	"sluice/pipeline"
 )
 
-// TestGathering: what comes alone, or together, goes at once; what follows another
-// waits for more, but not longer than the linger and not for more than enough.
-func TestGathering(t *testing.T) {
+// TestCollector checks that a message that comes alone, or together with others, goes at
+// once. One that follows another waits for more, up to the linger and to maxCollected.
+func TestCollector(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const linger = 5 * time.Millisecond
-		queue := make(chan *pipeline.Message, 2*enough)
-		g := newGathering(queue, linger)
+		queue := make(chan *pipeline.Message, 2*maxCollected)
+		g := newCollector(queue, linger)
 		put := func(n int) {
 			for range n {
 				queue <- &pipeline.Message{}
@@ -31,7 +31,7 @@ func TestGathering(t *testing.T) {
 		put(1)
 		take("the first", 1, 0)
 		put(1)
-		take("one just behind it", 1, linger)
+		take("one just after it", 1, linger)
 		time.Sleep(linger)
 		put(3)
 		take("three together", 3, 0)
@@ -44,8 +44,8 @@ func TestGathering(t *testing.T) {
 		put(1)
 		take("one and what came meanwhile", 2, linger)
 		take("what came too late for it", 1, linger/2+linger)
-		put(enough + 1)
-		take("many", enough, 0)
+		put(maxCollected + 1)
+		take("many", maxCollected, 0)
 		take("the last", 1, linger)
 		close(queue)
 		if got := g.next(); got != nil {
