@@ -25,11 +25,6 @@ var notYetIdiomatic = []string{
 	"loadtest/peers",
 	"loadtest/stack",
 	"loadtest/stress",
-	"pipeline/audit",
-	"pipeline/dir",
-	"pipeline/embedded",
-	"pipeline/kafka",
-	"pipeline/porttest",
 }
 
 // TestDocIdiom holds the comments of functions, methods and types to Go's idiom, as

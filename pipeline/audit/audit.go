@@ -1,6 +1,5 @@
-// Package audit compares what senders were told with what is there: every
-// message that was acknowledged with 250 must have its event, and the event its
-// object, unaltered.
+// Package audit checks the promise of a 250: every message that was acknowledged must
+// have its event in the log, and the event its unaltered object in the store.
 package audit
 
 import (
@@ -19,40 +18,43 @@ import (
 
 // StoreReader reads an object store. pipeline/dir and pipeline/s3 have one.
 type StoreReader interface {
-	// List calls each with every object's key and length in octets until it
-	// returns an error.
+	// List calls each with the key and the length in bytes of every object. It stops at
+	// the first error and returns it.
 	List(ctx context.Context, each func(key string, length int64) error) error
-	// Open reads length octets at offset of an object; fewer come when it ends
-	// before. The error of an object that is not there is fs.ErrNotExist.
+	// Open reads length bytes at offset of an object, or fewer when the object ends
+	// before. It returns fs.ErrNotExist when there is no such object.
 	Open(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error)
 }
 
 // LogReader reads an event log. pipeline/kafka has one.
 type LogReader interface {
-	// Read calls each with the key and value of every event that is in the log
-	// now until it returns an error.
+	// Read calls each with the key and value of every event that is in the log now. It
+	// stops at the first error and returns it.
 	Read(ctx context.Context, each func(key, value []byte) error) error
 }
 
-// Acknowledged is a message that its sender was told 250 for.
+// Acknowledged is a message whose sender got 250.
 type Acknowledged struct {
-	// ID stands in the reply.
+	// ID is the id in the reply.
 	ID string `json:"id"`
-	// SHA256, in hex, and Size in octets of what was sent, before dot-stuffing.
-	// Without SHA256 both are unknown and not compared.
+	// SHA256, in hex, and Size, in bytes, are of what was sent, before dot-stuffing. When
+	// SHA256 is empty neither is compared.
 	SHA256 string `json:"sha256"`
 	Size   int64  `json:"size"`
 }
 
-// Run compares. Its error says that it could not; what it found is in the report.
-func Run(ctx context.Context, acknowledged []Acknowledged, store StoreReader, log LogReader) (*Report, error) {
+// Run compares what was acknowledged with store and log. It returns an error only if it
+// could not read them; what it found is in the report.
+func Run(
+	ctx context.Context, acknowledged []Acknowledged, store StoreReader, log LogReader,
+) (*Report, error) {
 	a := &auditor{
 		store:      store,
 		report:     &Report{Acknowledged: len(acknowledged)},
 		events:     map[string][]*pipeline.Event{},
 		referenced: map[string]struct{}{},
 	}
-	if err := log.Read(ctx, a.takeEvent); err != nil {
+	if err := log.Read(ctx, a.addEvent); err != nil {
 		return nil, fmt.Errorf("audit: read the log: %w", err)
 	}
 	told := make(map[string]struct{}, len(acknowledged))
@@ -64,12 +66,12 @@ func Run(ctx context.Context, acknowledged []Acknowledged, store StoreReader, lo
 	}
 	for _, id := range a.order {
 		if _, ok := told[id]; !ok {
-			if err := a.checkUntold(ctx, id); err != nil {
+			if err := a.checkUnacknowledged(ctx, id); err != nil {
 				return nil, err
 			}
 		}
 	}
-	if err := store.List(ctx, a.takeObject); err != nil {
+	if err := store.List(ctx, a.addObject); err != nil {
 		return nil, fmt.Errorf("audit: list the store: %w", err)
 	}
 	for _, key := range a.packs {
@@ -84,12 +86,12 @@ type auditor struct {
 	store      StoreReader
 	report     *Report
 	events     map[string][]*pipeline.Event
-	order      []string            // ids as they came first
-	referenced map[string]struct{} // keys that events point at
-	packs      []string            // keys of objects that hold several messages
+	order      []string            // ids in the order of their first events
+	referenced map[string]struct{} // keys of the blobs of events
+	packs      []string            // keys of packs
 }
 
-func (a *auditor) takeEvent(key, value []byte) error {
+func (a *auditor) addEvent(key, value []byte) error {
 	a.report.Events++
 	e, err := pipeline.ParseEvent(value)
 	if err != nil {
@@ -109,7 +111,7 @@ func (a *auditor) takeEvent(key, value []byte) error {
 	return nil
 }
 
-func (a *auditor) takeObject(key string, _ int64) error {
+func (a *auditor) addObject(key string, _ int64) error {
 	if pack.IsPack(key) {
 		a.packs = append(a.packs, key)
 		return nil
@@ -121,7 +123,8 @@ func (a *auditor) takeObject(key string, _ int64) error {
 	return nil
 }
 
-// checkAcknowledged looks for one good event; of several, one must be good.
+// checkAcknowledged requires an event that matches ack and its object. One of several is
+// enough.
 func (a *auditor) checkAcknowledged(ctx context.Context, ack Acknowledged) error {
 	events := a.events[ack.ID]
 	if len(events) == 0 {
@@ -152,10 +155,9 @@ func (a *auditor) checkAcknowledged(ctx context.Context, ack Acknowledged) error
 	return nil
 }
 
-// checkUntold looks at events of messages whose sender was not told 250, and
-// probably sent them again: consumers see them all the same, so that each must
-// have its object.
-func (a *auditor) checkUntold(ctx context.Context, id string) error {
+// checkUnacknowledged checks the events of a message whose sender did not get 250, and
+// probably sent it again. Consumers see these events too, so each must have its object.
+func (a *auditor) checkUnacknowledged(ctx context.Context, id string) error {
 	a.duplicate(id, "never acknowledged")
 	for _, e := range a.events[id] {
 		err := a.checkEvent(ctx, e, Acknowledged{})
@@ -174,7 +176,7 @@ func (a *auditor) duplicate(id, reason string) {
 	a.report.Duplicates = append(a.report.Duplicates, Finding{id, reason})
 }
 
-// Kinds of findings; any other error says that the audit itself failed.
+// Kinds of findings. With any other error the audit itself has failed.
 var (
 	errMissing = errors.New("no object")
 	errAltered = errors.New("altered")
@@ -206,14 +208,16 @@ func (a *auditor) checkEvent(ctx context.Context, e *pipeline.Event, ack Acknowl
 	if digest != e.Message.SHA256 {
 		return altered("SHA-256 is %x, event says %x", digest, e.Message.SHA256)
 	}
-	if ack.SHA256 != "" && (hex.EncodeToString(digest[:]) != ack.SHA256 || e.Message.Size != ack.Size) {
-		return altered("SHA-256 is %x of %d octets, sent was %s of %d", digest, e.Message.Size, ack.SHA256, ack.Size)
+	same := hex.EncodeToString(digest[:]) == ack.SHA256 && e.Message.Size == ack.Size
+	if ack.SHA256 != "" && !same {
+		return altered("SHA-256 is %x of %d bytes, sent was %s of %d",
+			digest, e.Message.Size, ack.SHA256, ack.Size)
 	}
 	return nil
 }
 
-// sum reads an event's object: the CRC32C of all and the SHA-256 of what
-// stands below what Sluice added.
+// sum reads the object of an event. It returns the CRC32C of all and the SHA-256 of the
+// message below the trace fields that Sluice added.
 func (a *auditor) sum(ctx context.Context, e *pipeline.Event) (uint32, pipeline.Digest, error) {
 	r, err := a.store.Open(ctx, e.Blob.Key, e.Blob.Offset, e.Blob.Length)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -233,7 +237,8 @@ func (a *auditor) sum(ctx context.Context, e *pipeline.Event) (uint32, pipeline.
 		return 0, pipeline.Digest{}, fmt.Errorf("audit: %s: %w", e.ID, err)
 	}
 	if added+rest != e.Blob.Length {
-		return 0, pipeline.Digest{}, altered("object ends after %d octets, event says %d", added+rest, e.Blob.Length)
+		return 0, pipeline.Digest{},
+			altered("object ends after %d bytes, event says %d", added+rest, e.Blob.Length)
 	}
 	return crc.Sum32(), pipeline.Digest(digest.Sum(nil)), nil
 }

@@ -61,7 +61,7 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// send stores and announces a message, and notes it as acknowledged.
+// send stores and announces a message, and records it as acknowledged.
 func (w *world) send(t *testing.T, body string) {
 	t.Helper()
 	m := porttest.NewMessage([]byte(body))
@@ -89,12 +89,12 @@ func (w *world) audit(t *testing.T) *audit.Report {
 	return r
 }
 
-// counts gives the numbers of a report's findings in the order of its fields.
+// counts returns the numbers of findings in a report, in the order of its fields.
 func counts(r *audit.Report) string {
 	return fmt.Sprint(len(r.Lost), len(r.Altered), len(r.Dangling), len(r.Orphans), len(r.Duplicates))
 }
 
-// TestFindings breaks a good world in each way that the audit must see.
+// TestFindings breaks an intact world in each way that the audit must find.
 func TestFindings(t *testing.T) {
 	for name, test := range map[string]struct {
 		harm   func(t *testing.T, w *world)
@@ -106,8 +106,8 @@ func TestFindings(t *testing.T) {
 		"object removed": {func(t *testing.T, w *world) {
 			check(t, os.Remove(w.path(2)))
 		}, false, "1 0 0 0 0", "no object"},
-		"first octet altered": {func(t *testing.T, w *world) { flip(t, w.path(2), 0) }, false, "0 1 0 0 0", "CRC32C"},
-		"last octet altered":  {func(t *testing.T, w *world) { flip(t, w.path(2), -1) }, false, "0 1 0 0 0", "CRC32C"},
+		"first byte altered": {func(t *testing.T, w *world) { flip(t, w.path(2), 0) }, false, "0 1 0 0 0", "CRC32C"},
+		"last byte altered":  {func(t *testing.T, w *world) { flip(t, w.path(2), -1) }, false, "0 1 0 0 0", "CRC32C"},
 		"object truncated": {func(t *testing.T, w *world) {
 			info, err := os.Stat(w.path(2))
 			check(t, err)
@@ -169,7 +169,7 @@ func check(t *testing.T, err error) {
 	}
 }
 
-// flip alters one octet; a negative offset counts from the end.
+// flip alters one byte. A negative offset counts from the end.
 func flip(t *testing.T, name string, offset int) {
 	t.Helper()
 	content, err := os.ReadFile(name)
@@ -202,7 +202,7 @@ var errBroken = errors.New("broken")
 
 func (brokenLog) Read(context.Context, func(key, value []byte) error) error { return errBroken }
 
-// TestUnreadable shows that an audit that could not read is no good audit.
+// TestUnreadable checks that an audit fails when it cannot read the log.
 func TestUnreadable(t *testing.T) {
 	w := newWorld(t)
 	if _, err := audit.Run(t.Context(), w.acks, w.store, brokenLog{}); !errors.Is(err, errBroken) {

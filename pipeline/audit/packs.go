@@ -13,13 +13,13 @@ import (
 	"sluice/pipeline/pack"
 )
 
-// maxEvent bounds a line of a pack's events, octets: an event that is larger does
-// not fit in the log either.
+// maxEvent bounds a line of a pack's events in bytes. A larger event does not fit in the
+// log either.
 const maxEvent = 4 << 20
 
-// checkPack looks at each message of a pack: an entry without an event is an orphan,
-// and an entry with one must have the same event in the pack's own list, because
-// the store alone is to rebuild the log.
+// checkPack checks each message of a pack. An entry without an event is an orphan. An
+// entry with one must have the same event in the pack's own list, from which the log can
+// be rebuilt.
 func (a *auditor) checkPack(ctx context.Context, key string) error {
 	r, err := a.store.Open(ctx, key, 0, math.MaxInt64)
 	if err != nil {
@@ -28,12 +28,12 @@ func (a *auditor) checkPack(ctx context.Context, key string) error {
 	defer r.Close()
 	var ids []string
 	listed := map[string]*pipeline.Event{}
-	err = pack.Each(r, func(name string, _ int64, octets io.Reader) error {
+	err = pack.Each(r, func(name string, _ int64, content io.Reader) error {
 		if id, ok := pack.MessageID(name); ok {
 			ids = append(ids, id)
 			return nil
 		}
-		return takeList(octets, listed)
+		return readList(content, listed)
 	})
 	if err != nil {
 		a.report.Altered = append(a.report.Altered, Finding{key, err.Error()})
@@ -50,16 +50,17 @@ func (a *auditor) checkPack(ctx context.Context, key string) error {
 			continue
 		}
 		if !reflect.DeepEqual(listed[id], announced) {
-			a.report.Altered = append(a.report.Altered, Finding{id, "the events in " + key + " and in the log differ"})
+			reason := "the events in " + key + " and in the log differ"
+			a.report.Altered = append(a.report.Altered, Finding{id, reason})
 		}
 	}
-	if orphans == len(ids) { // the whole object, then
+	if orphans == len(ids) { // then the whole object is one orphan
 		a.report.Orphans = append(a.report.Orphans[:len(a.report.Orphans)-orphans], key)
 	}
 	return nil
 }
 
-// announced gives the log's event of a message in this object.
+// announced returns the event in the log for a message in the object of this key, or nil.
 func (a *auditor) announced(id, key string) *pipeline.Event {
 	for _, e := range a.events[id] {
 		if e.Blob.Key == key {
@@ -69,8 +70,8 @@ func (a *auditor) announced(id, key string) *pipeline.Event {
 	return nil
 }
 
-func takeList(octets io.Reader, listed map[string]*pipeline.Event) error {
-	lines := bufio.NewScanner(octets)
+func readList(content io.Reader, listed map[string]*pipeline.Event) error {
+	lines := bufio.NewScanner(content)
 	lines.Buffer(nil, maxEvent)
 	for lines.Scan() {
 		e, err := pipeline.ParseEvent(lines.Bytes())

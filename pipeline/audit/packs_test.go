@@ -24,8 +24,8 @@ type fixed struct{}
 
 func (fixed) Uint64() uint64 { return 42 }
 
-// pack stores and announces three messages that share an object, and notes them
-// as acknowledged. It gives the object's key.
+// pack stores and announces three messages that share an object, and records them as
+// acknowledged. It returns the key of the object.
 func (w *world) pack(t *testing.T) string {
 	t.Helper()
 	p := pack.New()
@@ -49,7 +49,7 @@ func (w *world) pack(t *testing.T) string {
 	return key
 }
 
-// TestFindingsInPacks breaks a good pack in each way that the audit must see.
+// TestFindingsInPacks breaks an intact pack in each way that the audit must find.
 func TestFindingsInPacks(t *testing.T) {
 	const first = messages // the pack's first message among all
 	for name, test := range map[string]struct {
@@ -98,10 +98,10 @@ func TestFindingsInPacks(t *testing.T) {
 
 func replace(t *testing.T, path, from, to string) {
 	t.Helper()
-	octets, err := os.ReadFile(path)
+	content, err := os.ReadFile(path)
 	check(t, err)
-	if !bytes.Contains(octets, []byte(from)) {
+	if !bytes.Contains(content, []byte(from)) {
 		t.Fatalf("no %q in the pack", from)
 	}
-	check(t, os.WriteFile(path, bytes.Replace(octets, []byte(from), []byte(to), 1), 0o600))
+	check(t, os.WriteFile(path, bytes.Replace(content, []byte(from), []byte(to), 1), 0o600))
 }

@@ -8,7 +8,7 @@ import (
 	"sluice/pipeline/porttest"
 )
 
-// BenchmarkPut stores 10 KiB messages with 50 under way.
+// BenchmarkPut stores messages of 10 KiB with 50 in flight.
 func BenchmarkPut(b *testing.B) {
 	for _, concurrency := range []int{4, 16, 32} {
 		b.Run(fmt.Sprintf("writers=%d", concurrency), func(b *testing.B) {

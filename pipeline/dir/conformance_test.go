@@ -8,7 +8,7 @@ import (
 	"sluice/pipeline/porttest"
 )
 
-// stallingFS is the real file system whose creations can be made to wait.
+// stallingFS is the real file system, except that Create can be made to wait.
 type stallingFS struct {
 	osFileSystem
 	gate sync.RWMutex
@@ -25,7 +25,7 @@ func TestConformance(t *testing.T) {
 	t.Run("packing on", func(t *testing.T) { conformance(t, smallPacks()) })
 }
 
-// smallPacks take less than a flood of the suite, however fast a lane gathers.
+// smallPacks returns limits that a flood of the suite exceeds.
 func smallPacks() *pack.Options { return &pack.Options{Limits: pack.Limits{Messages: 64}} }
 
 func conformance(t *testing.T, packs *pack.Options) {

@@ -15,8 +15,7 @@ import (
 	"sluice/pipeline/porttest"
 )
 
-// recordingFS writes down every call with names relative to root, and fails
-// those that it was told to fail.
+// recordingFS records every call, with names relative to root, and can fail some.
 type recordingFS struct {
 	osFileSystem
 	root string
@@ -26,8 +25,8 @@ type recordingFS struct {
 	fail  map[string]error // by the call's first word and the last of its name
 }
 
-// note writes a call down. It is called before the call is made for everything
-// but fsync, which counts only when it is done.
+// note records a call. It is called before the call, except for fsync, which counts only
+// once it is done.
 func (r *recordingFS) note(call, name string) error {
 	rel, err := filepath.Rel(r.root, name)
 	if err != nil {
@@ -114,7 +113,7 @@ func openRecording(t *testing.T) (*Store, *recordingFS) {
 	return s, r
 }
 
-// resultPoster notes the result among the calls, on the writer's own goroutine.
+// resultPoster records the result among the calls, on the writer's goroutine.
 type resultPoster struct {
 	r    *recordingFS
 	done chan struct{}
@@ -132,8 +131,8 @@ func put(s *Store, r *recordingFS, m *pipeline.Message) {
 	<-poster.done
 }
 
-// TestOrderOfCalls is the proof of durability: the bytes are synced before they
-// get their name, the name before the result, each new folder's name before that.
+// TestOrderOfCalls proves durability: the bytes are synced before the rename, and the
+// entries of the file and of each new folder before the result.
 func TestOrderOfCalls(t *testing.T) {
 	s, r := openRecording(t)
 	wantOpen := []string{"mkdir .", "syncdir ..", "mkdir tmp", "syncdir ."}
@@ -174,8 +173,8 @@ type fixed uint64
 
 func (f fixed) Uint64() uint64 { return uint64(f) }
 
-// TestFailures lets each step fail: the result is a failure of the right kind,
-// nothing stands under the key or in tmp, and the next message goes through.
+// TestFailures fails each step. The result must be a failure of the right kind, nothing
+// may be left under the key or in tmp, and the next message must be stored.
 func TestFailures(t *testing.T) {
 	for _, step := range []string{"create", "write", "fsync", "close", "mkdir", "rename", "syncdir"} {
 		for _, test := range []struct {
@@ -216,7 +215,7 @@ func TestFailures(t *testing.T) {
 	}
 }
 
-// checkObjects counts the objects of a store and looks for leftovers in tmp.
+// checkObjects checks the number of objects, and that tmp is empty.
 func checkObjects(t *testing.T, s *Store, want int) {
 	t.Helper()
 	objects := 0

@@ -5,13 +5,13 @@ import (
 	"sync"
 )
 
-// maxFolders bounds the folders that are remembered. Keys change theirs every
-// hour, so a few suffice; forgetting one costs a few calls.
+// maxFolders bounds the folders that are remembered. Keys change folders every hour, so a
+// few are enough; to forget one costs a few system calls.
 const maxFolders = 64
 
-// folders makes the folders of keys and remembers those that are durable. A
-// folder that was found, not made, may stem from a process that died before its
-// fsync: its name is made durable here too.
+// folders creates the folders of keys and remembers those that are durable. An existing
+// folder may be from a process that died before its fsync, so its name is made durable
+// too.
 type folders struct {
 	fs   fileSystem
 	root string
@@ -20,9 +20,9 @@ type folders struct {
 	durable map[string]struct{}
 }
 
-// ensure makes sure that the folder rel below root, with its parents, is there
-// and would be there after a loss of power. Writers that need a new folder wait
-// here for each other: none may go on before the parents' fsync.
+// ensure makes the folder rel below root, and its parents, exist durably: it survives a
+// loss of power. Writers that need a new folder wait for each other here, because none
+// may go on before the fsync of the parents.
 func (f *folders) ensure(rel string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -53,7 +53,7 @@ func (f *folders) ensureLocked(rel string) error {
 	return nil
 }
 
-// forget drops what is remembered: somebody removed a folder.
+// forget drops what is remembered, after a folder was removed by someone else.
 func (f *folders) forget() {
 	f.mu.Lock()
 	defer f.mu.Unlock()

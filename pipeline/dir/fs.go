@@ -7,16 +7,15 @@ import (
 	"os"
 )
 
-// fileSystem is the few calls that durability hangs on, so that a test can
-// record their order.
+// fileSystem has the few calls that durability depends on. A test records their order.
 type fileSystem interface {
-	// Mkdir makes one folder; fs.ErrExist when it is there.
+	// Mkdir creates one folder. It returns fs.ErrExist when the folder exists.
 	Mkdir(name string) error
-	// Create makes a new file; fs.ErrExist when it is there.
+	// Create creates a file. It returns fs.ErrExist when the file exists.
 	Create(name string) (file, error)
 	Rename(from, to string) error
 	Remove(name string) error
-	// SyncDir makes the names in a folder durable.
+	// SyncDir makes the entries of a folder durable.
 	SyncDir(name string) error
 }
 
@@ -26,7 +25,7 @@ type file interface {
 	Close() error
 }
 
-// Permissions: mail is nobody's business but Sluice's and its group's.
+// Permissions: mail is for Sluice's user and group alone.
 const (
 	dirMode  = 0o750
 	fileMode = 0o640

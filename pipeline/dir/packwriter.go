@@ -14,11 +14,13 @@ var _ pack.Writer = packWriter{}
 
 // PutOne implements pack.Writer.
 func (w packWriter) PutOne(m *pipeline.Message, since time.Time) {
-	w.store.handle(w.writer, waiting{m, since})
+	w.store.handle(w.writer, queued{m, since})
 }
 
 // Requeue implements pack.Writer. The message waits for a writer of the pool.
-func (w packWriter) Requeue(m *pipeline.Message, since time.Time) { w.store.enqueue(waiting{m, since}) }
+func (w packWriter) Requeue(m *pipeline.Message, since time.Time) {
+	w.store.enqueue(queued{m, since})
+}
 
 // Done implements pack.Writer.
 func (w packWriter) Done(messages int) { w.store.puts.Done(messages) }
@@ -29,7 +31,7 @@ func (w packWriter) PutPack(p *pack.Pack, _ time.Time) (split bool, err error) {
 	location := pipeline.Blob{Store: storeName, Bucket: w.store.bucket}
 	for attempt := 1; ; attempt++ {
 		p.Compose(pack.NewID(), location)
-		err = w.object(p.Key(), func(f file) error { return w.gather(f, p.Pieces()) })
+		err = w.writeObject(p.Key(), func(f file) error { return w.copyPieces(f, p.Pieces()) })
 		if err == nil || attempt == 2 || pipeline.KindOf(err) == pipeline.KindFull {
 			return err != nil, err
 		}

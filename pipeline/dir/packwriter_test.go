@@ -14,13 +14,13 @@ import (
 	"sluice/pipeline/porttest"
 )
 
-// openPacking opens a store with one lane whose creations wait until the returned
-// function is called.
+// openPacking opens a store with one lane, on a file system that records calls and can be
+// stalled.
 func openPacking(t *testing.T) (*Store, *recordingFS, *stallingFS) {
 	t.Helper()
 	r := &recordingFS{root: filepath.Join(t.TempDir(), "mail"), fail: map[string]error{}}
 	stalling := &stallingFS{}
-	s, err := open(Options{Path: r.root, Concurrency: 1, Pack: &pack.Options{Lanes: 1}}, both{r, stalling})
+	s, err := open(Options{Path: r.root, Concurrency: 1, Pack: &pack.Options{Lanes: 1}}, recordingStallingFS{r, stalling})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,21 +32,21 @@ func openPacking(t *testing.T) (*Store, *recordingFS, *stallingFS) {
 	return s, r, stalling
 }
 
-// both records, and waits in Create.
-type both struct {
+// recordingStallingFS records calls, and waits in Create.
+type recordingStallingFS struct {
 	*recordingFS
 	stalling *stallingFS
 }
 
-func (b both) Create(name string) (file, error) {
+func (b recordingStallingFS) Create(name string) (file, error) {
 	b.stalling.gate.RLock()
 	defer b.stalling.gate.RUnlock()
 	return b.recordingFS.Create(name)
 }
 
-// together stores a message that holds the lane, and behind it some that share a
-// file; before is called when all wait.
-func together(t *testing.T, s *Store, stalling *stallingFS, before func()) []*porttest.Sent {
+// storeTogether stores a message that keeps the lane busy, and then others that share a
+// file. It calls before when all of them wait.
+func storeTogether(t *testing.T, s *Store, stalling *stallingFS, before func()) []*porttest.Sent {
 	t.Helper()
 	stalling.gate.Lock()
 	all := make([]*porttest.Sent, 6)
@@ -63,13 +63,13 @@ func together(t *testing.T, s *Store, stalling *stallingFS, before func()) []*po
 	for s.Batcher().Busy() == 0 {
 		time.Sleep(time.Millisecond)
 	}
-	octets := int64(0)
+	size := int64(0)
 	for i := 1; i < len(all); i++ {
 		m := porttest.NewMessage([]byte(strings.Repeat("body\r\n", i)))
-		octets += m.Length()
+		size += m.Length()
 		store(i, m)
 	}
-	for s.Batcher().WaitingBytes() < octets {
+	for s.Batcher().WaitingBytes() < size {
 		time.Sleep(time.Millisecond)
 	}
 	before()
@@ -78,11 +78,11 @@ func together(t *testing.T, s *Store, stalling *stallingFS, before func()) []*po
 	return all
 }
 
-// TestPackIsOneFile: one file and one fsync for all messages of a pack.
+// TestPackIsOneFile checks that a pack is one file with one fsync.
 func TestPackIsOneFile(t *testing.T) {
 	s, r, stalling := openPacking(t)
 	r.take()
-	all := together(t, s, stalling, func() {})
+	all := storeTogether(t, s, stalling, func() {})
 	calls := r.take()
 	for call, want := range map[string]int{"create": 2, "fsync": 2, "rename": 2} {
 		got := len(slices.DeleteFunc(slices.Clone(calls), func(c string) bool { return !strings.HasPrefix(c, call+" ") }))
@@ -98,8 +98,8 @@ func TestPackIsOneFile(t *testing.T) {
 	checkObjects(t, s, 2)
 }
 
-// TestPackFails: each step may fail; the messages then go one by one, and have
-// their own failures when that goes on, and nothing is left behind.
+// TestPackFails fails each step. The messages are then stored one by one, each with a
+// failure of its own if that goes on, and nothing may be left.
 func TestPackFails(t *testing.T) {
 	for _, step := range []string{"create", "write", "fsync", "close", "rename", "syncdir"} {
 		for err, kind := range map[syscall.Errno]pipeline.Kind{
@@ -107,7 +107,7 @@ func TestPackFails(t *testing.T) {
 		} {
 			t.Run(step+" "+err.Error(), func(t *testing.T) {
 				s, r, stalling := openPacking(t)
-				all := together(t, s, stalling, func() {
+				all := storeTogether(t, s, stalling, func() {
 					r.mu.Lock()
 					defer r.mu.Unlock()
 					r.fail[step] = err

@@ -11,10 +11,10 @@ import (
 	"strings"
 )
 
-// Reader reads a store's folder, also while another process writes it.
+// Reader reads the folder of a store. Another process may write it at the same time.
 type Reader struct{ root string }
 
-// NewReader reads the store at path.
+// NewReader returns a Reader of the store at path.
 func NewReader(path string) (*Reader, error) {
 	root, err := filepath.Abs(path)
 	if err != nil {
@@ -25,26 +25,29 @@ func NewReader(path string) (*Reader, error) {
 
 var errKey = errors.New("not a key of this store")
 
-// locate gives a key's path below root. Keys come from ids or from events; none
-// may lead out of the folder or into tmp.
+// locate returns the path of key relative to root. Keys come from ids or from events.
+// None may lead out of the folder or into tmp.
 func (r *Reader) locate(key string) (string, error) {
 	name := filepath.FromSlash(key)
 	first, _, _ := strings.Cut(name, string(filepath.Separator))
-	if !filepath.IsLocal(name) || filepath.Clean(name) != name || name == "." || first == tmpFolder {
+	clean := filepath.IsLocal(name) && filepath.Clean(name) == name
+	if !clean || name == "." || first == tmpFolder {
 		return "", fmt.Errorf("%w: %q", errKey, key)
 	}
 	return name, nil
 }
 
-// List calls each with every object's key and length in octets, in the keys'
-// order, until it returns an error.
+// List calls each with the key and the length in bytes of every object, in the order of
+// the keys. It stops at the first error and returns it.
 func (r *Reader) List(ctx context.Context, each func(key string, length int64) error) error {
 	return r.ListBelow(ctx, "", each)
 }
 
-// ListBelow lists like List what stands in a folder, as "2026/01/02/15/", alone. A
-// folder that is not there is empty.
-func (r *Reader) ListBelow(ctx context.Context, folder string, each func(key string, length int64) error) error {
+// ListBelow is List for the objects in one folder, such as "2026/01/02/15/". A missing
+// folder is empty.
+func (r *Reader) ListBelow(
+	ctx context.Context, folder string, each func(key string, length int64) error,
+) error {
 	top := r.root
 	if folder != "" {
 		name, err := r.locate(strings.TrimSuffix(folder, "/"))
@@ -81,8 +84,8 @@ func (r *Reader) ListBelow(ctx context.Context, folder string, each func(key str
 	})
 }
 
-// Open reads length octets at offset of an object; fewer come when the object
-// ends before. The error of an object that is not there is fs.ErrNotExist.
+// Open reads length bytes at offset of an object, or fewer when the object ends before.
+// It returns fs.ErrNotExist when there is no such object.
 func (r *Reader) Open(_ context.Context, key string, offset, length int64) (io.ReadCloser, error) {
 	name, err := r.locate(key)
 	if err != nil {

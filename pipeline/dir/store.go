@@ -1,5 +1,6 @@
-// Package dir is the object store on a local folder: one file per message under
-// its key, written so that it survives a loss of power once it is acknowledged.
+// Package dir is the object store on a local folder. Each message is a file under its
+// key, written so that it survives a loss of power once it is acknowledged. Small
+// messages may share a file (package pack).
 package dir
 
 import (
@@ -23,24 +24,24 @@ const (
 	lockFile  = "lock"
 )
 
-// Options of a store. The zero value of a number takes the default.
+// Options configures a Store. Zero numbers take the defaults.
 type Options struct {
-	// Path of the folder. It is made when it is not there.
+	// Path is the folder. A missing one is created.
 	Path string
-	// Concurrency is the number of messages written at the same time, default 16:
-	// fsyncs that wait together share the disk's flushes.
+	// Concurrency is the number of messages that are written at the same time. The
+	// default is 16: concurrent fsyncs share the flushes of the disk.
 	Concurrency int
-	// Queue is the number of messages that may wait for a writer, default 1024.
-	// One more is a temporary failure.
+	// Queue is the number of messages that may wait for a writer. The default is 1024.
+	// When the queue is full, the next one fails with KindTemporary.
 	Queue int
-	// Timeout is how long a message may wait for a writer, default 60 s. One that
-	// waited longer is not written: its sender has another answer.
+	// Timeout is how long a message may wait for a writer. The default is 60 s. A message
+	// that waited longer is not written, because its sender got another reply.
 	Timeout time.Duration
-	// Pack lets small messages share files; nil gives each its own. Its
-	// Queue and Timeout are those above.
+	// Pack configures packing. Nil stores each message in a file of its own. Its Queue
+	// and Timeout are replaced by those above.
 	Pack *pack.Options
-	// LeftBehind hears, from any goroutine, of an object that should go and could
-	// not be removed. It must not block.
+	// LeftBehind is called with an object that could not be removed. It is called from
+	// any goroutine and must not block.
 	LeftBehind func(key string, err error)
 }
 
@@ -59,8 +60,8 @@ func (o *Options) defaults() {
 	}
 }
 
-// Store is an ObjectStore on a folder. One process at a time may write a folder;
-// a Reader may read it at any time.
+// Store is an ObjectStore on a folder. Only one process at a time may write the folder. A
+// Reader may read it at any time.
 type Store struct {
 	Reader
 	options Options
@@ -70,22 +71,23 @@ type Store struct {
 	fs      fileSystem
 	folders folders
 
-	queue   chan waiting
+	queue   chan queued
 	batcher *pack.Batcher     // nil without packing
 	puts    *inflight.Tracker // from Put until the result
 	writers sync.WaitGroup
 	remover *remover
 }
 
-type waiting struct {
+// queued is a message that waits for a writer, put at since.
+type queued struct {
 	m     *pipeline.Message
 	since time.Time
 }
 
 var _ pipeline.ObjectStore = (*Store)(nil)
 
-// Open makes the folder ready, removes what a killed process left half written,
-// and starts the writers. It fails when another process has the folder open.
+// Open prepares the folder, removes files that a killed process left unfinished, and
+// starts the writers. It fails when another process has the folder open.
 func Open(o Options) (*Store, error) { return open(o, osFileSystem{}) }
 
 func open(o Options, calls fileSystem) (*Store, error) {
@@ -101,7 +103,7 @@ func open(o Options, calls fileSystem) (*Store, error) {
 		tmp:     filepath.Join(root, tmpFolder),
 		fs:      calls,
 		folders: folders{fs: calls, root: root, durable: map[string]struct{}{}},
-		queue:   make(chan waiting, o.Queue),
+		queue:   make(chan queued, o.Queue),
 		puts:    inflight.New(),
 	}
 	if err := s.prepare(); err != nil {
@@ -119,7 +121,9 @@ func open(o Options, calls fileSystem) (*Store, error) {
 	if o.Pack != nil {
 		packs := *o.Pack
 		packs.Queue, packs.Timeout = o.Queue, o.Timeout
-		s.batcher = pack.Start(packs, func(n int) pack.Writer { return packWriter{newWriter(s, o.Concurrency+n)} })
+		s.batcher = pack.Start(packs, func(n int) pack.Writer {
+			return packWriter{newWriter(s, o.Concurrency+n)}
+		})
 	}
 	return s, nil
 }
@@ -156,15 +160,15 @@ func (s *Store) removeLeftovers() error {
 		if e.Name() == lockFile {
 			continue
 		}
-		if err := s.fs.Remove(filepath.Join(s.tmp, e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		err := s.fs.Remove(filepath.Join(s.tmp, e.Name()))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
 	return nil
 }
 
-// makeRoot makes a folder and those above it that are missing, each durable in
-// its parent.
+// makeRoot creates a folder and its missing parents, each durably.
 func makeRoot(calls fileSystem, path string) error {
 	if info, err := os.Stat(path); err == nil {
 		if !info.IsDir() {
@@ -188,20 +192,21 @@ var (
 	errWaited    = errors.New("waited too long for a writer")
 )
 
-// Put hands a message to the lanes when it may share a file, else to the writers.
+// Put implements pipeline.ObjectStore. Messages that may share a file go to the batcher,
+// others to the writers.
 func (s *Store) Put(m *pipeline.Message) {
 	switch open := s.puts.Begin(); {
 	case !open:
 		s.refuse(m, fail("put", errClosed))
 	case !s.batcher.Accepts(m):
-		s.enqueue(waiting{m, time.Now()})
+		s.enqueue(queued{m, time.Now()})
 	case !s.batcher.Put(m):
 		s.refuse(m, fail("put", errQueueFull))
 	}
 }
 
-// enqueue lets a message wait for a writer, and never blocks.
-func (s *Store) enqueue(next waiting) {
+// enqueue queues a message for a writer. It never blocks.
+func (s *Store) enqueue(next queued) {
 	select {
 	case s.queue <- next:
 	default:
@@ -209,9 +214,10 @@ func (s *Store) enqueue(next waiting) {
 	}
 }
 
-func (s *Store) handle(w *writer, next waiting) {
+func (s *Store) handle(w *writer, next queued) {
 	if time.Since(next.since) > s.options.Timeout {
-		s.refuse(next.m, &pipeline.Failure{Kind: pipeline.KindTimeout, Op: "dir: queue", Err: errWaited})
+		expired := &pipeline.Failure{Kind: pipeline.KindTimeout, Op: "dir: queue", Err: errWaited}
+		s.refuse(next.m, expired)
 		return
 	}
 	blob, digest, err := w.write(next.m)
@@ -224,17 +230,17 @@ func (s *Store) refuse(m *pipeline.Message, err error) {
 	s.puts.Done(1)
 }
 
-// Bucket gives the name of the folder, which events call the bucket.
+// Bucket returns the name of the folder, which is the bucket in events.
 func (s *Store) Bucket() string { return s.bucket }
 
 // Batcher returns the batcher of small messages. It is nil without packing.
 func (s *Store) Batcher() *pack.Batcher { return s.batcher }
 
-// Depth gives the messages that wait for a writer or are being written.
+// Depth returns the number of messages without a result.
 func (s *Store) Depth() int64 { return s.puts.Depth() }
 
-// Close writes what waits, then ends the writers. A later Put fails. It waits as
-// long as the disk takes.
+// Close writes what waits and then ends the writers, however long the disk takes. A later
+// Put fails.
 func (s *Store) Close() error {
 	if !s.puts.Close() {
 		return nil

@@ -64,7 +64,7 @@ func TestPathIsAFile(t *testing.T) {
 	}
 }
 
-// TestFolderRemoved stores on after somebody removed the empty folders.
+// TestFolderRemoved checks that messages are stored after someone removed empty folders.
 func TestFolderRemoved(t *testing.T) {
 	s := mustOpen(t, Options{Path: t.TempDir()})
 	for range 2 {
@@ -80,8 +80,8 @@ func TestFolderRemoved(t *testing.T) {
 	}
 }
 
-// TestWaitedTooLong holds the only writer: a message that waited past the
-// timeout is not written any more.
+// TestWaitedTooLong keeps the only writer busy. A message that waits past the timeout
+// must not be written.
 func TestWaitedTooLong(t *testing.T) {
 	calls := &stallingFS{}
 	s, err := open(Options{Path: t.TempDir(), Concurrency: 1, Timeout: time.Nanosecond}, calls)
@@ -119,11 +119,11 @@ func TestKeysStayInside(t *testing.T) {
 		}
 	}
 	if _, err := s.Open(t.Context(), "2026/01/01/00/nothing.eml", 0, 1); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("an object that is not there: %v", err)
+		t.Errorf("a missing object: %v", err)
 	}
 }
 
-// TestOpenSection reads a part of an object, and past its end.
+// TestOpenSection reads a section of an object, and past its end.
 func TestOpenSection(t *testing.T) {
 	s := mustOpen(t, Options{Path: t.TempDir()})
 	m := porttest.NewMessage([]byte("0123456789"))
@@ -147,5 +147,29 @@ func TestOpenSection(t *testing.T) {
 		if err := r.Close(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestLeftBehind checks that an object that cannot be removed is counted and reported.
+func TestLeftBehind(t *testing.T) {
+	reported := make(chan string, 10)
+	path := t.TempDir()
+	report := func(key string, err error) { reported <- key + ": " + err.Error() }
+	s, err := Open(Options{Path: path, LeftBehind: report})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const key = "2026/01/02/03/x.eml" // a folder that is not empty cannot be removed
+	if err := os.MkdirAll(filepath.Join(path, key, "y"), 0o750); err != nil {
+		t.Fatal(err)
+	}
+	s.Remove(key)
+	s.Remove("../outside.eml")
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s.Remove(porttest.NewMessage(nil).Key()) // it is closed
+	if n := s.LeftBehind(); n != 3 || len(reported) != 3 {
+		t.Errorf("%d left behind, %d reported", n, len(reported))
 	}
 }

@@ -11,7 +11,8 @@ import (
 	"sluice/pipeline/porttest"
 )
 
-// childFolder makes this test binary store one message there and say so.
+// childFolder names the environment variable that makes this test binary store one
+// message in a folder and print a line.
 const childFolder = "SLUICE_TEST_DIR_FOLDER"
 
 func TestMain(m *testing.M) {
@@ -41,8 +42,8 @@ func storeOne(folder string) error {
 	return s.Close()
 }
 
-// TestSystemCalls looks at what the kernel was asked, not at what we believe to
-// have asked: the file's fsync, the rename, the folders' fsyncs, then the answer.
+// TestSystemCalls checks the system calls that the kernel saw: the fsync of the file, the
+// rename, the fsyncs of the folders, then the result.
 func TestSystemCalls(t *testing.T) {
 	folder, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {

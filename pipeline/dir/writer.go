@@ -16,11 +16,11 @@ import (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// writeBuffer gathers the header and small slabs into one write call; a slab as
-// large as the buffer goes past it.
+// writeBuffer is the size of a writer's buffer. It joins the header and small slabs in
+// one write call; a slab as large as the buffer bypasses it.
 const writeBuffer = 64 << 10
 
-// writer writes messages one after another: what one goroutine of the pool keeps.
+// writer is the state of one goroutine that writes messages one after another.
 type writer struct {
 	store  *Store
 	number int
@@ -38,8 +38,8 @@ func newWriter(s *Store, number int) *writer {
 	}
 }
 
-// write stores a message: the bytes into a file under tmp, fsync, rename to the
-// key, fsync of the key's folder. Only then is it durable under its name.
+// write stores a message: it writes a file in tmp, fsyncs it, renames it to the key, and
+// fsyncs the folder of the key. Only then is the message durable under its name.
 func (w *writer) write(m *pipeline.Message) (pipeline.Blob, pipeline.Digest, error) {
 	blob := pipeline.Blob{
 		Store:  storeName,
@@ -49,8 +49,8 @@ func (w *writer) write(m *pipeline.Message) (pipeline.Blob, pipeline.Digest, err
 		Added:  int64(len(m.Header)),
 	}
 	var digest pipeline.Digest
-	err := w.object(blob.Key, func(f file) (err error) {
-		blob.CRC32C, err = w.copy(f, m)
+	err := w.writeObject(blob.Key, func(f file) (err error) {
+		blob.CRC32C, err = w.copyMessage(f, m)
 		return err
 	})
 	if err != nil {
@@ -60,25 +60,25 @@ func (w *writer) write(m *pipeline.Message) (pipeline.Blob, pipeline.Digest, err
 	return blob, digest, nil
 }
 
-// object makes a file under a key of what fill writes into it.
-func (w *writer) object(key string, fill func(f file) error) error {
+// writeObject creates the file of key with what fill writes.
+func (w *writer) writeObject(key string, fill func(f file) error) error {
 	target, err := w.store.locate(key)
 	if err != nil {
 		return fail("key", err)
 	}
 	w.count++
 	temporary := filepath.Join(w.store.tmp, strconv.Itoa(w.number)+"-"+strconv.Itoa(w.count))
-	if err = w.make(temporary, fill); err == nil {
-		err = w.place(temporary, target)
+	if err = w.writeFile(temporary, fill); err == nil {
+		err = w.rename(temporary, target)
 	}
 	if err != nil {
-		_ = w.store.fs.Remove(temporary) // after a failed create or a done rename there is none
+		_ = w.store.fs.Remove(temporary) // none after a failed create or a successful rename
 	}
 	return err
 }
 
-// make fills a new file, durably.
-func (w *writer) make(name string, fill func(f file) error) error {
+// writeFile creates a file with what fill writes, durably.
+func (w *writer) writeFile(name string, fill func(f file) error) error {
 	f, err := w.store.fs.Create(name)
 	if err != nil {
 		return fail("create", err)
@@ -97,10 +97,10 @@ func (w *writer) make(name string, fill func(f file) error) error {
 	return nil
 }
 
-// copy writes a message and sums it on the way.
-func (w *writer) copy(f file, m *pipeline.Message) (uint32, error) {
+// copyMessage writes a message and computes its checksums in the same pass.
+func (w *writer) copyMessage(f file, m *pipeline.Message) (uint32, error) {
 	w.buffer.Reset(f)
-	defer w.buffer.Reset(nil) // neither file nor message are kept
+	defer w.buffer.Reset(nil) // keeps neither the file nor the message alive
 	w.digest.Reset()
 	crc := crc32.Update(0, castagnoli, m.Header)
 	if _, err := w.buffer.Write(m.Header); err != nil {
@@ -116,8 +116,8 @@ func (w *writer) copy(f file, m *pipeline.Message) (uint32, error) {
 	return crc, w.buffer.Flush()
 }
 
-// gather writes pieces.
-func (w *writer) gather(f file, pieces [][]byte) error {
+// copyPieces writes the pieces of a pack.
+func (w *writer) copyPieces(f file, pieces [][]byte) error {
 	w.buffer.Reset(f)
 	defer w.buffer.Reset(nil)
 	for _, piece := range pieces {
@@ -128,8 +128,8 @@ func (w *writer) gather(f file, pieces [][]byte) error {
 	return w.buffer.Flush()
 }
 
-// place gives a finished file its name.
-func (w *writer) place(temporary, target string) error {
+// rename moves a finished file to its key, durably.
+func (w *writer) rename(temporary, target string) error {
 	s := w.store
 	rel := filepath.Dir(target)
 	folder := filepath.Join(s.root, rel)
@@ -138,7 +138,7 @@ func (w *writer) place(temporary, target string) error {
 		return fail("mkdir", err)
 	}
 	err := s.fs.Rename(temporary, name)
-	if errors.Is(err, fs.ErrNotExist) { // somebody removed an empty folder
+	if errors.Is(err, fs.ErrNotExist) { // someone removed an empty folder
 		s.folders.forget()
 		if err := s.folders.ensure(rel); err != nil {
 			return fail("mkdir", err)
@@ -149,14 +149,14 @@ func (w *writer) place(temporary, target string) error {
 		return fail("rename", err)
 	}
 	if err := s.fs.SyncDir(folder); err != nil {
-		_ = s.fs.Remove(name) // its sender will be told to send it again
+		_ = s.fs.Remove(name) // the sender will send the message again
 		return fail("fsync folder", err)
 	}
 	return nil
 }
 
-// fail gives a failure its kind: a full disk or quota is 452 for the sender,
-// everything else may pass.
+// fail returns err as a pipeline.Failure. A full disk or quota is KindFull, every other
+// failure KindTemporary.
 func fail(op string, err error) error {
 	kind := pipeline.KindTemporary
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {

@@ -1,6 +1,6 @@
-// Package discard has an object store and an event log that answer at once with
-// success and keep nothing: every message is lost. They exist to measure the SMTP
-// side alone. Nothing is computed either: no digest, no checksum, no key, no event.
+// Package discard has an object store and an event log that succeed at once and keep
+// nothing: every message is lost. They serve to measure the SMTP side alone. They compute
+// nothing: no digest, no checksum, no key, no event.
 package discard
 
 import "sluice/pipeline"
@@ -10,8 +10,8 @@ type Store struct{}
 
 var _ pipeline.ObjectStore = Store{}
 
-// Put answers before it returns. The blob has the store's name and the lengths;
-// its key and checksum are empty, and so is the digest.
+// Put implements pipeline.ObjectStore. The result comes before it returns. The blob has
+// the name of the store and the lengths; the key, the checksum and the digest are empty.
 func (Store) Put(m *pipeline.Message) {
 	m.Stored(pipeline.Blob{
 		Store:  "discard",
@@ -25,5 +25,5 @@ type Log struct{}
 
 var _ pipeline.EventLog = Log{}
 
-// Publish answers before it returns.
+// Publish implements pipeline.EventLog. The result comes before it returns.
 func (Log) Publish(m *pipeline.Message) { m.Published(nil) }

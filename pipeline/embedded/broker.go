@@ -1,6 +1,6 @@
-// Package embedded is a Kafka broker in the process: franz-go's kfake on a
-// loopback port with its data on disk, for one machine, trying out and tests.
-// What it does and does not promise is said by Start.
+// Package embedded is a Kafka broker in the process: franz-go's kfake on a loopback port
+// with its data on disk. It is for one machine, for trials and for tests. Start documents
+// what it guarantees and what not.
 package embedded
 
 import (
@@ -20,27 +20,27 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// Options of a broker. The zero value of a number takes the default.
+// Options configures a Broker. Zero numbers take the defaults.
 type Options struct {
-	// Address to listen on, a loopback address; port 0 takes a free one.
+	// Address is the loopback address to listen on. Port 0 selects a free port.
 	Address string
-	// DataDir keeps the log. It is made when it is not there.
+	// DataDir is the folder of the log. A missing one is created.
 	DataDir string
-	// Topic that is made when it is not there.
+	// Topic is created if it is missing.
 	Topic string
-	// Partitions of a topic that is made, default 1: the broker works on one
-	// thread, and each partition of a batch costs it two fsyncs.
+	// Partitions is the number of partitions of a new topic. The default is 1: the
+	// broker works on one thread, and each partition of a batch costs two fsyncs.
 	Partitions int
-	// RetentionBytes bounds the topic in octets, all partitions together, default
-	// 1 GiB. The oldest events go first.
+	// RetentionBytes bounds the size of all partitions together. The default is 1 GiB.
+	// The oldest events are deleted first.
 	RetentionBytes int64
-	// Retention bounds the age of events, default 7 days. The newest event of a
-	// partition stays.
+	// Retention bounds the age of events. The default is 7 days. The newest event of a
+	// partition is always kept.
 	Retention time.Duration
-	// Logger takes the broker's warnings; nil drops them.
+	// Logger receives the broker's warnings. Nil drops them.
 	Logger *slog.Logger
-	// Bound, if given, bounds the listener's connections: the broker has no bound of
-	// its own.
+	// Bound wraps the listener to limit connections, because the broker has no limit of
+	// its own. It may be nil.
 	Bound func(net.Listener) net.Listener
 }
 
@@ -63,7 +63,7 @@ func (o *Options) defaults() {
 type Broker struct {
 	options Options
 	cluster *kfake.Cluster
-	client  *kgo.Client // its own, for settings and retention
+	client  *kgo.Client // for the topic's settings and retention
 	address string
 	lock    *os.File
 
@@ -72,19 +72,18 @@ type Broker struct {
 	closeOnce sync.Once
 }
 
-// Start runs a broker. Acknowledged events are written and fsynced, so that they
-// are there after kill -9 and, on file systems whose fsync of a new file covers
-// its name (ext4, XFS, Btrfs), after a loss of power. It keeps one copy, knows no
-// users, works on one thread, and does not look at what fsync answers: it is not
-// for production. Events stay on disk; a batch of them takes about 75 octets of
-// memory (100,000 events: 0.7 MB with 50 under way, 7.5 MB one by one).
+// Start starts a broker. Acknowledged events are written and fsynced. So they survive
+// kill -9 and, on file systems whose fsync of a new file covers its name (ext4, XFS,
+// Btrfs), a loss of power. The broker keeps one copy, knows no users, works on one
+// thread, and ignores errors of fsync: it is not for production. Events stay on disk; a
+// batch of them takes about 75 bytes of memory.
 //
 // An address or data folder that another process uses is an error.
 func Start(o Options) (*Broker, error) {
 	o.defaults()
 	b := &Broker{options: o, stop: make(chan struct{})}
 	if err := b.start(o); err != nil {
-		b.abandon()
+		b.release()
 		return nil, fmt.Errorf("embedded kafka: %w", err)
 	}
 	b.retainer.Go(func() { b.retain(retainInterval) })
@@ -95,7 +94,7 @@ func (b *Broker) start(o Options) error {
 	if o.DataDir == "" || o.Topic == "" {
 		return errors.New("data folder and topic are needed")
 	}
-	if err := b.takeFolder(o.DataDir); err != nil {
+	if err := b.lockFolder(o.DataDir); err != nil {
 		return err
 	}
 	listener, err := listen(o.Address)
@@ -106,7 +105,7 @@ func (b *Broker) start(o Options) error {
 	if o.Bound != nil {
 		listener = o.Bound(listener)
 	}
-	// The folders of the log first: kfake makes them without an fsync.
+	// Create the folders of the log first: kfake creates them without an fsync.
 	if err := makePartitions(o); err != nil {
 		_ = listener.Close()
 		return err
@@ -130,8 +129,8 @@ func (b *Broker) start(o Options) error {
 	return ensureTopic(ctx, kadm.NewClient(b.client), o)
 }
 
-// takeFolder makes the data folder and keeps other brokers out of it.
-func (b *Broker) takeFolder(path string) error {
+// lockFolder creates the data folder and locks it against other brokers.
+func (b *Broker) lockFolder(path string) error {
 	if err := os.MkdirAll(path, 0o750); err != nil {
 		return err
 	}
@@ -150,8 +149,8 @@ func (b *Broker) takeFolder(path string) error {
 	return nil
 }
 
-// listen takes the address. The broker lets everybody do everything, so it
-// listens on loopback only.
+// listen listens on address. The broker allows everyone everything, so it listens only on
+// loopback.
 func listen(address string) (net.Listener, error) {
 	resolved, err := net.ResolveTCPAddr("tcp", address)
 	if err != nil {
@@ -170,21 +169,21 @@ func listen(address string) (net.Listener, error) {
 	return listener, nil
 }
 
-// Addr gives the address that the broker listens on.
+// Addr returns the address that the broker listens on.
 func (b *Broker) Addr() string { return b.address }
 
-// Close ends the broker after writing its state.
+// Close writes the state of the broker and ends it.
 func (b *Broker) Close() error {
 	b.closeOnce.Do(func() {
 		close(b.stop)
 		b.retainer.Wait()
-		b.abandon()
+		b.release()
 	})
 	return nil
 }
 
-// abandon lets go of what start took.
-func (b *Broker) abandon() {
+// release releases what start acquired.
+func (b *Broker) release() {
 	if b.client != nil {
 		b.client.Close()
 	}
@@ -196,7 +195,7 @@ func (b *Broker) abandon() {
 	}
 }
 
-// logger brings kfake's log lines to slog.
+// logger passes kfake's log lines on to slog.
 type logger struct{ to *slog.Logger }
 
 var levels = map[kfake.LogLevel]slog.Level{
@@ -207,7 +206,7 @@ var levels = map[kfake.LogLevel]slog.Level{
 func (l logger) Logf(level kfake.LogLevel, format string, args ...any) {
 	to, ok := levels[level]
 	if !ok {
-		return // its info and debug lines tell of its inner workings
+		return // info and debug lines are about internals
 	}
 	l.to.Log(context.Background(), to, fmt.Sprintf("embedded kafka: "+format, args...))
 }

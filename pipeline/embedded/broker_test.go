@@ -82,8 +82,8 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// TestRestart shows that after Close the same folder and address serve the same
-// events under the same offsets, with the settings of the new start.
+// TestRestart checks that after Close the same folder and address serve the same events
+// at the same offsets, with the settings of the new start.
 func TestRestart(t *testing.T) {
 	o := options(t)
 	b := start(t, o)
@@ -117,8 +117,8 @@ func TestRestart(t *testing.T) {
 	}
 }
 
-// TestGroup commits offsets as a consumer group does, and reads its lag, also
-// after a restart.
+// TestGroup commits offsets as a consumer group does and reads its lag, before and after
+// a restart.
 func TestGroup(t *testing.T) {
 	o := options(t)
 	b := start(t, o)
@@ -156,7 +156,7 @@ func checkLag(t *testing.T, b *embedded.Broker, want int64) {
 	}
 }
 
-// TestQuiet runs a broker through its life: it has nothing to say to a logger.
+// TestQuiet checks that a broker logs nothing from start to end.
 func TestQuiet(t *testing.T) {
 	var lines bytes.Buffer
 	o := options(t)

@@ -18,12 +18,12 @@ import (
 	"sluice/pipeline/embedded"
 )
 
-// childFolder makes this test binary a broker with producers on that folder. It
+// childFolder makes this test binary a broker with producers on that folder. The binary
 // prints a line for each acknowledged event until it is killed.
 const (
 	childFolder = "SLUICE_TEST_EMBEDDED_FOLDER"
 	childRound  = "SLUICE_TEST_EMBEDDED_ROUND"
-	childEvents = "SLUICE_TEST_EMBEDDED_EVENTS" // end after so many, not only by a kill
+	childEvents = "SLUICE_TEST_EMBEDDED_EVENTS" // exit after this many events, unless killed before
 )
 
 func TestMain(m *testing.M) {
@@ -66,8 +66,8 @@ func runChild(folder, round string) error {
 	return client.Flush(context.Background())
 }
 
-// TestKill kills a broker under load and starts it again, some rounds long:
-// every event that was acknowledged is there.
+// TestKill kills a broker under load and restarts it, several times. No acknowledged
+// event may be lost.
 func TestKill(t *testing.T) {
 	o := options(t)
 	o.Partitions = 2
@@ -85,7 +85,7 @@ func TestKill(t *testing.T) {
 	}
 }
 
-// readAll gives the values of all events and how often each is there.
+// readAll returns how often each value is in the topic.
 func readAll(t *testing.T, b *embedded.Broker) map[string]int {
 	t.Helper()
 	ends, err := kadm.NewClient(connect(t, b)).ListEndOffsets(t.Context(), topic)
@@ -107,7 +107,7 @@ func readAll(t *testing.T, b *embedded.Broker) map[string]int {
 	return values
 }
 
-// killChild runs a child until it has acknowledged so many events, and kills it.
+// killChild runs a child until it has acknowledged this many events, and kills it.
 func killChild(t *testing.T, folder string, round, events int, acknowledged map[string]bool) {
 	t.Helper()
 	child := exec.CommandContext(t.Context(), os.Args[0])
@@ -132,7 +132,7 @@ func killChild(t *testing.T, folder string, round, events int, acknowledged map[
 		}
 		line, err := lines.ReadString('\n')
 		if err != nil {
-			break // what it wrote before it died has been read; a torn line does not count
+			break // all that it wrote was read; an incomplete line does not count
 		}
 		acknowledged[strings.TrimSuffix(line, "\n")] = true
 	}

@@ -7,7 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 )
 
-// retainInterval is how often retention is applied; kfake's own interval is an hour.
+// retainInterval is the time between two runs of retention. kfake's own is an hour.
 const retainInterval = time.Minute
 
 func (b *Broker) retain(interval time.Duration) {
@@ -26,10 +26,10 @@ func (b *Broker) retain(interval time.Duration) {
 	}
 }
 
-// expire deletes the events that are older than Retention, but for the newest
-// of each partition. kfake's retention.ms would take that too, and knows the end
-// of a partition without segments only from an orderly shutdown: after kill -9 its
-// offsets began at 0 again, below what consumers had committed.
+// expire deletes the events that are older than Retention, except the newest of each
+// partition. kfake's retention.ms would delete that one too. After kill -9 the offsets of
+// such an empty partition would begin at 0 again, below what consumers have committed:
+// kfake knows the end of a partition without segments only after an orderly shutdown.
 func (b *Broker) expire(now time.Time) error {
 	ctx, cancel := context.WithTimeout(context.Background(), setupTimeout)
 	defer cancel()
@@ -38,7 +38,8 @@ func (b *Broker) expire(now time.Time) error {
 	if err != nil {
 		return err
 	}
-	kept, err := admin.ListOffsetsAfterMilli(ctx, now.Add(-b.options.Retention).UnixMilli(), b.options.Topic)
+	since := now.Add(-b.options.Retention).UnixMilli()
+	kept, err := admin.ListOffsetsAfterMilli(ctx, since, b.options.Topic)
 	if err != nil {
 		return err
 	}

@@ -42,7 +42,7 @@ func produceHere(t *testing.T, b *Broker, events, size int) {
 	}
 }
 
-// span gives the first and the next offset of partition 0.
+// span returns the first and the next offset of partition 0.
 func span(t *testing.T, b *Broker) (start, end int64) {
 	t.Helper()
 	admin := kadm.NewClient(b.client)
@@ -75,14 +75,14 @@ func diskUse(t *testing.T, folder string) (total int64) {
 	return total
 }
 
-// TestRetentionBySize shows that old events and their files go.
+// TestRetentionBySize checks that old events and their files are deleted.
 func TestRetentionBySize(t *testing.T) {
 	const limit = 8 << 20
 	o := Options{DataDir: t.TempDir(), RetentionBytes: limit}
 	b := startHere(t, o)
 	produceHere(t, b, 40, 500<<10)
 	if use := diskUse(t, o.DataDir); use < 2*limit {
-		t.Fatalf("%d octets on disk, too few to try", use)
+		t.Fatalf("%d bytes on disk, too few for this test", use)
 	}
 	b.cluster.ApplyRetention()
 	start, end := span(t, b)
@@ -90,12 +90,12 @@ func TestRetentionBySize(t *testing.T) {
 		t.Errorf("offsets %d to %d", start, end)
 	}
 	if use := diskUse(t, o.DataDir); use > limit*5/4 {
-		t.Errorf("%d octets on disk, limit %d", use, limit)
+		t.Errorf("%d bytes on disk, limit %d", use, limit)
 	}
 }
 
-// TestRetentionByAge shows that old events go and that offsets go on after a
-// kill: what the folder holds at this moment is what a killed broker leaves.
+// TestRetentionByAge checks that old events are deleted and that offsets continue after a
+// kill. It copies the folder, as a killed broker would leave it.
 func TestRetentionByAge(t *testing.T) {
 	o := Options{DataDir: t.TempDir(), Retention: time.Hour}
 	b := startHere(t, o)

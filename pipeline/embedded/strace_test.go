@@ -9,7 +9,7 @@ import (
 	"sluice/pipeline/porttest"
 )
 
-// TestSystemCalls looks at what the kernel was asked: the event's bytes are
+// TestSystemCalls checks the system calls that the kernel saw: the bytes of an event are
 // written and synced before the event is acknowledged.
 func TestSystemCalls(t *testing.T) {
 	folder, err := filepath.EvalSymlinks(t.TempDir())

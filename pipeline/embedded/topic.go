@@ -16,12 +16,11 @@ import (
 
 const setupTimeout = 10 * time.Second
 
-// segmentsKept is into how many segment files the retention is cut: kfake gives
-// disk space back by whole segments.
+// segmentsKept is the number of segment files within the retention. kfake frees disk
+// space by whole segments.
 const segmentsKept = 8
 
-// ensureTopic makes the topic, or brings one that an earlier start made to these
-// settings.
+// ensureTopic creates the topic, or applies these settings to an existing one.
 func ensureTopic(ctx context.Context, admin *kadm.Client, o Options) error {
 	configs := topicConfigs(o)
 	_, err := admin.CreateTopic(ctx, int32(o.Partitions), 1, configs, o.Topic)
@@ -44,8 +43,8 @@ func ensureTopic(ctx context.Context, admin *kadm.Client, o Options) error {
 	return nil
 }
 
-// minRetention is more than the largest batch: a partition never becomes empty
-// by its size (see expire).
+// minRetention is more than the largest batch, so that retention by size never empties a
+// partition (see expire).
 const minRetention = 4 << 20
 
 func topicConfigs(o Options) map[string]*string {
@@ -61,7 +60,7 @@ func topicConfigs(o Options) map[string]*string {
 	}
 }
 
-// makePartitions makes the folders of the topic's partitions durable.
+// makePartitions creates the folders of the topic's partitions, durably.
 func makePartitions(o Options) error {
 	partitions := filepath.Join(o.DataDir, "partitions")
 	for i := range o.Partitions {

@@ -253,9 +253,9 @@ func takenBy(writers []*testWriter) (*testWriter, []*pipeline.Message) {
 	}
 }
 
-// besideFour starts two workers. One is busy with a pack of four, the other fills a pack
+// alongsideFour starts two workers. One is busy with a pack of four, the other fills a pack
 // with two messages.
-func besideFour(t *testing.T, o pack.Options) (b *pack.Batcher, four, other *testWriter, two []*pipeline.Message) {
+func alongsideFour(t *testing.T, o pack.Options) (b *pack.Batcher, four, other *testWriter, two []*pipeline.Message) {
 	t.Helper()
 	b, writers, _ := start(t, 2, o)
 	put(t, b, 1, 1)
@@ -280,7 +280,7 @@ func besideFour(t *testing.T, o pack.Options) (b *pack.Batcher, four, other *tes
 // TestBatcherWaitsForMore checks that a pack alongside one of four waits for seven
 // messages.
 func TestBatcherWaitsForMore(t *testing.T) {
-	b, _, other, want := besideFour(t, pack.Options{MaxWait: time.Hour})
+	b, _, other, want := alongsideFour(t, pack.Options{MaxWait: time.Hour})
 	want = append(want, put(t, b, 4, 1)...)
 	for b.WaitingBytes() > 0 { // until the worker has the six
 		time.Sleep(time.Millisecond)
@@ -296,7 +296,7 @@ func TestBatcherWaitsForMore(t *testing.T) {
 
 // TestBatcherStopsWaiting checks that the end of the other request ends the wait.
 func TestBatcherStopsWaiting(t *testing.T) {
-	_, four, other, want := besideFour(t, pack.Options{MaxWait: time.Hour})
+	_, four, other, want := alongsideFour(t, pack.Options{MaxWait: time.Hour})
 	four.release <- nil
 	if got := <-other.taken; !slices.Equal(got, want) {
 		t.Errorf("%d taken, want 2", len(got))
@@ -305,7 +305,7 @@ func TestBatcherStopsWaiting(t *testing.T) {
 
 // TestBatcherWaitIsBounded checks that a stalled request does not hold up others.
 func TestBatcherWaitIsBounded(t *testing.T) {
-	_, _, other, want := besideFour(t, pack.Options{})
+	_, _, other, want := alongsideFour(t, pack.Options{})
 	if got := <-other.taken; !slices.Equal(got, want) {
 		t.Errorf("%d taken, want 2", len(got))
 	}

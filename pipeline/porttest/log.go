@@ -15,20 +15,20 @@ import (
 // LogUnderTest is an event log with what the suite needs besides the port.
 type LogUnderTest struct {
 	Log pipeline.EventLog
-	// Read calls each with every event; nil for a log that keeps nothing.
+	// Read calls each with every event. It is nil for a log that keeps nothing.
 	Read func(ctx context.Context, each func(key, value []byte) error) error
-	// Stall makes what is behind the log stand still until resume is called; nil
-	// when nothing is behind it.
+	// Stall stalls the backend of the log until resume is called. It is nil without a
+	// backend.
 	Stall func() (resume func())
-	// Close ends the log; nil when it has no end.
+	// Close closes the log. It is nil for a log that needs no closing.
 	Close func() error
-	// SetLimit makes the log take events of at most so many octets, and batches too;
-	// nil when it takes any.
-	SetLimit func(octets int)
+	// SetLimit limits the size in bytes of an event and of a batch. It is nil for a log
+	// that takes any size.
+	SetLimit func(size int)
 }
 
-// EventLog is the conformance suite of pipeline.EventLog. open makes a new,
-// empty log and registers its cleanup with t.
+// EventLog is the conformance suite of pipeline.EventLog. open opens a new, empty log and
+// registers its cleanup with t.
 func EventLog(t *testing.T, open func(t *testing.T) LogUnderTest) {
 	t.Run("extremes", func(t *testing.T) { logExtremes(t, open(t)) })
 	t.Run("concurrent", func(t *testing.T) { logConcurrent(t, open(t)) })
@@ -37,7 +37,7 @@ func EventLog(t *testing.T, open func(t *testing.T) LogUnderTest) {
 	t.Run("closed", func(t *testing.T) { logClosed(t, open(t)) })
 }
 
-// Stored makes a message that has been stored: its body is gone, its blob is there.
+// Stored returns a message that has been stored: it has a blob and no longer a body.
 func Stored() *pipeline.Message {
 	m := NewMessage([]byte("Message-ID: <1@example.org>\r\n\r\nbody\r\n"))
 	m.Blob = pipeline.Blob{
@@ -48,8 +48,8 @@ func Stored() *pipeline.Message {
 	return m
 }
 
-// Extremes makes stored messages with envelopes at the ends of what is allowed,
-// and past it: a log must take what the gateway gives it.
+// Extremes returns stored messages with envelopes at the limits of what is allowed, and
+// beyond: a log must take whatever the gateway publishes.
 func Extremes() map[string]*pipeline.Message {
 	bounce := Stored()
 	bounce.Envelope.SetReversePath(nil)
@@ -69,7 +69,9 @@ func Extremes() map[string]*pipeline.Message {
 	eightBit.Envelope.SetReversePath([]byte("\"a\\\"b\"@example.org"))
 	eightBit.Envelope.AddRecipient([]byte("\"\xc3\x28\"@example.net"))
 
-	return map[string]*pipeline.Message{"null reverse path": bounce, "1000 recipients": many, "8-bit": eightBit}
+	return map[string]*pipeline.Message{
+		"null reverse path": bounce, "1000 recipients": many, "8-bit": eightBit,
+	}
 }
 
 func logExtremes(t *testing.T, l LogUnderTest) {
@@ -85,7 +87,7 @@ func logExtremes(t *testing.T, l LogUnderTest) {
 	checkLog(t, l, want)
 }
 
-// checkLog compares all events with what was published.
+// checkLog compares all events in the log with want, which has those published by id.
 func checkLog(t *testing.T, l LogUnderTest, want map[string][]byte) {
 	t.Helper()
 	if l.Read == nil {
@@ -145,7 +147,7 @@ func logConcurrent(t *testing.T, l LogUnderTest) {
 
 func logStalled(t *testing.T, l LogUnderTest) {
 	if l.Stall == nil {
-		t.Skip("nothing is behind this log")
+		t.Skip("this log has no backend")
 	}
 	resume := sync.OnceFunc(l.Stall())
 	defer resume() // a failed test must not hang in its cleanup
@@ -155,7 +157,7 @@ func logStalled(t *testing.T, l LogUnderTest) {
 	}
 	submitAll(t, all, l.Log.Publish)
 	resume()
-	if good := settle(t, all); good == 0 || good == flood {
+	if good := awaitAll(t, all); good == 0 || good == flood {
 		t.Errorf("%d of %d published; some, not all, were expected", good, flood)
 	}
 	sent, err := Announce(l.Log, Stored())
@@ -164,10 +166,10 @@ func logStalled(t *testing.T, l LogUnderTest) {
 	}
 }
 
-// logClosed closes a log under load: every message still has one result.
+// logClosed closes a log under load. Every message must still have one result.
 func logClosed(t *testing.T, l LogUnderTest) {
 	if l.Close == nil {
-		t.Skip("this log has no end")
+		t.Skip("this log needs no closing")
 	}
 	all := make([]*Sent, 400)
 	for i := range all {
@@ -180,7 +182,7 @@ func logClosed(t *testing.T, l LogUnderTest) {
 		}
 		l.Log.Publish(sent.M)
 	}
-	settle(t, all)
+	awaitAll(t, all)
 	if err := <-closed; err != nil {
 		t.Errorf("close: %v", err)
 	}
@@ -193,8 +195,8 @@ func logClosed(t *testing.T, l LogUnderTest) {
 	}
 }
 
-// logLimit lowers what the log takes while it is used: an event fails for its own size
-// alone and then for good, whatever else is published beside it.
+// logLimit lowers the limit of a log that is in use. An event may only fail because of
+// its own size, and then permanently, whatever else is published at the same time.
 func logLimit(t *testing.T, l LogUnderTest) {
 	if l.SetLimit == nil {
 		t.Skip("this log takes events of any size")
@@ -214,7 +216,7 @@ func logLimit(t *testing.T, l LogUnderTest) {
 				id, value := m.ID.String(), pipeline.AppendEvent(nil, m)
 				sent, err := Announce(l.Log, m)
 				if err != nil || sent.Err != nil {
-					t.Errorf("an event of %d octets: %v %v", len(value), err, sent.Err)
+					t.Errorf("an event of %d bytes: %v %v", len(value), err, sent.Err)
 				}
 				lock.Lock()
 				want[id] = value
@@ -225,7 +227,7 @@ func logLimit(t *testing.T, l LogUnderTest) {
 	group.Go(func() {
 		for range 3 {
 			m := Stored()
-			m.Summary.MessageID = octets(3 * limit) // which no compression makes small enough
+			m.Summary.MessageID = randomBytes(3 * limit) // too large even when compressed
 			sent, err := Announce(l.Log, m)
 			if err != nil || pipeline.KindOf(sent.Err) != pipeline.KindEventTooLarge {
 				t.Errorf("an event that is too large: %v %v", err, sent.Err)

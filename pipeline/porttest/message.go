@@ -1,4 +1,4 @@
-// Package porttest has one conformance suite per port of package pipeline: every
+// Package porttest has a conformance suite for each port of package pipeline. Every
 // adapter passes the same tests.
 package porttest
 
@@ -13,7 +13,7 @@ import (
 	"sluice/pipeline"
 )
 
-// Sent is a message on its way through an adapter, with what it consisted of.
+// Sent is a message that is put through an adapter, with a copy of its content.
 type Sent struct {
 	M      *pipeline.Message
 	Header []byte
@@ -21,21 +21,21 @@ type Sent struct {
 
 	results chan struct{}
 	count   atomic.Int32
-	// What the adapter answered.
+	// The result of the adapter.
 	Blob   pipeline.Blob
 	Digest pipeline.Digest
 	Err    error
 }
 
-// Post takes the result, as the message's loop does.
+// Post implements pipeline.Poster. It counts the results of the message.
 func (s *Sent) Post(*pipeline.Task) {
 	s.count.Add(1)
 	s.results <- struct{}{}
 }
 
-// take copies the result and then scribbles over the message, as its owner may:
-// an adapter that reads on is found by the race detector or by its wrong bytes.
-func (s *Sent) take() {
+// takeResult copies the result and then scribbles over the message, as its owner may. An
+// adapter that still reads it is found by the race detector or by its wrong bytes.
+func (s *Sent) takeResult() {
 	m := s.M
 	s.Blob, s.Digest, s.Err = m.Blob, m.Digest, m.Err
 	scribble(m.Header)
@@ -65,8 +65,8 @@ type lockedRandom struct{}
 
 func (lockedRandom) Uint64() uint64 { return rand.Uint64() }
 
-// NewMessage makes a complete message with this body and a trace field, ready
-// to be stored. Its loop is set by Send and Announce.
+// NewMessage returns a complete message with this body and a trace field, ready to be
+// stored. Store and Announce set its Loop.
 func NewMessage(body []byte) *pipeline.Message {
 	m := &pipeline.Message{}
 	m.Reset()
@@ -86,20 +86,20 @@ func NewMessage(body []byte) *pipeline.Message {
 	return m
 }
 
-// Fill writes octets into an empty body, through slabs like a reactor does.
-func Fill(b *pipeline.Body, octets []byte) {
+// Fill writes content to an empty body, slab by slab as the event loop does.
+func Fill(b *pipeline.Body, content []byte) {
 	pool := pipeline.NewSlabPool(0)
-	for len(octets) > 0 {
+	for len(content) > 0 {
 		if len(b.Room()) == 0 {
 			b.Grow(pool)
 		}
-		n := copy(b.Room(), octets)
+		n := copy(b.Room(), content)
 		b.Wrote(n)
-		octets = octets[n:]
+		content = content[n:]
 	}
 }
 
-// newSent wraps a message; its result will be taken by the Sent.
+// newSent returns a Sent that receives the result of m.
 func newSent(m *pipeline.Message) *Sent {
 	s := &Sent{M: m, results: make(chan struct{}, 16)}
 	s.Header = append([]byte{}, m.Header...)
@@ -110,14 +110,15 @@ func newSent(m *pipeline.Message) *Sent {
 	return s
 }
 
-// resultTimeout is long: only a result that never comes meets it.
+// resultTimeout is far longer than any result takes.
 const resultTimeout = 60 * time.Second
 
 // wait waits for the one result.
 func (s *Sent) wait() error { return s.waitFor(func(*pipeline.Message) {}) }
 
-// waitFor lets look see the message with its result before it is scribbled over.
-func (s *Sent) waitFor(look func(*pipeline.Message)) error {
+// waitFor waits for the one result. It calls inspect with the message and its result
+// before it scribbles over the message.
+func (s *Sent) waitFor(inspect func(*pipeline.Message)) error {
 	select {
 	case <-s.results:
 	case <-time.After(resultTimeout):
@@ -126,22 +127,22 @@ func (s *Sent) waitFor(look func(*pipeline.Message)) error {
 	if n := s.count.Load(); n != 1 {
 		return fmt.Errorf("%d results", n)
 	}
-	look(s.M)
-	s.take()
+	inspect(s.M)
+	s.takeResult()
 	return nil
 }
 
-// again says whether more results than one have come.
-func (s *Sent) again() bool { return s.count.Load() > 1 }
+// answeredTwice reports whether more than one result has come.
+func (s *Sent) answeredTwice() bool { return s.count.Load() > 1 }
 
-// Store puts a message and waits for its result, which stands in the Sent.
+// Store puts a message and waits for its result, which is in the Sent.
 func Store(store pipeline.ObjectStore, m *pipeline.Message) (*Sent, error) {
 	s := newSent(m)
 	store.Put(m)
 	return s, s.wait()
 }
 
-// Announce publishes a message that has been stored and waits for its result.
+// Announce publishes a stored message and waits for its result, which is in the Sent.
 func Announce(log pipeline.EventLog, m *pipeline.Message) (*Sent, error) {
 	s := newSent(m)
 	log.Publish(m)

@@ -11,8 +11,8 @@ import (
 	"sluice/pipeline/pack"
 )
 
-// storePacks lets messages wait while the store stands still: they must share
-// objects that can be read without Sluice, and those that are too large must not.
+// storePacks puts messages while the store is stalled. They must share objects that can
+// be read without Sluice; those that are too large must not.
 func storePacks(t *testing.T, s StoreUnderTest) {
 	if !s.Packs {
 		t.Skip("this store gives each message its own object")
@@ -20,9 +20,9 @@ func storePacks(t *testing.T, s StoreUnderTest) {
 	resume := s.Stall()
 	var all []*Sent
 	for i := range 100 {
-		m := NewMessage(octets(i * 331))
+		m := NewMessage(randomBytes(i * 331))
 		if i%25 == 24 {
-			m = NewMessage(octets(pack.DefaultMessage + 1)) // with its trace field above the limit
+			m = NewMessage(randomBytes(pack.DefaultMessage + 1)) // above the limit
 		}
 		all = append(all, newSent(m))
 	}
@@ -35,12 +35,15 @@ func storePacks(t *testing.T, s StoreUnderTest) {
 	resume()
 	packs := map[string][]string{}
 	for i, sent := range all {
-		if err := sent.waitFor(func(m *pipeline.Message) { want[i].event = string(pipeline.AppendEvent(nil, m)) }); err != nil {
+		err := sent.waitFor(func(m *pipeline.Message) {
+			want[i].event = string(pipeline.AppendEvent(nil, m))
+		})
+		if err != nil {
 			t.Fatal(err)
 		}
 		checkStored(t, s, sent, want[i].key)
 		if large := len(sent.Body) > pack.DefaultMessage; large && sent.Blob.Container != "" {
-			t.Errorf("a message of %d octets shares an object", len(sent.Body))
+			t.Errorf("a message of %d bytes shares an object", len(sent.Body))
 		}
 		if sent.Blob.Container != "" {
 			packs[sent.Blob.Key] = append(packs[sent.Blob.Key], want[i].event)
@@ -56,8 +59,8 @@ func storePacks(t *testing.T, s StoreUnderTest) {
 	}
 }
 
-// checkPack reads a pack as a tar: its events must be those of its messages, in
-// their order, as the log will have them.
+// checkPack reads a pack as a tar. Its events must be those of its messages, in order,
+// and equal to those that are published.
 func checkPack(t *testing.T, s StoreUnderTest, key string, events []string) {
 	t.Helper()
 	r, err := s.Open(context.Background(), key, 0, math.MaxInt64)
@@ -67,11 +70,12 @@ func checkPack(t *testing.T, s StoreUnderTest, key string, events []string) {
 	}
 	defer r.Close()
 	messages, listed := 0, ""
-	err = pack.Each(r, func(name string, size int64, octets io.Reader) error {
+	err = pack.Each(r, func(name string, size int64, content io.Reader) error {
 		var text bytes.Buffer
-		n, err := text.ReadFrom(octets)
+		n, err := text.ReadFrom(content)
 		if err != nil || n != size || listed != "" {
-			t.Errorf("%s: entry %s: %d octets of %d, %v; events read: %v", key, name, n, size, err, listed != "")
+			t.Errorf("%s: entry %s: %d bytes of %d, %v; events read: %v",
+				key, name, n, size, err, listed != "")
 		}
 		if name == pack.EventsName {
 			listed = text.String()

@@ -12,19 +12,19 @@ import (
 	"sluice/pipeline"
 )
 
-// PartStoreUnderTest is a store that takes parts, with what the suite needs
-// besides the port.
+// PartStoreUnderTest is a store that takes parts, with what the suite needs besides the
+// port.
 type PartStoreUnderTest struct {
 	StoreUnderTest
 	Parts pipeline.PartStore
 	// Pending counts the uploads of a key that are neither completed nor aborted.
 	Pending func(ctx context.Context, key string) (int, error)
-	// Break makes every request fail until mend is called.
-	Break func() (mend func())
+	// Break makes every request fail until restore is called.
+	Break func() (restore func())
 }
 
-// PartStore is the conformance suite of pipeline.PartStore, beside that of
-// ObjectStore. open makes a new store and registers its cleanup with t.
+// PartStore is the conformance suite of pipeline.PartStore, in addition to that of
+// ObjectStore. open opens a new store and registers its cleanup with t.
 func PartStore(t *testing.T, open func(t *testing.T) PartStoreUnderTest) {
 	t.Run("all at once", func(t *testing.T) { partsAtOnce(t, open(t)) })
 	t.Run("one by one", func(t *testing.T) { partsOneByOne(t, open(t)) })
@@ -35,7 +35,7 @@ func PartStore(t *testing.T, open func(t *testing.T) PartStoreUnderTest) {
 	t.Run("closed", func(t *testing.T) { partsClosed(t, open(t)) })
 }
 
-// Large is a message on its way in parts.
+// Large is a message that is put in parts.
 type Large struct {
 	*Sent
 	Key   string
@@ -49,8 +49,8 @@ type sentPart struct {
 	count   atomic.Int32
 }
 
-// NewLarge makes a message whose first part is there and no more, as it is while
-// DATA arrives: without trace fields.
+// NewLarge returns a message with its first part alone and without trace fields, as it is
+// while DATA arrives.
 func NewLarge(store pipeline.PartStore, first []byte) *Large {
 	m := NewMessage(first)
 	m.Header, m.ReceivedAt = nil, time.Time{}
@@ -65,22 +65,22 @@ type opener struct{}
 
 func (opener) Post(p *pipeline.Task) { p.Run() }
 
-// PutPart hands the next part over.
-func (l *Large) PutPart(octets []byte) {
+// PutPart puts the next part.
+func (l *Large) PutPart(content []byte) {
 	p := &sentPart{results: make(chan struct{}, 16)}
 	p.Part = &pipeline.Part{Message: l.M, Number: len(l.parts) + 2}
 	p.Run = func() {
 		p.count.Add(1)
 		p.results <- struct{}{}
 	}
-	Fill(&p.Body, octets)
-	l.Body = append(l.Body, octets...)
+	Fill(&p.Body, content)
+	l.Body = append(l.Body, content...)
 	l.parts = append(l.parts, p)
 	l.store.PutPart(p.Part)
 }
 
-// Wait waits for the result of every part, scribbles over their octets, and gives
-// the first error of a part.
+// Wait waits for the result of every part and scribbles over the parts. failure is the
+// first result that is an error.
 func (l *Large) Wait() (failure, err error) {
 	for _, p := range l.parts {
 		if p.Message == nil {
@@ -107,7 +107,7 @@ func (l *Large) Wait() (failure, err error) {
 	return failure, nil
 }
 
-// Put ends the message: the trace fields, then the first part.
+// Put completes the message: it writes the trace fields and puts the message.
 func (l *Large) Put() error {
 	l.M.ReceivedAt = time.Now()
 	l.M.Header = pipeline.AppendTrace(l.M.Header[:0], l.M)
@@ -116,7 +116,7 @@ func (l *Large) Put() error {
 	return l.wait()
 }
 
-// send hands over all parts and waits for them, then puts.
+// send puts all parts, waits for them, and puts the message.
 func (l *Large) send(t *testing.T, parts ...[]byte) {
 	t.Helper()
 	for _, part := range parts {
@@ -131,11 +131,11 @@ func (l *Large) send(t *testing.T, parts ...[]byte) {
 	}
 }
 
-// check compares what is stored with what was sent.
+// check compares the stored object with what was sent.
 func (s *PartStoreUnderTest) check(t *testing.T, l *Large) {
 	t.Helper()
 	checkStored(t, s.StoreUnderTest, l.Sent, l.Key)
-	if l.again() {
+	if l.answeredTwice() {
 		t.Error("more than one result")
 	}
 	s.checkPending(t, l.Key)
@@ -148,8 +148,8 @@ func (s *PartStoreUnderTest) checkPending(t *testing.T, key string) {
 	}
 }
 
-// gone waits until neither object nor upload are there.
-func (s *PartStoreUnderTest) gone(t *testing.T, key string) {
+// awaitGone waits until neither the object nor an upload exists.
+func (s *PartStoreUnderTest) awaitGone(t *testing.T, key string) {
 	t.Helper()
 	var state string
 	for end := time.Now().Add(resultTimeout); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
@@ -168,38 +168,38 @@ func (s *PartStoreUnderTest) gone(t *testing.T, key string) {
 	t.Errorf("%s is not gone: %s", key, state)
 }
 
-// partsAtOnce sends the parts of several messages without waiting: they are
-// uploaded in any order.
+// partsAtOnce sends the parts of several messages without waiting. They are uploaded in
+// any order.
 func partsAtOnce(t *testing.T, s PartStoreUnderTest) {
 	size := int(s.Parts.PartSize())
 	all := make([]*Large, 3)
 	for i := range all {
-		all[i] = NewLarge(s.Parts, octets(size+i))
+		all[i] = NewLarge(s.Parts, randomBytes(size+i))
 	}
 	for j := range 3 {
 		for i, l := range all {
-			l.PutPart(octets(size + 16 - j*i))
+			l.PutPart(randomBytes(size + 16 - j*i))
 		}
 	}
 	for i, l := range all {
-		l.send(t, octets(i*1000)) // the first message's last part is empty
+		l.send(t, randomBytes(i*1000)) // the first message's last part is empty
 		s.check(t, l)
 	}
 }
 
-// partsOneByOne waits for each part, as a slow sender makes it.
+// partsOneByOne waits for each part, as with a slow sender.
 func partsOneByOne(t *testing.T, s PartStoreUnderTest) {
 	size := int(s.Parts.PartSize())
-	l := NewLarge(s.Parts, octets(size))
+	l := NewLarge(s.Parts, randomBytes(size))
 	for _, n := range []int{size, size + 1} {
-		l.PutPart(octets(n))
+		l.PutPart(randomBytes(n))
 		if failure, err := l.Wait(); failure != nil || err != nil {
 			t.Fatalf("%v %v", failure, err)
 		}
 	}
-	l.send(t, octets(1))
+	l.send(t, randomBytes(1))
 	s.check(t, l)
-	only := NewLarge(s.Parts, octets(size)) // ended at the first part's end
+	only := NewLarge(s.Parts, randomBytes(size)) // the text fills the first part exactly
 	only.send(t, nil)
 	s.check(t, only)
 }
@@ -207,20 +207,20 @@ func partsOneByOne(t *testing.T, s PartStoreUnderTest) {
 func partsMany(t *testing.T, s PartStoreUnderTest) {
 	const whole = 64 << 20
 	size := int(s.Parts.PartSize())
-	l := NewLarge(s.Parts, octets(size))
+	l := NewLarge(s.Parts, randomBytes(size))
 	rest := whole - size
 	for ; rest > size; rest -= size {
-		l.PutPart(octets(size + rest%7))
+		l.PutPart(randomBytes(size + rest%7))
 	}
-	l.send(t, octets(rest))
+	l.send(t, randomBytes(rest))
 	s.check(t, l)
 }
 
 func partsAborted(t *testing.T, s PartStoreUnderTest) {
 	size := int(s.Parts.PartSize())
-	l := NewLarge(s.Parts, octets(size))
-	l.PutPart(octets(size))
-	l.PutPart(octets(size))
+	l := NewLarge(s.Parts, randomBytes(size))
+	l.PutPart(randomBytes(size))
+	l.PutPart(randomBytes(size))
 	if failure, err := l.Wait(); failure != nil || err != nil {
 		t.Fatalf("%v %v", failure, err)
 	}
@@ -228,23 +228,23 @@ func partsAborted(t *testing.T, s PartStoreUnderTest) {
 		t.Errorf("before Abort %d uploads pending: %v", n, err)
 	}
 	s.Parts.Abort(l.M.Upload)
-	s.gone(t, l.Key)
+	s.awaitGone(t, l.Key)
 }
 
-// partFails lets parts fail before and after the upload was begun.
+// partFails makes parts fail before and after the upload was initiated.
 func partFails(t *testing.T, s PartStoreUnderTest) {
 	size := int(s.Parts.PartSize())
 	for good := range 2 {
-		l := NewLarge(s.Parts, octets(size))
+		l := NewLarge(s.Parts, randomBytes(size))
 		for range good {
-			l.PutPart(octets(size))
+			l.PutPart(randomBytes(size))
 		}
 		if failure, err := l.Wait(); failure != nil || err != nil {
 			t.Fatalf("%v %v", failure, err)
 		}
-		mend := s.Break()
-		l.PutPart(octets(size))
-		l.PutPart(octets(size))
+		restore := s.Break()
+		l.PutPart(randomBytes(size))
+		l.PutPart(randomBytes(size))
 		failure, err := l.Wait()
 		if err != nil {
 			t.Fatal(err)
@@ -253,48 +253,48 @@ func partFails(t *testing.T, s PartStoreUnderTest) {
 			t.Errorf("failure %v", failure)
 		}
 		s.Parts.Abort(l.M.Upload)
-		mend()
-		s.gone(t, l.Key)
+		restore()
+		s.awaitGone(t, l.Key)
 	}
-	l := NewLarge(s.Parts, octets(size))
-	l.send(t, octets(7))
+	l := NewLarge(s.Parts, randomBytes(size))
+	l.send(t, randomBytes(7))
 	s.check(t, l)
 }
 
 func putFails(t *testing.T, s PartStoreUnderTest) {
 	size := int(s.Parts.PartSize())
-	l := NewLarge(s.Parts, octets(size))
-	l.PutPart(octets(size))
+	l := NewLarge(s.Parts, randomBytes(size))
+	l.PutPart(randomBytes(size))
 	if failure, err := l.Wait(); failure != nil || err != nil {
 		t.Fatalf("%v %v", failure, err)
 	}
-	mend := s.Break()
+	restore := s.Break()
 	if err := l.Put(); err != nil {
 		t.Fatal(err)
 	}
 	if pipeline.KindOf(l.Err) != pipeline.KindTemporary || l.Blob != (pipeline.Blob{}) {
 		t.Errorf("failure %v, blob %+v", l.Err, l.Blob)
 	}
-	mend()
-	s.gone(t, l.Key)
+	restore()
+	s.awaitGone(t, l.Key)
 }
 
-// partsClosed closes a store with parts under way: each has one result, and what
-// had begun is aborted.
+// partsClosed closes a store with parts in flight. Each must have one result, and the
+// upload must be aborted.
 func partsClosed(t *testing.T, s PartStoreUnderTest) {
 	size := int(s.Parts.PartSize())
-	l := NewLarge(s.Parts, octets(size))
-	l.PutPart(octets(size))
+	l := NewLarge(s.Parts, randomBytes(size))
+	l.PutPart(randomBytes(size))
 	closed := make(chan error, 1)
 	go func() { closed <- s.Close() }()
-	l.PutPart(octets(size))
+	l.PutPart(randomBytes(size))
 	if _, err := l.Wait(); err != nil {
 		t.Fatal(err)
 	}
 	if err := <-closed; err != nil {
 		t.Errorf("close: %v", err)
 	}
-	l.PutPart(octets(1))
+	l.PutPart(randomBytes(1))
 	if failure, err := l.Wait(); failure == nil || err != nil {
 		t.Errorf("a closed store took a part: %v", err)
 	}

@@ -21,22 +21,22 @@ import (
 // StoreUnderTest is an object store with what the suite needs besides the port.
 type StoreUnderTest struct {
 	Store pipeline.ObjectStore
-	// Open reads octets of an object; nil for a store that keeps nothing.
+	// Open reads a section of an object. It is nil for a store that keeps nothing.
 	Open func(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error)
-	// Stall makes what is behind the store stand still until resume is called; nil
-	// when nothing is behind it.
+	// Stall stalls the backend of the store until resume is called. It is nil without a
+	// backend.
 	Stall func() (resume func())
-	// Close ends the store; nil when it has no end.
+	// Close closes the store. It is nil for a store that needs no closing.
 	Close func() error
-	// Packs says that small messages may share objects.
+	// Packs is true if small messages may share objects.
 	Packs bool
 }
 
-// ObjectStore is the conformance suite of pipeline.ObjectStore. open makes a
-// new store and registers its cleanup with t.
+// ObjectStore is the conformance suite of pipeline.ObjectStore. open opens a new store
+// and registers its cleanup with t.
 func ObjectStore(t *testing.T, open func(t *testing.T) StoreUnderTest) {
 	t.Run("sizes", func(t *testing.T) { storeSizes(t, open(t)) })
-	t.Run("empty header", func(t *testing.T) { storeBare(t, open(t)) })
+	t.Run("empty header", func(t *testing.T) { storeWithoutHeader(t, open(t)) })
 	t.Run("concurrent", func(t *testing.T) { storeConcurrent(t, open(t)) })
 	t.Run("never blocks", func(t *testing.T) { storeStalled(t, open(t)) })
 	t.Run("packs", func(t *testing.T) { storePacks(t, open(t)) })
@@ -44,7 +44,7 @@ func ObjectStore(t *testing.T, open func(t *testing.T) StoreUnderTest) {
 	t.Run("closed", func(t *testing.T) { storeClosed(t, open(t)) })
 }
 
-// sizes stand at the boundaries of slabs, where a copy goes wrong first.
+// sizes returns body sizes at the boundaries of slabs, where a copy goes wrong first.
 func sizes() []int {
 	list := []int{0, 1, 2}
 	for _, edge := range []int{4 << 10, 20 << 10, 84 << 10, 148 << 10} {
@@ -53,7 +53,8 @@ func sizes() []int {
 	return append(list, 5<<20-1, 5<<20, 5<<20+1, 30<<20)
 }
 
-func octets(n int) []byte {
+// randomBytes returns n bytes that do not compress, the same for each n.
+func randomBytes(n int) []byte {
 	b := make([]byte, n)
 	source := rand.NewChaCha8([32]byte{byte(n), byte(n >> 8), byte(n >> 16)})
 	_, _ = source.Read(b) // never fails
@@ -62,18 +63,18 @@ func octets(n int) []byte {
 
 func storeSizes(t *testing.T, s StoreUnderTest) {
 	for _, size := range sizes() {
-		m := NewMessage(octets(size))
+		m := NewMessage(randomBytes(size))
 		key := m.Key()
 		sent, err := Store(s.Store, m)
 		if err != nil {
-			t.Fatalf("%d octets: %v", size, err)
+			t.Fatalf("%d bytes: %v", size, err)
 		}
 		checkStored(t, s, sent, key)
 	}
 }
 
-// storeBare stores a message that nothing was written on top of.
-func storeBare(t *testing.T, s StoreUnderTest) {
+// storeWithoutHeader stores a message without trace fields.
+func storeWithoutHeader(t *testing.T, s StoreUnderTest) {
 	m := NewMessage([]byte("Subject: x\r\n\r\nbody\r\n"))
 	m.Header = nil
 	key := m.Key()
@@ -84,19 +85,19 @@ func storeBare(t *testing.T, s StoreUnderTest) {
 	checkStored(t, s, sent, key)
 }
 
-// checkStored compares a result and what can be read back with what was sent.
+// checkStored compares the result and the stored object with what was sent.
 func checkStored(t *testing.T, s StoreUnderTest, sent *Sent, key string) {
 	t.Helper()
 	if sent.Err != nil {
-		t.Errorf("%d octets: %v", len(sent.Body), sent.Err)
+		t.Errorf("%d bytes: %v", len(sent.Body), sent.Err)
 		return
 	}
 	whole := append(append([]byte{}, sent.Header...), sent.Body...)
 	if got, want := sent.Blob.Length, int64(len(whole)); got != want {
-		t.Errorf("%d octets: blob length %d, want %d", len(sent.Body), got, want)
+		t.Errorf("%d bytes: blob length %d, want %d", len(sent.Body), got, want)
 	}
 	if got, want := sent.Blob.Added, int64(len(sent.Header)); got != want {
-		t.Errorf("%d octets: blob added %d, want %d", len(sent.Body), got, want)
+		t.Errorf("%d bytes: blob added %d, want %d", len(sent.Body), got, want)
 	}
 	if sent.Blob.Store == "" {
 		t.Error("blob without the store's name")
@@ -112,18 +113,18 @@ func checkStored(t *testing.T, s StoreUnderTest, sent *Sent, key string) {
 		t.Errorf("key %q, want %q", sent.Blob.Key, key)
 	}
 	if got, want := sent.Blob.CRC32C, crc32.Checksum(whole, crc32.MakeTable(crc32.Castagnoli)); got != want {
-		t.Errorf("%d octets: CRC32C %08x, want %08x", len(sent.Body), got, want)
+		t.Errorf("%d bytes: CRC32C %08x, want %08x", len(sent.Body), got, want)
 	}
 	if got, want := sent.Digest, sha256.Sum256(sent.Body); got != want {
-		t.Errorf("%d octets: digest %x, want %x", len(sent.Body), got, want)
+		t.Errorf("%d bytes: digest %x, want %x", len(sent.Body), got, want)
 	}
 	got, err := read(s, sent.Blob)
 	if err != nil {
-		t.Errorf("%d octets: %v", len(sent.Body), err)
+		t.Errorf("%d bytes: %v", len(sent.Body), err)
 		return
 	}
 	if !bytes.Equal(got, whole) {
-		t.Errorf("%d octets: what is stored differs from what was sent", len(sent.Body))
+		t.Errorf("%d bytes: the object differs from what was sent", len(sent.Body))
 	}
 }
 
@@ -155,7 +156,7 @@ func storeConcurrent(t *testing.T, s StoreUnderTest) {
 	for i := range senders {
 		group.Go(func() {
 			for j := range perSender {
-				m := NewMessage(octets(i*1000 + j*97))
+				m := NewMessage(randomBytes(i*1000 + j*97))
 				key := m.Key()
 				sent, err := Store(s.Store, m)
 				if err != nil {
@@ -171,7 +172,7 @@ func storeConcurrent(t *testing.T, s StoreUnderTest) {
 	keys := map[string]bool{}
 	for r := range results {
 		checkStored(t, s, r.sent, r.key)
-		if r.sent.again() {
+		if r.sent.answeredTwice() {
 			t.Errorf("%s: more than one result", r.key)
 		}
 		keys[r.key] = true
@@ -184,10 +185,10 @@ func storeConcurrent(t *testing.T, s StoreUnderTest) {
 // flood is more messages than an adapter under test may hold.
 const flood = 3000
 
-// callTimeout is far above what a call that does not block takes.
+// callTimeout is far longer than a call takes that does not block.
 const callTimeout = 20 * time.Second
 
-// submitAll calls submit for each message and fails when that blocks.
+// submitAll calls submit for each message and fails the test if a call blocks.
 func submitAll(t *testing.T, all []*Sent, submit func(*pipeline.Message)) {
 	t.Helper()
 	done := make(chan struct{})
@@ -200,12 +201,12 @@ func submitAll(t *testing.T, all []*Sent, submit func(*pipeline.Message)) {
 	select {
 	case <-done:
 	case <-time.After(callTimeout):
-		t.Fatal("the call blocks while what is behind the adapter stands still")
+		t.Fatal("the call blocks while the backend is stalled")
 	}
 }
 
-// settle waits for every result and counts the good ones.
-func settle(t *testing.T, all []*Sent) (good int) {
+// awaitAll waits for every result and returns the number of successes.
+func awaitAll(t *testing.T, all []*Sent) (good int) {
 	t.Helper()
 	for _, s := range all {
 		if err := s.wait(); err != nil {
@@ -218,7 +219,7 @@ func settle(t *testing.T, all []*Sent) (good int) {
 		}
 	}
 	for _, s := range all {
-		if s.again() {
+		if s.answeredTwice() {
 			t.Fatal("more than one result")
 		}
 	}
@@ -227,7 +228,7 @@ func settle(t *testing.T, all []*Sent) (good int) {
 
 func storeStalled(t *testing.T, s StoreUnderTest) {
 	if s.Stall == nil {
-		t.Skip("nothing is behind this store")
+		t.Skip("this store has no backend")
 	}
 	resume := sync.OnceFunc(s.Stall())
 	defer resume() // a failed test must not hang in its cleanup
@@ -237,7 +238,7 @@ func storeStalled(t *testing.T, s StoreUnderTest) {
 	}
 	submitAll(t, all, s.Store.Put)
 	resume()
-	if good := settle(t, all); good == 0 || good == flood {
+	if good := awaitAll(t, all); good == 0 || good == flood {
 		t.Errorf("%d of %d stored; some, not all, were expected", good, flood)
 	}
 	m := NewMessage([]byte("after"))
@@ -249,14 +250,14 @@ func storeStalled(t *testing.T, s StoreUnderTest) {
 	checkStored(t, s, sent, key)
 }
 
-// storeClosed closes a store under load: every message still has one result.
+// storeClosed closes a store under load. Every message must still have one result.
 func storeClosed(t *testing.T, s StoreUnderTest) {
 	if s.Close == nil {
-		t.Skip("this store has no end")
+		t.Skip("this store needs no closing")
 	}
 	all := make([]*Sent, 400)
 	for i := range all {
-		all[i] = newSent(NewMessage(octets(i)))
+		all[i] = newSent(NewMessage(randomBytes(i)))
 	}
 	closed := make(chan error, 1)
 	for i, sent := range all {
@@ -265,7 +266,7 @@ func storeClosed(t *testing.T, s StoreUnderTest) {
 		}
 		s.Store.Put(sent.M)
 	}
-	settle(t, all)
+	awaitAll(t, all)
 	if err := <-closed; err != nil {
 		t.Errorf("close: %v", err)
 	}
@@ -278,11 +279,11 @@ func storeClosed(t *testing.T, s StoreUnderTest) {
 	}
 }
 
-// storeRemoves removes objects again, without blocking, and nothing else.
+// storeRemoves removes objects. That must not block, and remove nothing else.
 func storeRemoves(t *testing.T, s StoreUnderTest) {
 	store, ok := s.Store.(pipeline.RemovingStore)
 	if !ok {
-		t.Skip("nothing is removed from this store")
+		t.Skip("this store does not remove objects")
 	}
 	stays := NewMessage([]byte("stays"))
 	key := stays.Key()
@@ -290,12 +291,12 @@ func storeRemoves(t *testing.T, s StoreUnderTest) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	gone, err := Store(s.Store, NewMessage(octets(3000)))
+	gone, err := Store(s.Store, NewMessage(randomBytes(3000)))
 	if err != nil || gone.Err != nil || gone.Blob.Container != "" {
 		t.Fatalf("%v %v %+v", err, gone.Err, gone.Blob)
 	}
 	store.Remove(gone.Blob.Key)
-	store.Remove(NewMessage(nil).Key()) // what is not there is no failure
+	store.Remove(NewMessage(nil).Key()) // a missing object is no failure
 	for end := time.Now().Add(resultTimeout); ; time.Sleep(10 * time.Millisecond) {
 		_, err := read(s, gone.Blob)
 		if errors.Is(err, fs.ErrNotExist) {

@@ -9,11 +9,13 @@ import (
 	"testing"
 )
 
-// SystemCalls runs this test binary again under strace with these environment
-// variables, and gives what it printed and the named system calls that it made,
-// each as strace writes it and in the order in which they ended; descriptors have
-// their paths. Without strace the test is skipped, with TEST_TOOLS=required it fails.
-func SystemCalls(t *testing.T, names string, environment ...string) (calls []string, printed string) {
+// SystemCalls runs this test binary again under strace, with these additional environment
+// variables. It returns the named system calls that the child made, as strace prints them
+// with the paths of descriptors, in the order in which they ended; and what the child
+// printed. Without strace the test is skipped, or fails with TEST_TOOLS=required.
+func SystemCalls(
+	t *testing.T, names string, environment ...string,
+) (calls []string, printed string) {
 	t.Helper()
 	strace, err := exec.LookPath("strace")
 	if err != nil {
@@ -23,7 +25,8 @@ func SystemCalls(t *testing.T, names string, environment ...string) (calls []str
 		t.Skip(err)
 	}
 	trace := filepath.Join(t.TempDir(), "trace")
-	command := exec.CommandContext(t.Context(), strace, "-f", "-y", "-s", "200", "-o", trace, "-e", "trace="+names, os.Args[0])
+	command := exec.CommandContext(t.Context(), strace,
+		"-f", "-y", "-s", "200", "-o", trace, "-e", "trace="+names, os.Args[0])
 	command.Env = append(os.Environ(), environment...)
 	out, err := command.CombinedOutput()
 	if err != nil {
@@ -33,11 +36,10 @@ func SystemCalls(t *testing.T, names string, environment ...string) (calls []str
 	if err != nil {
 		t.Fatal(err)
 	}
-	return finished(string(raw)), string(out)
+	return joinHalves(string(raw)), string(out)
 }
 
-// CheckOrder fails the test when calls do not have matches of all steps in their
-// order.
+// CheckOrder fails the test unless calls contains matches of all steps in this order.
 func CheckOrder(t *testing.T, calls []string, steps ...string) {
 	t.Helper()
 	for _, call := range calls {
@@ -52,9 +54,9 @@ func CheckOrder(t *testing.T, calls []string, steps ...string) {
 
 var resumed = regexp.MustCompile(`^<\.\.\. \w+ resumed>`)
 
-// finished joins the two halves of system calls that another thread interrupted,
-// at the place where they ended.
-func finished(trace string) []string {
+// joinHalves joins the two lines of a system call that another thread interrupted, at the
+// place where the call ended.
+func joinHalves(trace string) []string {
 	begun := map[string]string{}
 	var calls []string
 	for line := range strings.Lines(trace) {

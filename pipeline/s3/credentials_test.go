@@ -90,5 +90,5 @@ func TestSecretStillRefused(t *testing.T) {
 		t.Errorf("%v %v", err, sent.Err)
 	}
 	file.hold(testSecret)
-	mustStore(t, s, "mended")
+	mustStore(t, s, "fixed")
 }

@@ -21,7 +21,7 @@ type backgroundLimiter struct {
 	contendedRate float64       // small messages a second from which the limit applies
 	minSamples    int           // requests needed to judge a limit
 
-	limit     int  // that holds, or that a probe tries
+	limit     int  // the current limit, or the one that a probe tries
 	probing   bool // a higher limit follows when this one is within tolerance
 	lastProbe time.Time
 	baseline  ewma    // cost of small requests alongside at most one large task
@@ -76,8 +76,9 @@ func (l *backgroundLimiter) smallStarted(now time.Time, messages int) {
 	l.smallRate, l.lastSmall = l.rate(now)+float64(messages), now
 }
 
-// smallDone records the success of a small request. When it shows that small requests
-// exceed the tolerance, it lowers the limit that a probe tries, or else starts a probe.
+// smallDone records the success of a small request. Once small requests exceed the
+// tolerance, a probe ends at the limit before. Outside of a probe the store must have
+// changed, so smallDone starts one.
 func (l *backgroundLimiter) smallDone(now time.Time, r smallRequest) {
 	lowest, highest := min(r.before, r.after), max(r.before, r.after)
 	switch {
@@ -90,7 +91,7 @@ func (l *backgroundLimiter) smallDone(now time.Time, r smallRequest) {
 	if !l.overTolerance() {
 		return
 	}
-	if !l.probing { // the store has changed, perhaps not because of large messages
+	if !l.probing { // perhaps for other reasons than large messages
 		l.probe(now)
 		return
 	}

@@ -83,7 +83,7 @@ func TestBadOptions(t *testing.T) {
 // created then.
 func TestUnreachable(t *testing.T) {
 	network := newValve()
-	mend := network.cut()
+	restore := network.cut()
 	o := minioServer.options(t)
 	o.dial = network.dial
 	s, err := Open(t.Context(), o)
@@ -98,7 +98,7 @@ func TestUnreachable(t *testing.T) {
 	if err != nil || pipeline.KindOf(sent.Err) != pipeline.KindTemporary {
 		t.Errorf("%v %v", err, sent.Err)
 	}
-	mend()
+	restore()
 	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		if sent, err = porttest.Store(s, porttest.NewMessage([]byte("x"))); err == nil && sent.Err == nil {
 			return
@@ -162,7 +162,7 @@ func TestOpenSection(t *testing.T) {
 		}
 		for _, length := range []int64{0, 1} {
 			if _, err := s.Open(t.Context(), "2026/01/01/00/nothing.eml", 0, length); !errors.Is(err, fs.ErrNotExist) {
-				t.Errorf("%s: an object that is not there: %v", server.name, err)
+				t.Errorf("%s: a missing object: %v", server.name, err)
 			}
 		}
 		if got := objects(t, &s.Reader); len(got) != 1 || got[0] != sent.Blob.Key {

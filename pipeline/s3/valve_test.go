@@ -29,7 +29,7 @@ func (v *valve) halt() (resume func()) {
 }
 
 // cut resets all connections and refuses new ones.
-func (v *valve) cut() (mend func()) {
+func (v *valve) cut() (restore func()) {
 	v.set(&v.broken, true)
 	v.mu.Lock()
 	for c := range v.conns {

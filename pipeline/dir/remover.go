@@ -12,28 +12,28 @@ import (
 
 var _ pipeline.RemovingStore = (*Store)(nil)
 
-// maxRemovals is how many objects may wait to be removed. They come of messages that
-// were refused after they had been stored, which is rare.
+// maxRemovals is the number of objects that may wait to be removed. Their messages were
+// refused after they had been stored, which is rare.
 const maxRemovals = 1024
 
 var errTooMany = errors.New("too many others wait to be removed")
 
-// remover removes objects of messages whose events can never be published. What it
-// removes need not be durable: after a loss of power there may be an object without
-// an event, as there is of any message that failed after it was stored.
+// remover removes the objects of messages whose events can never be published. A removal
+// need not be durable: after a loss of power there may be an object without an event, as
+// of any message that failed after it was stored.
 type remover struct {
-	keys    chan string
-	stop    chan struct{}
-	ended   sync.WaitGroup
-	failed  atomic.Int64
-	remove  func(key string) error
-	leaving func(key string, err error)
+	keys       chan string
+	stop       chan struct{}
+	ended      sync.WaitGroup
+	failed     atomic.Int64
+	remove     func(key string) error
+	leftBehind func(key string, err error)
 }
 
-func startRemover(remove func(key string) error, leaving func(key string, err error)) *remover {
+func startRemover(remove func(key string) error, leftBehind func(key string, err error)) *remover {
 	r := &remover{
 		keys: make(chan string, maxRemovals), stop: make(chan struct{}),
-		remove: remove, leaving: leaving,
+		remove: remove, leftBehind: leftBehind,
 	}
 	r.ended.Go(r.run)
 	return r
@@ -43,17 +43,17 @@ func (r *remover) run() {
 	for {
 		select {
 		case key := <-r.keys:
-			r.one(key)
+			r.removeOne(key)
 		case <-r.stop:
 			for len(r.keys) > 0 {
-				r.one(<-r.keys)
+				r.removeOne(<-r.keys)
 			}
 			return
 		}
 	}
 }
 
-func (r *remover) one(key string) {
+func (r *remover) removeOne(key string) {
 	if err := r.remove(key); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		r.giveUp(key, err)
 	}
@@ -61,10 +61,10 @@ func (r *remover) one(key string) {
 
 func (r *remover) giveUp(key string, err error) {
 	r.failed.Add(1)
-	r.leaving(key, err)
+	r.leftBehind(key, err)
 }
 
-// close removes what waits. It is called once.
+// close removes what waits and ends the remover. It must be called once.
 func (r *remover) close() {
 	close(r.stop)
 	r.ended.Wait()
@@ -91,5 +91,5 @@ func (s *Store) removeObject(key string) error {
 	return s.fs.Remove(filepath.Join(s.root, name))
 }
 
-// LeftBehind gives the number of objects that could not be removed.
+// LeftBehind returns the number of objects that could not be removed.
 func (s *Store) LeftBehind() int64 { return s.remover.failed.Load() }
