@@ -90,6 +90,15 @@ func tall() bool { return true } // want
 // deep is whether it is deep.
 func deep() bool { return true } // want
 
+// good says that it is good.
+func good() bool { return true } // want
+
+// read reads it and gives its length.
+func read() int { return 0 } // want
+
+// tell says that it is open.
+func tell() {}
+
 // even returns true if n is even.
 func even(n int) bool { return true } // want
 
@@ -196,20 +205,32 @@ func (c *docCheck) types(decl *ast.GenDecl) {
 var (
 	asksWhether = regexp.MustCompile(`\b(says?|tells?) (whether|if)\b`)
 	isWhether   = regexp.MustCompile(`^\S+ (is|are|returns|returns true|returns false) (whether|if|when)\b`)
-	gives       = regexp.MustCompile(`^\S+ gives\b`)
+	saysThat    = regexp.MustCompile(`^\S+ (says|tells) that\b`)
+	gives       = regexp.MustCompile(`^\S+ gives\b|\b(and|or) gives (the|what|its|their|those)\b`)
 )
 
 func (c *docCheck) function(name *ast.Ident, comment *ast.CommentGroup, fn *ast.FuncType) {
 	sentence := firstSentence(comment)
 	switch {
 	case sentence == "":
-	case asksWhether.MatchString(sentence) || isWhether.MatchString(sentence):
+	case asksWhether.MatchString(sentence) || isWhether.MatchString(sentence) ||
+		saysThat.MatchString(sentence) && returnsBool(fn):
 		c.report(name, "should be “reports whether”", sentence)
 	case gives.MatchString(sentence) && fn.Results != nil:
 		c.report(name, "should be “returns”", sentence)
 	default:
 		c.begins(name, sentence)
 	}
+}
+
+func returnsBool(fn *ast.FuncType) bool {
+	if fn.Results == nil {
+		return false
+	}
+	return slices.ContainsFunc(fn.Results.List, func(result *ast.Field) bool {
+		id, ok := result.Type.(*ast.Ident)
+		return ok && id.Name == "bool"
+	})
 }
 
 // begins refuses a sentence that does not have the name as its first word.

@@ -80,7 +80,7 @@ type Sample struct {
 	Lag      int64     // now
 }
 
-// Run runs the scenario and gives its samples.
+// Run runs the scenario and returns its samples.
 func (s *Scenario) Run(ctx context.Context) ([]Sample, error) {
 	lag, err := kafka.NewLagReader(kafka.LagOptions{
 		Options: kafka.Options{Brokers: []string{s.Broker}, Topic: s.Topic}, Groups: []string{s.Group},
