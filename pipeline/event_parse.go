@@ -87,8 +87,9 @@ func (o *eventObject) client(name string) Client {
 	c := o.object(name)
 	c.nullable("tls")
 	c.nullable("auth")
+	port := c.integer("port", math.MaxUint16)
 	return Client{
-		Address:  netip.AddrPortFrom(c.address("address"), uint16(c.integer("port", math.MaxUint16))),
+		Address:  netip.AddrPortFrom(c.address("address"), uint16(port)),
 		Helo:     c.text("helo", 0),
 		Protocol: c.text("protocol", 1),
 	}
@@ -315,7 +316,8 @@ func (o *eventObject) id(name string) (id ID) {
 }
 
 func (o *eventObject) time(name string) (at time.Time) {
-	o.string(name, "a UTC time with milliseconds, such as 2026-01-31T23:59:59.999Z", func(s string) bool {
+	const want = "a UTC time with milliseconds, such as 2026-01-31T23:59:59.999Z"
+	o.string(name, want, func(s string) bool {
 		var err error
 		at, err = time.Parse(eventTime, s)
 		return err == nil && at.Format(eventTime) == s // Parse takes a comma, too

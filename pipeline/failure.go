@@ -32,7 +32,10 @@ const (
 	KindPermanent
 )
 
-var kindNames = [...]string{"ok", "temporary", "timeout", "full", "memory", "too_large", "event_too_large", "loop", "policy", "smuggling", "permanent"}
+var kindNames = [...]string{
+	"ok", "temporary", "timeout", "full", "memory", "too_large", "event_too_large", "loop",
+	"policy", "smuggling", "permanent",
+}
 
 // String returns the kind as a metric label of a bounded set.
 func (k Kind) String() string { return kindNames[k] }
