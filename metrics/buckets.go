@@ -2,10 +2,10 @@ package metrics
 
 // Upper bounds of the histogram buckets, in seconds unless stated.
 var (
-	// stepBuckets range from a write into the page cache (0.5 ms) to the longest time
+	// stageBuckets range from a write into the page cache (0.5 ms) to the longest time
 	// from the final dot to the reply (timeouts.message, 5 min). 60 s is the default of
 	// timeouts.store.
-	stepBuckets = []float64{
+	stageBuckets = []float64{
 		0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
 		1, 2.5, 5, 10, 30, 60, 120, 300,
 	}

@@ -24,7 +24,7 @@ const other = "other"
 const (
 	// Accepted is the result of a message that was answered 250 (MessageDone).
 	Accepted = "accepted"
-	ok       = "ok" // StepDone, LateResult
+	ok       = "ok" // StageDone, LateResult
 )
 
 // maxScrapes bounds concurrent scrapes. Each one gathers and encodes every metric, and
@@ -43,6 +43,8 @@ type Labels struct {
 	PathLeniencies []string
 	// FailureKinds are the kinds of failure of the object store and the event log.
 	FailureKinds []string
+	// Stages are the stages of a complete message, as pipeline.ObservedStages has them.
+	Stages []string
 	// PanicPlaces are the handlers that recover from panics.
 	PanicPlaces []string
 	// AcceptCauses are the causes of a failure to accept a connection.
@@ -53,6 +55,9 @@ type Labels struct {
 	PressureCauses []string
 	// LagGroups are the consumer groups whose lag is read.
 	LagGroups []string
+
+	// Strict makes a stage that is not in Stages a panic, for tests.
+	Strict bool
 }
 
 // Reply is one pair of labels of sluice_replies_total.
@@ -80,7 +85,8 @@ type Metrics struct {
 	messageBytes    byLabel[prometheus.Counter]
 	messageDuration prometheus.Histogram
 
-	steps map[string]step // by store and publish; read only
+	stages map[string]*stage // read only
+	strict bool
 
 	creditWait byLabel[prometheus.Observer]
 	pauses     byLabel[prometheus.Counter]
@@ -94,8 +100,8 @@ type Metrics struct {
 	pressure pressure
 }
 
-// step has the collectors of one step behind the final dot.
-type step struct {
+// stage has the collectors of one stage of complete messages.
+type stage struct {
 	duration byLabel[prometheus.Observer]
 	late     byLabel[prometheus.Counter]
 }
@@ -110,7 +116,7 @@ func New(labels Labels) *Metrics {
 	)
 	m.addSessions(labels)
 	m.addMessages(labels)
-	m.addSteps(labels)
+	m.addStages(labels)
 	m.addLoops(labels)
 	m.addPacks(labels)
 	m.addPressure(labels)
@@ -164,21 +170,28 @@ func (m *Metrics) addMessages(labels Labels) {
 	m.messageBytes = m.counters("sluice_message_bytes_total",
 		"Bytes received of messages whose DATA was granted a 354, by result.", "result", results)
 	m.messageDuration = m.histogram("sluice_message_duration_seconds",
-		"Time from the final dot of a message to its reply.", stepBuckets)
+		"Time from the final dot of a message to its reply.", stageBuckets)
 }
 
-func (m *Metrics) addSteps(labels Labels) {
+// stageHelp describes the duration of each stage.
+var stageHelp = map[string]string{
+	"store":   "Time that the object store took to acknowledge a message, by result.",
+	"publish": "Time that the event log took to acknowledge an event, by result.",
+}
+
+func (m *Metrics) addStages(labels Labels) {
 	results := append([]string{ok}, labels.FailureKinds...)
 	late := m.counterVec("sluice_late_results_total",
 		"Results that arrived after the sender had its reply or had gone, by step and result: a late publish is an expected duplicate, a late store an object without an event.",
 		"step", "result")
-	m.steps = make(map[string]step)
-	for name, help := range map[string][2]string{
-		"store":   {"sluice_store_duration_seconds", "Time that the object store took to acknowledge a message, by result."},
-		"publish": {"sluice_publish_duration_seconds", "Time that the event log took to acknowledge an event, by result."},
-	} {
-		m.steps[name] = step{
-			duration: m.histograms(help[0], help[1], stepBuckets, results),
+	m.stages, m.strict = make(map[string]*stage), labels.Strict
+	for _, name := range labels.Stages {
+		help, found := stageHelp[name]
+		if !found {
+			panic("metrics: no help for stage " + name)
+		}
+		m.stages[name] = &stage{
+			duration: m.histograms("sluice_"+name+"_duration_seconds", help, stageBuckets, results),
 			late: newByLabel(results, func(result string) prometheus.Counter {
 				return late.WithLabelValues(name, result)
 			}),

@@ -15,6 +15,8 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+
+	"sluice/pipeline"
 )
 
 var update = flag.Bool("update", false, "rewrite testdata/metrics.golden")
@@ -27,12 +29,15 @@ func testLabels() Labels {
 		MessageResults: []string{"too_large", "temporary"},
 		PathLeniencies: []string{"no_brackets", "dots"},
 		FailureKinds:   []string{"temporary", "permanent"},
+		Stages:         pipeline.ObservedStages(),
 		PanicPlaces:    []string{"traffic"},
 		AcceptCauses:   []string{"process_descriptors", "other"},
 
 		PressureClasses: []string{"default", "own"},
 		PressureCauses:  []string{"lag_records", "lag_age"},
 		LagGroups:       []string{"indexer"},
+
+		Strict: true,
 	}
 }
 
@@ -200,9 +205,8 @@ func TestObservationsArriveUnderTheirLabels(t *testing.T) {
 		{"negative octets", func(m *Metrics) { m.MessageDone("too_large", -1, 1) }, "sluice_message_bytes_total", labels{"result": "too_large"}, 0},
 		{"message duration", func(m *Metrics) { m.MessageDone("accepted", 100, 0) }, "sluice_message_duration_seconds", nil, 1},
 		{"no final dot", func(m *Metrics) { m.MessageDone("accepted", 100, -1) }, "sluice_message_duration_seconds", nil, 0},
-		{"store", func(m *Metrics) { m.StepDone("store", "ok", 1) }, "sluice_store_duration_seconds", labels{"result": "ok"}, 1},
-		{"publish", func(m *Metrics) { m.StepDone("publish", "permanent", 1) }, "sluice_publish_duration_seconds", labels{"result": "permanent"}, 1},
-		{"unknown step", func(m *Metrics) { m.StepDone("x", "ok", 1); m.LateResult("x", "ok") }, "sluice_store_duration_seconds", labels{"result": "ok"}, 0},
+		{"store", func(m *Metrics) { m.StageDone("store", "ok", 1) }, "sluice_store_duration_seconds", labels{"result": "ok"}, 1},
+		{"publish", func(m *Metrics) { m.StageDone("publish", "permanent", 1) }, "sluice_publish_duration_seconds", labels{"result": "permanent"}, 1},
 		{"late", func(m *Metrics) { m.LateResult("publish", "ok") }, "sluice_late_results_total", labels{"step": "publish", "result": "ok"}, 1},
 		{"credit", func(m *Metrics) { m.CreditWaited("refused", 90) }, "sluice_credit_wait_seconds", labels{"result": "refused"}, 1},
 		{"loop", func(m *Metrics) { m.LoopDelay(0.001) }, "sluice_loop_delay_seconds", nil, 1},
@@ -249,8 +253,8 @@ func observeAll(m *Metrics, code int, label string) {
 	m.SessionClosed(1, label)
 	m.Reply(code, label)
 	m.MessageDone(label, 10240, 0.01)
-	m.StepDone("store", label, 0.01)
-	m.StepDone("publish", label, 0.01)
+	m.StageDone("store", label, 0.01)
+	m.StageDone("publish", label, 0.01)
 	m.LateResult("publish", label)
 	m.CreditWaited(label, 0.5)
 	m.LoopDelay(0.0002)
@@ -299,9 +303,24 @@ func BenchmarkMessage(b *testing.B) {
 	m := testMetrics()
 	b.ReportAllocs()
 	for b.Loop() {
-		m.StepDone("store", "ok", 0.004)
-		m.StepDone("publish", "ok", 0.006)
+		m.StageDone("store", "ok", 0.004)
+		m.StageDone("publish", "ok", 0.006)
 		m.MessageDone("accepted", 10240, 0.01)
 		m.Reply(250, "ok")
 	}
+}
+
+// TestUnknownStage panics in tests, and counts nothing otherwise.
+func TestUnknownStage(t *testing.T) {
+	labels := testLabels()
+	labels.Strict = false
+	m := New(labels)
+	m.StageDone("x", "ok", 1)
+	m.LateResult("x", "ok")
+	defer func() {
+		if recover() == nil {
+			t.Error("an unknown stage is taken")
+		}
+	}()
+	testMetrics().StageDone("x", "ok", 1)
 }

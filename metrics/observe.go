@@ -42,20 +42,29 @@ func (m *Metrics) MessageDone(result string, octets int64, seconds float64) {
 	}
 }
 
-// StepDone observes how long the step store or publish took; any other step
-// is ignored.
-func (m *Metrics) StepDone(step, result string, seconds float64) {
-	if s, found := m.steps[step]; found {
+// StageDone observes how long a stage of a message took.
+func (m *Metrics) StageDone(stage, result string, seconds float64) {
+	if s := m.stage(stage); s != nil {
 		s.duration.at(result).Observe(seconds)
 	}
 }
 
-// LateResult counts a result of store or publish that arrived after its session had
-// stopped waiting. Any other step is ignored.
-func (m *Metrics) LateResult(step, result string) {
-	if s, found := m.steps[step]; found {
+// LateResult counts a result of a stage that arrived after its session had stopped
+// waiting.
+func (m *Metrics) LateResult(stage, result string) {
+	if s := m.stage(stage); s != nil {
 		s.late.at(result).Inc()
 	}
+}
+
+// stage returns the collectors of a stage. Of one that New was not told of nothing is
+// counted; in tests it is a panic.
+func (m *Metrics) stage(name string) *stage {
+	s := m.stages[name]
+	if s == nil && m.strict {
+		panic("metrics: unknown stage " + name)
+	}
+	return s
 }
 
 // CreditWaited observes the time that a message waited for body memory.

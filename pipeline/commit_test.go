@@ -31,12 +31,12 @@ func (s *script) Publish(m *pipeline.Message) {
 // observed is an Observer that notes.
 type observed []string
 
-func (o *observed) StepDone(step, result string, seconds float64) {
-	*o = append(*o, fmt.Sprintf("%s %s %gs", step, result, seconds))
+func (o *observed) StageDone(stage, result string, seconds float64) {
+	*o = append(*o, fmt.Sprintf("%s %s %gs", stage, result, seconds))
 }
 
-func (o *observed) LateResult(step, result string) {
-	*o = append(*o, fmt.Sprintf("late %s %s", step, result))
+func (o *observed) LateResult(stage, result string) {
+	*o = append(*o, fmt.Sprintf("late %s %s", stage, result))
 }
 
 // TestCommit runs a message through every combination of results, with its

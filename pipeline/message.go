@@ -65,7 +65,7 @@ type Message struct {
 	Summary  HeaderSummary
 
 	ReceivedAt time.Time // the final dot
-	StepAt     time.Time // when the step under way began
+	StageAt    time.Time // when the stage in flight began
 
 	// What the object store answered.
 	Blob   Blob
@@ -92,7 +92,7 @@ func (m *Message) Reset() {
 	m.Decoder, m.Report = codec.BodyDecoder{}, codec.BodyReport{}
 	m.Header = m.Header[:0]
 	m.Summary.reset()
-	m.ReceivedAt, m.StepAt = time.Time{}, time.Time{}
+	m.ReceivedAt, m.StageAt = time.Time{}, time.Time{}
 	m.Blob, m.Digest, m.Err = Blob{}, Digest{}, nil
 	m.Upload, m.Part, m.Parts, m.PartsOut = nil, nil, 0, 0
 	m.RateOctets, m.RateSince = 0, 0

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"sluice/gateway/session"
+	"sluice/pipeline"
 )
 
 // setDeadline sets the deadline of the phase that begins now.
@@ -26,6 +27,15 @@ func (l *Loop) setCommandDeadline(c *Conn) {
 	default:
 		l.setDeadline(c, l.shared.Timeouts.Command)
 	}
+}
+
+// setStageDeadline sets the deadline of the stage that a complete message is in.
+func (l *Loop) setStageDeadline(c *Conn, m *pipeline.Message) {
+	left := l.shared.Timeouts.Message - l.now.Sub(m.ReceivedAt)
+	if m.Stage == pipeline.StageStoring {
+		left = min(left, l.shared.Timeouts.Store)
+	}
+	l.setDeadline(c, left)
 }
 
 // onDeadline is called when the deadline of a connection has come.

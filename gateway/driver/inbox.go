@@ -59,6 +59,7 @@ func (l *Loop) takeResult(where string, owner any, happened func(c *Conn), orpha
 func (l *Loop) onMessageResult(m *pipeline.Message) {
 	l.takeResult("result", m.Owner, func(c *Conn) {
 		l.freeBody(m) // whatever comes next needs the blob only
+		m.Upload = nil
 		l.advance(c, m)
 	}, func() {
 		m.Upload = nil // a Put has ended it, one way or the other

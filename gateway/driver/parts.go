@@ -3,7 +3,6 @@ package driver
 import (
 	"math"
 
-	"sluice/gateway/session"
 	"sluice/pipeline"
 )
 
@@ -113,10 +112,7 @@ func (l *Loop) partCame(c *Conn, m *pipeline.Message, err error) {
 	case receiving && m.Err != nil:
 		l.abortUpload(m)
 		l.freeBody(m)
-	case m.Stage == pipeline.StageParts && m.Err == nil:
-		l.store(c, m)
 	case m.Stage == pipeline.StageParts:
-		m.Stage = pipeline.StageDone
-		l.step(c, session.Event{Kind: session.Outcome})
+		l.advance(c, m)
 	}
 }

@@ -87,13 +87,9 @@ type Observer interface {
 	// run from the final dot to the answer; they are negative when there was no
 	// final dot.
 	MessageDone(result string, octets int64, seconds float64)
-	// StepDone is called when the object store or the event log answered;
-	// step is store or publish, result is ok or a kind of failure.
-	StepDone(step, result string, seconds float64)
-	// LateResult is called when the store or the log answered after the sender had
-	// its 451 or was gone. A late publish is an expected duplicate, a late store an
-	// object without an event.
-	LateResult(step, result string)
+	// An Observer of the pipeline has the results of the stages. A late publish is an
+	// expected duplicate, a late store an object without an event.
+	pipeline.Observer
 	// CreditWaited is called when the wait of a message for body memory ends.
 	// result is granted, refused or gone.
 	CreditWaited(result string, seconds float64)

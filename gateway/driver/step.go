@@ -60,39 +60,25 @@ func (l *Loop) beginBody(m *pipeline.Message) {
 	m.ID = pipeline.NewID(l.now, l.random)
 }
 
-// commit hands a complete message to the pipeline, once its parts are there.
+// commit hands a complete message to the pipeline.
 func (l *Loop) commit(c *Conn) {
 	m := c.session.Message()
-	m.Header = pipeline.AppendTrace(m.Header[:0], m)
-	m.Header = pipeline.AppendSeparator(m.Header, &m.Body)
 	if m.Part != nil && m.Part.Body.Size() == 0 {
 		l.dropPart(m) // the text ended where it began
 	}
 	l.sendPart(m)
-	if m.PartsOut > 0 {
-		m.Stage = pipeline.StageParts
-		l.setDeadline(c, l.shared.Timeouts.Message)
-		return
-	}
-	l.store(c, m)
-}
-
-// store begins the last step before the event.
-func (l *Loop) store(c *Conn, m *pipeline.Message) {
-	left := l.shared.Timeouts.Message - l.now.Sub(m.ReceivedAt)
-	l.setDeadline(c, min(l.shared.Timeouts.Store, left))
 	l.shared.Committer.Commit(m, l.now)
+	l.setStageDeadline(c, m)
 }
 
-// advance takes the result of the store or the log, and goes on to the log or answers
-// the final dot.
+// advance takes the result of a stage, and goes on to the next one or answers the final
+// dot.
 func (l *Loop) advance(c *Conn, m *pipeline.Message) {
-	m.Upload = nil
 	if l.shared.Committer.Advance(m, l.now) {
 		l.step(c, session.Event{Kind: session.Outcome})
 		return
 	}
-	l.setDeadline(c, l.shared.Timeouts.Message-l.now.Sub(m.ReceivedAt))
+	l.setStageDeadline(c, m)
 }
 
 // messageDone counts a message that had been granted its 354.

@@ -116,8 +116,8 @@ func (c *counts) SessionClosed(_ float64, end string)           { c.closed[end]+
 func (c *counts) Reply(_ int, cause string)                     { c.replies[cause]++ }
 func (c *counts) LenientPath(kind string)                       { c.lenient[kind]++ }
 func (c *counts) MessageDone(result string, _ int64, _ float64) { c.messages[result]++ }
-func (c *counts) StepDone(string, string, float64)              {}
-func (c *counts) LateResult(step, result string)                { c.late[step+" "+result]++ }
+func (c *counts) StageDone(string, string, float64)             {}
+func (c *counts) LateResult(stage, result string)               { c.late[stage+" "+result]++ }
 func (c *counts) CreditWaited(result string, _ float64)         { c.credit[result]++ }
 func (c *counts) LoopDelay(float64)                             {}
 func (c *counts) SessionPaused(waitsFor string)                 { c.pauses[waitsFor]++; c.paused++ }

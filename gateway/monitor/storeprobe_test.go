@@ -31,7 +31,7 @@ func newProbeEnv(t *testing.T) *probeEnv {
 
 const interval = 2 * time.Second
 
-func (w *probeEnv) answer(result string) { w.pressure.meter.StepDone("store", result, 0) }
+func (w *probeEnv) answer(result string) { w.pressure.meter.StageDone("store", result, 0) }
 
 // tick lets an interval pass and delivers the result of the probe, if there is one.
 func (w *probeEnv) tick() {

@@ -17,12 +17,12 @@ type storeMeter struct {
 	slowest        atomic.Uint64 // seconds, as float64 bits, since the last sample
 }
 
-var stepStore = pipeline.StageStoring.String()
+var stageStore = pipeline.StageStoring.String()
 
-// StepDone implements pipeline.Observer.
-func (s *storeMeter) StepDone(step, result string, seconds float64) {
-	s.Observer.StepDone(step, result, seconds)
-	if step != stepStore {
+// StageDone implements pipeline.Observer.
+func (s *storeMeter) StageDone(stage, result string, seconds float64) {
+	s.Observer.StageDone(stage, result, seconds)
+	if stage != stageStore {
 		return
 	}
 	good := result == pipeline.KindNone.String()
@@ -41,9 +41,9 @@ func (s *storeMeter) StepDone(step, result string, seconds float64) {
 }
 
 // LateResult implements pipeline.Observer. A late result counts as a failure.
-func (s *storeMeter) LateResult(step, result string) {
-	s.Observer.LateResult(step, result)
-	if step == stepStore {
+func (s *storeMeter) LateResult(stage, result string) {
+	s.Observer.LateResult(stage, result)
+	if stage == stageStore {
 		s.good.Store(false)
 		s.failed.Add(1)
 	}

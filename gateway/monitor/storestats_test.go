@@ -10,8 +10,8 @@ import (
 // ignorant is an observer that counts calls.
 type ignorant struct{ steps, late int }
 
-func (i *ignorant) StepDone(string, string, float64) { i.steps++ }
-func (i *ignorant) LateResult(string, string)        { i.late++ }
+func (i *ignorant) StageDone(string, string, float64) { i.steps++ }
+func (i *ignorant) LateResult(string, string)         { i.late++ }
 
 // storeEnv is a store with statistics.
 type storeEnv struct {
@@ -28,7 +28,7 @@ func newStoreEnv() *storeEnv {
 
 func (w *storeEnv) answer(n int, result string, seconds float64) {
 	for range n {
-		w.meter.StepDone("store", result, seconds)
+		w.meter.StageDone("store", result, seconds)
 	}
 }
 
@@ -55,7 +55,7 @@ func TestUploadAge(t *testing.T) {
 	w.waiting = 0
 	w.expect(t, "nothing waits any more", 0, 0)
 	w.waiting = 1
-	w.meter.StepDone("publish", "ok", 100)
+	w.meter.StageDone("publish", "ok", 100)
 	w.expect(t, "a publish is no store", 2, 0)
 }
 
@@ -80,13 +80,13 @@ func TestStoreErrors(t *testing.T) {
 func TestMeterPassesOn(t *testing.T) {
 	seen := &ignorant{}
 	m := &storeMeter{Observer: seen}
-	m.StepDone("store", "ok", 1)
-	m.StepDone("publish", "ok", 1)
+	m.StageDone("store", "ok", 1)
+	m.StageDone("publish", "ok", 1)
 	m.LateResult("store", "timeout")
 	if seen.steps != 2 || seen.late != 1 {
 		t.Errorf("%+v", seen)
 	}
-	if n := testing.AllocsPerRun(100, func() { m.StepDone("store", "ok", 1) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { m.StageDone("store", "ok", 1) }); n != 0 {
 		t.Errorf("%v allocations on the loop", n)
 	}
 	if pipeline.KindOf(nil).String() != "ok" {

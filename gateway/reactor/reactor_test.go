@@ -95,7 +95,7 @@ func (nothing) LenientPath(string)                 {}
 func (nothing) SessionClosed(float64, string)      {}
 func (nothing) Reply(int, string)                  {}
 func (nothing) MessageDone(string, int64, float64) {}
-func (nothing) StepDone(string, string, float64)   {}
+func (nothing) StageDone(string, string, float64)  {}
 func (nothing) LateResult(string, string)          {}
 func (nothing) CreditWaited(string, float64)       {}
 func (nothing) SessionPaused(string)               {}

@@ -82,6 +82,7 @@ func metricLabels(c *config.Config) metrics.Labels {
 	for _, k := range pipeline.FailureKinds() {
 		labels.FailureKinds = append(labels.FailureKinds, k.String())
 	}
+	labels.Stages = pipeline.ObservedStages()
 	labels.PanicPlaces = []string{"open", "traffic", "ended", "closed", "timer", "result", "credit", "drain", "run", "tick"}
 	labels.AcceptCauses = reactor.AcceptCauses()
 	return labels

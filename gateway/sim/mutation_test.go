@@ -20,7 +20,7 @@ type mutation struct {
 
 var mutations = []mutation{
 	{"250 before the event is acknowledged", "pipeline/commit.go",
-		"m.Err != nil || m.Stage == StagePublishing", "true", "has no event"},
+		"i < len(way)", "i < len(way)-1", "has no event"},
 	{"a lost wake-up", "gateway/driver/inbox.go",
 		"for l.inbox.RunAll() > 0 {\n\t\t}", "l.inbox.RunAll()\n\t\tif l.inbox.Empty() || true {\n\t\t\tl.awake.Store(false)\n\t\t\treturn\n\t\t}", "nobody woke it"},
 	{"credit not returned when the client is gone", "gateway/driver/messages.go",

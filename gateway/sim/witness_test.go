@@ -3,8 +3,10 @@ package sim
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"sluice/gateway/driver"
+	"sluice/pipeline"
 )
 
 // witness is the Observer and the MailLog of a process: it checks what they are told.
@@ -37,9 +39,13 @@ func (o witness) MessageDone(result string, octets int64, seconds float64) {
 	}
 }
 
-func (o witness) StepDone(string, string, float64) {}
+func (o witness) StageDone(stage, _ string, _ float64) {
+	if !slices.Contains(pipeline.ObservedStages(), stage) {
+		o.p.w.fail("a result of the stage %q", stage)
+	}
+}
 
-func (o witness) LateResult(step, _ string) { o.p.w.tally["late "+step]++ }
+func (o witness) LateResult(stage, _ string) { o.p.w.tally["late "+stage]++ }
 
 func (o witness) CreditWaited(result string, seconds float64) {
 	w := o.p.w
