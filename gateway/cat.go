@@ -7,7 +7,7 @@ import (
 	"sluice/gateway/config"
 )
 
-// cat prints a stored message, or a part of an object.
+// cat prints a stored message or a range of an object.
 func (a app) cat(ctx context.Context, c *config.Config, of adapters.Range) error {
 	store, err := adapters.OpenReader(c)
 	if err != nil {

@@ -21,8 +21,8 @@ type answered struct{}
 
 func (answered) Post(*pipeline.Task) {}
 
-// storedPack writes a pack, begun so long after now, of messages with these bodies
-// below a data folder, and gives its key and its messages.
+// storedPack writes a pack with these messages, begun that much later than now, in a data
+// directory. It returns the key and the messages of the pack.
 func storedPack(t *testing.T, data string, later time.Duration, bodies ...string) (string, []*pipeline.Message) {
 	t.Helper()
 	p := pack.New()
@@ -65,7 +65,7 @@ func TestCat(t *testing.T) {
 	}
 	for _, test := range []struct {
 		name, args string
-		out        string // its end
+		out        string // the end of the output
 		err        string
 	}{
 		{"alone, by key", m.Key(), "alone\r\n", ""},
@@ -142,7 +142,7 @@ func TestUnpack(t *testing.T) {
 	}
 }
 
-// hostilePack stores a tar with an entry that leads out of the folder.
+// hostilePack stores a tar with an entry that leads out of the directory.
 func hostilePack(t *testing.T, data string) string {
 	t.Helper()
 	key, _ := storedPack(t, data, 0, "x\r\n")
@@ -152,7 +152,7 @@ func hostilePack(t *testing.T, data string) string {
 		t.Fatal(err)
 	}
 	copy(octets, "../")
-	const sumAt = 148 // eight octets, which count as spaces (POSIX.1-2017, ustar)
+	const sumAt = 148 // eight bytes, which count as spaces (POSIX.1-2017, ustar)
 	copy(octets[sumAt:], "        ")
 	sum := 0
 	for _, o := range octets[:512] {

@@ -43,7 +43,7 @@ type commandLine struct {
 	Version     struct{} `cmd:"" help:"Print the version."`
 }
 
-// globalFlags are the flags that all commands share, because all but version need the
+// globalFlags are the flags of all commands, since all except version need the
 // configuration.
 type globalFlags struct {
 	File   string   `name:"config" placeholder:"FILE" help:"Configuration file, YAML (also SLUICE_CONFIG)."`
@@ -52,7 +52,7 @@ type globalFlags struct {
 	Data   string   `placeholder:"FOLDER" help:"Keep the embedded store and event log here (data_dir)."`
 }
 
-// sources returns what the flags and the environment name.
+// sources returns the sources of the configuration: flags, file and environment.
 func (f *globalFlags) sources(env []string) config.Sources {
 	from := config.Sources{File: f.File, Env: env}
 	for _, variable := range env {
@@ -72,7 +72,7 @@ func (f *globalFlags) sources(env []string) config.Sources {
 	return from
 }
 
-// run carries out one command and returns the exit code.
+// run executes one command and returns the exit code.
 func (a app) run(args []string) int {
 	var line commandLine
 	helped := false

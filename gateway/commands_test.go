@@ -16,7 +16,7 @@ import (
 	"sluice/gateway/config/configtest"
 )
 
-// ran is what a command left behind.
+// ran is the result of a command.
 type ran struct {
 	code     int
 	out, err string

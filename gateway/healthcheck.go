@@ -12,7 +12,7 @@ import (
 // healthTimeout is below the timeouts of container engines.
 const healthTimeout = 5 * time.Second
 
-// healthcheck asks /readyz of the gateway that this configuration runs.
+// healthcheck requests /readyz of the gateway that runs with this configuration.
 func (a app) healthcheck(address string) error {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
@@ -21,7 +21,7 @@ func (a app) healthcheck(address string) error {
 	if port == "0" {
 		return errors.New("admin.address has port 0: which port it got is not known here")
 	}
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() { // all addresses, so this one too
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() { // all addresses, including this one
 		host = "127.0.0.1"
 		if ip != nil && ip.To4() == nil {
 			host = "::1"
@@ -34,7 +34,7 @@ func (a app) healthcheck(address string) error {
 	}
 	defer response.Body.Close()
 	why := make([]byte, 200)
-	n, _ := response.Body.Read(why) // the status is the answer, this says why
+	n, _ := response.Body.Read(why) // the status decides; the body is the reason
 	fmt.Fprintln(a.out, strings.TrimSpace(string(why[:n])))
 	if response.StatusCode != http.StatusOK {
 		return fmt.Errorf("not ready: %s", response.Status)

@@ -1,6 +1,5 @@
-// Command sluice is an event-loop SMTP gateway: it streams every message into
-// an object store, publishes one event for it, and answers 250 only when both
-// are durable.
+// Command sluice is an event-loop SMTP gateway: it streams every message into an object
+// store, publishes one event for it, and answers 250 only when both are durable.
 package main
 
 import (
@@ -15,20 +14,19 @@ import (
 	"sluice/gateway/maillog"
 )
 
-// Exit codes. Those above 1 mean that trying again without a change is of no
-// use.
+// Exit codes. For those above 1, a retry without a change is of no use.
 const (
 	exitOK      = 0
-	exitFailure = 1  // it ran, or tried to, and failed; also: healthcheck says no
-	exitUsage   = 2  // the command line
-	exitConfig  = 78 // the configuration (EX_CONFIG of sysexits.h)
+	exitFailure = 1  // it ran, or tried to, and failed; also: healthcheck found it not ready
+	exitUsage   = 2  // wrong command line
+	exitConfig  = 78 // invalid configuration (EX_CONFIG of sysexits.h)
 )
 
 func main() {
 	os.Exit(app{env: os.Environ(), out: os.Stdout, err: os.Stderr, serve: serve}.run(os.Args[1:]))
 }
 
-// app is what commands touch, so that tests run them in-process.
+// app holds the environment and outputs of commands, so that tests run them in-process.
 type app struct {
 	env   []string
 	out   io.Writer
@@ -36,14 +34,14 @@ type app struct {
 	serve func(ctx context.Context, c config.Config, out io.Writer) error
 }
 
-// jsonLine is the error with which a gateway ends, for readers of a log in JSON.
+// jsonLine returns the error with which a gateway ended, for readers of a log in JSON.
 func jsonLine(err error) string {
 	var line strings.Builder
 	slog.New(slog.NewJSONHandler(&line, nil)).Error("ended", "err", err.Error())
 	return line.String()
 }
 
-// say writes a last word, and does not wait long for a reader that stands still.
+// say writes a final line. It does not wait long for a reader that stands still.
 func say(to io.Writer, text string) {
 	said := make(chan struct{})
 	go func() {

@@ -20,7 +20,7 @@ import (
 	"sluice/internal/testkit"
 )
 
-// servedEnv makes the test's own program the command line with these words.
+// servedEnv makes the test binary run these words as a command line.
 const servedEnv = "TEST_SERVED"
 
 // TestServedGateway is that command line.
@@ -40,7 +40,7 @@ type served struct {
 	ended       chan error
 }
 
-// startServed starts it with these as its standard output and error.
+// startServed starts the gateway with this standard output and standard error.
 func startServed(t *testing.T, out, log io.Writer, env ...string) *served {
 	t.Helper()
 	s := &served{t: t, smtp: freeAddress(t), admin: freeAddress(t), ended: make(chan error, 1)}
@@ -74,7 +74,7 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// deliver sends a mail and has a refusal logged.
+// deliver sends a message, and causes a refusal to be logged.
 func (s *served) deliver() {
 	s.t.Helper()
 	conn, err := net.Dial("tcp", s.smtp)
@@ -91,7 +91,7 @@ func (s *served) deliver() {
 	}
 }
 
-// end sends SIGTERM and expects the code 0, soon.
+// end sends SIGTERM and expects exit code 0 soon.
 func (s *served) end() {
 	s.t.Helper()
 	if err := s.command.Process.Signal(syscall.SIGTERM); err != nil {
@@ -107,7 +107,7 @@ func (s *served) end() {
 	}
 }
 
-// fullPipe makes a pipe into which nothing more goes.
+// fullPipe returns a pipe that accepts no more data.
 func fullPipe(t *testing.T) *os.File {
 	t.Helper()
 	var ends [2]int
@@ -119,7 +119,7 @@ func fullPipe(t *testing.T) *os.File {
 			break
 		}
 	}
-	if err := unix.SetNonblock(ends[1], false); err != nil { // as a shell gives it
+	if err := unix.SetNonblock(ends[1], false); err != nil { // as a shell passes it
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = unix.Close(ends[0]) })
@@ -128,7 +128,7 @@ func fullPipe(t *testing.T) *os.File {
 	return write
 }
 
-// closedPipe makes a pipe that nobody reads any more.
+// closedPipe returns a pipe without a reader.
 func closedPipe(t *testing.T) *os.File {
 	t.Helper()
 	read, write, err := os.Pipe()
@@ -140,8 +140,9 @@ func closedPipe(t *testing.T) *os.File {
 	return write
 }
 
-// Whoever reads what the gateway prints may stand still or go away: mail, drain and
-// exit do not wait for him, and what he misses is counted.
+// TestReadersOfTheOutput checks that a reader of the gateway's output may stand still or
+// go away: mail, drain and exit do not wait for it, and the lines that it misses are
+// counted.
 func TestReadersOfTheOutput(t *testing.T) {
 	for _, c := range []struct {
 		name     string
@@ -176,7 +177,8 @@ func TestReadersOfTheOutput(t *testing.T) {
 	}
 }
 
-// What is wrong with a configuration may be told to nobody, too.
+// TestNobodyReadsWhatIsWrong checks that an invalid configuration ends the program even
+// without a reader of the error.
 func TestNobodyReadsWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	command := exec.CommandContext(testkit.Deadline(t), os.Args[0], "-test.run=^TestServedGateway$")
@@ -187,7 +189,8 @@ func TestNobodyReadsWhatIsWrong(t *testing.T) {
 	}
 }
 
-// SIGHUP changes nothing to the very end, where the log may be waited for.
+// TestHangupAtTheEnd checks that SIGHUP has no effect up to the very end, when the
+// process may be waiting for the log.
 func TestHangupAtTheEnd(t *testing.T) {
 	t.Parallel()
 	s := startServed(t, io.Discard, fullPipe(t))
@@ -209,7 +212,7 @@ func TestHangupAtTheEnd(t *testing.T) {
 	}
 }
 
-// droppedLines reads the count of log lines that nobody will see.
+// droppedLines returns the number of dropped log lines.
 func (s *served) droppedLines() int {
 	response, err := http.Get("http://" + s.admin + "/metrics")
 	if err != nil {
@@ -224,8 +227,8 @@ func (s *served) droppedLines() int {
 	return 0
 }
 
-// A closed terminal and `systemctl reload` send SIGHUP: a line, and mail goes on. The
-// end says how it went.
+// TestHangup checks that SIGHUP, sent by a closed terminal and by `systemctl reload`, is
+// logged and does not interrupt mail, and that the last line reports the drain.
 func TestHangup(t *testing.T) {
 	var log testkit.Buffer
 	s := startServed(t, io.Discard, &log)
@@ -256,8 +259,8 @@ func TestHangup(t *testing.T) {
 	}
 }
 
-// With log.format json all that a gateway prints while it serves is JSON lines, its
-// configuration an object.
+// TestEverythingIsJSON checks that with log.format json everything that the gateway
+// prints while it serves is JSON lines, with its configuration as an object.
 func TestEverythingIsJSON(t *testing.T) {
 	var log testkit.Buffer
 	s := startServed(t, &log, &log, "SLUICE_LOG_FORMAT=json", "SLUICE_LIMITS_RECIPIENTS=777",
@@ -288,8 +291,9 @@ func TestEverythingIsJSON(t *testing.T) {
 	}
 }
 
-// So is the last word of a gateway that had to cut a session, and of one that could
-// not begin; and whom it cut was not its client's doing.
+// TestLastWordsAreJSON checks the same of the last line of a gateway that had to cut a
+// session, and of one that could not start. A cut session must not be blamed on its
+// client.
 func TestLastWordsAreJSON(t *testing.T) {
 	var log testkit.Buffer
 	s := startServed(t, &log, &log, "SLUICE_LOG_FORMAT=json")

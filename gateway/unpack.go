@@ -8,7 +8,7 @@ import (
 	"sluice/gateway/config"
 )
 
-// unpack writes the messages and events of a pack into files of a folder.
+// unpack writes the messages and events of a pack to files in a directory.
 func (a app) unpack(ctx context.Context, c *config.Config, key, folder string) error {
 	store, err := adapters.OpenReader(c)
 	if err != nil {

@@ -8,11 +8,11 @@ import (
 	"sluice/metrics"
 )
 
-// Set by the linker (make build, Dockerfile): a tree without .git has nothing for the
-// Go tool to write into the binary.
+// stampedVersion and stampedRevision are set by the linker (make build, Dockerfile):
+// without .git the Go tool cannot write them into the binary.
 var stampedVersion, stampedRevision string
 
-// build returns what is running, as make build or else the Go tool wrote it into the
+// build returns what is running, as make build or else the Go tool recorded it in the
 // binary.
 func build() metrics.Build {
 	b := metrics.Build{Version: "unknown", Revision: "unknown", GoVersion: runtime.Version()}

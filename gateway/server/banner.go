@@ -12,20 +12,20 @@ import (
 	"sluice/metrics"
 )
 
-// endpoints are the addresses that the servers really have: the configuration may leave
-// ports open.
+// endpoints are the actual addresses of the servers: the configuration may leave ports
+// open.
 type endpoints struct {
 	SMTP   []string
-	Bound  []reactor.Bound // the same, with what each takes; nil in some tests
+	Bound  []reactor.Bound // the same, with the family of each; nil in some tests
 	Admin  string
-	Events string // "" when the event log is not in this process
+	Events string // "" if the event log is not in this process
 
-	Program string        // as it was called
+	Program string        // the command by which the program was started
 	Build   metrics.Build // what is running
 }
 
-// writeBanner writes the first lines that serve prints: what runs where, what
-// should be known, and what to type next.
+// writeBanner writes the first lines that serve prints: what runs where, warnings, and
+// the next commands to try.
 func writeBanner(w io.Writer, c *config.Config, at endpoints) error {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
@@ -35,7 +35,7 @@ func writeBanner(w io.Writer, c *config.Config, at endpoints) error {
 	if at.Bound == nil {
 		smtp = at.SMTP
 	}
-	line("  SMTP      %s   %s", strings.Join(smtp, ", "), takes(c))
+	line("  SMTP      %s   %s", strings.Join(smtp, ", "), acceptance(c))
 	line("  messages  %s", c.StoreLine())
 	line("  events    %s", c.EventsLine(at.Events))
 	line("  admin     http://%s   /metrics /livez /readyz", at.Admin)
@@ -49,7 +49,7 @@ func writeBanner(w io.Writer, c *config.Config, at endpoints) error {
 		line("WARNING: %s", warning)
 	}
 	line("")
-	next(line, c, at)
+	nextSteps(line, c, at)
 	_, err := io.WriteString(w, b.String())
 	return err
 }
@@ -59,8 +59,8 @@ func VersionLine(b metrics.Build) string {
 	return fmt.Sprintf("sluice %s (revision %s, %s, %s/%s)", b.Version, b.Revision, b.GoVersion, runtime.GOOS, runtime.GOARCH)
 }
 
-// takes says whose mail is taken.
-func takes(c *config.Config) string {
+// acceptance returns whose mail is accepted.
+func acceptance(c *config.Config) string {
 	if c.Accept.Any {
 		return "mail for any recipient"
 	}
@@ -71,8 +71,8 @@ func takes(c *config.Config) string {
 	return "mail for " + strings.Join(names, ", ")
 }
 
-// next is what a newcomer types: each line stands alone and can be pasted.
-func next(line func(string, ...any), c *config.Config, at endpoints) {
+// nextSteps writes commands for a newcomer. Each line stands alone and can be pasted.
+func nextSteps(line func(string, ...any), c *config.Config, at endpoints) {
 	recipient := "someone@example.net"
 	if !c.Accept.Any {
 		recipient = "someone@" + strings.Replace(c.Accept.Domains[0], "*", "mail", 1)

@@ -114,7 +114,8 @@ func TestBannerFollowsTheConfiguration(t *testing.T) {
 	}
 }
 
-// What is to be pasted is understood by the shell, as one line each.
+// TestBannerCommandsAreShell checks that the shell understands each line that is to be
+// pasted.
 func TestBannerCommandsAreShell(t *testing.T) {
 	c := configtest.Load(t, config.Sources{Env: []string{"SLUICE_DATA_DIR=/tmp/it's; $(here)"}})
 	text := strings.ReplaceAll(bannerOf(t, &c, someEndpoints), "<id>", "0192f0c1-6a2e-7cc3-98c4-dc0c0c07398f")

@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// boundedListener is a listener whose open connections are bounded, so that its clients cannot
-// take the descriptors that mail needs. One connection more ends another: of the
-// address that has the most, the one that has been still for the longest. So idle
-// connections cannot keep anybody out either, whoever holds them.
+// boundedListener is a listener with a bound on its open connections, so that its clients
+// cannot take the descriptors that mail needs. Each connection over the bound displaces
+// another: of the address with the most connections, the one idle for longest. So idle
+// connections cannot keep other clients out, whichever address holds them.
 type boundedListener struct {
 	net.Listener
 	most      int
-	displaced func() // counts a connection that was ended for another
+	displaced func() // counts a connection that was closed to make room for another
 
 	mu   sync.Mutex
 	open map[*boundedConn]struct{}
@@ -26,7 +26,7 @@ type boundedConn struct {
 	net.Conn
 	listener *boundedListener
 	from     netip.Addr
-	last     atomic.Int64 // when it was last read or written, nanoseconds
+	last     atomic.Int64 // time of the last read or write, in Unix nanoseconds
 	once     sync.Once
 }
 
@@ -48,26 +48,27 @@ func (c *boundedListener) Accept() (net.Conn, error) {
 		}
 	}
 	m.touch()
-	if victim := c.join(m); victim != nil {
+	if victim := c.add(m); victim != nil {
 		c.displaced()
 		_ = victim.Close()
 	}
 	return m, nil
 }
 
-// join counts a connection in. It returns the one that must make room, if any.
-func (c *boundedListener) join(m *boundedConn) (victim *boundedConn) {
+// add adds a connection. It returns the one that must make room, if any.
+func (c *boundedListener) add(m *boundedConn) (victim *boundedConn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.open) >= c.most {
-		victim = c.dispensable()
+		victim = c.leastActive()
 	}
 	c.open[m] = struct{}{}
 	return victim
 }
 
-// dispensable returns the stillest connection of the address that has the most.
-func (c *boundedListener) dispensable() (stillest *boundedConn) {
+// leastActive returns the connection idle for longest of the address with the most
+// connections.
+func (c *boundedListener) leastActive() (stillest *boundedConn) {
 	each := make(map[netip.Addr]int)
 	for m := range c.open {
 		each[m.from]++

@@ -16,8 +16,8 @@ import (
 	"sluice/gateway/admin"
 )
 
-// TestBoundedIdleConnections: as many idle connections as anybody wants keep neither a
-// scrape out nor descriptors busy.
+// TestBoundedIdleConnections checks that any number of idle connections neither keeps a
+// scrape out nor holds descriptors.
 func TestBoundedIdleConnections(t *testing.T) {
 	const most = 16
 	var displaced atomic.Int64
@@ -39,7 +39,7 @@ func TestBoundedIdleConnections(t *testing.T) {
 			if _, err := io.WriteString(c, request); err != nil {
 				t.Fatal(err)
 			}
-			if len(request) > 20 { // an answer: it is idle from here on
+			if len(request) > 20 { // a reply: the connection is idle from here on
 				_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
 				if _, err := bufio.NewReader(c).ReadString('\n'); err != nil {
 					t.Fatal(err)
@@ -74,15 +74,16 @@ func openDescriptors(t *testing.T) int {
 	return len(entries)
 }
 
-// Who has the most connections loses one, and of these the stillest.
+// TestWhoIsDisplaced checks that the address with the most connections loses the one that
+// was idle for longest.
 func TestWhoIsDisplaced(t *testing.T) {
 	c := newBounded(nil, 4, func() {})
 	join := func(from string, last int64) (*boundedConn, *boundedConn) {
 		m := &boundedConn{Conn: shut{}, listener: c, from: netip.MustParseAddr(from)}
 		m.last.Store(last)
-		return m, c.join(m)
+		return m, c.add(m)
 	}
-	scraper, _ := join("192.0.2.1", 1) // stillest of all
+	scraper, _ := join("192.0.2.1", 1) // idle for longest of all
 	greedy, _ := join("192.0.2.2", 3)
 	_, _ = join("192.0.2.2", 4)
 	if _, victim := join("192.0.2.2", 5); victim != nil {

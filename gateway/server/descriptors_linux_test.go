@@ -15,7 +15,7 @@ import (
 	"sluice/internal/testkit"
 )
 
-// fewFilesEnv makes the test's own program a gateway.
+// fewFilesEnv makes the test binary run as a gateway.
 const fewFilesEnv = "TEST_FEW_FILES"
 
 // TestGatewayWithFewFiles is that gateway, until its input ends.
@@ -26,13 +26,13 @@ func TestGatewayWithFewFiles(t *testing.T) {
 	r := launch(t, nil)
 	fmt.Printf("\nready %s %s %s\n", r.reactor.Addresses()[0], r.admin.Addr(), r.events.Address)
 	_, _ = io.Copy(io.Discard, os.Stdin)
-	r.cancel() // before its folder goes
+	r.cancel() // before its directory is removed
 	<-r.ended
 }
 
-// TestNoClientTakesTheDescriptors: with a limit of 1,024 open files, 1,100 connections
-// to /livez that stay open, and as many to the embedded broker, keep neither mail nor
-// a scrape out, nor do they end the process.
+// TestNoClientTakesTheDescriptors sets a limit of 1,024 open files. 1,100 open
+// connections to /livez, and as many to the embedded broker, must keep out neither mail
+// nor a scrape, and must not end the process.
 func TestNoClientTakesTheDescriptors(t *testing.T) {
 	command := exec.CommandContext(t.Context(), "sh", "-c", `ulimit -n 1024 && exec "$0" -test.run=^TestGatewayWithFewFiles$`, os.Args[0])
 	command.Env = append(os.Environ(), fewFilesEnv+"=1")
@@ -62,7 +62,7 @@ func TestNoClientTakesTheDescriptors(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { _ = c.Close() })
-			_, _ = io.WriteString(c, request) // a connection that was displaced refuses it
+			_, _ = io.WriteString(c, request) // fails on a connection that was displaced
 		}
 	}
 	conn, err := net.Dial("tcp", smtp)

@@ -11,8 +11,8 @@ import (
 	"sluice/metrics"
 )
 
-// end lets the sessions end and then what they stand on.
-func (s *Server) end(signals <-chan os.Signal, ended <-chan error) error {
+// shutdown drains the sessions and then stops the rest of the gateway.
+func (s *Server) shutdown(signals <-chan os.Signal, ended <-chan error) error {
 	began, before := time.Now(), s.tally.now()
 	open := s.shared.SessionsOpen()
 	left := s.drain(signals)
@@ -31,16 +31,16 @@ func (s *Server) end(signals <-chan os.Signal, ended <-chan error) error {
 	return nil
 }
 
-// stopTime bounds the end of the store and the log, which have little left to
-// do, and of the event loops, which have nothing.
+// stopTime bounds the end of the store and the log, which have little left to do, and of
+// the event loops, which have nothing.
 const stopTime = 10 * time.Second
 
-// stop ends what posts to the event loops and then the loops: gnet may write a
-// wake-up for a loop that has ended into a descriptor that is somebody else's.
+// stop ends everything that posts to the event loops, and then the loops. gnet could
+// otherwise write a wake-up for an ended loop into a descriptor that has a new owner.
 func (s *Server) stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
 	defer cancel()
-	s.monitor.Close() // what it asks ends now
+	s.monitor.Close() // interrupts a probe or reading in flight
 	closed := make(chan error, 1)
 	go func() { closed <- errors.Join(s.objects.Close(), s.events.Close()) }()
 	select {
@@ -57,27 +57,27 @@ func (s *Server) stop() error {
 	return nil
 }
 
-// drain lets the sessions end: first it is no longer ready, so that balancers
-// send no new ones, after the grace it refuses them, and those under way finish
-// their transaction. A second signal or the deadline ends the wait. It returns the
+// drain lets the sessions end. The gateway first reports that it is not ready, so that
+// load balancers send no new sessions. After the grace it refuses new ones, and open ones
+// finish their transaction. A second signal or the deadline ends the wait. It returns the
 // number of sessions left.
 func (s *Server) drain(signals <-chan os.Signal) int64 {
 	s.draining.Store(true)
-	impatient := time.After(s.config.Drain.Grace + s.config.Drain.Deadline)
+	deadline := time.After(s.config.Drain.Grace + s.config.Drain.Deadline)
 	grace := time.After(s.config.Drain.Grace)
-	look := time.NewTicker(20 * time.Millisecond)
-	defer look.Stop()
+	poll := time.NewTicker(20 * time.Millisecond)
+	defer poll.Stop()
 	refusing := false
 	for {
 		select {
 		case <-signals:
 			return s.shared.SessionsOpen()
-		case <-impatient:
+		case <-deadline:
 			return s.shared.SessionsOpen()
 		case <-grace:
 			s.shared.Refuse()
 			refusing = true
-		case <-look.C:
+		case <-poll.C:
 			if refusing && s.shared.SessionsOpen() == 0 {
 				return 0
 			}
@@ -85,14 +85,14 @@ func (s *Server) drain(signals <-chan os.Signal) int64 {
 	}
 }
 
-// tally is the driver's observer, which counts besides what the end of the process is
-// to tell.
+// tally is the driver's observer. In addition to the metrics it counts what the last log
+// line of the process reports.
 type tally struct {
 	*metrics.Metrics
 	sessions, messages atomic.Int64
 }
 
-// counts are what was counted until some moment, or since one.
+// counts are the totals up to a moment, or since one.
 type counts struct{ sessions, messages int64 }
 
 func (t *tally) now() counts { return counts{t.sessions.Load(), t.messages.Load()} }

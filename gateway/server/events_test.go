@@ -26,8 +26,8 @@ func (r *running) oneMail(t *testing.T) {
 	c.Expect("221")
 }
 
-// TestEmbeddedCompression: the embedded log's batches are compressed as the key says,
-// and by default not at all, so that every client reads them.
+// TestEmbeddedCompression checks that the embedded log's batches are compressed as
+// configured, and by default not at all, so that every client can read them.
 func TestEmbeddedCompression(t *testing.T) {
 	for name, want := range map[string]uint8{"": 0, "lz4": 3} {
 		r := launch(t, func(c *config.Config) {
@@ -64,8 +64,9 @@ func (r *running) storedObjects(t *testing.T) (n int) {
 	return n
 }
 
-// TestSmallTopic: a topic of 6,000 octets takes what fits it one by one from 40
-// sessions at the same time. What never fits is refused and leaves no object.
+// TestSmallTopic checks that a topic of 6,000 bytes accepts, from 40 concurrent sessions,
+// the events that fit it one by one. A message whose event never fits is refused and
+// leaves no object.
 func TestSmallTopic(t *testing.T) {
 	r := launch(t, func(c *config.Config) { c.Store.Packing, c.Limits.Recipients = config.PackingOff, 5000 })
 	client, err := kgo.NewClient(kgo.SeedBrokers(r.events.Address))
@@ -118,10 +119,10 @@ func TestSmallTopic(t *testing.T) {
 		t.Errorf("%d objects of %d messages", before, sessions*each)
 	}
 	if r.events.Topic().MaxMessageBytes != 6000 {
-		tooLarge("552 5.3.4 ") // the log says so, and the object goes
+		tooLarge("552 5.3.4 ") // the log says so, and the object is removed
 		testkit.Eventually(t, "the object is removed", func() bool { return r.storedObjects(t) == before })
 		testkit.Eventually(t, "the limit is known", func() bool { return r.events.Topic().MaxMessageBytes == 6000 })
 	}
-	tooLarge("250 2.0.0 ") // those whose RCPT was 452 come in another transaction
+	tooLarge("250 2.0.0 ") // recipients refused with 452 come in another transaction
 	r.end(t)
 }

@@ -2,21 +2,22 @@ package server
 
 import "runtime"
 
-// countLoops returns the number of event loops for the runtime's processors, and the
-// number of processors that the runtime must then have.
+// countLoops returns the number of event loops on a machine with this many processors,
+// and the value of GOMAXPROCS that they need.
 //
-// A loop that waits in epoll_wait keeps a processor of the runtime until the runtime's
-// monitor takes it away. With as many loops as processors, none would be left to wait for
-// the answers of the store and the broker. Only the monitor would look for these, every
-// 10 ms, and each would take so long. Half of a message's CPU time is spent outside the
-// loops (hashes, HTTP, Kafka), so half of the processors is kept for that.
+// A loop that waits in epoll_wait holds one of the runtime's processors (P) until sysmon
+// retakes it. If there were as many loops as processors, no thread would be left to wait
+// for the replies of store and broker. sysmon polls the network only every 10 ms, and
+// every reply would take that long. Half of a message's CPU time is spent outside the
+// loops (hashes, HTTP, Kafka), so half of the processors are left for that.
 func countLoops(processors int) (loops, needed int) {
 	loops = max(processors/2, 1)
 	return loops, max(processors, loops+1)
 }
 
-// reserveLoops counts the loops and sees to the processors. It leaves the runtime's
-// own count alone where that is enough, as it then follows the control group's limit.
+// reserveLoops returns the number of loops and raises GOMAXPROCS if they need it. It
+// leaves GOMAXPROCS alone if that is enough, since it then follows the limit of the
+// control group.
 func reserveLoops() int {
 	processors := runtime.GOMAXPROCS(0)
 	loops, needed := countLoops(processors)

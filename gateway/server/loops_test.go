@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestLoopsLeaveAProcessor: however few there are, one is left that can wait for
-// the store and the broker while every loop waits for its clients.
+// TestLoopsLeaveAProcessor checks that, on any number of processors, one is left to wait
+// for the store and the broker while every loop waits for its clients.
 func TestLoopsLeaveAProcessor(t *testing.T) {
 	for _, c := range []struct{ processors, loops, needed int }{
 		{1, 1, 2}, {2, 1, 2}, {3, 1, 3}, {4, 2, 4}, {64, 32, 64},

@@ -9,38 +9,38 @@ import (
 	"sluice/gateway/config"
 )
 
-// What the heap needs besides message bodies, in octets. docs/measurements.md
-// has the figures.
+// Memory that the heap needs in addition to message bodies, in bytes.
+// docs/measurements.md has the figures.
 const (
 	heapBase       = 32 << 20 // clients of the store and of the log, their buffers and queues
-	heapForSession = 4 << 10  // a session, gnet's part of it, an envelope under way
-	// heapStep is for how many sessions at a time the limit is moved, because that
-	// stops the process for a moment.
+	heapForSession = 4 << 10  // a session, gnet's part of it, an open envelope
+	// heapStep is the number of sessions by which the limit is moved at a time, because
+	// that stops the process for a moment.
 	heapStep = 2048
-	// heapEvery is how often it is looked at.
+	// heapEvery is the interval at which the limit is updated.
 	heapEvery = time.Second
 )
 
-// heapLimit is what the Go runtime is told to keep to. With the default alone
-// (GOGC=100) the heap may grow to twice of what lives, and bodies are most of it;
-// with a limit the collector works only when that much is really in use.
+// heapLimit returns the memory limit for the Go runtime. With the default alone
+// (GOGC=100) the heap may grow to twice the live heap, most of which is bodies. With a
+// limit, the collector works harder only when that much is really in use.
 func heapLimit(c *config.Config, sessions int64) int64 {
 	need := c.BodyMemory() + c.KindMemory() + heapBase + (sessions/heapStep+1)*heapStep*heapForSession
 	return min(need, c.Machine().Memory/10*9)
 }
 
-// limitHeap keeps the runtime's limit at what the open sessions need, until ctx
-// ends. GOMEMLIMIT overrides it.
+// limitHeap keeps the runtime's limit at what the open sessions need, until ctx ends.
+// GOMEMLIMIT overrides it.
 func limitHeap(ctx context.Context, c *config.Config, sessions func() int64) {
 	if os.Getenv("GOMEMLIMIT") != "" || c.Machine().Memory == 0 {
 		return
 	}
 	again := time.NewTicker(heapEvery)
 	defer again.Stop()
-	for told := int64(0); ; {
-		if limit := heapLimit(c, sessions()); limit != told {
+	for current := int64(0); ; {
+		if limit := heapLimit(c, sessions()); limit != current {
 			debug.SetMemoryLimit(limit)
-			told = limit
+			current = limit
 		}
 		select {
 		case <-again.C:

@@ -40,7 +40,8 @@ func TestHeapLimit(t *testing.T) {
 	}
 }
 
-// The runtime's limit follows the sessions up and down, and GOMEMLIMIT is left alone.
+// TestLimitHeap checks that the runtime's limit follows the number of sessions up and
+// down, and that GOMEMLIMIT is left alone.
 func TestLimitHeap(t *testing.T) {
 	before := debug.SetMemoryLimit(-1)
 	defer debug.SetMemoryLimit(before)

@@ -10,7 +10,7 @@ import (
 	"sluice/pipeline"
 )
 
-// sources are what /metrics reads when it is asked.
+// sources returns the values that /metrics reads at each scrape.
 func (s *Server) sources() metrics.Sources {
 	bodies, parts := s.shared.Budget, s.shared.Parts
 	depths := map[string]func() float64{}
@@ -57,7 +57,7 @@ func boolGauge(is bool) float64 {
 	return 0
 }
 
-// metricLabels are the bounded labels that the driver and the pipeline use.
+// metricLabels returns the bounded labels that the driver and the pipeline use.
 func metricLabels(c *config.Config) metrics.Labels {
 	labels := metrics.Labels{
 		PressureClasses: monitor.Classes(c),

@@ -8,7 +8,7 @@ import (
 	"sluice/gateway/pressure"
 )
 
-// openMonitor makes the monitor of a program whose log is open.
+// openMonitor creates the monitor. The event log must be open.
 func (s *Server) openMonitor() error {
 	s.storing = monitor.NewStoreStats(s.metrics, s.objects.Depth)
 	o := monitor.Options{
@@ -31,30 +31,30 @@ func (s *Server) openMonitor() error {
 	return nil
 }
 
-// localInputs returns the gate's inputs from inside this process.
+// localInputs returns the inputs of the pressure gate that this process measures itself.
 func (s *Server) localInputs(now time.Time) pressure.Inputs {
 	budget := s.shared.Budget
-	in := pressure.Inputs{BodyMemory: part(budget.Used(), budget.Limit())}
+	in := pressure.Inputs{BodyMemory: ratio(budget.Used(), budget.Limit())}
 	in.UploadAge, in.StoreErrors = s.storing.Sample(now)
 	if s.events.Depth != nil {
-		in.ProducerBuffer = part(s.events.Depth(), int64(s.config.Limits.Connections))
+		in.ProducerBuffer = ratio(s.events.Depth(), int64(s.config.Limits.Connections))
 	}
-	in.OpenFiles = part(openFiles(), int64(s.config.Machine().Files))
+	in.OpenFiles = ratio(openFiles(), int64(s.config.Machine().Files))
 	return in
 }
 
-// part is a share of a whole, 0 when the whole is not known.
-func part(of, whole int64) float64 {
+// ratio returns of/whole, 0 if the whole is unknown.
+func ratio(of, whole int64) float64 {
 	if whole <= 0 {
 		return 0
 	}
 	return float64(of) / float64(whole)
 }
 
-// openFiles counts this process's descriptors, 0 when that is not known.
+// openFiles returns the number of this process's descriptors, 0 if unknown.
 func openFiles() int64 {
 	const folder = "/proc/self/fd"
-	// Since Linux 6.2 the folder's size is their number.
+	// Since Linux 6.2 the size of the directory is the number of entries.
 	if info, err := os.Stat(folder); err == nil && info.Size() > 0 {
 		return info.Size()
 	}

@@ -20,8 +20,8 @@ import (
 
 const lagGroup = "indexer"
 
-// TestShedAtTheGreetingAndAtMail: a whole gateway, whose consumer does not keep
-// up, tells strangers 421.
+// TestShedAtTheGreetingAndAtMail checks that a whole gateway whose consumer does not keep
+// up sheds strangers with 421.
 func TestShedAtTheGreetingAndAtMail(t *testing.T) {
 	r := launch(t, func(c *config.Config) {
 		lag := &c.Pressure.Lag
@@ -39,7 +39,7 @@ func TestShedAtTheGreetingAndAtMail(t *testing.T) {
 	if err := kadm.NewClient(client).CommitAllOffsets(t.Context(), lagGroup, offsets); err != nil {
 		t.Fatal(err)
 	}
-	// Before the group was there the gate was shut.
+	// The gate was shut before the group existed.
 	open := func() bool { _, shed := r.monitor.Gate().Shed(0, 0); return !shed }
 	read := regexp.MustCompile(`\nsluice_lag_readings_total\{group="` + lagGroup + `",result="ok"\} [1-9]`)
 	testkit.Eventually(t, "the lag is read", func() bool { return read.MatchString(r.metricsPage(t)) })
@@ -96,8 +96,8 @@ func TestOpenFiles(t *testing.T) {
 	}
 }
 
-// TestCausesAreLabels: every cause by which the gate sheds has its series from the
-// start, and none is lost in "other".
+// TestCausesAreLabels checks that every cause of shedding has its series from the start,
+// and that none is counted as "other".
 func TestCausesAreLabels(t *testing.T) {
 	c := config.DefaultConfig()
 	m := metrics.New(metricLabels(&c))

@@ -12,7 +12,7 @@ import (
 	"sluice/pipeline"
 )
 
-// listenOn returns the addresses to listen on, with what their sessions have in common.
+// listenOn returns the addresses to listen on, with the settings of their sessions.
 func listenOn(c *config.Config) []reactor.Endpoint {
 	accept := session.AcceptDomains(c.Accept.Domains)
 	if c.Accept.Any {
@@ -71,9 +71,9 @@ type systemClock struct{}
 // Now implements driver.Clock.
 func (systemClock) Now() time.Time { return time.Now() }
 
-// newRandom makes a loop's random source: ids are not to be guessed.
+// newRandom returns the random source of a loop, since ids must not be predictable.
 func newRandom() pipeline.Random {
 	var seed [32]byte
-	_, _ = crand.Read(seed[:]) // it never fails, and ends the process if it must
+	_, _ = crand.Read(seed[:]) // never fails: it would end the process instead
 	return rand.NewChaCha8(seed)
 }

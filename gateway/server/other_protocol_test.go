@@ -10,8 +10,9 @@ import (
 	"time"
 )
 
-// Clients of other protocols on the SMTP port are told so, once, and the connection
-// is closed: nothing that they sent is executed, and one log line names each.
+// TestOtherProtocols checks that a client of another protocol on the SMTP port gets one
+// reply that says so. The connection is closed, none of its input is executed, and one
+// log line names the client.
 func TestOtherProtocols(t *testing.T) {
 	logged := captureLog(t)
 	r := launch(t, nil)

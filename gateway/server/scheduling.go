@@ -6,8 +6,8 @@ import (
 	"sluice/gateway/config"
 )
 
-// schedule makes the process one that works in batches, unless it is told to stay
-// as it was started. A system that refuses it costs processor time, not mail.
+// schedule puts the process into the batch scheduling class, unless the configuration
+// says to inherit the class. A system that refuses it costs CPU time, not mail.
 func schedule(scheduling string, batch func() error, log *slog.Logger) {
 	if scheduling != config.SchedulingBatch {
 		return

@@ -9,21 +9,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// batchThreads puts the threads of this process into SCHED_BATCH (sched(7)): one
-// that wakes up does not interrupt who runs, so that it finds more to do at once. A
-// thread inherits the class of the one that starts it. What somebody has put into
-// another class than the usual one, as by chrt, stays there.
+// batchThreads puts the threads of this process into SCHED_BATCH (sched(7)). A thread in
+// that class that wakes up does not preempt a running one, so it finds more to do at
+// once. A thread inherits the class of the thread that starts it. Threads that have been
+// put into another class than the default one, as by chrt, stay there.
 func batchThreads() error {
 	for range batchPasses {
 		changed, err := batchThreadsOnce()
-		if err != nil || !changed { // else one may have been started meanwhile
+		if err != nil || !changed { // otherwise a thread may have been started meanwhile
 			return err
 		}
 	}
 	return errors.New("threads do not stay in SCHED_BATCH")
 }
 
-// batchPasses over the threads are enough, unless a system only seems to obey.
+// batchPasses is the number of passes after which the threads must stay in the class.
 const batchPasses = 16
 
 // batchThreadsOnce moves every thread once, and reports whether one was moved or has ended.
@@ -46,7 +46,7 @@ func batchThreadsOnce() (changed bool, err error) {
 	return changed, nil
 }
 
-// batchThread moves a thread, and reports whether it was elsewhere before.
+// batchThread moves a thread that is in the default class, and reports whether it did.
 func batchThread(id int) (bool, error) {
 	was, err := unix.SchedGetAttr(id, 0)
 	if err != nil {
@@ -55,7 +55,7 @@ func batchThread(id int) (bool, error) {
 	if was.Policy != unix.SCHED_NORMAL {
 		return false, nil
 	}
-	// Runtime, which is the thread's slice since Linux 6.12, stays the system's.
+	// Runtime, the slice of the thread since Linux 6.12, stays at the system's default.
 	err = unix.SchedSetAttr(id, &unix.SchedAttr{
 		Policy: unix.SCHED_BATCH, Nice: was.Nice, Flags: was.Flags & unix.SCHED_FLAG_RESET_ON_FORK,
 	}, 0)

@@ -18,8 +18,8 @@ import (
 	"sluice/internal/testkit"
 )
 
-// TestScheduling: every thread of a running gateway is in the class that was
-// chosen, with the nice value that it was started with.
+// TestScheduling checks that every thread of a running gateway is in the configured
+// class, with the nice value that it was started with.
 func TestScheduling(t *testing.T) {
 	own, err := unix.SchedGetAttr(0, 0)
 	if err != nil {
@@ -28,9 +28,9 @@ func TestScheduling(t *testing.T) {
 	usual := []string{"chrt", "--other", "0"}
 	for _, c := range []struct {
 		scheduling string
-		starter    []string // before the gateway's own command
+		starter    []string // precedes the gateway's own command
 		policy     uint32
-		nice       int32 // more than this test has
+		nice       int32 // relative to that of this test
 	}{
 		{config.SchedulingBatch, usual, unix.SCHED_BATCH, 0},
 		{config.SchedulingBatch, append(usual, "nice", "-n", "3"), unix.SCHED_BATCH, 3},
@@ -47,7 +47,7 @@ func TestScheduling(t *testing.T) {
 	}
 }
 
-// scheduledEnv makes the test's own program a gateway with this scheduling.
+// scheduledEnv makes the test binary run as a gateway with this scheduling.
 const scheduledEnv = "TEST_SCHEDULING"
 
 // TestScheduledGateway is that gateway, until its input ends.
@@ -62,7 +62,7 @@ func TestScheduledGateway(t *testing.T) {
 	r.end(t)
 }
 
-// runScheduled starts it, by the starter if there is one, and gives its number.
+// runScheduled starts that gateway, through starter if there is one, and returns its PID.
 func runScheduled(t *testing.T, scheduling string, starter []string) (pid int) {
 	t.Helper()
 	command := slices.Concat(starter, []string{os.Args[0], "-test.run=^TestScheduledGateway$"})
@@ -98,7 +98,7 @@ func runScheduled(t *testing.T, scheduling string, starter []string) (pid int) {
 	return 0
 }
 
-// threadsOf gives how a process's threads are scheduled.
+// threadsOf returns the scheduling attributes of a process's threads.
 func threadsOf(t *testing.T, pid int) map[int]*unix.SchedAttr {
 	t.Helper()
 	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))

@@ -2,5 +2,5 @@
 
 package server
 
-// batchThreads does nothing where there is no such class.
+// batchThreads does nothing: this system has no such class.
 func batchThreads() error { return nil }

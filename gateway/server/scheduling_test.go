@@ -10,8 +10,8 @@ import (
 	"sluice/gateway/config"
 )
 
-// TestSchedulingRefused: a system that refuses it is warned of, with its cause, once
-// asked; nobody asks it for inherit.
+// TestSchedulingRefused checks that a refusal by the system is logged with its cause
+// after one attempt, and that inherit makes no attempt.
 func TestSchedulingRefused(t *testing.T) {
 	var log bytes.Buffer
 	asked := 0

@@ -22,16 +22,15 @@ import (
 	"sluice/metrics"
 )
 
-// Options is what a gateway is made of.
+// Options are the settings of a Server.
 type Options struct {
 	Config  config.Config
 	Out     io.Writer     // for the banner
 	Program string        // the command by which the gateway was started, for the banner
-	Build   metrics.Build // what is running
+	Build   metrics.Build // the version that is running
 }
 
-// Server is a gateway that was put together and not yet run. It is the only place where
-// the packages meet.
+// Server is a gateway. No other package joins the parts of the gateway.
 type Server struct {
 	options       Options
 	config        config.Config
@@ -51,8 +50,8 @@ type Server struct {
 	draining      atomic.Bool
 }
 
-// New opens what the gateway stands on: store, event log, admin server.
-// What it opened is closed again when it fails.
+// New opens the parts of a gateway: store, event log, admin server. If it fails, it
+// closes what it has opened.
 func New(o Options) (*Server, error) {
 	s := &Server{options: o, config: o.Config}
 	if err := s.open(); err != nil {
@@ -103,8 +102,8 @@ func (s *Server) open() (err error) {
 	return nil
 }
 
-// Run serves until ctx ends, SIGTERM or SIGINT comes, or the listeners or the admin
-// server fail. It returns nil when it was told to end and all sessions had their end.
+// Run serves until ctx ends, SIGTERM or SIGINT arrives, or the listeners or the admin
+// server fail. It returns nil if it was asked to end and all sessions ended.
 func (s *Server) Run(ctx context.Context) error {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
@@ -113,7 +112,7 @@ func (s *Server) Run(ctx context.Context) error {
 	serving, over := context.WithCancel(ctx)
 	defer over()
 	go limitHeap(serving, &s.config, s.shared.SessionsOpen)
-	go s.noteHangups(serving)
+	go s.ignoreHangups(serving)
 	ended := make(chan error, 1)
 	go func() { ended <- s.reactor.Run() }()
 	select {
@@ -131,18 +130,18 @@ func (s *Server) Run(ctx context.Context) error {
 	case got := <-signals:
 		s.log.Logger().Info("shutting down", "signal", got.String())
 	case failed = <-s.admin.Failed():
-		// Balancers and supervisors take us for dead now, and nobody sees a metric:
-		// better an end that finishes transactions than theirs.
+		// Load balancers and supervisors now consider this process dead, and its metrics
+		// cannot be read. It is better to end by a drain, which finishes transactions.
 		s.log.Logger().Error("shutting down: admin server failed", "err", failed)
 	case failed = <-s.reactor.Failed():
 		s.log.Logger().Error("shutting down: an event loop ended", "err", failed)
 	}
-	return errors.Join(failed, s.end(signals, ended))
+	return errors.Join(failed, s.shutdown(signals, ended))
 }
 
-// noteHangups answers SIGHUP, which a terminal sends when it is closed and a service
-// manager to have the configuration read again.
-func (s *Server) noteHangups(serving context.Context) {
+// ignoreHangups handles SIGHUP, which a terminal sends when it is closed, and a service
+// manager to have the configuration reloaded.
+func (s *Server) ignoreHangups(serving context.Context) {
 	for {
 		select {
 		case <-serving.Done():
@@ -153,15 +152,15 @@ func (s *Server) noteHangups(serving context.Context) {
 	}
 }
 
-// bounded returns what bounds the connections of a server that is not the mail's.
+// bounded returns a function that bounds the connections of a listener for something
+// other than mail.
 func (s *Server) bounded(server string) func(net.Listener) net.Listener {
 	return func(l net.Listener) net.Listener {
 		return newBounded(l, s.config.Machine().AuxiliaryConnections(), func() { s.metrics.ConnectionDisplaced(server) })
 	}
 }
 
-// acceptTrouble logs that connections cannot be accepted for now, and that they can
-// again.
+// acceptTrouble logs that accepting connections fails, and that it works again.
 func (s *Server) acceptTrouble(t reactor.Trouble) {
 	log := s.log.Logger().With("listener", t.Address)
 	if t.Err != nil {
@@ -172,8 +171,9 @@ func (s *Server) acceptTrouble(t reactor.Trouble) {
 	log.Info("connections are accepted again", "attempts_failed", t.Failed)
 }
 
-// readiness reports whether balancers may send connections. It follows neither the
-// store nor the log: one outage there must not take the whole fleet away.
+// readiness reports whether load balancers may send connections, and the reason. It does
+// not depend on the store or the log: one outage there must not take the whole fleet
+// away.
 func (s *Server) readiness() (ready bool, why string) {
 	switch {
 	case s.draining.Load():
@@ -184,7 +184,7 @@ func (s *Server) readiness() (ready bool, why string) {
 	return true, "serving"
 }
 
-// Close closes what NewProgram opened, the last first.
+// Close closes what New has opened, in reverse order.
 func (s *Server) Close() error {
 	var errs []error
 	if s.admin != nil {

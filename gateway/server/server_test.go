@@ -17,7 +17,7 @@ import (
 	"sluice/internal/testkit"
 )
 
-// running is a Program on free ports with the embedded default behind it.
+// running is a Server on free ports with the embedded defaults.
 type running struct {
 	*Server
 	cancel context.CancelFunc
@@ -48,7 +48,7 @@ func launch(t *testing.T, change func(*config.Config)) *running {
 	return r
 }
 
-// dial connects to the program.
+// dial connects to the gateway.
 func (r *running) dial(t *testing.T) *testkit.SMTP {
 	t.Helper()
 	return testkit.DialSMTP(t, r.reactor.Addresses()[0])
@@ -71,7 +71,7 @@ func (r *running) status(t *testing.T, page string) int {
 	return answer.StatusCode
 }
 
-// end ends the program in order.
+// end ends the gateway in order.
 func (r *running) end(t *testing.T) {
 	t.Helper()
 	r.cancel()
@@ -85,7 +85,8 @@ func (r *running) end(t *testing.T) {
 	}
 }
 
-// captureLog gives what programs launched from now on have logged.
+// captureLog returns a function that returns what gateways launched from now on have
+// logged.
 func captureLog(t *testing.T) func() string {
 	t.Helper()
 	file, err := os.Create(filepath.Join(t.TempDir(), "log"))
@@ -107,7 +108,7 @@ func captureLog(t *testing.T) func() string {
 	}
 }
 
-// expectSample looks for a line of /metrics.
+// expectSample expects a line of /metrics.
 func (r *running) expectSample(t *testing.T, sample string) {
 	t.Helper()
 	if !strings.Contains(r.metricsPage(t), "\n"+sample+"\n") {
@@ -129,8 +130,8 @@ func (r *running) metricsPage(t *testing.T) string {
 	return string(page)
 }
 
-// After SIGTERM the transaction under way finishes, new sessions are refused,
-// readiness is gone, and the end is without an error.
+// TestDrainFinishesTransactions checks that after SIGTERM the open transaction finishes,
+// new sessions are refused, the gateway is not ready, and it ends without an error.
 func TestDrainFinishesTransactions(t *testing.T) {
 	r := launch(t, nil)
 	busy, idle := r.dial(t), r.dial(t)
@@ -156,8 +157,8 @@ func TestDrainFinishesTransactions(t *testing.T) {
 	}
 }
 
-// When the admin server fails the transaction under way finishes all the same; then
-// the program ends, and says why.
+// TestAdminServerFails checks that the open transaction finishes if the admin server
+// fails, and that the gateway then ends with the reason.
 func TestAdminServerFails(t *testing.T) {
 	log := captureLog(t)
 	r := launch(t, nil)
@@ -178,7 +179,8 @@ func TestAdminServerFails(t *testing.T) {
 	}
 }
 
-// During the grace it is not ready, so that balancers go away, and still greets.
+// TestDrainGrace checks that during the grace the gateway reports not ready, so that load
+// balancers leave, and still greets.
 func TestDrainGrace(t *testing.T) {
 	r := launch(t, func(c *config.Config) { c.Drain.Grace = 10 * time.Second })
 	idle := r.dial(t)
@@ -191,13 +193,14 @@ func TestDrainGrace(t *testing.T) {
 	late.Expect("250 2.0.0 Ok ")
 	late.Expect("221")
 	testkit.Eventually(t, "the late one has ended", func() bool { return r.shared.SessionsOpen() == 1 })
-	terminate(t) // no patience for the idle one
+	terminate(t) // do not wait for the idle session
 	if err := <-r.ended; err == nil || !strings.Contains(err.Error(), "1 sessions were cut") {
 		t.Errorf("ended with %v", err)
 	}
 }
 
-// The line of a lost message says how its client's connection ended.
+// TestLostMessageSaysHow checks that the log line of a lost message says how its client's
+// connection ended.
 func TestLostMessageSaysHow(t *testing.T) {
 	log := captureLog(t)
 	r := launch(t, func(c *config.Config) { c.Drain.Deadline = 300 * time.Millisecond })
@@ -229,7 +232,8 @@ func TestDrainDeadline(t *testing.T) {
 	}
 }
 
-// A program that cannot have what it needs says what and leaves nothing open.
+// TestStartFails checks that a gateway that cannot start names the reason and leaves
+// nothing open.
 func TestStartFails(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -247,7 +251,7 @@ func TestStartFails(t *testing.T) {
 		c.Listeners = []config.ListenerConfig{{Address: "127.0.0.1:0"}}
 		c.Admin.Address, c.Events.Embedded.Address = "127.0.0.1:0", "127.0.0.1:0"
 		change(&c)
-		for range 2 { // the second time nothing of the first is in the way
+		for range 2 { // the second time shows that the first left nothing behind
 			p, err := New(Options{Config: c, Out: io.Discard})
 			if err == nil {
 				t.Errorf("%s: started", what)
@@ -261,7 +265,7 @@ func TestStartFails(t *testing.T) {
 	}
 }
 
-// The listener's address in use ends Run.
+// TestListenerInUse checks that Run fails if the listener's address is in use.
 func TestListenerInUse(t *testing.T) {
 	r := launch(t, nil)
 	c := config.DefaultConfig()

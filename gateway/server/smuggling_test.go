@@ -8,8 +8,8 @@ import (
 	"sluice/gateway/config"
 )
 
-// The keys reach the sessions: a text with a bare LF is refused by default, and taken
-// where it is tolerated or of a network that is exempt.
+// TestSmugglingKeys checks that sessions follow the keys: a text with a bare LF is
+// refused by default, and accepted if it is tolerated or from an exempt network.
 func TestSmugglingKeys(t *testing.T) {
 	exempt := func(network string) func(*config.Config) {
 		return func(c *config.Config) { c.SmugglingExempt = []netip.Prefix{netip.MustParsePrefix(network)} }

@@ -16,7 +16,7 @@ import (
 	"sluice/internal/testkit"
 )
 
-// bucket is an object store on a port that is taken from the start, and refuses
+// bucket is an object store on a port that is reserved from the start. It refuses
 // connections until it opens.
 type bucket struct {
 	t       *testing.T
@@ -24,12 +24,12 @@ type bucket struct {
 	address string
 	stored  atomic.Int64
 	server  *http.Server
-	silence atomic.Pointer[chan struct{}] // closed: it answers again
+	silence atomic.Pointer[chan struct{}] // closed to resume replies
 }
 
 func newBucket(t *testing.T) *bucket {
 	t.Helper()
-	// A socket that is bound and does not listen: nobody else gets the port.
+	// A socket that is bound and does not listen keeps the port reserved.
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err == nil {
 		err = unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}})
@@ -66,7 +66,7 @@ func (b *bucket) open() {
 	b.t.Cleanup(func() { _ = b.server.Close() })
 }
 
-// ServeHTTP answers what a store answers that has everything.
+// ServeHTTP replies as a store that has every object.
 func (b *bucket) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(io.Discard, r.Body)
 	if silence := b.silence.Load(); silence != nil {
@@ -78,7 +78,7 @@ func (b *bucket) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// hush has it answer nothing until it is told to speak.
+// hush makes the bucket withhold its replies until speak is called.
 func (b *bucket) hush() (speak func()) {
 	silence := make(chan struct{})
 	b.silence.Store(&silence)
@@ -100,8 +100,8 @@ func (b *bucket) launch() *running {
 	})
 }
 
-// send sends a message and gives the answer to its final dot, or to whatever came
-// before it and was not what is hoped for.
+// send sends a message and returns the reply to its final dot, or the first unexpected
+// reply before it.
 func (r *running) send(t *testing.T) string {
 	t.Helper()
 	c := r.dial(t)
@@ -122,8 +122,8 @@ func (r *running) send(t *testing.T) string {
 	return ""
 }
 
-// A gateway that starts before its store turns mail away from the beginning, is
-// ready all the time, and takes mail when the store has come.
+// TestStoreComesLater checks that a gateway that starts before its store sheds mail from
+// the beginning, is ready all the time, and accepts mail once the store is available.
 func TestStoreComesLater(t *testing.T) {
 	b := newBucket(t)
 	log := captureLog(t)
@@ -156,7 +156,8 @@ func TestStoreComesLater(t *testing.T) {
 	r.end(t)
 }
 
-// A store that goes away shuts the gate by the first message that fails.
+// TestStoreGoesAway checks that an unavailable store shuts the gate with the first
+// message that fails.
 func TestStoreGoesAway(t *testing.T) {
 	b := newBucket(t)
 	b.open()
@@ -182,8 +183,9 @@ func TestStoreGoesAway(t *testing.T) {
 	r.end(t)
 }
 
-// A store that takes connections and answers nothing shuts the gate while its first
-// message still waits, which is answered 250 when it speaks again.
+// TestStoreFallsSilent checks that a store that accepts connections but does not reply
+// shuts the gate while its first message still waits. That message is answered 250 once
+// the store replies again.
 func TestStoreFallsSilent(t *testing.T) {
 	b := newBucket(t)
 	b.open()
