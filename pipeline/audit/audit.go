@@ -1,4 +1,4 @@
-// Package audit checks the promise of a 250: every message that was acknowledged must
+// Package audit checks the promise of a 250. Every message that was acknowledged must
 // have its event in the log, and the event its unaltered object in the store.
 package audit
 

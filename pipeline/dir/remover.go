@@ -19,7 +19,7 @@ const maxRemovals = 1024
 var errTooMany = errors.New("too many others wait to be removed")
 
 // remover removes the objects of messages whose events can never be published. A removal
-// need not be durable: after a loss of power there may be an object without an event, as
+// need not be durable. After a loss of power an object without an event may be left, as
 // of any message that failed after it was stored.
 type remover struct {
 	keys       chan string

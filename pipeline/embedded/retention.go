@@ -28,8 +28,9 @@ func (b *Broker) retain(interval time.Duration) {
 
 // expire deletes the events that are older than Retention, except the newest of each
 // partition. kfake's retention.ms would delete that one too. After kill -9 the offsets of
-// such an empty partition would begin at 0 again, below what consumers have committed:
-// kfake knows the end of a partition without segments only after an orderly shutdown.
+// an empty partition would begin at 0 again, below what consumers have committed. The
+// reason is that kfake knows the end of a partition without segments only after an
+// orderly shutdown.
 func (b *Broker) expire(now time.Time) error {
 	ctx, cancel := context.WithTimeout(context.Background(), setupTimeout)
 	defer cancel()

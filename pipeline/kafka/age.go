@@ -6,10 +6,10 @@ import "time"
 // A negative time means that there is no record: the offset is the end of the partition.
 type recordTime struct{ offset, milli int64 }
 
-// ageFinder finds the time of a group's oldest unconsumed record. A broker does not
-// return the time of a record without the record, but it returns the offset and the time
-// of the first record since a given time (ListOffsets). So ageFinder bisects, and
-// remembers the result while the group does not move.
+// ageFinder finds the time of a group's oldest unconsumed record. A broker returns the
+// time of a record at an offset only with the record itself. But it returns the offset
+// and the time of the first record since a given time (ListOffsets). So ageFinder
+// bisects, and remembers the result while the group does not move.
 type ageFinder struct {
 	known map[int32]recordTime // by partition
 }

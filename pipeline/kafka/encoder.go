@@ -104,8 +104,8 @@ func (c *collector) addWaiting() {
 // valueSize is the initial capacity of an event, which is enough for a few recipients.
 const valueSize = 1 << 10
 
-// record encodes m. The client owns the buffers from now on, and they are not reused:
-// even a failed record may still be part of a request that is being written.
+// record encodes m. The client owns the buffers from now on. They are not reused: even a
+// failed record may still be part of a request that is being written.
 func record(m *pipeline.Message, headers []pipeline.EventHeader) *kgo.Record {
 	r := &kgo.Record{
 		Key:     m.ID.Append(make([]byte, 0, 36)),

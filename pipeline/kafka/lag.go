@@ -28,8 +28,8 @@ type LagOptions struct {
 type Lag struct {
 	Group string
 	// Err is the reason why the lag is not known. It is ErrUnknownGroup for a group that
-	// does not exist, or has neither a member nor a commit to the topic: its lag is
-	// unknown, not 0.
+	// does not exist, or has neither a member nor a commit to the topic. The lag of such
+	// a group is unknown, not 0.
 	Err     error
 	Records int64
 	Age     time.Duration // of the oldest unconsumed record; 0 for none

@@ -11,9 +11,9 @@ import (
 	"sluice/pipeline/kafka"
 )
 
-// TestLagOnCluster reads the lag of groups of both protocols from Apache Kafka: of a
-// group that does not exist, of members without a commit, of a consumer that is behind,
-// and after the death of the broker.
+// TestLagOnCluster reads the lag of groups of both protocols from Apache Kafka. The
+// groups do not exist, have members without a commit, or a consumer with a lag. In the
+// end the broker is killed.
 func TestLagOnCluster(t *testing.T) {
 	k := stack.Kafka(t)
 	if err := k.CreateTopic(t.Context(), topic, 3, nil); err != nil {

@@ -13,11 +13,11 @@ import (
 // timeout.
 //
 // A record that times out while its request waits for a connection leaves a batch without
-// records in that request. A broker (Apache Kafka 4.3.1) never answers it, and the
-// requests after it on the connection wait until it times out, long after the broker is
-// back (docs/decisions.md, A fresh client after an overdue event). So later records go
-// through a new client, and the old one stays open until its own records are done. A
-// client also has a fixed batch limit, so another limit needs another client.
+// records in that request. A broker (Apache Kafka 4.3.1) never answers it. The requests
+// after it on the connection wait until it times out, long after the broker is back
+// (docs/decisions.md, A fresh client after an overdue event). So later records go through
+// a new client, and the old one stays open until its own records are done. A client also
+// has a fixed batch limit, so another limit needs another client.
 type producer struct {
 	options     []kgo.Opt
 	compression func() kgo.Opt

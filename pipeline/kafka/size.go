@@ -23,9 +23,10 @@ const (
 	// minClientBatch is the smallest batch limit that the client accepts.
 	minClientBatch = 512
 
-	// batchOverhead is what a batch of one record has in addition to its key, value and
-	// headers: 61 bytes for the batch, the lengths of the record's fields, and what a
-	// broker may add that compresses it anew (compression.type of the topic).
+	// batchOverhead is the size of a batch of one record without its key, value and
+	// headers. It has 61 bytes for the batch, 48 for the lengths of the record's fields,
+	// and 64 that a broker may add when it compresses the batch anew (compression.type of
+	// the topic).
 	batchOverhead = 61 + 48 + 64
 
 	// singlePublishers is the number of goroutines that publish events of refused

@@ -153,8 +153,8 @@ func TestExactLimit(t *testing.T) {
 	}
 }
 
-// TestLimitLowered checks that events of a batch that is refused, because the limit was
-// lowered, are published one by one, and that the limit is read again.
+// TestLimitLowered lowers the limit, so that batches are refused. Their events must be
+// published one by one, and the limit must be read again.
 func TestLimitLowered(t *testing.T) {
 	b := startBroker(t, embedded.Options{})
 	l := openLog(t, kafka.Options{Brokers: []string{b.Addr()}, RefreshInterval: time.Hour, Compression: "none"})

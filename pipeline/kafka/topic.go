@@ -192,8 +192,8 @@ func (e *MissingTopicError) Unwrap() error { return e.Err }
 // minRefreshPause is the shortest time between two calls of readTopic.
 const minRefreshPause = time.Second
 
-// refreshTopic reads the settings as soon as a broker can be reached, and again and again
-// while the log is open: an operator may change them at any time.
+// refreshTopic reads the settings as soon as a broker can be reached, and then every
+// RefreshInterval, because an operator may change them.
 func (l *Log) refreshTopic() {
 	ticker := time.NewTicker(l.refreshDelay())
 	defer ticker.Stop()

@@ -59,7 +59,7 @@ type Options struct {
 }
 
 // Defaults of Options and Limits. At 8 MiB the fixed cost of a request is small compared
-// to that of its bytes, and a store that takes parts still takes such a pack whole.
+// to that of its bytes. A store that takes parts still takes such a pack whole.
 const (
 	DefaultLanes    = 2
 	DefaultMessages = 4096

@@ -1,7 +1,7 @@
-// Package pack stores small messages that are ready at the same moment in one object,
-// as group commit does. A pack is a POSIX tar with an entry <id>.eml for each message
-// and a last entry events.jsonl with all their events, so that the store alone can
-// rebuild the topic.
+// Package pack stores small messages that are ready at the same moment in one object, as
+// group commit does. A pack is a POSIX tar with an entry <id>.eml for each message. The
+// last entry, events.jsonl, has all their events, so that the topic can be rebuilt from
+// the store alone.
 //
 // A Batcher fills packs, a Writer of the store stores them. A lane, as the
 // configuration and the metrics say, is a worker of the Batcher with its Writer.

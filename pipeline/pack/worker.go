@@ -44,7 +44,7 @@ func (w *batchWorker) gather() bool {
 	return true
 }
 
-// fill adds first and what waits. A pack has the deadline of its oldest message, so a
+// fill adds first and what waits. A pack has the deadline of its oldest message. So a
 // message that was put much later than first is left over for the next pack.
 func (w *batchWorker) fill(first queued) (leftover *queued) {
 	o := &w.batcher.options

@@ -10,9 +10,10 @@ import (
 )
 
 // SystemCalls runs this test binary again under strace, with these additional environment
-// variables. It returns the named system calls that the child made, as strace prints them
-// with the paths of descriptors, in the order in which they ended; and what the child
-// printed. Without strace the test is skipped, or fails with TEST_TOOLS=required.
+// variables. It returns the named system calls that the child made, in the order in which
+// they ended. They are as strace prints them, with the paths of descriptors. printed is
+// the output of the child. Without strace the test is skipped, or fails with
+// TEST_TOOLS=required.
 func SystemCalls(
 	t *testing.T, names string, environment ...string,
 ) (calls []string, printed string) {

@@ -18,8 +18,8 @@ import (
 const benchConcurrency = 32
 
 // BenchmarkPut stores messages of 10 KiB and 1 MiB. In the same run it stores the same
-// bytes by bare minio-go requests at the same concurrency: with our settings, and with
-// minio-go's defaults (a transport of 16 idle connections, signed payloads).
+// bytes by bare minio-go requests at the same concurrency. It does so with our settings,
+// and with minio-go's defaults: a transport of 16 idle connections, and signed payloads.
 func BenchmarkPut(b *testing.B) {
 	for _, size := range []int{10 << 10, 1 << 20} {
 		b.Run(fmt.Sprintf("sluice/%dKiB", size>>10), func(b *testing.B) { benchStore(b, size) })

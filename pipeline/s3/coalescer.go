@@ -11,8 +11,9 @@ import (
 const maxCoalesced = wireBuffer - 16<<10
 
 // coalescer sends a small request in one write. net/http sends the header in a write of
-// its own when it does not know the type of the body's reader, and minio-go wraps every
-// reader. That costs a second system call here, and often a second wake-up at the store.
+// its own unless it knows the type of the body's reader. It never does, because minio-go
+// wraps every reader. That costs a second system call here, and often a second wake-up at
+// the store.
 type coalescer struct{ *http.Transport }
 
 // RoundTrip implements http.RoundTripper. It reads a small body into memory first. The

@@ -6,10 +6,9 @@ import (
 )
 
 // backgroundLimiter bounds concurrent requests for large messages while small ones are
-// frequent. It is an adaptive concurrency limit, and treats large messages as background
-// traffic: it seeks the highest limit at which small requests stay within tolerance of
-// their baseline latency. (RFC 6817 uses added delay the same way; the limit stands in
-// for its window.)
+// frequent. It is an adaptive concurrency limit for background traffic. It seeks the
+// highest limit at which small requests stay within tolerance of their baseline latency.
+// (RFC 6817 uses added delay the same way; the limit stands in for its window.)
 //
 // A probe starts at a limit of one. It multiplies the limit by growth as long as tasks
 // wait and the latency stays within tolerance. A store near its capacity ends at one; a
@@ -43,8 +42,8 @@ const (
 	growth = 4
 	// probeInterval is the time between probes when nothing else calls for one.
 	probeInterval = 5 * time.Minute
-	// rateWindow is the time in which the count of small messages decays by a factor
-	// of e, so that the decayed count is the rate per window.
+	// rateWindow is the time constant of the rate. The count of small messages decays by
+	// a factor of e in it, so the count is the rate per window.
 	rateWindow = time.Second
 )
 

@@ -15,8 +15,8 @@ import (
 
 func crcHeader(s string) string { return checksum(crc32.Checksum([]byte(s), castagnoli)) }
 
-// checkPlain checks that a body was sent as it is, with a length and our checksum, and
-// without chunks, frames or a signature of its own.
+// checkPlain checks that a body was sent as it is, with a length and our checksum. It
+// must have no chunks, frames or signature of its own.
 func checkPlain(t *testing.T, r request, body string) {
 	t.Helper()
 	if r.body != body {

@@ -1,7 +1,7 @@
 // Package s3 is the object store on a bucket of MinIO or any other S3. Each message is an
-// object under its key, stored by one PUT, or, when it is large, by a multipart upload
-// whose parts leave while the message still arrives. Small messages may share an object
-// (package pack).
+// object under its key, stored by one PUT. A large one is stored by a multipart upload,
+// whose parts are sent while the message still arrives. Small messages may share an
+// object (package pack).
 package s3
 
 import (
