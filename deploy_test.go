@@ -183,6 +183,7 @@ func sluice(t *testing.T, environ map[string]string, args ...string) string {
 
 // The production file is right, alone and with the variables of docker-compose.yml.
 func TestDeployedConfigurationIsRight(t *testing.T) {
+	skipShort(t)
 	const file = "deploy/sluice.yaml"
 	sluice(t, nil, "config", "check", "--config", file)
 

@@ -95,6 +95,10 @@ func TestPauseInBody(t *testing.T) {
 
 // One loop pauses a message a thousand times and loses nothing of it.
 func TestThousandPauses(t *testing.T) {
+	wanted := 1000
+	if testing.Short() {
+		wanted = 100
+	}
 	o := testOptions()
 	w, store := partWorld(t, o)
 	store.partSize = 4 << 10
@@ -108,7 +112,7 @@ func TestThousandPauses(t *testing.T) {
 	s.hear()
 	var sent strings.Builder
 	line := strings.Repeat(strings.Repeat("y", 998)+"\r\n", 30)
-	for pauses := 0; pauses < 1000; {
+	for pauses := 0; pauses < wanted; {
 		s.send(line)
 		sent.WriteString(line)
 		if s.paused {
