@@ -54,12 +54,12 @@ type Committer struct {
 	Store    ObjectStore
 	Log      EventLog
 	Observer Observer
-	// Bucket is what events call the store's bucket: it counts in their size.
+	// Bucket is the name of the store's bucket in events: it counts in their size.
 	Bucket string
 }
 
-// EventLimit returns the most octets (Message.EventBound) that an event may have so
-// that the log can take it, 0 when that is not known.
+// EventLimit returns the most bytes that an event may have (Message.EventBound) so that
+// the log can take it, 0 when that is not known.
 func (c *Committer) EventLimit() int64 {
 	log, ok := c.Log.(BoundedLog)
 	if !ok {
@@ -145,10 +145,11 @@ func (c *Committer) remove(m *Message) {
 	}
 }
 
-var errEventTooLarge = errors.New("the event log does not take an event of this size (max.message.bytes of its topic)")
+var errEventTooLarge = errors.New(
+	"the event log does not take an event of this size (max.message.bytes of its topic)")
 
-// EventTooLarge returns the failure of a message whose event may have size octets
-// where the log takes limit.
+// EventTooLarge returns the failure of a message whose event may have size bytes where the
+// log takes at most limit.
 func EventTooLarge(size, limit int64) error {
 	return &Failure{
 		Kind: KindEventTooLarge, Op: "event",
@@ -158,7 +159,7 @@ func EventTooLarge(size, limit int64) error {
 
 var errOverdue = errors.New("no answer in time")
 
-// Overdue is the failure of a message whose stage was not answered in time.
+// Overdue returns the failure of a message whose stage had no result in time.
 func Overdue(stage Stage) error {
 	return &Failure{Kind: KindTimeout, Op: stage.String(), Err: errOverdue}
 }

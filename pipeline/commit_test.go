@@ -68,12 +68,12 @@ func TestCommit(t *testing.T) {
 			c := pipeline.Committer{Store: ports, Log: ports, Observer: &notes}
 			m := &pipeline.Message{Loop: immediate{}}
 			now := time.UnixMilli(0)
-			home := 0
-			m.OnResult = func() { home++ }
+			returned := 0
+			m.OnResult = func() { returned++ }
 			m.Reset()
 			ports.before = func(step string) {
 				if !m.InFlight() {
-					t.Errorf("%s: a message in stage %s is not under way", step, m.Stage)
+					t.Errorf("%s: a message in stage %s is not in flight", step, m.Stage)
 				}
 				if step == test.leaves {
 					m.Detach()
@@ -81,8 +81,8 @@ func TestCommit(t *testing.T) {
 			}
 			c.Commit(m, now)
 			for steps := 1; ; steps++ {
-				if home != steps {
-					t.Fatalf("home %d times after %d steps", home, steps)
+				if returned != steps {
+					t.Fatalf("returned %d times after %d steps", returned, steps)
 				}
 				now = now.Add(time.Second)
 				if c.Advance(m, now) {
