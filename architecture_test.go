@@ -69,6 +69,48 @@ func TestEveryPackageIsOnTheMap(t *testing.T) {
 	}
 }
 
+// citation matches a reference of a comment to a heading of a page, such as
+// (docs/decisions.md, Credit before 354).
+var citation = regexp.MustCompile(`\((docs/[a-z]+\.md), ([^)]+)\)`)
+
+// TestCommentsCiteHeadings checks that the page has a heading that begins with the words
+// which a comment cites.
+func TestCommentsCiteHeadings(t *testing.T) {
+	joined, found := regexp.MustCompile(`\n\s*// ?`), 0
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && path != "." && strings.HasPrefix(d.Name(), "."):
+			return filepath.SkipDir
+		case !strings.HasSuffix(path, ".go") || path == "architecture_test.go":
+			return nil
+		}
+		code, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		for _, cited := range citation.FindAllStringSubmatch(joined.ReplaceAllString(string(code), " "), -1) {
+			found++
+			page, err := os.ReadFile(cited[1])
+			if err != nil {
+				return err
+			}
+			heading := regexp.MustCompile(`(?m)^(#+ |\*\*)` + regexp.QuoteMeta(cited[2]))
+			if !heading.Match(page) {
+				t.Errorf("%s cites %s, which has no such heading", path, cited[0])
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found < 5 {
+		t.Errorf("only %d citations were found: does the pattern still match?", found)
+	}
+}
+
 // goTest matches a command of go test that a page gives: its flag, the name behind it,
 // and the package.
 var goTest = regexp.MustCompile("`go test (?:-run '\\^\\$' )?-(run|bench) ([A-Z][A-Za-z]*) \\./([a-z0-9/]+)`")

@@ -27,7 +27,7 @@ var embeddedKind = kind{
 		return address + "   Kafka protocol, topic " + c.Events.Topic
 	},
 	listens: func(c *Config) server { return server{"events.embedded.address", c.Events.Embedded.Address} },
-	memory:  96 << 20, // for the index of its batches (docs/memory.md has the measurements)
+	memory:  96 << 20, // for the index of its batches (docs/memory.md)
 }
 
 func defaultEmbedded() EmbeddedConfig {

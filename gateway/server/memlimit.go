@@ -10,7 +10,7 @@ import (
 )
 
 // Memory that the heap needs in addition to message bodies, in bytes.
-// docs/measurements.md has the figures.
+// docs/memory.md has the model.
 const (
 	heapBase       = 32 << 20 // clients of the store and of the log, their buffers and queues
 	heapForSession = 4 << 10  // a session, gnet's part of it, an open envelope
