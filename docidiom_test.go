@@ -19,12 +19,6 @@ import (
 // Go's idiom.
 var notYetIdiomatic = []string{
 	"gateway/driver",
-	"loadtest/bench",
-	"loadtest/client",
-	"loadtest/drill",
-	"loadtest/peers",
-	"loadtest/stack",
-	"loadtest/stress",
 }
 
 // TestDocIdiom holds the comments of functions, methods and types to Go's idiom, as

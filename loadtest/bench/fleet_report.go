@@ -92,7 +92,7 @@ func (row *FleetRow) judge(unit string, raw []Sample) {
 	row.Targets = []Target{{fmt.Sprintf("%s ≥ %.2fx", unit, least), row.Ratio.Median, row.Ratio.Median >= least}}
 }
 
-// slower gives of each round the sample with the lower rate.
+// slower returns, for each round, the sample with the lower rate.
 func slower(a, b []Sample) []Sample {
 	var all []Sample
 	for i := range min(len(a), len(b)) {

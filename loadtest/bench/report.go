@@ -115,7 +115,7 @@ func ratio(row, to *Row, of func(Sample) float64) float64 {
 	return median(ratiosOf(row.Samples, to.Samples, of))
 }
 
-// ratiosOf gives of each round the ratio of two samples.
+// ratiosOf returns, for each round, the ratio of two samples.
 func ratiosOf(samples, to []Sample, of func(Sample) float64) []float64 {
 	var values []float64
 	for i := range min(len(samples), len(to)) {

@@ -30,7 +30,7 @@ func latencyOf(times []float64) Latency {
 
 // deliverer delivers messages, one after another.
 type deliverer interface {
-	// deliver gives the time from the last octet to the answer.
+	// deliver returns the time from the last octet to the answer.
 	deliver(ctx context.Context, content string) (time.Duration, error)
 	close()
 }
@@ -50,7 +50,7 @@ type timedLoad struct {
 // smallest that is not counted as small: a large message goes to the store alone.
 const largeFrom = 1 << 20
 
-// send gives the latency of the small messages.
+// send returns the latency of the small messages.
 func (l timedLoad) send(ctx context.Context, open opener) (Latency, error) {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
@@ -127,7 +127,7 @@ func (s *smtpSession) deliver(_ context.Context, content string) (time.Duration,
 	return time.Since(began), err
 }
 
-// lines gives the whole lines of content's first octets.
+// lines returns the whole lines of content's first octets.
 func lines(content string, octets int) string {
 	return content[:strings.LastIndex(content[:octets], "\r\n")+2]
 }
@@ -144,7 +144,7 @@ const (
 	smallestMixed = 500
 )
 
-// smallMixed gives sizes that are log-normal around 20 KiB. They follow from n alone.
+// smallMixed returns sizes that are log-normal around 20 KiB. They follow from n alone.
 func smallMixed(n int) int {
 	r := rand.New(rand.NewPCG(uint64(n), 1))
 	size := int(typicalMixed * math.Exp(mixedSpread*r.NormFloat64()))

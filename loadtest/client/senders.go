@@ -87,7 +87,7 @@ func (s *session) leave() {
 	}
 }
 
-// attempt tells whether the mail was answered 250.
+// attempt reports whether the mail was answered 250.
 func (s *session) attempt(ctx context.Context, mail *Mail) bool {
 	if s.left == 0 {
 		s.leave()

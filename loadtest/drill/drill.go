@@ -77,7 +77,7 @@ func (d *drill) round(ctx context.Context, victim string) (Round, error) {
 	return round, nil
 }
 
-// kill ends the victim and gives what starts it again, on the same ports and data.
+// kill ends the victim and returns what starts it again, on the same ports and data.
 func (d *drill) kill(ctx context.Context, victim string) (restart func() error, err error) {
 	if victim == VictimSluice {
 		err := d.gateway.Signal(syscall.SIGKILL) // the moment itself; Kill also waits

@@ -78,7 +78,7 @@ func (f *Fleet) Kill() {
 	}
 }
 
-// pending gives the moments at which the uploads in parts began that the bucket
+// pending returns the moments at which the uploads in parts began that the bucket
 // still holds, neither completed nor aborted. MinIO lists uploads of one whole key
 // alone, so they are looked for where it keeps them: a folder for each key, and in
 // it one for each upload, whose name ends in x and the nanoseconds of its start.

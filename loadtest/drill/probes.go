@@ -32,7 +32,7 @@ func watch(ctx context.Context, d *drill) *probes {
 	return w
 }
 
-// end waits for their last answers and gives the time of the slowest.
+// end waits for their last answers and returns the time of the slowest.
 func (w *probes) end() time.Duration {
 	w.all.Wait()
 	return time.Duration(w.slowest.Load())

@@ -44,7 +44,7 @@ type Report struct {
 	Receipts []client.Receipt `json:"-"`
 }
 
-// OK says that every promise was kept.
+// OK reports whether every promise was kept.
 func (r *Report) OK() bool {
 	for _, o := range r.Outages {
 		if o.Back > backWithin.Seconds() {

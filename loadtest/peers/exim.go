@@ -84,7 +84,7 @@ begin retry
 // program is a copy that Exim's user can run: the cache may be closed to others.
 func (e *Exim) program() string { return filepath.Join(e.Dir, "exim4") }
 
-// Send gives Exim a mail, which it delivers before Send returns; whether it could
+// Send hands Exim a mail, which it delivers before Send returns; whether it could
 // stands in its log.
 func (e *Exim) Send(ctx context.Context, from, to, mail string) error {
 	const script = `mount --bind "$0/passwd" /etc/passwd && mount --bind "$0/group" /etc/group &&

@@ -154,7 +154,7 @@ func (p Part) server(folder string) (*Server, func(context.Context) error, error
 	}
 }
 
-// Status gives the process number of a part that runs, else 0, and whether it
+// Status returns the process number of a part that runs, else 0, and whether it
 // serves.
 func Status(ctx context.Context, dir, name string) (pid int, err error) {
 	folder, err := filepath.Abs(filepath.Join(dir, name))
@@ -199,7 +199,7 @@ func Down(ctx context.Context, dir, name string) error {
 	}
 }
 
-// running gives the process of a folder's pid file, 0 when it has ended. Its
+// running returns the process of a folder's pid file, 0 when it has ended. Its
 // number may belong to another program by now: ours names its folder in its
 // arguments.
 func running(folder, name string) (int, error) {

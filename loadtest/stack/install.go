@@ -46,7 +46,7 @@ func Installed(path string) (string, error) {
 
 func minioBinary() (string, error) { return Installed(filepath.Join("bin", "minio")) }
 
-// kafkaInstall gives the Java runtime and Kafka's class path.
+// kafkaInstall returns the Java runtime and Kafka's class path.
 func kafkaInstall() (java, classPath string, err error) {
 	if java, err = exec.LookPath("java"); err != nil {
 		return "", "", fmt.Errorf("a Java runtime is not installed, run make tools: %w", err)

@@ -55,7 +55,7 @@ var kafkaProperties = []string{
 	"group.initial.rebalance.delay.ms=0",
 }
 
-// KafkaProperties gives the settings of every broker of the stack.
+// KafkaProperties returns the settings of every broker of the stack.
 func KafkaProperties() []string { return append([]string(nil), kafkaProperties...) }
 
 // kafkaLogging prints what is worth reading after a failure.
@@ -138,7 +138,7 @@ func format(jvm []string, dir, properties string) error {
 	return nil
 }
 
-// secure gives the listeners with SASL and TLS and their settings.
+// secure returns the listeners with SASL and TLS and their settings.
 func (k *KafkaServer) secure(dir string) (listeners, properties []string, err error) {
 	for _, l := range []struct {
 		protocol string

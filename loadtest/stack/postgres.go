@@ -103,7 +103,7 @@ func awaitDetached(ctx context.Context, data string) error {
 	return nil
 }
 
-// attached says whether processes are attached to the shared memory of a data
+// attached reports whether processes are attached to the shared memory of a data
 // folder. The last number in the seventh line of postmaster.pid is its id
 // (PostgreSQL, pidfile.h), and the kernel counts who is attached (proc(5)).
 func attached(data string) bool {

@@ -169,7 +169,7 @@ func (s *Server) Pause() error {
 	return nil
 }
 
-// stopped says whether all threads of a process are stopped (proc(5): state T).
+// stopped reports whether all threads of a process are stopped (proc(5): state T).
 func stopped(pid int) bool {
 	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid)) // the pattern is right
 	for _, task := range tasks {

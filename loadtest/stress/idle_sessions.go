@@ -128,7 +128,7 @@ func p99(all []answer) float64 {
 	return quantile(each, 0.5)
 }
 
-// active lets the active sessions work and gives the time of each of their replies.
+// active lets the active sessions work and returns the time of each of their replies.
 func (s IdleSessions) active(ctx context.Context, inst *instance) ([]answer, error) {
 	var all sync.WaitGroup
 	var mu sync.Mutex

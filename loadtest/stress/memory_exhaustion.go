@@ -125,7 +125,7 @@ func (g MemoryExhaustion) send(ctx context.Context, inst *instance) ([]client.Re
 	return receipts, ends
 }
 
-// mail sends one mail and gives the code that ended it, or what else did.
+// mail sends one mail and returns the code that ended it, or what else did.
 func (g MemoryExhaustion) mail(p *peer, number int, text []byte, ledger *client.Ledger) string {
 	header := fmt.Sprintf("Subject: %d\r\n\r\n", number)
 	parameters := ""
@@ -167,7 +167,7 @@ func (g MemoryExhaustion) mail(p *peer, number int, text []byte, ledger *client.
 	return "250"
 }
 
-// code reads a reply and gives its code, or what came instead.
+// code reads a reply and returns its code, or what came instead.
 func (g MemoryExhaustion) code(p *peer) string {
 	reply, err := p.reply(sendPatience)
 	if err != nil {

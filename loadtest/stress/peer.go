@@ -67,7 +67,7 @@ func (p *peer) line(within time.Duration) (string, error) {
 	return strings.TrimSuffix(line, "\r\n"), err
 }
 
-// reply reads one reply and gives its last line.
+// reply reads one reply and returns its last line.
 func (p *peer) reply(within time.Duration) (string, error) {
 	for {
 		line, err := p.line(within)

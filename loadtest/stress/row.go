@@ -44,7 +44,7 @@ func (r *Row) note(format string, args ...any) {
 	r.Claims = append(r.Claims, Claim{Measured: fmt.Sprintf(format, args...), Held: true})
 }
 
-// Held says whether every promise held.
+// Held reports whether every promise held.
 func (r *Row) Held() bool {
 	for _, c := range r.Claims {
 		if !c.Held {

@@ -171,7 +171,7 @@ func (s *instance) await(ctx context.Context, patience time.Duration, holds func
 	}
 }
 
-// settle waits until no session is open and gives the process then.
+// settle waits until no session is open and returns the process then.
 func (s *instance) settle(ctx context.Context) (sample, error) {
 	return s.await(ctx, 30*time.Second, func(now sample) bool { return now.metrics[metricSessions] == 0 })
 }

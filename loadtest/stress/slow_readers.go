@@ -138,7 +138,7 @@ func (m SlowReaders) neverRead(ctx context.Context, inst *instance, commands str
 	return "ended", time.Since(last)
 }
 
-// read runs peers that read only when nothing can be written any more, and gives
+// read runs peers that read only when nothing can be written any more, and returns
 // what went wrong.
 func (m SlowReaders) read(ctx context.Context, inst *instance, each int) *tally {
 	failures := newTally()
