@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// entry is one line before it is formatted: plain values, owned.
+// entry is one log line before it is formatted. It owns its values.
 type entry struct {
 	at   time.Time
 	kind entryKind
@@ -35,14 +35,14 @@ const (
 	accepted
 	lost
 	leftOut
-	crowding
+	overQuota
 	leftBehind
 	packSplit
 	panicked
-	ready // a line of Logger, in message
+	formatted // a line of Logger, in message
 )
 
-// record makes the log line of an entry.
+// record returns the log record of an entry.
 func (e *entry) record(acceptance slog.Level) slog.Record {
 	switch e.kind {
 	case refused:
@@ -60,7 +60,7 @@ func (e *entry) record(acceptance slog.Level) slog.Record {
 	case leftOut:
 		return e.line(slog.LevelInfo, "log lines of a session left out",
 			slog.Int("lines", e.leftOut), slog.String("client", e.client))
-	case crowding:
+	case overQuota:
 		return e.line(slog.LevelInfo, "further lines about this client are left out for a second",
 			slog.String("client", e.client), slog.Int("lines", e.leftOut))
 	case leftBehind:
@@ -107,7 +107,7 @@ func (e *entry) refusal() slog.Record {
 	return record
 }
 
-// address is empty where there is none, rather than "invalid AddrPort".
+// address returns a as text, or "" if it is invalid, instead of "invalid AddrPort".
 func address(a interface {
 	IsValid() bool
 	String() string

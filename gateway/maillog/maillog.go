@@ -1,5 +1,5 @@
-// Package maillog writes the log: refusals, acceptances and notices, without ever making
-// an event loop wait for the reader of the log.
+// Package maillog writes the log: refusals, acceptances and notices. It never makes an
+// event loop wait for the reader of the log.
 package maillog
 
 import (
@@ -16,50 +16,50 @@ import (
 	"sluice/gateway/driver"
 )
 
-// The rooms of lines that wait for the writer, about 2 MB when all are full. Each
-// kind of line has its own, and of the refusals each share of the clients' addresses
-// has a corner to which no other client's lines come, and no client may have
-// more than its share, so that nobody can push out the line of somebody else.
+// Lengths of the queues of lines that wait for the writer, about 2 MB when all are full.
+// Each kind of line has its own queue, and refusals are also sharded by client address. A
+// client's lines go only to its own shard and the shared queue, and are bounded by its
+// quota. So no client can push out the lines of another.
 const (
-	corners      = 64
-	cornerRoom   = 32
-	refusalRoom  = 2048 // shared by those whose corner is full
-	acceptedRoom = 2048
-	noticeRoom   = 1024
-	// turnLines is how many lines of one room are written before those of another.
-	turnLines = 64
+	shards        = 64
+	shardLines    = 32
+	refusalLines  = 2048 // shared by clients whose shard is full
+	acceptedLines = 2048
+	noticeLines   = 1024
+	// batchLines is the number of lines that are taken from one queue before the next.
+	batchLines = 64
 )
 
 const (
-	// Patience bounds the last writes: a reader of our standard error
-	// that hangs must not keep the process from ending.
+	// Patience bounds the last writes: a hanging reader of our standard error must not
+	// keep the process from ending.
 	Patience = time.Second
-	// maxStack bounds what a panic writes.
+	// maxStack bounds the stack that is logged for a panic.
 	maxStack = 8 << 10
 )
 
-// Log writes the log of a gateway. Whoever logs hands over a copy and never waits: one
-// goroutine writes, and a line that finds no room is dropped and counted. Refusals
-// are at info. Acceptances are at debug, because the event is their record; a log
-// line for each would say the same again at the rate of the mail.
+// Log writes the log of a gateway. Its callers hand over a copy and never wait: one
+// goroutine writes, and a line that finds its queue full is dropped and counted. Refusals
+// are logged at info. Acceptances are logged at debug, because the event records them; a
+// log line for each would repeat that at the rate of the mail.
 //
-// Values from clients cannot forge a line: slog quotes whatever is not plain.
+// Values from clients cannot forge a line: slog quotes every value that is not plain.
 type Log struct {
-	corners  [corners]chan entry // refusals, by client
-	refusals chan entry          // those whose corner is full
+	shards   [shards]chan entry // refusals, by client address
+	refusals chan entry         // refusals whose shard is full
 	accepted chan entry
-	notices  chan entry // warnings, panics, and what Logger writes
+	notices  chan entry // warnings, panics, and the lines of Logger
 	waiting  chan struct{}
 	seed     maphash.Seed
 
-	acceptance   bool // acceptances are written
+	acceptance   bool // whether acceptances are written
 	acceptanceAt slog.Level
-	refusal      bool // the level is info or debug
-	warning      bool // the level is not error
+	refusal      bool // whether the level is info or debug
+	warning      bool // whether the level is not error
 	dropped      atomic.Int64
-	omitted      atomic.Int64 // lines that their client was to have no more of
-	left         atomic.Int64 // lines that their session was to have no more of
-	shares       *logShares
+	omitted      atomic.Int64 // lines beyond the quota of their client
+	left         atomic.Int64 // lines beyond the limit of their session
+	quota        *clientQuota
 	lines        *lineWriter
 	logger       *slog.Logger
 
@@ -68,31 +68,31 @@ type Log struct {
 	stopped chan struct{}
 }
 
-// Options says which lines are written, and how.
+// Options are the level and format of the log.
 type Options struct {
 	Level slog.Level
-	JSON  bool // one object a line (slog.JSONHandler) in place of key=value (slog.TextHandler)
+	JSON  bool // one object a line (slog.JSONHandler) instead of key=value (slog.TextHandler)
 }
 
 // New returns a log that writes to w from a goroutine of its own. Close ends it.
 func New(o Options, w io.Writer) *Log {
 	m := &Log{
-		refusals:     make(chan entry, refusalRoom),
-		accepted:     make(chan entry, acceptedRoom),
-		notices:      make(chan entry, noticeRoom),
+		refusals:     make(chan entry, refusalLines),
+		accepted:     make(chan entry, acceptedLines),
+		notices:      make(chan entry, noticeLines),
 		waiting:      make(chan struct{}, 1),
 		seed:         maphash.MakeSeed(),
 		refusal:      o.Level <= slog.LevelInfo,
 		acceptance:   o.Level <= slog.LevelDebug,
 		acceptanceAt: slog.LevelDebug,
 		warning:      o.Level <= slog.LevelWarn,
-		shares:       newLogShares(),
+		quota:        newClientQuota(),
 		lines:        &lineWriter{to: w},
 		stop:         make(chan struct{}),
 		stopped:      make(chan struct{}),
 	}
-	for i := range m.corners {
-		m.corners[i] = make(chan entry, cornerRoom)
+	for i := range m.shards {
+		m.shards[i] = make(chan entry, shardLines)
 	}
 	options := &slog.HandlerOptions{Level: o.Level}
 	handler := func(w io.Writer) slog.Handler {
@@ -101,20 +101,20 @@ func New(o Options, w io.Writer) *Log {
 		}
 		return slog.NewTextHandler(w, options)
 	}
-	m.logger = slog.New(handler(formatted{m}))
+	m.logger = slog.New(handler(loggerLines{m}))
 	go m.run(handler(m.lines))
 	return m
 }
 
-// ShowAccepted has acceptances written at info, for somebody who tries Sluice on a
-// machine of his own. It must be called before the log is used.
+// ShowAccepted logs acceptances at info, for a user who tries Sluice out on one machine.
+// It must be called before the log is used.
 func (m *Log) ShowAccepted() { m.acceptance, m.acceptanceAt = m.refusal, slog.LevelInfo }
 
-// Logger returns the logger for everything that is not the mail path. It never waits.
+// Logger returns the logger for everything outside the mail path. It never waits.
 func (m *Log) Logger() *slog.Logger { return m.logger }
 
-// Dropped returns the number of lines since the start that found no room, or that
-// could not be written.
+// Dropped returns the number of lines since the start that found their queue full, or
+// that could not be written.
 func (m *Log) Dropped() int64 { return m.dropped.Load() + m.lines.lost.Load() }
 
 // Omitted returns the number of refusals and lost messages since the start that have no
@@ -165,8 +165,8 @@ func (m *Log) Accepted(a *driver.Acceptance) {
 	})
 }
 
-// LeftBehind logs a failed message that left something in the bucket. It may be called on
-// event loops.
+// LeftBehind logs a failed message that left an object or upload in the bucket. It may be
+// called on event loops.
 func (m *Log) LeftBehind(key string, err error) {
 	if m.warning {
 		m.put(m.notices, entry{kind: leftBehind, message: key, err: err})
@@ -188,44 +188,44 @@ func (m *Log) Panicked(where string, reason any, stack []byte) {
 	})
 }
 
-// putRefusal puts a line into its client's corner or, if that is full, into the room of
-// its kind. It drops the line of a client that has had its share.
+// putRefusal puts a line into its client's shard or, if that is full, into the shared
+// queue. It omits the line of a client whose quota is used up.
 func (m *Log) putRefusal(client netip.Addr, e entry) {
 	if !m.mayLog(client) {
 		return
 	}
 	e.at = time.Now()
 	select {
-	case m.corners[m.corner(client)] <- e:
+	case m.shards[m.shard(client)] <- e:
 		m.wake()
 	default:
 		m.put(m.refusals, e)
 	}
 }
 
-// corner returns the number of the corner for a client's lines. IPv6 clients share it by
-// /64. The hash is keyed, so no client can choose its corner.
-func (m *Log) corner(client netip.Addr) uint64 {
+// shard returns the index of the shard for a client's lines. IPv6 clients are sharded by
+// /64. The hash is keyed, so no client can choose its shard.
+func (m *Log) shard(client netip.Addr) uint64 {
 	octets := client.Unmap().As16()
 	if client.Unmap().Is6() {
 		clear(octets[8:])
 	}
-	return maphash.Bytes(m.seed, octets[:]) % corners
+	return maphash.Bytes(m.seed, octets[:]) % shards
 }
 
-func (m *Log) put(room chan entry, e entry) {
+func (m *Log) put(queue chan entry, e entry) {
 	if e.at.IsZero() {
 		e.at = time.Now()
 	}
 	select {
-	case room <- e:
+	case queue <- e:
 		m.wake()
 	default:
 		m.dropped.Add(1)
 	}
 }
 
-// wake wakes the writer because lines wait.
+// wake wakes the writer, because lines wait.
 func (m *Log) wake() {
 	select {
 	case m.waiting <- struct{}{}:
@@ -233,8 +233,8 @@ func (m *Log) wake() {
 	}
 }
 
-// Close writes the lines that wait and ends the goroutine, unless the log's reader keeps
-// it waiting for longer than Patience. Lines that come later are lost.
+// Close writes the waiting lines and ends the goroutine, unless the log's reader blocks
+// it for longer than Patience. Later lines are lost.
 func (m *Log) Close() {
 	m.closing.Do(func() { close(m.stop) })
 	select {

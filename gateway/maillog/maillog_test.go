@@ -79,8 +79,8 @@ func TestLevels(t *testing.T) {
 	}
 }
 
-// A client must not be able to write a line of its own, nor to change a
-// terminal that shows one.
+// TestClientsCannotForgeLines checks that a client can neither write a line of its own
+// nor change a terminal that shows one.
 func TestClientsCannotForgeLines(t *testing.T) {
 	for _, hostile := range []string{
 		"x\nlevel=ERROR msg=forged", "x\r\nmsg=forged", `x" msg=forged "`, "x msg=forged", "x\x00\x1b[2Jy",
@@ -114,7 +114,7 @@ func TestClientsCannotForgeLines(t *testing.T) {
 	}
 }
 
-// keyValues splits a text line as a reader of logfmt does.
+// keyValues splits a text line as a logfmt parser does.
 func keyValues(line string) []string {
 	var all []string
 	for start, i, quoted := 0, 0, false; i <= len(line); i++ {
@@ -131,7 +131,7 @@ func keyValues(line string) []string {
 	return all
 }
 
-// stuck is a writer that takes nothing until it is let go.
+// stuck is a writer that blocks until it is freed.
 type stuck struct {
 	testkit.Buffer
 	free    chan struct{}
@@ -145,11 +145,12 @@ func (s *stuck) Write(b []byte) (int, error) {
 	return s.Buffer.Write(b)
 }
 
-// neighbours yields one client after the other that has its lines in the same corner.
+// neighbours returns a function that returns, one by one, other clients with the same
+// shard as client.
 func neighbours(m *Log, client netip.Addr) func() netip.Addr {
 	next := netip.MustParseAddr("198.18.0.0")
 	return func() netip.Addr {
-		for next = next.Next(); m.corner(next) != m.corner(client); next = next.Next() {
+		for next = next.Next(); m.shard(next) != m.shard(client); next = next.Next() {
 		}
 		return next
 	}
@@ -159,10 +160,10 @@ func TestLoopsNeverWaitForTheLog(t *testing.T) {
 	s := &stuck{free: make(chan struct{}), entered: make(chan struct{})}
 	m := New(Options{}, s)
 	m.Refused(&someRefusal)
-	<-s.entered // the goroutine hangs in the write; nothing empties the rooms now
+	<-s.entered // the goroutine hangs in the write; nothing empties the queues now
 	const more = 100
 	others := neighbours(m, someRefusal.Client.Addr())
-	for range cornerRoom + refusalRoom + more {
+	for range shardLines + refusalLines + more {
 		refusal := someRefusal
 		refusal.Client = netip.AddrPortFrom(others(), 1)
 		m.Refused(&refusal)
@@ -173,7 +174,7 @@ func TestLoopsNeverWaitForTheLog(t *testing.T) {
 	close(s.free)
 	m.Close()
 	lines := s.Lines()
-	if len(lines) != 1+cornerRoom+refusalRoom+1 {
+	if len(lines) != 1+shardLines+refusalLines+1 {
 		t.Errorf("%d lines", len(lines))
 	}
 	if !slices.ContainsFunc(lines, func(line string) bool {
@@ -183,8 +184,8 @@ func TestLoopsNeverWaitForTheLog(t *testing.T) {
 	}
 }
 
-// TestNobodyPushesOutOthersLines: while one client, or one kind of line, has more than
-// there is room for, the lines of others are all written.
+// TestNobodyPushesOutOthersLines checks that while one client, or one kind of line, has
+// more lines than fit, the lines of others are all written.
 func TestNobodyPushesOutOthersLines(t *testing.T) {
 	s := &stuck{free: make(chan struct{}), entered: make(chan struct{})}
 	m := New(Options{Level: slog.LevelDebug}, s)
@@ -197,9 +198,9 @@ func TestNobodyPushesOutOthersLines(t *testing.T) {
 		m.Accepted(&driver.Acceptance{Message: &pipeline.Message{}})
 	}
 	other := someRefusal
-	for n := 0; n < 20; n++ { // some other client that has another corner, as 63 of 64 have
+	for n := 0; n < 20; n++ { // some other client that has another shard, as 63 of 64 have
 		other.Client = netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 51, 100, byte(n)}), 1)
-		if m.corner(other.Client.Addr()) != m.corner(greedy.Client.Addr()) {
+		if m.shard(other.Client.Addr()) != m.shard(greedy.Client.Addr()) {
 			break
 		}
 	}
@@ -217,8 +218,9 @@ func TestNobodyPushesOutOthersLines(t *testing.T) {
 	}
 }
 
-// TestNoClientPushesOutAnother: whatever one client has logged in however many sessions,
-// and while nobody reads the log, a client that shares its corner has room.
+// TestNoClientPushesOutAnother checks that a client has room for its lines even if
+// another client of its shard floods the log from many sessions and nothing reads the
+// log.
 func TestNoClientPushesOutAnother(t *testing.T) {
 	s := &stuck{free: make(chan struct{}), entered: make(chan struct{})}
 	m := New(Options{}, s)
@@ -249,7 +251,7 @@ func TestNoClientPushesOutAnother(t *testing.T) {
 	}
 }
 
-// TestClientsGetANewShare: a client has its lines again in the next second.
+// TestClientsGetANewShare checks that a client may log again in the next second.
 func TestClientsGetANewShare(t *testing.T) {
 	var s testkit.Buffer
 	m := New(Options{}, &s)
@@ -265,7 +267,8 @@ func TestClientsGetANewShare(t *testing.T) {
 	})
 }
 
-// TestClosingWithAReaderThatHangs: the end of the process does not wait for it.
+// TestClosingWithAReaderThatHangs checks that the end of the process does not wait for a
+// hanging reader.
 func TestClosingWithAReaderThatHangs(t *testing.T) {
 	s := &stuck{free: make(chan struct{}), entered: make(chan struct{})}
 	defer close(s.free)
@@ -280,7 +283,7 @@ func TestClosingWithAReaderThatHangs(t *testing.T) {
 	}
 }
 
-// Lines that cannot be written are counted.
+// TestLinesThatCannotBeWritten checks that unwritten lines are counted.
 func TestLinesThatCannotBeWritten(t *testing.T) {
 	m := New(Options{}, brokenWriter{})
 	for range 10 {
@@ -297,7 +300,8 @@ type brokenWriter struct{}
 
 func (brokenWriter) Write([]byte) (int, error) { return 0, syscall.EPIPE }
 
-// What a Refusal points to is the loop's again when the call returns.
+// TestKeepsNothingOfTheLoops checks that the log does not retain what a Refusal points
+// to, which belongs to the loop again when the call returns.
 func TestKeepsNothingOfTheLoops(t *testing.T) {
 	s := &stuck{free: make(chan struct{}), entered: make(chan struct{})}
 	m := New(Options{}, s)
@@ -345,7 +349,7 @@ func TestClosingTwice(t *testing.T) {
 	m := New(Options{}, &testkit.Buffer{})
 	m.Close()
 	m.Close()
-	m.Refused(&someRefusal) // a late one does no harm
+	m.Refused(&someRefusal) // a line after Close does no harm
 }
 
 func BenchmarkRefused(b *testing.B) {

@@ -13,11 +13,11 @@ import (
 // batchBytes is the number of bytes that are written at once when lines wait.
 const batchBytes = 64 << 10
 
-// reportEvery is the interval at which missing lines are reported, and at which clients
-// get their share of the log anew.
+// reportEvery is the interval at which missing lines are reported, and at which the
+// quotas of clients are renewed.
 const reportEvery = time.Second
 
-// run writes lines until Close. It is the only one that waits for the log's reader.
+// run writes lines until Close. Only this goroutine waits for the log's reader.
 func (m *Log) run(to slog.Handler) {
 	defer close(m.stopped)
 	second := time.NewTicker(reportEvery)
@@ -27,13 +27,13 @@ func (m *Log) run(to slog.Handler) {
 	for last := false; !last; {
 		select {
 		case <-m.waiting:
-		case <-second.C: // not while lines wait: else clients had a share of the room each second
-			m.shares.renew()
+		case <-second.C: // not while lines wait: a client would get a new quota each second
+			m.quota.renew()
 		case <-m.stop:
 			last = true
 		}
-		for turn := m.collect(nil); len(turn) > 0; turn = m.collect(turn[:0]) {
-			m.write(to, turn)
+		for batch := m.collect(nil); len(batch) > 0; batch = m.collect(batch[:0]) {
+			m.write(to, batch)
 		}
 		if now := time.Now(); last || now.Sub(at) >= reportEvery {
 			at = now
@@ -43,32 +43,32 @@ func (m *Log) run(to slog.Handler) {
 	}
 }
 
-// collect takes some lines of each room.
-func (m *Log) collect(turn []entry) []entry {
-	turn = take(turn, m.notices)
-	for _, corner := range m.corners {
-		turn = take(turn, corner)
+// collect appends some lines of each queue to batch.
+func (m *Log) collect(batch []entry) []entry {
+	batch = take(batch, m.notices)
+	for _, shard := range m.shards {
+		batch = take(batch, shard)
 	}
-	return take(take(turn, m.refusals), m.accepted)
+	return take(take(batch, m.refusals), m.accepted)
 }
 
-func take(turn []entry, room <-chan entry) []entry {
-	for range turnLines {
+func take(batch []entry, queue <-chan entry) []entry {
+	for range batchLines {
 		select {
-		case e := <-room:
-			turn = append(turn, e)
+		case e := <-queue:
+			batch = append(batch, e)
 		default:
-			return turn
+			return batch
 		}
 	}
-	return turn
+	return batch
 }
 
 // write writes lines in the order of their times.
-func (m *Log) write(to slog.Handler, turn []entry) {
-	slices.SortStableFunc(turn, func(a, b entry) int { return a.at.Compare(b.at) })
-	for i := range turn {
-		if e := &turn[i]; e.kind == ready {
+func (m *Log) write(to slog.Handler, batch []entry) {
+	slices.SortStableFunc(batch, func(a, b entry) int { return a.at.Compare(b.at) })
+	for i := range batch {
+		if e := &batch[i]; e.kind == formatted {
 			_, _ = m.lines.Write([]byte(e.message))
 		} else {
 			_ = to.Handle(context.Background(), e.record(m.acceptanceAt))
@@ -76,10 +76,10 @@ func (m *Log) write(to slog.Handler, turn []entry) {
 	}
 }
 
-// missing are the numbers of missing lines that were reported so far.
+// missing holds the numbers of missing lines that were reported so far.
 type missing struct{ dropped, omitted int64 }
 
-// report logs how many lines were dropped or left out since the last report.
+// report logs the number of lines dropped or left out since the last report.
 func (m *Log) report(to slog.Handler, reported *missing) {
 	say := func(text string, all int64, before *int64) {
 		if all == *before {
@@ -94,8 +94,8 @@ func (m *Log) report(to slog.Handler, reported *missing) {
 	say("log lines of clients with too many left out", m.omitted.Load(), &reported.omitted)
 }
 
-// lineWriter gathers whole lines, so that many cost one write. slog's handlers
-// write a line at a time. It belongs to the goroutine of Log, but for lost.
+// lineWriter buffers whole lines, so that many of them are one write. slog's handlers
+// write a line at a time. It belongs to the goroutine of Log, except for lost.
 type lineWriter struct {
 	to    io.Writer
 	held  bytes.Buffer
@@ -113,8 +113,8 @@ func (l *lineWriter) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// flush writes the lines that are held. Lines that cannot be written are lost and
-// counted: there is nowhere to report them, and if kept they would only grow.
+// flush writes the buffered lines. Lines that cannot be written are lost and counted:
+// there is nowhere to report them, and a buffer that kept them would only grow.
 func (l *lineWriter) flush() {
 	if _, err := l.held.WriteTo(l.to); err != nil {
 		l.lost.Add(l.lines)
@@ -123,11 +123,11 @@ func (l *lineWriter) flush() {
 	l.lines = 0
 }
 
-// formatted takes the formatted lines of Logger.
-type formatted struct{ m *Log }
+// loggerLines queues the formatted lines of Logger.
+type loggerLines struct{ m *Log }
 
 // Write implements io.Writer. It does not fail.
-func (f formatted) Write(line []byte) (int, error) {
-	f.m.put(f.m.notices, entry{kind: ready, message: string(line)})
+func (f loggerLines) Write(line []byte) (int, error) {
+	f.m.put(f.m.notices, entry{kind: formatted, message: string(line)})
 	return len(line), nil
 }
