@@ -37,7 +37,7 @@ func (l *Loop) pauseReading(c *Conn, unread int) (failure session.Event, failed 
 	c.carried = int32(unread)
 	if err := c.pause(); err != nil {
 		l.releaseCarried(c)
-		return session.Event{Kind: session.NotPaused, Err: err}, true
+		return session.Event{Kind: session.PauseFailed, Err: err}, true
 	}
 	c.paused = true
 	l.shared.Observer.SessionPaused(c.waitsFor())

@@ -17,7 +17,7 @@ func TestAcceptDomains(t *testing.T) {
 		"example.net.":        false,
 		"net":                 false,
 		"":                    false,
-		"sub.example.org":     false, // *. is what is below it
+		"sub.example.org":     false, // *. matches only the domains below
 		"a.sub.example.org":   true,
 		"A.b.SUB.example.org": true,
 		"asub.example.org":    false,
@@ -37,7 +37,8 @@ func TestAcceptDomains(t *testing.T) {
 	}
 }
 
-// The client's own octets are not changed by being compared.
+// TestAcceptsLeavesTheDomain checks that the comparison does not change the client's
+// octets.
 func TestAcceptsLeavesTheDomain(t *testing.T) {
 	domain := []byte("A.Example.NET")
 	if AcceptDomains([]string{"*.example.net"}).Accepts(domain); string(domain) != "A.Example.NET" {
@@ -57,7 +58,7 @@ func TestTolerates(t *testing.T) {
 		{"192.0.2.7:1", true, nil, true},
 		{"192.0.2.7:1", false, some, true},
 		{"198.51.100.7:1", false, some, false},
-		{"[::ffff:192.0.2.7]:1", false, some, true}, // a socket for both families
+		{"[::ffff:192.0.2.7]:1", false, some, true}, // as a socket for both families reports it
 		{"[2001:db8::7]:1", false, some, true},
 		{"[2001:db9::7]:1", false, some, false},
 	} {

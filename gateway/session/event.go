@@ -18,8 +18,8 @@ const (
 	// InputAhead means that input has arrived while the session waits, and that there is
 	// no memory to keep it.
 	InputAhead
-	// NotPaused means that the session had to stop reading while it waits, and could not.
-	NotPaused
+	// PauseFailed means that the session had to stop reading while it waits, and could not.
+	PauseFailed
 	// CreditGranted means that the requested body memory is available.
 	CreditGranted
 	// BodyEnded means that the final dot has arrived. Message.Err is set if the message
@@ -47,7 +47,7 @@ type Event struct {
 	// Shed is the cause for which the pressure gate sheds this session, so that no
 	// transaction begins. It is empty when the session may stay.
 	Shed string
-	Err  error // for NotPaused
+	Err  error // for PauseFailed
 	// EventLimit is the largest event in bytes that the log accepts (RCPT and BodyEnded),
 	// 0 while unknown.
 	EventLimit int64

@@ -7,14 +7,14 @@ import (
 	"sluice/pipeline"
 )
 
-// strictest has sessions end at the first that is refused.
+// strictest returns settings that end a session at the first refusal.
 func strictest() *Settings {
 	limits := testLimits()
 	limits.CommandErrors, limits.RecipientErrors = 1, 1
 	return NewSettings("mx.example.net", limits, AcceptDomains([]string{"example.net"}))
 }
 
-// TestWhatCounts says which refusals count as faults in commands, which as refused
+// TestWhatCounts checks which refusals count as command errors, which as refused
 // recipients and messages, and which not at all.
 func TestWhatCounts(t *testing.T) {
 	const errs, refusals, nothing = "command_errors", "recipient_errors", ""
@@ -30,7 +30,7 @@ func TestWhatCounts(t *testing.T) {
 		{"ready", "MAIL FROM:<> SIZE=9999999", refusals},
 		{"mail", "RCPT TO:<b@example.com>", refusals},
 		{"mail", "VRFY b@example.com", refusals},
-		{"mail", "DATA", refusals}, // 554: none of the recipients was taken
+		{"mail", "DATA", refusals}, // 554: no recipient was accepted
 		{"mail", "RCPT TO:<b@example.net>", nothing},
 		{"ready", "VRFY b@example.net", nothing},
 		{"ready", "NOOP", nothing},
@@ -51,8 +51,9 @@ func TestWhatCounts(t *testing.T) {
 	}
 }
 
-// A message that fails counts as a refusal whenever it does, and one that has found no
-// memory as well. The last word of a session that ends anyway does not.
+// TestFailedMessagesCount checks that a message counts as a refusal at whatever stage it
+// fails, also if it was refused for lack of memory. A reply that closes the session does
+// not count.
 func TestFailedMessagesCount(t *testing.T) {
 	full := &pipeline.Failure{Kind: pipeline.KindFull, Op: "test"}
 	for name, fail := range map[string]func() *talk{
@@ -76,7 +77,8 @@ func TestFailedMessagesCount(t *testing.T) {
 	}
 }
 
-// Nothing ends a session while a message is under way.
+// TestExhaustedBetweenCommands checks that a session is never exhausted while a message
+// is in flight.
 func TestExhaustedBetweenCommands(t *testing.T) {
 	k := at(t, testSettings(), "rcpt")
 	k.errors = uint16(k.settings.Limits.CommandErrors)
@@ -96,8 +98,8 @@ func TestExhaustedBetweenCommands(t *testing.T) {
 	}
 }
 
-// Recipients for which there is no room are not held against a client that sends all
-// its recipients at once, up to a thousand of them.
+// TestSurplusRecipients checks that up to a thousand recipients over the limit are not
+// held against a client that pipelines all of them.
 func TestSurplusRecipients(t *testing.T) {
 	limits := testLimits()
 	limits.Recipients, limits.RecipientErrors = 1, 1
@@ -112,7 +114,8 @@ func TestSurplusRecipients(t *testing.T) {
 	}
 }
 
-// An accepted message wipes out what was counted; a failed one does not.
+// TestForgiven checks that an accepted message resets the counters, and a failed one does
+// not.
 func TestForgiven(t *testing.T) {
 	for name, c := range map[string]struct {
 		err  error
@@ -131,8 +134,8 @@ func TestForgiven(t *testing.T) {
 	}
 }
 
-// Commands that bring no message nearer are answered up to their limit, and the
-// first HELO is none of them.
+// TestJunkCommands checks that commands that do not advance a message are answered up to
+// their limit, and that the first HELO does not count.
 func TestJunkCommands(t *testing.T) {
 	lines := map[string]string{
 		"NOOP": "ok", "HELP": "help", "VRFY b@example.net": "vrfy", "RSET": "ok",
@@ -155,8 +158,8 @@ func TestJunkCommands(t *testing.T) {
 	}
 }
 
-// Every answer to a final dot counts as a message of the session; a transaction that
-// ends before that does not.
+// TestMessagesOfASession checks that every reply to a final dot counts as a message of
+// the session, and that a transaction that ends before that does not.
 func TestMessagesOfASession(t *testing.T) {
 	limits := testLimits()
 	limits.Messages, limits.RecipientErrors = 2, 10

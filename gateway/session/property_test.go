@@ -11,7 +11,7 @@ import (
 	"sluice/pipeline"
 )
 
-// following says which phases a step may lead to from each.
+// following lists the phases to which a step may lead from each phase.
 var following = map[Phase][]Phase{
 	PhaseCommand: {PhaseCommand, PhaseCredit, PhaseClosed},
 	PhaseCredit:  {PhaseCredit, PhaseBody, PhaseCommand, PhaseClosed},
@@ -20,8 +20,8 @@ var following = map[Phase][]Phase{
 	PhaseClosed:  {PhaseClosed},
 }
 
-// usual and unusual say which events a driver may bring in each phase, anyTime which
-// it may bring in all. A session that is closed may hear of everything.
+// usual and unusual list the events that a driver may bring in each phase, anyTime those
+// that it may bring in all. A closed session may receive any event.
 var (
 	usual = map[Phase][]EventKind{
 		PhaseCommand: {Commanded},
@@ -34,10 +34,10 @@ var (
 		PhaseCommand: {InputBehindData},
 		PhaseBody:    {BodyOverflowed},
 	}
-	anyTime = []EventKind{InputAhead, NotPaused, TimedOut, Drained}
+	anyTime = []EventKind{InputAhead, PauseFailed, TimedOut, Drained}
 )
 
-// next says which lines bring a message nearer, by the lines that did so far.
+// next lists the lines that advance a message, by the state of the session.
 var next = map[codec.State][]string{
 	codec.StateStart: {"EHLO client.example.org", "HELO client.example.org"},
 	codec.StateReady: {"MAIL FROM:<a@example.org>", "MAIL FROM:<> SIZE=1000 BODY=8BITMIME"},
@@ -51,8 +51,8 @@ var otherLines = []string{
 	"HELP", "AUTH PLAIN", "nonsense", "", "N\x00OP", "VRFY b@example.com", "GET / HTTP/1.1", "QUIT",
 }
 
-// drawEvent draws something that may happen to a session now. What is usual has
-// small numbers, because rapid draws these more often.
+// drawEvent draws an event that may now happen to the session. Usual events have small
+// numbers, because rapid draws these more often.
 func drawEvent(t *rapid.T, k *talk) Event {
 	kinds := usual[k.Phase()]
 	if rapid.IntRange(0, 99).Draw(t, "unusual") > 90 {
@@ -79,7 +79,7 @@ func drawEvent(t *rapid.T, k *talk) Event {
 	return ev
 }
 
-// checkStep says what holds of every step: ev was taken in phase before and gave a.
+// checkStep checks the invariants of a step that took ev in phase before and returned a.
 func checkStep(t *rapid.T, k *talk, ev Event, before Phase, a Actions) {
 	if !slices.Contains(following[before], k.Phase()) {
 		t.Fatalf("from %v to %v", before, k.Phase())
@@ -113,14 +113,14 @@ func checkStep(t *rapid.T, k *talk, ev Event, before Phase, a Actions) {
 	}
 }
 
-// enhanced reports whether a reply has an enhanced code: all do but 3xx, the greeting
-// and the answers to HELO and EHLO (RFC 2034 §4).
+// enhanced reports whether a reply has an enhanced code. All have one except 3xx, the
+// greeting and the replies to HELO and EHLO (RFC 2034 §4).
 func enhanced(r *codec.Reply) bool {
 	return r.Code/100 != 3 && !slices.Contains([]string{"greeting", "helo", "ehlo"}, r.Cause)
 }
 
-// anySession plays a session of whatever may happen, as the driver does, beside a
-// second one that is told the same.
+// anySession plays a session of arbitrary events as the driver does, next to a second
+// session that receives the same events.
 func anySession(t *rapid.T) {
 	limits := testLimits()
 	limits.CommandErrors = rapid.IntRange(1, 8).Draw(t, "command errors")
@@ -166,8 +166,8 @@ func TestAnySession(t *testing.T) { rapid.Check(t, anySession) }
 
 func FuzzAnySession(f *testing.F) { f.Fuzz(rapid.MakeFuzz(anySession)) }
 
-// Every reply that there is follows RFC 2034 §4 and RFC 3463 §2, those too that no
-// session gives by itself.
+// TestEveryReplyHasItsCode checks that every reply follows RFC 2034 §4 and RFC 3463 §2,
+// including those that no session returns by itself.
 func TestEveryReplyHasItsCode(t *testing.T) {
 	for _, r := range codec.Replies() {
 		if want := enhanced(r); (r.Enhanced[0] != 0) != want || want && uint16(r.Enhanced[0]) != r.Code/100 {

@@ -10,8 +10,8 @@ import (
 	"sluice/pipeline"
 )
 
-// TestOutcomes says what the sender is told about every kind of failure. Each has its
-// cause, so that metrics and logs can tell them apart.
+// TestOutcomes checks the reply to every kind of failure. Each has its own cause, so that
+// metrics and logs can tell them apart.
 func TestOutcomes(t *testing.T) {
 	want := map[pipeline.Kind]string{
 		pipeline.KindNone:          "250 2.0.0 accepted",
@@ -35,7 +35,7 @@ func TestOutcomes(t *testing.T) {
 		if kind != pipeline.KindNone {
 			err = fmt.Errorf("wrapped: %w", &pipeline.Failure{Kind: kind, Op: "test"})
 		}
-		// A message can fail while it is received, and after that.
+		// A message can fail while it is received, or later.
 		received := at(t, testSettings(), "body")
 		answers := map[string]func() (*talk, Actions){
 			"the pipeline": func() (*talk, Actions) {
@@ -72,7 +72,7 @@ func TestOutcomes(t *testing.T) {
 	}
 }
 
-// An error that no adapter has given a kind may pass.
+// TestUnknownFailureIsTemporary checks that an error without a kind counts as temporary.
 func TestUnknownFailureIsTemporary(t *testing.T) {
 	k := at(t, testSettings(), "outcome")
 	k.Message().Err = errors.New("a disk is on fire")
@@ -81,7 +81,8 @@ func TestUnknownFailureIsTemporary(t *testing.T) {
 	}
 }
 
-// A message on its way round is refused at its final dot and never stored.
+// TestMailLoop checks that a looping message is refused at its final dot and never
+// stored.
 func TestMailLoop(t *testing.T) {
 	for received, want := range map[int]string{100: "", 101: "mail_loop"} {
 		k := at(t, testSettings(), "body")
@@ -92,8 +93,8 @@ func TestMailLoop(t *testing.T) {
 	}
 }
 
-// A message that is far too large ends the session at once. Padding must not hide
-// that it is ambiguous.
+// TestBodyOverflowed checks that a far too large message ends the session at once, and
+// that padding does not hide that it is ambiguous.
 func TestBodyOverflowed(t *testing.T) {
 	for want, err := range map[string]error{
 		"far_too_large": &pipeline.Failure{Kind: pipeline.KindTooLarge, Op: "receive"},
@@ -107,7 +108,8 @@ func TestBodyOverflowed(t *testing.T) {
 	}
 }
 
-// TestEventLimit shows where a message is refused that the log could not announce.
+// TestEventLimit checks at which command a message is refused whose event would be too
+// large for the log.
 func TestEventLimit(t *testing.T) {
 	rcpt := func(k *talk, limit int64) string {
 		return cause(k.event(Event{Kind: Commanded, Command: command(t, "RCPT TO:<b@example.net>"), EventLimit: limit}).Reply)
@@ -130,7 +132,7 @@ func TestEventLimit(t *testing.T) {
 			t.Errorf("%s: %q, want %q and %q", c.name, got, c.first, c.second)
 		}
 	}
-	// The limit can shrink, and a Message-ID take what one recipient has left.
+	// The limit can shrink, or a Message-ID can use the room that one recipient has left.
 	k := at(t, testSettings(), "body")
 	bound := k.Message().EventBound()
 	if a := k.body("Message-ID: <1@example.org>\r\n\r\n", nil, bound); a.Reply != codec.ReplyEventTooLarge || a.Do != DoRelease {
@@ -142,8 +144,8 @@ func TestEventLimit(t *testing.T) {
 	}
 }
 
-// TestArguments is what a bad argument is answered, with the codes that RFC 5321
-// §4.1.1.11 and §4.2.4 and RFC 3463 want for each.
+// TestArguments checks the reply to each bad argument, with the codes required by RFC
+// 5321 §4.1.1.11 and §4.2.4 and by RFC 3463.
 func TestArguments(t *testing.T) {
 	long := strings.Repeat("a", 65)
 	for _, c := range []struct{ place, line, want string }{
@@ -187,8 +189,8 @@ func TestArguments(t *testing.T) {
 	}
 }
 
-// A command out of its place, a missing memory and pressure have an order: nothing
-// is said of the second when the first is the reason.
+// TestWhichRefusalComesFirst checks the precedence of refusals: a command out of order,
+// then lack of memory or pressure.
 func TestWhichRefusalComesFirst(t *testing.T) {
 	for _, c := range []struct {
 		place, line string
@@ -216,7 +218,8 @@ func TestWhichRefusalComesFirst(t *testing.T) {
 	}
 }
 
-// Paths that are taken against the grammar are counted, and refused on request.
+// TestLenientPaths checks that departures from the grammar of paths are counted, and
+// refused on request.
 func TestLenientPaths(t *testing.T) {
 	for _, c := range []struct {
 		place, line string

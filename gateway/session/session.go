@@ -96,7 +96,7 @@ func (s *Session) step(ev Event, pool Pool) Actions {
 		return Actions{Reply: codec.ReplyInputBehindData}
 	case InputAhead:
 		return Actions{Reply: codec.ReplyTooMuchPipelined}
-	case NotPaused:
+	case PauseFailed:
 		return Actions{Reply: codec.ReplyNoDescriptor, Err: ev.Err}
 	case CreditGranted:
 		s.phase = PhaseBody

@@ -10,14 +10,15 @@ import (
 	"sluice/pipeline"
 )
 
-// failer is what *testing.T and *rapid.T have in common.
+// failer is the part of *testing.T and *rapid.T that talk uses.
 type failer interface {
 	Helper()
 	Errorf(format string, args ...any)
 	Fatalf(format string, args ...any)
 }
 
-// talk is a session with what it is told and what it has let go of.
+// talk is a session under test, with the events it was given and the messages it
+// released.
 type talk struct {
 	*Session
 	t        failer
@@ -25,7 +26,7 @@ type talk struct {
 	released []*pipeline.Message
 }
 
-// Take gives out messages that are new, and counts them.
+// Take returns a new message, and counts it.
 func (k *talk) Take() *pipeline.Message {
 	m := &pipeline.Message{}
 	m.Reset()
@@ -50,7 +51,7 @@ func newTalk(t failer, settings *Settings) *talk {
 	return &talk{Session: &s, t: t}
 }
 
-// event steps the session and checks what holds of every step.
+// event steps the session and checks the invariants of the step.
 func (k *talk) event(ev Event) Actions {
 	k.t.Helper()
 	before := k.Message()
@@ -72,7 +73,7 @@ func (k *talk) kind(kind EventKind) Actions {
 	return k.event(Event{Kind: kind})
 }
 
-// line is a command line as the decoder takes it off the wire.
+// line steps the session with a command line, decoded as from the wire.
 func (k *talk) line(text string) Actions {
 	k.t.Helper()
 	return k.event(Event{Kind: Commanded, Command: command(k.t, text)})
@@ -103,11 +104,11 @@ func (k *talk) body(text string, err error, eventLimit int64) Actions {
 	return k.event(Event{Kind: BodyEnded, EventLimit: eventLimit})
 }
 
-// places are where a session can be, in the order in which it comes there, each
-// with the event that leads from the one before.
+// places are the points that a session passes, in their order. Each has the event that
+// leads to it from the one before.
 var places = []string{"start", "greeted", "ready", "mail", "rcpt", "credit", "body", "outcome", "closed"}
 
-// at returns a session that has come to a place.
+// at returns a session at a place.
 func at(t testing.TB, settings *Settings, place string) *talk {
 	t.Helper()
 	k := newTalk(t, settings)
@@ -145,8 +146,9 @@ func cause(r *codec.Reply) string {
 	return r.Cause
 }
 
-// TestInterruptions brings, to a session in every place, what does not come from its
-// client's commands: reply, next phase and what becomes of the message.
+// TestInterruptions brings every event that does not come from the client's commands to a
+// session in every place. It checks the reply, the next phase and what happens to the
+// message.
 func TestInterruptions(t *testing.T) {
 	for _, row := range []struct {
 		place                                string
@@ -169,7 +171,7 @@ func TestInterruptions(t *testing.T) {
 			{"timed out", Event{Kind: TimedOut}, row.timedOut},
 			{"drained", Event{Kind: Drained}, row.drained},
 			{"input ahead", Event{Kind: InputAhead}, row.ahead},
-			{"not paused", Event{Kind: NotPaused, Err: errors.New("no descriptor")}, row.unpausable},
+			{"not paused", Event{Kind: PauseFailed, Err: errors.New("no descriptor")}, row.unpausable},
 		} {
 			t.Run(row.place+"/"+c.name, func(t *testing.T) {
 				k := at(t, testSettings(), row.place)
@@ -203,8 +205,8 @@ func TestInterruptions(t *testing.T) {
 	}
 }
 
-// A deadline that passes while a message is stored or published is a failure of that
-// stage, and the session goes on.
+// TestOverdueNamesItsStage checks that a deadline that passes while a message is stored
+// or published is a failure of that stage, and that the session continues.
 func TestOverdueNamesItsStage(t *testing.T) {
 	for _, stage := range []pipeline.Stage{pipeline.StageParts, pipeline.StageStoring, pipeline.StagePublishing} {
 		k := at(t, testSettings(), "outcome")
@@ -220,7 +222,8 @@ func TestOverdueNamesItsStage(t *testing.T) {
 	}
 }
 
-// Whoever has begun a transaction finishes it during a drain, and nothing more.
+// TestDrainWaitsForTheTransaction checks that during a drain an open transaction is
+// finished, and nothing after it.
 func TestDrainWaitsForTheTransaction(t *testing.T) {
 	for _, place := range []string{"mail", "rcpt", "credit", "body", "outcome"} {
 		k := at(t, testSettings(), place)
@@ -249,14 +252,15 @@ func TestDrainWaitsForTheTransaction(t *testing.T) {
 		if !k.Settled() {
 			t.Errorf("%s: not settled after its transaction", place)
 		}
-		// What was sent behind the message is read before the session ends.
+		// Input that was sent after the message is read before the session ends.
 		if got := cause(k.line("MAIL FROM:<a@example.org>").Reply); got != "draining" || k.Phase() != PhaseClosed {
 			t.Errorf("%s: another MAIL is answered %q", place, got)
 		}
 	}
 }
 
-// RSET during a drain ends the transaction, and then there is nothing to wait for.
+// TestDrainSettlesOnReset checks that RSET during a drain ends the transaction and
+// settles the session.
 func TestDrainSettlesOnReset(t *testing.T) {
 	for _, line := range []string{"RSET", "HELO again.example.org", "EHLO again.example.org"} {
 		k := at(t, testSettings(), "rcpt")
@@ -271,7 +275,8 @@ func TestDrainSettlesOnReset(t *testing.T) {
 	}
 }
 
-// A client that is gone leaves its message behind, and a session that says nothing.
+// TestAbandon checks that an abandoned session returns its message and sends nothing
+// more.
 func TestAbandon(t *testing.T) {
 	for _, place := range places {
 		k := at(t, testSettings(), place)
@@ -285,7 +290,7 @@ func TestAbandon(t *testing.T) {
 	}
 }
 
-// A session that has said its last word answers nothing, whatever happens.
+// TestClosedSaysNothing checks that a closed session replies to no event.
 func TestClosedSaysNothing(t *testing.T) {
 	k := at(t, testSettings(), "closed")
 	for kind := Opened; kind <= Drained; kind++ {
@@ -299,12 +304,13 @@ func TestClosedSaysNothing(t *testing.T) {
 	}
 }
 
-// What is asked for before 354 follows from SIZE, within what a message may have.
+// TestCreditWanted checks the memory requested before the 354, which follows from SIZE
+// within the size limit.
 func TestCreditWanted(t *testing.T) {
 	limit := pipeline.SlabBytes(testLimits().MessageSize)
 	for params, want := range map[string]int64{
 		"":              guessedCredit,
-		" SIZE=0":       guessedCredit, // RFC 1870 §6.1: a size that is not known
+		" SIZE=0":       guessedCredit, // RFC 1870 §6.1: unknown size
 		" SIZE=1":       pipeline.SlabBytes(1),
 		" SIZE=300000":  pipeline.SlabBytes(300_000),
 		" SIZE=1048576": limit,
@@ -324,7 +330,8 @@ func TestCreditWanted(t *testing.T) {
 	}
 }
 
-// The message has what its trace fields and its event will say.
+// TestMessageKnowsItsSession checks that the message has the values of its trace fields
+// and its event.
 func TestMessageKnowsItsSession(t *testing.T) {
 	for _, c := range []struct{ hello, protocol string }{{"HELO client.example.org", "SMTP"}, {"EHLO client.example.org", "ESMTP"}} {
 		k := at(t, testSettings(), "greeted")

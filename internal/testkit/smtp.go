@@ -9,14 +9,14 @@ import (
 	"time"
 )
 
-// SMTP is a client's end of an SMTP session, by which a test says each octet itself.
+// SMTP is the client's end of an SMTP session in which a test sends every octet itself.
 type SMTP struct {
 	Conn net.Conn
 	In   *bufio.Reader
 	t    testing.TB
 }
 
-// NewSMTP returns the client of a connection, which it closes at the test's end.
+// NewSMTP returns a client on conn, which it closes at the end of the test.
 func NewSMTP(t testing.TB, conn net.Conn) *SMTP {
 	t.Helper()
 	t.Cleanup(func() { _ = conn.Close() })
@@ -24,7 +24,7 @@ func NewSMTP(t testing.TB, conn net.Conn) *SMTP {
 	return &SMTP{Conn: conn, In: bufio.NewReader(conn), t: t}
 }
 
-// DialSMTP connects to a server.
+// DialSMTP returns a client that is connected to the server at address.
 func DialSMTP(t testing.TB, address string) *SMTP {
 	t.Helper()
 	conn, err := net.Dial("tcp", address)
@@ -45,7 +45,7 @@ func (c *SMTP) Expect(prefixes ...string) {
 	}
 }
 
-// Begin goes as far as the 354 of a transaction, from the greeting on.
+// Begin advances from the greeting to the 354 of a transaction.
 func (c *SMTP) Begin() {
 	c.t.Helper()
 	_, _ = io.WriteString(c.Conn, "HELO x\r\nMAIL FROM:<a@example.com>\r\nRCPT TO:<b@example.net>\r\nDATA\r\n")

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// patience is far longer than any condition takes. Only one that never comes meets it.
+// patience is far longer than any condition takes; only one that never holds reaches it.
 const patience = time.Minute
 
 // Eventually waits for a condition that other goroutines or processes bring about. It
@@ -41,8 +41,8 @@ func Tool(t testing.TB, name string) (path string) {
 	return path
 }
 
-// Deadline returns a context that kills a child process that hangs, and one that a failed
-// test leaves behind.
+// Deadline returns a context that kills a child process that hangs, or that a failed test
+// leaves behind.
 func Deadline(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	t.Cleanup(cancel)

@@ -23,7 +23,7 @@ func File(t testing.TB, content string) string {
 	return path
 }
 
-// Load returns the configuration of some sources on Machine, for a gateway.
+// Load returns the configuration from some sources on Machine, for a gateway.
 func Load(t testing.TB, from config.Sources) config.Config {
 	t.Helper()
 	c, err := config.LoadOn(Machine, from, config.ForServe)
