@@ -61,7 +61,7 @@ func TestCat(t *testing.T) {
 	putObject(t, data, broken, []byte("this is no tar"))
 	nobody := porttest.NewMessage(nil)
 	place := func(m *pipeline.Message) string {
-		return key + " --offset " + number(m.Blob.Offset) + " --length " + number(m.Blob.Length)
+		return key + " --offset " + number(m.Result.Blob.Offset) + " --length " + number(m.Result.Blob.Length)
 	}
 	for _, test := range []struct {
 		name, args string
@@ -116,7 +116,7 @@ func TestUnpack(t *testing.T) {
 	}
 	for i, end := range []string{"one\r\n", "two\r\n"} {
 		octets, err := os.ReadFile(filepath.Join(folder, packed[i].ID.String()+".eml"))
-		if err != nil || !strings.HasSuffix(string(octets), end) || int64(len(octets)) != packed[i].Blob.Length {
+		if err != nil || !strings.HasSuffix(string(octets), end) || int64(len(octets)) != packed[i].Result.Blob.Length {
 			t.Errorf("%q, %v", octets, err)
 		}
 	}

@@ -32,7 +32,7 @@ func extremeMessage() *Message {
 	m.Envelope.Body, m.Envelope.SizeDeclared = codec.Body8BitMIME, math.MaxInt64
 	m.Report.LongestLine = math.MaxInt
 	m.Summary.MessageID = []byte(strings.Repeat("\x00\xe2\x82\x00", 249))
-	m.Blob = Blob{
+	m.Result.Blob = Blob{
 		Store: "discard", Key: m.Key(), Container: ContainerTar,
 		Offset: math.MaxInt64, Length: math.MaxInt64, CRC32C: math.MaxUint32,
 	}
@@ -58,7 +58,7 @@ func TestEventBound(t *testing.T) {
 		}
 		bound = m.EventBound()
 	}
-	m.Blob.Length, m.Blob.Added = math.MaxInt64, math.MaxInt64-1
+	m.Result.Blob.Length, m.Result.Blob.Added = math.MaxInt64, math.MaxInt64-1
 	if eventSize(m) > bound {
 		t.Error("what Sluice adds is not within the bound")
 	}

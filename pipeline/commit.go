@@ -79,16 +79,16 @@ func (c *Committer) Commit(m *Message, now time.Time) {
 
 // Advance takes the result with which a message returned from the stage in which it
 // was in flight. It reports whether the message is at its end, with its outcome in
-// m.Err; if not, the message is in flight again. A detached message is not published:
-// its sender will send it again, and an object without an event is cheaper than a
-// message twice.
+// m.Result.Err; if not, the message is in flight again. A detached message is not
+// published: its sender will send it again, and an object without an event is cheaper
+// than a message twice.
 func (c *Committer) Advance(m *Message, now time.Time) (done bool) {
 	i := slices.IndexFunc(way[:], func(w wayStage) bool { return w.stage == m.Stage })
 	c.observe(i, m, now)
-	if m.Stage == StagePublishing && KindOf(m.Err) == KindEventTooLarge {
+	if m.Stage == StagePublishing && KindOf(m.Result.Err) == KindEventTooLarge {
 		c.remove(m)
 	}
-	if m.Err != nil || m.Detached() {
+	if m.Result.Err != nil || m.Detached() {
 		m.Stage = StageDone
 		return true
 	}
@@ -110,7 +110,7 @@ func (c *Committer) begin(i int, m *Message, now time.Time) (done bool) {
 
 // observe counts the result of way[i].
 func (c *Committer) observe(i int, m *Message, now time.Time) {
-	stage, result := m.Stage.String(), KindOf(m.Err).String()
+	stage, result := m.Stage.String(), KindOf(m.Result.Err).String()
 	switch {
 	case !way[i].observed:
 	case m.Detached():
@@ -121,7 +121,7 @@ func (c *Committer) observe(i int, m *Message, now time.Time) {
 }
 
 // awaitParts waits for the parts that are being uploaded.
-func (c *Committer) awaitParts(m *Message) bool { return m.PartsOut > 0 }
+func (c *Committer) awaitParts(m *Message) bool { return m.Parts.Out > 0 }
 
 // store writes the header of a message and hands both to the object store.
 func (c *Committer) store(m *Message) bool {
@@ -140,8 +140,8 @@ func (c *Committer) publish(m *Message) bool {
 // remove takes back the object of a message whose event the log can never take. One
 // that shares its object with others stays.
 func (c *Committer) remove(m *Message) {
-	if store, ok := c.Store.(RemovingStore); ok && m.Blob.Container == "" {
-		store.Remove(m.Blob.Key)
+	if store, ok := c.Store.(RemovingStore); ok && m.Result.Blob.Container == "" {
+		store.Remove(m.Result.Blob.Key)
 	}
 }
 

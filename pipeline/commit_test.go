@@ -95,8 +95,8 @@ func TestCommit(t *testing.T) {
 			if got := fmt.Sprint(notes); got != test.observed {
 				t.Errorf("observed %s, want %s", got, test.observed)
 			}
-			if is250 := m.Err == nil && !m.Detached(); is250 != test.is250 {
-				t.Errorf("250: %t, want %t (%v)", is250, test.is250, m.Err)
+			if is250 := m.Result.Err == nil && !m.Detached(); is250 != test.is250 {
+				t.Errorf("250: %t, want %t (%v)", is250, test.is250, m.Result.Err)
 			}
 			if m.Stage != pipeline.StageDone || m.InFlight() {
 				t.Errorf("ends in stage %s", m.Stage)

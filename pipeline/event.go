@@ -50,7 +50,9 @@ const eventTime = "2006-01-02T15:04:05.000Z"
 func appendTime(dst []byte, t time.Time) []byte { return t.UTC().AppendFormat(dst, eventTime) }
 
 // AppendEvent appends the JSON value of the message's event to dst.
-func AppendEvent(dst []byte, m *Message) []byte { return AppendEventOf(dst, m, &m.Blob, &m.Digest) }
+func AppendEvent(dst []byte, m *Message) []byte {
+	return AppendEventOf(dst, m, &m.Result.Blob, &m.Result.Digest)
+}
 
 // AppendEventOf appends the event that a message will have once it is stored at b.
 func AppendEventOf(dst []byte, m *Message, b *Blob, digest *Digest) []byte {

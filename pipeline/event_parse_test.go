@@ -130,7 +130,7 @@ func TestEventTaken(t *testing.T) {
 func received() *pipeline.Message {
 	m := porttest.Stored()
 	m.ID, _ = pipeline.ParseID("01a21c58-aa61-7007-ac27-9e1de1d30207")
-	m.Blob.Key = m.Key()
+	m.Result.Blob.Key = m.Key()
 	m.ReceivedAt = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	return m
 }
@@ -171,7 +171,7 @@ func remade(e *pipeline.Event) *pipeline.Message {
 	}
 	m.Envelope.SizeDeclared = e.Envelope.SizeDeclared
 	m.Summary.MessageID, m.Report = []byte(e.Message.MessageID), e.Message.Report
-	m.Blob, m.Digest = e.Blob, e.Message.SHA256
+	m.Result.Blob, m.Result.Digest = e.Blob, e.Message.SHA256
 	return m
 }
 
@@ -222,8 +222,8 @@ func drawMessage(r *rapid.T) *pipeline.Message {
 		BareCR: flag("bare CR"), BareLF: flag("bare LF"), NUL: flag("NUL"), EightBit: flag("eight bit"),
 		LongestLine: int(size("longest line")),
 	}
-	copy(m.Digest[:], rapid.SliceOfN(rapid.Byte(), 32, 32).Draw(r, "digest"))
-	m.Blob = pipeline.Blob{
+	copy(m.Result.Digest[:], rapid.SliceOfN(rapid.Byte(), 32, 32).Draw(r, "digest"))
+	m.Result.Blob = pipeline.Blob{
 		Store:     rapid.SampledFrom([]string{"dir", "s3", "discard"}).Draw(r, "store"),
 		Bucket:    rapid.String().Draw(r, "bucket"),
 		Key:       rapid.String().Draw(r, "key"),
@@ -231,7 +231,7 @@ func drawMessage(r *rapid.T) *pipeline.Message {
 		Offset:    size("offset"), Length: size("length"),
 		CRC32C: rapid.Uint32().Draw(r, "crc"),
 	}
-	m.Blob.Added = rapid.Int64Range(0, m.Blob.Length).Draw(r, "added")
+	m.Result.Blob.Added = rapid.Int64Range(0, m.Result.Blob.Length).Draw(r, "added")
 	return m
 }
 

@@ -40,10 +40,10 @@ func expected(m *pipeline.Message) *pipeline.Event {
 			SizeDeclared: max(m.Envelope.SizeDeclared, 0),
 		},
 		Message: pipeline.EventMessage{
-			Size: m.Blob.Length - m.Blob.Added, SHA256: m.Digest,
+			Size: m.Result.Blob.Length - m.Result.Blob.Added, SHA256: m.Result.Digest,
 			MessageID: legible(m.Summary.MessageID), Report: m.Report,
 		},
-		Blob: m.Blob,
+		Blob: m.Result.Blob,
 	}
 	address := m.Client.Address
 	e.Client.Address = netip.AddrPortFrom(address.Addr().Unmap(), address.Port())
@@ -80,7 +80,7 @@ func events() map[string]*pipeline.Message {
 	reported.Report = codec.BodyReport{BareCR: true, BareLF: true, NUL: true, EightBit: true, LongestLine: 100000}
 	reported.Client.Address = netip.MustParseAddrPort("[2001:db8::1]:65535")
 	reported.ReceivedAt = time.Date(2026, 1, 1, 0, 0, 0, 999999999, time.FixedZone("UTC-5", -5*3600))
-	reported.Blob.Offset, reported.Blob.Length, reported.Blob.CRC32C = 1<<50, 1<<45, 0xffffffff
+	reported.Result.Blob.Offset, reported.Result.Blob.Length, reported.Result.Blob.CRC32C = 1<<50, 1<<45, 0xffffffff
 	all["reported"] = reported
 
 	mapped := porttest.Stored()
@@ -90,7 +90,7 @@ func events() map[string]*pipeline.Message {
 	all["mapped"] = mapped
 
 	discarded := porttest.Stored()
-	discarded.Blob = pipeline.Blob{Store: "discard", Length: 10, Added: 10}
+	discarded.Result.Blob = pipeline.Blob{Store: "discard", Length: 10, Added: 10}
 	all["discarded"] = discarded
 	return all
 }
@@ -130,8 +130,8 @@ func TestEventGolden(t *testing.T) {
 	m := traced(t, "192.0.2.1:4711", "a@example.net", "b@example.net")
 	m.Envelope.SizeDeclared = -1
 	m.Summary.MessageID = []byte("<1@example.org>")
-	m.Digest[0] = 0xab
-	m.Blob = pipeline.Blob{Store: "dir", Bucket: "mail", Key: m.Key(), Length: 300, Added: 200, CRC32C: 0xe3069283}
+	m.Result.Digest[0] = 0xab
+	m.Result.Blob = pipeline.Blob{Store: "dir", Bucket: "mail", Key: m.Key(), Length: 300, Added: 200, CRC32C: 0xe3069283}
 	m.Report.LongestLine = 72
 	const want = `{"id":"` + traceID + `","received_at":"2026-02-28T23:02:03.999Z","gateway":"mx1.example.net",` +
 		`"client":{"address":"192.0.2.1","port":4711,"helo":"client.example.org","protocol":"ESMTP","tls":null,"auth":null},` +

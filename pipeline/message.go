@@ -46,40 +46,53 @@ type Message struct {
 	Client   Client
 	Gateway  string // the host name that Sluice gives itself
 
-	Credit  int64         // octets of budget held
-	Wanted  int64         // octets of budget that the session wants before 354
-	Request CreditRequest // for more than there is
-	// EnvelopeCredit is what a long envelope holds of the budget.
-	EnvelopeCredit int64
+	Memory Memory
 
 	Decoder codec.BodyDecoder
 	Body    Body
-	// Upload is the PartStore's state of a message that leaves in parts, nil else.
-	Upload   any
-	Part     *Part // the part that is being filled, nil while it is the first
-	Parts    int   // parts begun, the first not counted
-	PartsOut int   // parts that were handed to the store and have no result yet
-	Octets   int64 // decoded so far, those that were discarded too
-	Report   codec.BodyReport
-	Header   []byte // what Sluice writes on top: the trace fields
-	Summary  HeaderSummary
+	Parts   Parts
+	Octets  int64 // decoded so far, those that were discarded too
+	Rate    Rate
+	Report  codec.BodyReport
+	Header  []byte // what Sluice writes on top: the trace fields
+	Summary HeaderSummary
 
 	ReceivedAt time.Time // the final dot
 	StageAt    time.Time // when the stage in flight began
-
-	// What the object store answered.
-	Blob   Blob
-	Digest Digest
-	// Err is the failure of the last step.
-	Err error
-
-	// Octets that had come at the tick RateSince: a sender that is too slow from
-	// there on is cut off.
-	RateOctets int64
-	RateSince  int64
+	Result     Result
 
 	idText   [36]byte
 	detached bool // its session waits no longer
+}
+
+// Memory is what a message holds of the budget, and what it asks for, in octets.
+type Memory struct {
+	Credit   int64         // held for the body, the current part excepted
+	Wanted   int64         // wanted by the session before 354
+	Request  CreditRequest // for more than there is
+	Envelope int64         // held for a long envelope
+}
+
+// Parts are those of a message that leaves in parts.
+type Parts struct {
+	Upload  any   // the PartStore's state, nil before the first PutPart
+	Current *Part // the part that is being filled, nil while it is the first
+	Begun   int   // parts begun, the first not counted
+	Out     int   // parts that were handed to the store and have no result yet
+}
+
+// Rate is where the measurement of a sender's rate began. A sender that is too slow
+// from there on is cut off.
+type Rate struct {
+	Octets int64 // that had come
+	Since  int64 // the tick, 0 for none
+}
+
+// Result is what became of a message.
+type Result struct {
+	Blob   Blob   // where the object store has it
+	Digest Digest // of what the object store has
+	Err    error  // the failure of the last stage
 }
 
 // Reset makes the message new, keeping buffers. Its body must have been
@@ -87,15 +100,13 @@ type Message struct {
 func (m *Message) Reset() {
 	m.Envelope.Reset()
 	m.Stage, m.ID, m.Client = StageEnvelope, ID{}, Client{}
-	m.Wanted, m.Octets = 0, 0
+	m.Memory.Wanted, m.Octets = 0, 0
 	m.Task.Run, m.Owner = m.OnResult, nil
 	m.Decoder, m.Report = codec.BodyDecoder{}, codec.BodyReport{}
 	m.Header = m.Header[:0]
 	m.Summary.reset()
 	m.ReceivedAt, m.StageAt = time.Time{}, time.Time{}
-	m.Blob, m.Digest, m.Err = Blob{}, Digest{}, nil
-	m.Upload, m.Part, m.Parts, m.PartsOut = nil, nil, 0, 0
-	m.RateOctets, m.RateSince = 0, 0
+	m.Result, m.Parts, m.Rate = Result{}, Parts{}, Rate{}
 	m.detached = false
 }
 
@@ -110,18 +121,18 @@ func (m *Message) Detached() bool { return m.detached }
 // InFlight reports whether the store, the log or the credit queue holds the message or
 // parts of it, so that it, or the last of these, will return by the inbox of its loop.
 func (m *Message) InFlight() bool {
-	return m.Request.InFlight() || m.Stage == StageStoring || m.Stage == StagePublishing || m.PartsOut > 0
+	return m.Memory.Request.InFlight() || m.Stage == StageStoring || m.Stage == StagePublishing || m.Parts.Out > 0
 }
 
 // Stored takes the object store's one result.
 func (m *Message) Stored(blob Blob, digest Digest, err error) {
-	m.Blob, m.Digest, m.Err = blob, digest, err
+	m.Result = Result{blob, digest, err}
 	m.Loop.Post(&m.Task)
 }
 
 // Published takes the event log's one result.
 func (m *Message) Published(err error) {
-	m.Err = err
+	m.Result.Err = err
 	m.Loop.Post(&m.Task)
 }
 

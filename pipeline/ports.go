@@ -31,8 +31,8 @@ type PartStore interface {
 	// PutPart begins to upload a part and returns at once. It never blocks, because it is
 	// called on event loops. The result comes exactly once, by p.Uploaded, from any
 	// goroutine. The adapter begins the upload with the message's first PutPart and keeps
-	// its state in p.Message.Upload, which it sets before PutPart returns. From then on
-	// p.Message.Body is the first part, complete and unchanged. It may be read until the
+	// its state in p.Message.Parts.Upload, which it sets before PutPart returns. From then
+	// on p.Message.Body is the first part, complete and unchanged. It may be read until the
 	// result of p, or of another part in flight, and p.Body until p.Uploaded. The digest
 	// covers the first part, then parts 2, 3 … in the order of their PutPart.
 	//
@@ -101,17 +101,17 @@ func (p *Part) Uploaded(err error) {
 // NextPart begins the message's next part. onResult is called on the message's loop once
 // the part has been uploaded.
 func (m *Message) NextPart(onResult func(*Part)) {
-	m.Parts++
-	p := &Part{Message: m, Number: m.Parts + 1}
+	m.Parts.Begun++
+	p := &Part{Message: m, Number: m.Parts.Begun + 1}
 	p.Run = func() { onResult(p) }
-	m.Part = p
+	m.Parts.Current = p
 }
 
 // Tail returns the body that is being filled, with its credit: the first part's or the
 // newest part's.
 func (m *Message) Tail() (body *Body, credit *int64) {
-	if m.Part != nil {
-		return &m.Part.Body, &m.Part.Credit
+	if m.Parts.Current != nil {
+		return &m.Parts.Current.Body, &m.Parts.Current.Credit
 	}
-	return &m.Body, &m.Credit
+	return &m.Body, &m.Memory.Credit
 }

@@ -114,7 +114,7 @@ func (l *Loop) end(c *Conn, end string, how Ending) {
 	c.detachCall()
 	l.releaseCarried(c)
 	if m := c.session.Abandon(); m != nil {
-		if m.Request.InFlight() {
+		if m.Memory.Request.InFlight() {
 			l.creditWaited(m, "gone")
 		}
 		if m.Stage >= pipeline.StageReceiving {

@@ -70,5 +70,5 @@ func (c *Conn) Waits() bool { return !c.finished && !c.lingering && c.waiting() 
 // awaitingMemory says whether a message that is being received waits for more memory.
 func (c *Conn) awaitingMemory() bool {
 	m := c.session.Message()
-	return c.session.Phase() == session.PhaseBody && m.Request.InFlight() && m.Err == nil
+	return c.session.Phase() == session.PhaseBody && m.Memory.Request.InFlight() && m.Result.Err == nil
 }

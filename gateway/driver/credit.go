@@ -75,21 +75,21 @@ func (s *Shared) sweep(now time.Time) {
 func (l *Loop) askCredit(c *Conn) bool {
 	m := c.session.Message()
 	m.Owner = c
-	m.Wanted = min(m.Wanted, l.shared.firstCredit)
-	if l.shared.Budget.Claim(m.Wanted) {
-		m.Credit = m.Wanted
+	m.Memory.Wanted = min(m.Memory.Wanted, l.shared.firstCredit)
+	if l.shared.Budget.Claim(m.Memory.Wanted) {
+		m.Memory.Credit = m.Memory.Wanted
 		l.beginBody(m)
 		return true
 	}
 	m.Stage = pipeline.StageCredit
 	l.setDeadline(c, l.shared.Timeouts.Credit)
-	l.ask(m, l.shared.bodyCredits, m.Wanted)
+	l.ask(m, l.shared.bodyCredits, m.Memory.Wanted)
 	return false
 }
 
 // ask has a message wait for credit.
 func (l *Loop) ask(m *pipeline.Message, desk *creditDesk, octets int64) {
-	a := &m.Request
+	a := &m.Memory.Request
 	a.Queue, a.Bytes, a.Since = desk.queue, octets, l.now
 	a.Growing = m.Stage == pipeline.StageReceiving
 	if a.Growing {
@@ -100,16 +100,16 @@ func (l *Loop) ask(m *pipeline.Message, desk *creditDesk, octets int64) {
 
 // extend takes more body credit for a message that grows, or asks for it.
 func (l *Loop) extend(m *pipeline.Message) bool {
-	if m.Request.InFlight() {
+	if m.Memory.Request.InFlight() {
 		return false
 	}
-	n := pipeline.SlabBytes(min(2*m.Credit, m.Credit+growth, l.shared.firstCredit)) - m.Credit
+	n := pipeline.SlabBytes(min(2*m.Memory.Credit, m.Memory.Credit+growth, l.shared.firstCredit)) - m.Memory.Credit
 	if l.shared.Budget.ClaimMore(n) {
-		m.Credit += n
+		m.Memory.Credit += n
 		return true
 	}
 	// Who has to wait waits seldom: for the rest of a common part, if need be.
-	n = pipeline.SlabBytes(min(m.Credit+waitGrowth, l.shared.firstCredit)) - m.Credit
+	n = pipeline.SlabBytes(min(m.Memory.Credit+waitGrowth, l.shared.firstCredit)) - m.Memory.Credit
 	l.ask(m, l.shared.bodyCredits, n)
 	return false
 }
@@ -117,17 +117,17 @@ func (l *Loop) extend(m *pipeline.Message) bool {
 // reserveAhead asks for the memory that the next input will need, and hands a full
 // part to the store when there is no other to fill.
 func (l *Loop) reserveAhead(m *pipeline.Message) {
-	if m.Err != nil {
+	if m.Result.Err != nil {
 		return
 	}
 	switch {
 	case l.partFull(m):
 		l.nextPart(m)
-		if m.Request.InFlight() {
+		if m.Memory.Request.InFlight() {
 			l.sendPart(m) // its memory comes back by that
 		}
-	case m.Part == nil && m.Credit < l.shared.firstCredit &&
-		m.Credit-m.Body.Held()+int64(len(m.Body.Room())) < readAhead:
+	case m.Parts.Current == nil && m.Memory.Credit < l.shared.firstCredit &&
+		m.Memory.Credit-m.Body.Held()+int64(len(m.Body.Room())) < readAhead:
 		l.extend(m)
 	}
 }
@@ -144,21 +144,21 @@ func (l *Loop) creditCame(c *Conn, m *pipeline.Message, credit int64) {
 	l.creditWaited(m, "granted")
 	switch {
 	case m.Stage == pipeline.StageCredit:
-		m.Credit = credit
+		m.Memory.Credit = credit
 		l.beginBody(m)
 		l.step(c, session.Event{Kind: session.CreditGranted})
 		return
 	case l.partFull(m):
 		l.beginPart(m)
 	default:
-		m.Credit += credit
+		m.Memory.Credit += credit
 	}
-	m.RateSince = 0 // the time that it waited is ours
+	m.Rate.Since = 0 // the time that it waited is ours
 	l.setTextDeadline(c, m)
 }
 
 func (l *Loop) creditWaited(m *pipeline.Message, result string) {
-	l.shared.Observer.CreditWaited(result, l.now.Sub(m.Request.Since).Seconds())
+	l.shared.Observer.CreditWaited(result, l.now.Sub(m.Memory.Request.Since).Seconds())
 }
 
 // Budgets divides the memory for bodies in two: for what has not left yet of any

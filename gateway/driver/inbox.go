@@ -59,10 +59,10 @@ func (l *Loop) takeResult(where string, owner any, happened func(c *Conn), orpha
 func (l *Loop) onMessageResult(m *pipeline.Message) {
 	l.takeResult("result", m.Owner, func(c *Conn) {
 		l.freeBody(m) // whatever comes next needs the blob only
-		m.Upload = nil
+		m.Parts.Upload = nil
 		l.advance(c, m)
 	}, func() {
-		m.Upload = nil // a Put has ended it, one way or the other
+		m.Parts.Upload = nil // a Put has ended it, one way or the other
 		l.shared.Committer.Advance(m, l.now)
 		m.Stage = pipeline.StageDone
 		l.release(m)
@@ -72,11 +72,11 @@ func (l *Loop) onMessageResult(m *pipeline.Message) {
 // onCredit takes a message's request for memory that returns from its queue.
 func (l *Loop) onCredit(m *pipeline.Message) {
 	l.takeResult("credit", m.Owner, func(c *Conn) {
-		if credit := m.Request.End(); !m.Request.Dropped() {
+		if credit := m.Memory.Request.End(); !m.Memory.Request.Dropped() {
 			l.creditCame(c, m, credit)
 		}
 	}, func() {
-		m.Request.End()
+		m.Memory.Request.End()
 		l.release(m)
 	})
 }
@@ -89,7 +89,7 @@ func (l *Loop) onPart(p *pipeline.Part) {
 		l.partCame(c, m, p.Err)
 	}, func() {
 		l.partEnded(p)
-		if m.PartsOut == 0 {
+		if m.Parts.Out == 0 {
 			m.Stage = pipeline.StageDone
 			l.release(m)
 		}

@@ -21,9 +21,9 @@ func (p *messagePool) Take() *pipeline.Message {
 	l := p.loop
 	m := &pipeline.Message{Loop: l}
 	m.OnResult = func() { l.onMessageResult(m) }
-	m.Request.Loop = l
-	m.Request.OnResult = func() { l.onCredit(m) }
-	m.Request.OnRequest = func() { m.Request.Queue.Enqueue(&m.Request) }
+	m.Memory.Request.Loop = l
+	m.Memory.Request.OnResult = func() { l.onCredit(m) }
+	m.Memory.Request.OnRequest = func() { m.Memory.Request.Queue.Enqueue(&m.Memory.Request) }
 	m.Reset()
 	return m
 }
@@ -40,16 +40,16 @@ func (p *messagePool) give(m *pipeline.Message) {
 func (l *Loop) release(m *pipeline.Message) {
 	m.Owner = nil
 	l.dropPart(m)
-	m.Request.Drop()
+	m.Memory.Request.Drop()
 	if m.InFlight() {
 		m.Detach()
 		return
 	}
 	l.abortUpload(m)
 	l.freeBody(m)
-	if m.EnvelopeCredit > 0 {
-		l.shared.Budget.Give(m.EnvelopeCredit)
-		m.EnvelopeCredit = 0
+	if m.Memory.Envelope > 0 {
+		l.shared.Budget.Give(m.Memory.Envelope)
+		m.Memory.Envelope = 0
 	}
 	l.messages.give(m)
 }
@@ -64,11 +64,11 @@ const (
 // that grows may be twice as large as what it holds.
 func (l *Loop) envelopeRoom(m *pipeline.Message, more int) bool {
 	need := 2*int64(m.Envelope.Text()+more) - envelopeFree
-	for m.EnvelopeCredit < need {
+	for m.Memory.Envelope < need {
 		if !l.shared.Budget.TryTake(envelopeChunk) {
 			return false
 		}
-		m.EnvelopeCredit += envelopeChunk
+		m.Memory.Envelope += envelopeChunk
 	}
 	return true
 }
@@ -76,9 +76,9 @@ func (l *Loop) envelopeRoom(m *pipeline.Message, more int) bool {
 // freeBody gives a message's slabs and credit back.
 func (l *Loop) freeBody(m *pipeline.Message) {
 	m.Body.Release(l.slabs)
-	if m.Credit > 0 {
-		credit := m.Credit
-		m.Credit = 0
+	if m.Memory.Credit > 0 {
+		credit := m.Memory.Credit
+		m.Memory.Credit = 0
 		l.shared.Budget.Give(credit)
 	}
 }

@@ -35,7 +35,7 @@ func (l *Loop) partFull(m *pipeline.Message) bool {
 // nextPart takes the memory of a part, or asks for it.
 func (l *Loop) nextPart(m *pipeline.Message) {
 	switch {
-	case m.Request.InFlight():
+	case m.Memory.Request.InFlight():
 	case l.shared.Parts.ClaimMore(l.shared.partCredit):
 		l.beginPart(m)
 	default:
@@ -47,25 +47,25 @@ func (l *Loop) nextPart(m *pipeline.Message) {
 func (l *Loop) beginPart(m *pipeline.Message) {
 	l.sendPart(m)
 	m.NextPart(l.partHome)
-	m.Part.Credit = l.shared.partCredit
+	m.Parts.Current.Credit = l.shared.partCredit
 }
 
 // sendPart hands the part that was being filled to the store. The first part
 // stays.
 func (l *Loop) sendPart(m *pipeline.Message) {
-	p := m.Part
+	p := m.Parts.Current
 	if p == nil {
 		return
 	}
-	m.Part = nil
-	m.PartsOut++
+	m.Parts.Current = nil
+	m.Parts.Out++
 	l.shared.parts.PutPart(p)
 }
 
 // dropPart frees the part that was being filled.
 func (l *Loop) dropPart(m *pipeline.Message) {
-	if p := m.Part; p != nil {
-		m.Part = nil
+	if p := m.Parts.Current; p != nil {
+		m.Parts.Current = nil
 		l.freePart(p)
 	}
 }
@@ -80,36 +80,36 @@ func (l *Loop) freePart(p *pipeline.Part) {
 
 // abortUpload ends the upload of a message that will not be completed.
 func (l *Loop) abortUpload(m *pipeline.Message) {
-	if m.Upload != nil {
-		l.shared.parts.Abort(m.Upload)
-		m.Upload = nil
+	if m.Parts.Upload != nil {
+		l.shared.parts.Abort(m.Parts.Upload)
+		m.Parts.Upload = nil
 	}
 }
 
 // partEnded frees a part that has its result.
 func (l *Loop) partEnded(p *pipeline.Part) {
 	l.freePart(p)
-	p.Message.PartsOut--
+	p.Message.Parts.Out--
 }
 
 // partCame goes on with a message that a part returned to, err being its result.
 func (l *Loop) partCame(c *Conn, m *pipeline.Message, err error) {
 	receiving := m.Stage == pipeline.StageReceiving
 	switch {
-	case err == nil || m.Err != nil:
+	case err == nil || m.Result.Err != nil:
 	case receiving:
 		l.failBody(m, err)
 		if c.paused || c.ended { // it may have waited for memory
 			l.setTextDeadline(c, m)
 		}
 	default:
-		m.Err = err
+		m.Result.Err = err
 	}
-	if m.PartsOut > 0 {
+	if m.Parts.Out > 0 {
 		return
 	}
 	switch {
-	case receiving && m.Err != nil:
+	case receiving && m.Result.Err != nil:
 		l.abortUpload(m)
 		l.freeBody(m)
 	case m.Stage == pipeline.StageParts:

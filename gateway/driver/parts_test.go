@@ -37,12 +37,12 @@ func text(b *pipeline.Body) string {
 }
 
 func (s *partStore) PutPart(p *pipeline.Part) {
-	if p.Message.Upload == nil {
+	if p.Message.Parts.Upload == nil {
 		u := &upload{pieces: map[int]string{}}
 		s.uploads[u] = true
-		p.Message.Upload = u
+		p.Message.Parts.Upload = u
 	}
-	u := p.Message.Upload.(*upload)
+	u := p.Message.Parts.Upload.(*upload)
 	if u.pieces[p.Number] != "" || len(u.pieces) != p.Number-2 {
 		panic(fmt.Sprintf("part %d behind %d", p.Number, len(u.pieces)))
 	}
@@ -76,8 +76,8 @@ func (s *partStore) release() {
 
 func (s *partStore) Put(m *pipeline.Message) {
 	whole := text(&m.Body)
-	if m.Upload != nil {
-		u := m.Upload.(*upload)
+	if m.Parts.Upload != nil {
+		u := m.Parts.Upload.(*upload)
 		for n := 2; n < 2+len(u.pieces); n++ {
 			whole += u.pieces[n]
 		}

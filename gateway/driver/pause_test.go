@@ -182,13 +182,13 @@ func TestPausedInBody(t *testing.T) {
 		}, ""},
 		"the peer is reset and there is memory": {func(w *world, s *memorySocket) {
 			s.gone()
-			w.shared.Budget.Give(w.shared.Budget.Used() - s.conn.session.Message().Credit)
+			w.shared.Budget.Give(w.shared.Budget.Used() - s.conn.session.Message().Memory.Credit)
 			w.settle()
 		}, ""},
 		"SIGTERM": {func(w *world, s *memorySocket) {
 			w.shared.Refuse()
 			w.advance(time.Second)
-			w.shared.Budget.Give(w.shared.Budget.Used() - s.conn.session.Message().Credit)
+			w.shared.Budget.Give(w.shared.Budget.Used() - s.conn.session.Message().Memory.Credit)
 			w.settle()
 			s.send(".\r\n")
 		}, "250 2.0.0"},

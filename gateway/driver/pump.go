@@ -106,7 +106,7 @@ func (l *Loop) receive(c *Conn, in []byte) (used int) {
 		switch {
 		case m.Decoder.Ambiguous() && !c.session.Tolerates():
 			l.failBody(m, errSmuggling)
-		case m.Err == nil:
+		case m.Result.Err == nil:
 			body, _ := m.Tail()
 			body.Wrote(nd)
 			if m.Octets > limit {
@@ -130,7 +130,7 @@ func (l *Loop) receive(c *Conn, in []byte) (used int) {
 // room gives the place where the next mail text goes, nil when the message must
 // wait for memory.
 func (l *Loop) room(m *pipeline.Message) []byte {
-	if m.Err != nil {
+	if m.Result.Err != nil {
 		return l.scratch
 	}
 	most := l.cutPart(m)
@@ -151,10 +151,10 @@ func (l *Loop) room(m *pipeline.Message) []byte {
 // failBody ends the keeping of a message whose text still arrives: what it holds is
 // freed, as soon as the store reads it no more, and the rest is dropped.
 func (l *Loop) failBody(m *pipeline.Message, err error) {
-	m.Err = err
-	m.Request.Drop()
+	m.Result.Err = err
+	m.Memory.Request.Drop()
 	l.dropPart(m)
-	if m.PartsOut == 0 {
+	if m.Parts.Out == 0 {
 		l.abortUpload(m)
 		l.freeBody(m)
 	}
@@ -165,12 +165,12 @@ func (l *Loop) failBody(m *pipeline.Message, err error) {
 func (l *Loop) bodyEnded(c *Conn, m *pipeline.Message) {
 	m.ReceivedAt = l.now
 	m.Report = m.Decoder.Report()
-	m.Request.Drop()
-	if spare := m.Credit - m.Body.Held(); spare > 0 {
-		m.Credit -= spare
+	m.Memory.Request.Drop()
+	if spare := m.Memory.Credit - m.Body.Held(); spare > 0 {
+		m.Memory.Credit -= spare
 		l.shared.Budget.Give(spare)
 	}
-	if p := m.Part; p != nil {
+	if p := m.Parts.Current; p != nil {
 		spare := p.Credit - p.Body.Held()
 		p.Credit -= spare
 		l.shared.Parts.Give(spare)

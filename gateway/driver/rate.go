@@ -23,10 +23,10 @@ func (l *Loop) setTextDeadline(c *Conn, m *pipeline.Message) {
 	case l.shared.MinDataRate == 0:
 		l.setDeadline(c, l.shared.Timeouts.DataBlock)
 		return
-	case m.RateSince == 0:
-		m.RateSince, m.RateOctets = l.tick(), m.Octets
+	case m.Rate.Since == 0:
+		m.Rate.Since, m.Rate.Octets = l.tick(), m.Octets
 	}
-	left := m.RateSince + l.shared.rateWindow() - l.tick()
+	left := m.Rate.Since + l.shared.rateWindow() - l.tick()
 	l.setDeadline(c, time.Duration(max(0, left))*tickLength)
 }
 
@@ -34,13 +34,13 @@ func (l *Loop) setTextDeadline(c *Conn, m *pipeline.Message) {
 // rate until then, and begins the next window.
 func (l *Loop) meetsMinRate(c *Conn) bool {
 	m := c.session.Message()
-	if l.shared.MinDataRate == 0 || c.session.Phase() != session.PhaseBody || m.RateSince == 0 {
+	if l.shared.MinDataRate == 0 || c.session.Phase() != session.PhaseBody || m.Rate.Since == 0 {
 		return false
 	}
-	over := l.tick() - m.RateSince
-	if over < l.shared.rateWindow() || m.Octets-m.RateOctets < l.shared.MinDataRate*over/ticksOf(time.Second) {
+	over := l.tick() - m.Rate.Since
+	if over < l.shared.rateWindow() || m.Octets-m.Rate.Octets < l.shared.MinDataRate*over/ticksOf(time.Second) {
 		return false
 	}
-	m.RateSince, m.RateOctets = l.tick(), m.Octets
+	m.Rate.Since, m.Rate.Octets = l.tick(), m.Octets
 	return true
 }

@@ -63,7 +63,7 @@ func (l *Loop) beginBody(m *pipeline.Message) {
 // commit hands a complete message to the pipeline.
 func (l *Loop) commit(c *Conn) {
 	m := c.session.Message()
-	if m.Part != nil && m.Part.Body.Size() == 0 {
+	if m.Parts.Current != nil && m.Parts.Current.Body.Size() == 0 {
 		l.dropPart(m) // the text ended where it began
 	}
 	l.sendPart(m)

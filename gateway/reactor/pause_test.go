@@ -236,7 +236,7 @@ type slowParts struct {
 func (s *slowParts) PartSize() int64 { return 16 << 10 }
 
 func (s *slowParts) PutPart(p *pipeline.Part) {
-	p.Message.Upload = s
+	p.Message.Parts.Upload = s
 	go func() {
 		var text strings.Builder
 		_, _ = p.Body.WriteTo(&text)

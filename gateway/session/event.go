@@ -22,12 +22,12 @@ const (
 	PauseFailed
 	// CreditGranted means that the requested body memory is available.
 	CreditGranted
-	// BodyEnded means that the final dot has arrived. Message.Err is set if the message
-	// cannot be accepted.
+	// BodyEnded means that the final dot has arrived. Message.Result.Err is set if the
+	// message cannot be accepted.
 	BodyEnded
 	// BodyOverflowed means that the message reached twice the size limit.
 	BodyOverflowed
-	// Outcome means that the committed message has its outcome, in Message.Err.
+	// Outcome means that the committed message has its outcome, in Message.Result.Err.
 	Outcome
 	// TimedOut means that the deadline of the phase has passed.
 	TimedOut

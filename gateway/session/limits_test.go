@@ -59,15 +59,20 @@ func TestFailedMessagesCount(t *testing.T) {
 	for name, fail := range map[string]func() *talk{
 		"no memory": func() *talk { k := at(t, strictest(), "credit"); k.kind(TimedOut); return k },
 		"receiving": func() *talk { k := at(t, strictest(), "body"); k.body("\r\n", full, 0); return k },
-		"storing":   func() *talk { k := at(t, strictest(), "outcome"); k.Message().Err = full; k.kind(Outcome); return k },
-		"overdue":   func() *talk { k := at(t, strictest(), "outcome"); k.kind(TimedOut); return k },
+		"storing": func() *talk {
+			k := at(t, strictest(), "outcome")
+			k.Message().Result.Err = full
+			k.kind(Outcome)
+			return k
+		},
+		"overdue": func() *talk { k := at(t, strictest(), "outcome"); k.kind(TimedOut); return k },
 	} {
 		if k := fail(); !k.Exhausted() {
 			t.Errorf("%s: does not count", name)
 		}
 	}
 	k := at(t, strictest(), "outcome")
-	k.Message().Err = &pipeline.Failure{Kind: pipeline.KindSmuggling, Op: "test"}
+	k.Message().Result.Err = &pipeline.Failure{Kind: pipeline.KindSmuggling, Op: "test"}
 	if k.kind(Outcome); k.Exhausted() {
 		t.Error("a session that is closed is to end once more")
 	}
@@ -126,7 +131,7 @@ func TestForgiven(t *testing.T) {
 	} {
 		k := at(t, testSettings(), "outcome")
 		k.errors, k.refusals, k.surplus, k.junk = 1, 2, 3, 2
-		k.Message().Err = c.err
+		k.Message().Result.Err = c.err
 		k.kind(Outcome)
 		if got := [4]uint16{k.errors, k.refusals, k.surplus, k.junk}; got != c.want {
 			t.Errorf("%s: errors, refusals, surplus, junk %v, want %v", name, got, c.want)

@@ -73,7 +73,7 @@ func drawEvent(t *rapid.T, k *talk) Event {
 		}
 	case BodyEnded, BodyOverflowed, Outcome:
 		if m := k.Message(); m != nil && rapid.IntRange(0, 99).Draw(t, "fails") > 50 {
-			m.Err = &pipeline.Failure{Kind: rapid.SampledFrom(pipeline.FailureKinds()).Draw(t, "kind"), Op: "test"}
+			m.Result.Err = &pipeline.Failure{Kind: rapid.SampledFrom(pipeline.FailureKinds()).Draw(t, "kind"), Op: "test"}
 		}
 	}
 	return ev
@@ -132,7 +132,7 @@ func anySession(t *rapid.T) {
 	step := func(ev Event) Actions {
 		before := k.Phase()
 		if m := k.Message(); m != nil {
-			other.Message().Err = m.Err
+			other.Message().Result.Err = m.Result.Err
 		}
 		a := k.event(ev)
 		checkStep(t, k, ev, before, a)

@@ -40,7 +40,7 @@ func TestOutcomes(t *testing.T) {
 		answers := map[string]func() (*talk, Actions){
 			"the pipeline": func() (*talk, Actions) {
 				k := at(t, testSettings(), "outcome")
-				k.Message().Err = err
+				k.Message().Result.Err = err
 				return k, k.kind(Outcome)
 			},
 		}
@@ -75,7 +75,7 @@ func TestOutcomes(t *testing.T) {
 // TestUnknownFailureIsTemporary checks that an error without a kind counts as temporary.
 func TestUnknownFailureIsTemporary(t *testing.T) {
 	k := at(t, testSettings(), "outcome")
-	k.Message().Err = errors.New("a disk is on fire")
+	k.Message().Result.Err = errors.New("a disk is on fire")
 	if a := k.kind(Outcome); a.Reply != codec.ReplyTemporary {
 		t.Errorf("answered %q", cause(a.Reply))
 	}
@@ -101,7 +101,7 @@ func TestBodyOverflowed(t *testing.T) {
 		"smuggling":     &pipeline.Failure{Kind: pipeline.KindSmuggling, Op: "receive"},
 	} {
 		k := at(t, testSettings(), "body")
-		k.Message().Err = err
+		k.Message().Result.Err = err
 		if a := k.kind(BodyOverflowed); cause(a.Reply) != want || k.Phase() != PhaseClosed || a.Do != DoRelease {
 			t.Errorf("%q in %v, does %d, want %q", cause(a.Reply), k.Phase(), a.Do, want)
 		}

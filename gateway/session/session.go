@@ -104,12 +104,12 @@ func (s *Session) step(ev Event, pool Pool) Actions {
 	case BodyEnded:
 		return s.bodyEnded(ev.EventLimit)
 	case BodyOverflowed:
-		if pipeline.KindOf(s.message.Err) == pipeline.KindSmuggling {
+		if pipeline.KindOf(s.message.Result.Err) == pipeline.KindSmuggling {
 			return Actions{Reply: codec.ReplySmuggling} // padding past twice the limit must not hide the ambiguity
 		}
 		return Actions{Reply: codec.ReplyTooLargeBye}
 	case Outcome:
-		return s.outcome(s.message.Err)
+		return s.outcome(s.message.Result.Err)
 	case TimedOut:
 		return s.timedOut()
 	case Drained:

@@ -100,7 +100,7 @@ func (k *talk) body(text string, err error, eventLimit int64) Actions {
 		m.Body.Wrote(n)
 		text = text[n:]
 	}
-	m.Err = err
+	m.Result.Err = err
 	return k.event(Event{Kind: BodyEnded, EventLimit: eventLimit})
 }
 
@@ -130,7 +130,7 @@ func at(t testing.TB, settings *Settings, place string) *talk {
 			k.body("Subject: x\r\n\r\n", nil, 0)
 			k.Message().Stage = pipeline.StageStoring
 		case "closed":
-			k.Message().Err = nil
+			k.Message().Result.Err = nil
 			k.kind(Outcome)
 			k.line("QUIT")
 		}
@@ -318,15 +318,15 @@ func TestCreditWanted(t *testing.T) {
 		k := at(t, testSettings(), "ready")
 		k.line("MAIL FROM:<a@example.org>" + params)
 		k.line("RCPT TO:<b@example.net>")
-		if a := k.line("DATA"); a.Do != DoCredit || a.Reply != nil || k.Message().Wanted != want {
-			t.Errorf("MAIL%s: does %d for %d, want %d", params, a.Do, k.Message().Wanted, want)
+		if a := k.line("DATA"); a.Do != DoCredit || a.Reply != nil || k.Message().Memory.Wanted != want {
+			t.Errorf("MAIL%s: does %d for %d, want %d", params, a.Do, k.Message().Memory.Wanted, want)
 		}
 	}
 	small := testLimits()
 	small.MessageSize = 64 << 10
 	k := at(t, NewSettings("mx.example.net", small, AcceptAny()), "credit")
-	if want := pipeline.SlabBytes(small.MessageSize); k.Message().Wanted != want {
-		t.Errorf("a guess of %d, a message has %d at most", k.Message().Wanted, want)
+	if want := pipeline.SlabBytes(small.MessageSize); k.Message().Memory.Wanted != want {
+		t.Errorf("a guess of %d, a message has %d at most", k.Message().Memory.Wanted, want)
 	}
 }
 

@@ -95,15 +95,15 @@ func (s *Session) data(arg []byte) Actions {
 		return Actions{Reply: codec.ReplyBadArgument}
 	}
 	s.phase = PhaseCredit
-	s.message.Wanted = s.settings.wantedCredit(s.message.Envelope.SizeDeclared)
+	s.message.Memory.Wanted = s.settings.wantedCredit(s.message.Envelope.SizeDeclared)
 	return Actions{Do: DoCredit}
 }
 
 // bodyEnded checks the message at its final dot and commits it.
 func (s *Session) bodyEnded(eventLimit int64) Actions {
 	m := s.message
-	if m.Err != nil {
-		return s.outcome(m.Err)
+	if m.Result.Err != nil {
+		return s.outcome(m.Result.Err)
 	}
 	m.Summary.ScanHeader(&m.Body)
 	if m.Summary.Received > s.settings.Limits.ReceivedHeaders {

@@ -192,8 +192,8 @@ func (s *store) check(e *pipeline.Event, octets []byte) object {
 
 // leadsTo says whether an event's blob is the message in its pack.
 func (s *store) leadsTo(m *pipeline.Message) bool {
-	whole, found := s.packs[m.Blob.Key]
-	end := m.Blob.Offset + m.Blob.Length
+	whole, found := s.packs[m.Result.Blob.Key]
+	end := m.Result.Blob.Offset + m.Result.Blob.Length
 	return found && end <= int64(len(whole)) &&
-		pipeline.Digest(sha256.Sum256(whole[m.Blob.Offset+m.Blob.Added:end])) == m.Digest
+		pipeline.Digest(sha256.Sum256(whole[m.Result.Blob.Offset+m.Result.Blob.Added:end])) == m.Result.Digest
 }

@@ -108,7 +108,7 @@ func (w *world) pace(late int, o outage) time.Duration {
 
 // Put implements pipeline.ObjectStore.
 func (s *store) Put(m *pipeline.Message) {
-	if s.w.plan.lanes > 0 && m.Upload == nil && packLimits.Fits(m.Length()) {
+	if s.w.plan.lanes > 0 && m.Parts.Upload == nil && packLimits.Fits(m.Length()) {
 		s.w.process.batcher.put(m)
 		return
 	}
@@ -119,7 +119,7 @@ func (s *store) Put(m *pipeline.Message) {
 func (s *store) alone(m *pipeline.Message, then func()) {
 	w, p := s.w, s.w.process
 	giveBack := p.lend(&m.Body)
-	u, _ := m.Upload.(*upload)
+	u, _ := m.Parts.Upload.(*upload)
 	if u != nil {
 		if _, open := s.uploads[u]; !open {
 			w.fail("an upload was completed that is not open")
@@ -161,12 +161,12 @@ func (s partStore) PartSize() int64 { return partSize }
 // PutPart implements pipeline.PartStore.
 func (s partStore) PutPart(part *pipeline.Part) {
 	w, p := s.w, s.w.process
-	if part.Message.Upload == nil {
+	if part.Message.Parts.Upload == nil {
 		u := &upload{p: p, parts: map[int]string{}}
-		part.Message.Upload = u
+		part.Message.Parts.Upload = u
 		s.uploads[u] = struct{}{}
 	}
-	u := part.Message.Upload.(*upload)
+	u := part.Message.Parts.Upload.(*upload)
 	if _, open := s.uploads[u]; !open || part.Body.Size() == 0 {
 		w.fail("part %d of %d octets for an upload that is open: %v", part.Number, part.Body.Size(), open)
 	}
@@ -221,9 +221,9 @@ func newEventLog(w *world) *eventLog {
 // Publish implements pipeline.EventLog.
 func (l *eventLog) Publish(m *pipeline.Message) {
 	w := l.w
-	id, digest := m.ID.String(), m.Digest
-	if m.Blob.Container == "" && m.Blob.Key != id || m.Blob.Container != "" && !w.store.leadsTo(m) {
-		w.fail("an event of %s points at %q", id, m.Blob.Key)
+	id, digest := m.ID.String(), m.Result.Digest
+	if m.Result.Blob.Container == "" && m.Result.Blob.Key != id || m.Result.Blob.Container != "" && !w.store.leadsTo(m) {
+		w.fail("an event of %s points at %q", id, m.Result.Blob.Key)
 	}
 	var err error
 	lost := w.fault("log error", w.plan.logError)

@@ -71,7 +71,7 @@ func (w *world) send(t *testing.T, body string) {
 		t.Fatalf("%v %v", err, sent.Err)
 	}
 	m = porttest.Stored()
-	m.ID, m.Blob, m.Digest = id, sent.Blob, sent.Digest
+	m.ID, m.Result.Blob, m.Result.Digest = id, sent.Blob, sent.Digest
 	w.log = append(w.log, [2][]byte{id.Append(nil), pipeline.AppendEvent(nil, m)})
 	digest := sha256.Sum256([]byte(body))
 	w.acks = append(w.acks, audit.Acknowledged{ID: id.String(), SHA256: hex.EncodeToString(digest[:]), Size: int64(len(body))})
@@ -231,7 +231,7 @@ func TestRealParts(t *testing.T) {
 		sent, err := porttest.Store(store, m)
 		check(t, errors.Join(err, sent.Err))
 		m = porttest.Stored()
-		m.ID, m.Blob, m.Digest = id, sent.Blob, sent.Digest
+		m.ID, m.Result.Blob, m.Result.Digest = id, sent.Blob, sent.Digest
 		announced, err := porttest.Announce(log, m)
 		check(t, errors.Join(err, announced.Err))
 		digest := sha256.Sum256([]byte(body))

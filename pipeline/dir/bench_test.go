@@ -25,8 +25,8 @@ func BenchmarkPut(b *testing.B) {
 			n := uint64(0)
 			for b.Loop() {
 				m := <-free
-				if m.Err != nil {
-					b.Fatal(m.Err)
+				if m.Result.Err != nil {
+					b.Fatal(m.Result.Err)
 				}
 				n++
 				m.ID = pipeline.NewID(m.ID.Time(), fixed(n<<8))

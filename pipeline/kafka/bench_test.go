@@ -26,8 +26,8 @@ type slot struct {
 
 // Post takes the result of the message.
 func (s *slot) Post(*pipeline.Task) {
-	if s.m.Err != nil {
-		s.b.Errorf("publish: %v", s.m.Err)
+	if s.m.Result.Err != nil {
+		s.b.Errorf("publish: %v", s.m.Result.Err)
 	}
 	s.next()
 }

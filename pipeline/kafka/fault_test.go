@@ -35,7 +35,7 @@ type result struct {
 // Post takes the result of the message.
 func (r *result) Post(*pipeline.Task) {
 	if r.count.Add(1) == 1 {
-		r.err, r.took = r.m.Err, time.Since(r.began)
+		r.err, r.took = r.m.Result.Err, time.Since(r.began)
 		close(r.came)
 	}
 }

@@ -142,7 +142,7 @@ func Start(o Options, writer func(n int) Writer) *Batcher {
 // Accepts reports whether m may share an object: it is small and was not begun in
 // parts. A nil Batcher accepts nothing.
 func (b *Batcher) Accepts(m *pipeline.Message) bool {
-	return b != nil && m.Upload == nil && b.options.Fits(m.Length())
+	return b != nil && m.Parts.Upload == nil && b.options.Fits(m.Length())
 }
 
 // Put queues m and reports whether the queue had room. It never blocks.

@@ -186,8 +186,8 @@ func TestBatcherSplits(t *testing.T) {
 		if split && (!slices.Equal(w.requeued, sent) || w.done != 0 || !slices.Equal(seen.split, []int{3})) {
 			t.Errorf("%d of 3 requeued, %d done, split %v", len(w.requeued), w.done, seen.split)
 		}
-		if !split && (len(w.requeued) != 0 || w.done != 3 || !errors.Is(sent[2].Err, failure) || len(seen.split) != 0) {
-			t.Errorf("%d requeued, %d done, %v", len(w.requeued), w.done, sent[2].Err)
+		if !split && (len(w.requeued) != 0 || w.done != 3 || !errors.Is(sent[2].Result.Err, failure) || len(seen.split) != 0) {
+			t.Errorf("%d requeued, %d done, %v", len(w.requeued), w.done, sent[2].Result.Err)
 		}
 		w.mu.Unlock()
 		if !slices.Equal(seen.results, []string{"temporary"}) {
@@ -217,7 +217,7 @@ func TestBatcherTimeout(t *testing.T) {
 	<-w.taken
 	old := porttest.NewMessage(nil)
 	answers := make(chan error, 1)
-	old.Loop = posterFunc(func() { answers <- old.Err })
+	old.Loop = posterFunc(func() { answers <- old.Result.Err })
 	b.Put(old)
 	time.Sleep(timeout + timeout/10) // it is to be too old
 	young := put(t, b, 2, 1)

@@ -61,10 +61,10 @@ func TestCompose(t *testing.T) {
 		for i, m := range all {
 			checkEntry(t, entries, m, whole)
 			if want := (pipeline.Blob{
-				Store: "s", Bucket: "b", Key: p.Key(), Container: "tar", Offset: m.Blob.Offset,
-				Length: m.Length(), Added: int64(len(m.Header)), CRC32C: m.Blob.CRC32C,
-			}); m.Blob != want || m.Err != nil {
-				t.Errorf("message %d: %+v, %v, want %+v", i, m.Blob, m.Err, want)
+				Store: "s", Bucket: "b", Key: p.Key(), Container: "tar", Offset: m.Result.Blob.Offset,
+				Length: m.Length(), Added: int64(len(m.Header)), CRC32C: m.Result.Blob.CRC32C,
+			}); m.Result.Blob != want || m.Result.Err != nil {
+				t.Errorf("message %d: %+v, %v, want %+v", i, m.Result.Blob, m.Result.Err, want)
 			}
 			events += string(pipeline.AppendEvent(nil, m)) + "\n"
 		}
@@ -93,8 +93,8 @@ func checkEntry(t *testing.T, entries *tar.Reader, m *pipeline.Message, whole []
 	for _, chunk := range m.Body.Chunks() {
 		want = append(want, chunk...)
 	}
-	at := whole[m.Blob.Offset : m.Blob.Offset+m.Blob.Length]
-	if !bytes.Equal(content, want) || !bytes.Equal(at, want) || crc32.Checksum(want, castagnoli) != m.Blob.CRC32C {
+	at := whole[m.Result.Blob.Offset : m.Result.Blob.Offset+m.Result.Blob.Length]
+	if !bytes.Equal(content, want) || !bytes.Equal(at, want) || crc32.Checksum(want, castagnoli) != m.Result.Blob.CRC32C {
 		t.Errorf("%s: %d bytes in the entry, %d at its place, want %d", h.Name, len(content), len(at), len(want))
 	}
 }

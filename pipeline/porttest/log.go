@@ -40,7 +40,7 @@ func EventLog(t *testing.T, open func(t *testing.T) LogUnderTest) {
 // Stored returns a message that has been stored: it has a blob and no longer a body.
 func Stored() *pipeline.Message {
 	m := NewMessage([]byte("Message-ID: <1@example.org>\r\n\r\nbody\r\n"))
-	m.Blob = pipeline.Blob{
+	m.Result.Blob = pipeline.Blob{
 		Store: "dir", Bucket: "mail", Key: m.Key(),
 		Length: m.Length(), Added: int64(len(m.Header)), CRC32C: 0xdeadbeef,
 	}

@@ -37,7 +37,7 @@ func (s *Sent) Post(*pipeline.Task) {
 // adapter that still reads it is found by the race detector or by its wrong bytes.
 func (s *Sent) takeResult() {
 	m := s.M
-	s.Blob, s.Digest, s.Err = m.Blob, m.Digest, m.Err
+	s.Blob, s.Digest, s.Err = m.Result.Blob, m.Result.Digest, m.Result.Err
 	scribble(m.Header)
 	for _, chunk := range m.Body.Chunks() {
 		scribble(chunk)

@@ -227,7 +227,7 @@ func partsAborted(t *testing.T, s PartStoreUnderTest) {
 	if n, err := s.Pending(t.Context(), l.Key); n != 1 || err != nil {
 		t.Errorf("before Abort %d uploads pending: %v", n, err)
 	}
-	s.Parts.Abort(l.M.Upload)
+	s.Parts.Abort(l.M.Parts.Upload)
 	s.awaitGone(t, l.Key)
 }
 
@@ -252,7 +252,7 @@ func partFails(t *testing.T, s PartStoreUnderTest) {
 		if pipeline.KindOf(failure) != pipeline.KindTemporary {
 			t.Errorf("failure %v", failure)
 		}
-		s.Parts.Abort(l.M.Upload)
+		s.Parts.Abort(l.M.Parts.Upload)
 		restore()
 		s.awaitGone(t, l.Key)
 	}

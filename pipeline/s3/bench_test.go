@@ -56,8 +56,8 @@ func benchStore(b *testing.B, size int) {
 	n := uint64(0)
 	for b.Loop() {
 		m := <-free
-		if m.Err != nil {
-			b.Fatal(m.Err)
+		if m.Result.Err != nil {
+			b.Fatal(m.Result.Err)
 		}
 		n++
 		m.ID = pipeline.NewID(time.Now(), counted(n<<8))
@@ -136,7 +136,7 @@ func BenchmarkUpload(b *testing.B) {
 		defer reportCPU(b)()
 		for b.Loop() {
 			n++
-			m.ID, m.Header, m.Upload = pipeline.NewID(time.Now(), counted(n<<8)), nil, nil
+			m.ID, m.Header, m.Parts.Upload = pipeline.NewID(time.Now(), counted(n<<8)), nil, nil
 			for _, p := range all {
 				s.PutPart(p)
 			}
@@ -145,8 +145,8 @@ func BenchmarkUpload(b *testing.B) {
 			}
 			m.Header = header
 			s.Put(m)
-			if <-results; m.Err != nil {
-				b.Fatal(m.Err)
+			if <-results; m.Result.Err != nil {
+				b.Fatal(m.Result.Err)
 			}
 		}
 	})

@@ -121,7 +121,7 @@ func storeBy(t *testing.T, s *Store, kind string) []error {
 		t.Fatal(err)
 	}
 	if failure != nil {
-		s.Abort(l.M.Upload)
+		s.Abort(l.M.Parts.Upload)
 		return []error{failure}
 	}
 	if err := l.Put(); err != nil {

@@ -56,7 +56,7 @@ func storeBoth(t *testing.T, s *Store) (small, large error) {
 		t.Fatal(err)
 	}
 	if failure != nil {
-		s.Abort(l.M.Upload)
+		s.Abort(l.M.Parts.Upload)
 		return sent.Err, failure
 	}
 	if err := l.Put(); err != nil {

@@ -135,8 +135,8 @@ func TestLargeAreLimited(t *testing.T) {
 			if failure, err := large.Wait(); failure != nil || err != nil {
 				t.Error(failure, err)
 			}
-			if err := large.Put(); err != nil || large.M.Err != nil {
-				t.Error(err, large.M.Err)
+			if err := large.Put(); err != nil || large.M.Result.Err != nil {
+				t.Error(err, large.M.Result.Err)
 			}
 		})
 	}

@@ -151,7 +151,7 @@ func TestEarlyAnswer(t *testing.T) {
 			m.Loop = result
 			s.Put(m)
 			<-result
-			if m.Err == nil {
+			if m.Result.Err == nil {
 				t.Error("a 200 before the end of the message was taken for success")
 			}
 			for _, chunk := range m.Body.Chunks() {

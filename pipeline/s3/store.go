@@ -121,7 +121,7 @@ func (s *Store) Put(m *pipeline.Message) {
 		return
 	}
 	if err := s.submit(task{message: m, since: time.Now()}); err != nil {
-		if u, ok := m.Upload.(*upload); ok {
+		if u, ok := m.Parts.Upload.(*upload); ok {
 			s.discard(u) // a failed Put leaves no upload pending
 		}
 		s.stored(m, stored{}, err)
@@ -130,10 +130,10 @@ func (s *Store) Put(m *pipeline.Message) {
 
 // PutPart implements pipeline.PartStore.
 func (s *Store) PutPart(p *pipeline.Part) {
-	u, ok := p.Message.Upload.(*upload)
+	u, ok := p.Message.Parts.Upload.(*upload)
 	if !ok {
 		u = newUpload(p.Message.Key())
-		p.Message.Upload = u
+		p.Message.Parts.Upload = u
 	}
 	index := u.submitted
 	u.submitted++

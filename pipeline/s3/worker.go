@@ -66,7 +66,7 @@ func (w *worker) handle(t task) {
 		return
 	}
 	m := t.message
-	if u, ok := m.Upload.(*upload); ok && u.initiated() {
+	if u, ok := m.Parts.Upload.(*upload); ok && u.initiated() {
 		result, err := w.finish(ctx, m, u)
 		if err != nil {
 			w.discard(u)
