@@ -32,9 +32,10 @@ build:
 		-ldflags "-X main.stampedVersion=$(VERSION) -X main.stampedRevision=$(REVISION)" ./gateway
 
 # What a change is tried with, within a minute: vet, and the tests that need only Go.
+# Many of them wait more than they compute, so packages run four at a time.
 check:
 	go vet ./...
-	go test -short ./...
+	go test -short -p 4 ./...
 
 # Everything that must be green: vet, linter, all tests with the race detector.
 test: tools
