@@ -58,10 +58,10 @@ func (d *BodyDecoder) Ambiguous() bool {
 	return d.report.BareCR || d.report.BareLF || d.report.NUL
 }
 
-// Decode decodes src into dst, which must not overlap it. It returns the number of octets
-// written (nd) and consumed (ns). It stops when src is used up, when dst is full (at
-// least 4 octets of room are needed), or after the end of the message with done set:
-// src[ns:] then begins the next command. Once done, it consumes nothing more.
+// Decode decodes src into dst, which must not overlap it and needs room for at least 4
+// octets. It returns the number of octets written (nd) and consumed (ns). It stops when
+// src is used up or dst is full. After the end of the message it stops with done set, and
+// src[ns:] begins the next command. Once done, it consumes nothing more.
 func (d *BodyDecoder) Decode(dst, src []byte) (nd, ns int, done bool) {
 	for ns < len(src) && len(dst)-nd >= minBodyRoom && d.state != bodyDone {
 		n := 0

@@ -20,9 +20,9 @@ type Command struct {
 // incomplete line stays with the caller, who presents it again with more input after it.
 // The zero value is ready for the start of a session.
 type Decoder struct {
-	// scanned is the length of the prefix of in that is known to hold no LF, so that a
-	// line that arrives octet by octet is not searched again from its start each time. It
-	// is at most MaxLine.
+	// scanned is the length of the prefix of in that is known to hold no LF, at most
+	// MaxLine. Without it, a line that arrives octet by octet would be searched from its
+	// start each time.
 	scanned uint16
 	// verb is the verb of the overlong line that is being discarded.
 	verb  Verb

@@ -103,7 +103,7 @@ func isIPv4(b []byte) bool {
 }
 
 // isIPv6 reports whether b is an IPv6-addr. "::" may stand for a single group of zeros
-// (RFC 4291 §2.2), although RFC 5321 §4.1.3 requires two: senders that print the address
+// (RFC 4291 §2.2), although RFC 5321 §4.1.3 requires two. Senders that print the address
 // as their system does should not be refused for that.
 func isIPv6(b []byte) bool {
 	groups, compressed := 0, false

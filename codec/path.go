@@ -109,7 +109,7 @@ func parseCommandPath(arg []byte, keyword string) (path Path, params []byte, fau
 		return Path{}, nil, fault
 	}
 	if forward && path.Leniency&LenientDots != 0 {
-		return Path{}, nil, FaultSyntax // mailboxes of the domains we accept have no such addresses
+		return Path{}, nil, FaultSyntax // the domains that we accept have no such addresses
 	}
 	if forward && path.Kind == PathNull || !forward && path.Kind == PathPostmaster {
 		return Path{}, nil, FaultSyntax

@@ -141,7 +141,7 @@ func closedPipe(t *testing.T) *os.File {
 }
 
 // TestReadersOfTheOutput checks that a reader of the gateway's output may stand still or
-// go away: mail, drain and exit do not wait for it, and the lines that it misses are
+// go away. Mail, drain and exit must not wait for it, and the lines that it misses are
 // counted.
 func TestReadersOfTheOutput(t *testing.T) {
 	for _, c := range []struct {

@@ -38,8 +38,8 @@ type Ender interface {
 var ErrNoReply = errors.New("no reply")
 
 // Play plays the dialog s against peer. The error names the file and line of the
-// transcript and the difference there: a wrong, missing or surplus reply line, or a
-// connection that was unexpectedly closed or left open.
+// transcript and the difference there. That is a wrong, missing or surplus reply line, or
+// a connection that was unexpectedly closed or left open.
 func Play(s *Script, peer Peer, split Split) error {
 	p := player{script: s, peer: peer, cutter: split.cutter()}
 	for i := range s.steps {
