@@ -4,6 +4,11 @@
 // which are not, stand in its folders and do not import each other.
 package pipeline
 
+import (
+	"errors"
+	"time"
+)
+
 // ObjectStore keeps message bytes. Adapters: pipeline/dir, pipeline/s3, pipeline/discard.
 //
 // Put begins to store one message and returns at once: it never blocks, because it is
@@ -71,6 +76,20 @@ type BoundedLog interface {
 	// an event that the log can never take with KindEventTooLarge.
 	EventLimit() int64
 }
+
+// Lag is the distance of a consumer group from the end of an event log.
+type Lag struct {
+	Group string
+	// Err is the reason why the lag is not known. It is ErrUnknownGroup for a group that
+	// does not exist, or has neither a member nor a commit to the topic. The lag of such
+	// a group is unknown, not 0.
+	Err     error
+	Records int64
+	Age     time.Duration // of the oldest unconsumed record; 0 for none
+}
+
+// ErrUnknownGroup is the error of a consumer group that does not exist.
+var ErrUnknownGroup = errors.New("no such consumer group")
 
 // RemovingStore is an ObjectStore that can remove the object of a message whose event can
 // never be published. Adapters: pipeline/dir, pipeline/s3.

@@ -10,13 +10,13 @@ import (
 	"time"
 
 	"sluice/gateway/pressure"
-	"sluice/pipeline/kafka"
+	"sluice/pipeline"
 )
 
 // LagSource reads the lag of the consumer groups, in their order. A reading ends within
 // bounded time.
 type LagSource interface {
-	Read(ctx context.Context) []kafka.Lag
+	Read(ctx context.Context) []pipeline.Lag
 	Close()
 }
 
@@ -43,7 +43,7 @@ type Monitor struct {
 	gate       *pressure.Gate
 	lastLogged []pressure.Verdict // by class, of the last update
 	groups     []atomic.Value     // by group, the cause of an unknown lag (a string)
-	reading    chan []kafka.Lag
+	reading    chan []pipeline.Lag
 	cancel     context.CancelFunc
 	ended      chan struct{} // nil until Start
 }
@@ -53,7 +53,7 @@ func New(o Options) *Monitor {
 	if o.Store == nil {
 		o.Store = &StoreProbe{}
 	}
-	m := &Monitor{options: o, gate: pressure.NewGate(o.Settings), reading: make(chan []kafka.Lag, 1)}
+	m := &Monitor{options: o, gate: pressure.NewGate(o.Settings), reading: make(chan []pipeline.Lag, 1)}
 	m.lastLogged = make([]pressure.Verdict, len(o.Settings.Classes)+1)
 	m.groups = make([]atomic.Value, len(o.Settings.Lag.Groups))
 	return m
@@ -134,13 +134,13 @@ func (m *Monitor) startReading(ctx context.Context) bool {
 }
 
 // readings passes the lags to the observer and returns them as inputs of the gate.
-func (m *Monitor) readings(lags []kafka.Lag) []pressure.Reading {
+func (m *Monitor) readings(lags []pipeline.Lag) []pressure.Reading {
 	now := time.Now()
 	all := make([]pressure.Reading, len(lags))
 	for i, lag := range lags {
 		r := pressure.Reading{Result: pressure.Read, At: now, Records: lag.Records, Age: lag.Age}
 		switch {
-		case errors.Is(lag.Err, kafka.ErrUnknownGroup):
+		case errors.Is(lag.Err, pipeline.ErrUnknownGroup):
 			r = pressure.Reading{Result: pressure.Unknown}
 		case lag.Err != nil:
 			r = pressure.Reading{Result: pressure.Failed}

@@ -9,6 +9,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"sluice/pipeline"
 )
 
 // LagOptions configures a LagReader.
@@ -23,20 +25,6 @@ type LagOptions struct {
 	// Now is the clock for ages. Nil means time.Now.
 	Now func() time.Time
 }
-
-// Lag is the distance of a consumer group from the end of the topic.
-type Lag struct {
-	Group string
-	// Err is the reason why the lag is not known. It is ErrUnknownGroup for a group that
-	// does not exist, or has neither a member nor a commit to the topic. The lag of such
-	// a group is unknown, not 0.
-	Err     error
-	Records int64
-	Age     time.Duration // of the oldest unconsumed record; 0 for none
-}
-
-// ErrUnknownGroup is the error of a consumer group that does not exist.
-var ErrUnknownGroup = errors.New("kafka: no such consumer group")
 
 // LagReader reads the lag of consumer groups. It is not safe for concurrent use.
 type LagReader struct {
@@ -83,10 +71,10 @@ func (r *LagReader) Close() { r.client.Close() }
 
 // Read returns the lag of each group, in the order of LagOptions.Groups, within
 // ReadTimeout.
-func (r *LagReader) Read(ctx context.Context) []Lag {
+func (r *LagReader) Read(ctx context.Context) []pipeline.Lag {
 	ctx, cancel := context.WithTimeout(ctx, r.options.ReadTimeout)
 	defer cancel()
-	lags := make([]Lag, len(r.options.Groups))
+	lags := make([]pipeline.Lag, len(r.options.Groups))
 	// Commits are read before ends. Records that arrive in between count as lag; the
 	// other order could give a negative lag.
 	commits := make([]map[int32]int64, len(lags))
@@ -127,8 +115,9 @@ func (r *LagReader) committed(ctx context.Context, group string) (map[int32]int6
 	return at, nil
 }
 
-// exists returns ErrUnknownGroup unless the group, which has no commit, has members. A
-// group uses the classic protocol or that of KIP-848, and each has its own request.
+// exists returns pipeline.ErrUnknownGroup unless the group, which has no commit, has
+// members. A group uses the classic protocol or that of KIP-848, and each has its own
+// request.
 func (r *LagReader) exists(ctx context.Context, group string) error {
 	classic, err := r.admin.DescribeGroups(ctx, group)
 	if err != nil {
@@ -144,7 +133,7 @@ func (r *LagReader) exists(ctx context.Context, group string) error {
 	if err == nil && len(consumer[group].Members) > 0 {
 		return nil
 	}
-	return fmt.Errorf("%w: %s", ErrUnknownGroup, group)
+	return fmt.Errorf("kafka: %w: %s", pipeline.ErrUnknownGroup, group)
 }
 
 func (r *LagReader) offsetRange(ctx context.Context) (starts, ends map[int32]int64, err error) {
@@ -190,7 +179,7 @@ func (r *LagReader) spans(commits, starts, ends map[int32]int64) map[int32]span 
 	return found
 }
 
-func (r *LagReader) measure(ctx context.Context, lag *Lag, spans map[int32]span) {
+func (r *LagReader) measure(ctx context.Context, lag *pipeline.Lag, spans map[int32]span) {
 	for _, s := range spans {
 		lag.Records += s.end - s.next
 	}

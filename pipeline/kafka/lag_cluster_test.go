@@ -8,6 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"sluice/loadtest/stack"
+	"sluice/pipeline"
 	"sluice/pipeline/kafka"
 )
 
@@ -35,7 +36,7 @@ func TestLagOnCluster(t *testing.T) {
 		t.Fatal(err)
 	}
 	began := time.Now()
-	if lag := readOne(t, r); lag.Err == nil || errors.Is(lag.Err, kafka.ErrUnknownGroup) || time.Since(began) > 10*time.Second {
+	if lag := readOne(t, r); lag.Err == nil || errors.Is(lag.Err, pipeline.ErrUnknownGroup) || time.Since(began) > 10*time.Second {
 		t.Errorf("without a broker: %+v in %s", lag, time.Since(began))
 	}
 }
@@ -43,7 +44,7 @@ func TestLagOnCluster(t *testing.T) {
 func lagOfMember(t *testing.T, broker, group string, options []kgo.Opt) {
 	r := lagReader(t, kafka.LagOptions{Options: kafka.Options{Brokers: []string{broker}}, Groups: []string{group}})
 	// The first request for a group creates the broker's topic of offsets.
-	eventually(t, "the group is unknown", func() bool { return errors.Is(readOne(t, r).Err, kafka.ErrUnknownGroup) })
+	eventually(t, "the group is unknown", func() bool { return errors.Is(readOne(t, r).Err, pipeline.ErrUnknownGroup) })
 	options = append(options, kgo.SeedBrokers(broker), kgo.ConsumerGroup(group), kgo.ConsumeTopics(topic),
 		kgo.DisableAutoCommit(), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 	client, err := kgo.NewClient(options...)

@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"sluice/pipeline"
 	"sluice/pipeline/embedded"
 	"sluice/pipeline/kafka"
 )
@@ -58,7 +59,7 @@ func lagReader(t *testing.T, o kafka.LagOptions) *kafka.LagReader {
 }
 
 // readOne reads the lag of the only group.
-func readOne(t *testing.T, r *kafka.LagReader) kafka.Lag {
+func readOne(t *testing.T, r *kafka.LagReader) pipeline.Lag {
 	t.Helper()
 	lags := r.Read(t.Context())
 	if len(lags) != 1 {
@@ -111,7 +112,7 @@ func TestLagOfUnknownGroup(t *testing.T) {
 		r := lagReader(t, kafka.LagOptions{
 			Options: kafka.Options{Brokers: []string{b.Addr()}}, Groups: []string{"nobody"}, IgnoreUncommitted: ignore,
 		})
-		if lag := readOne(t, r); !errors.Is(lag.Err, kafka.ErrUnknownGroup) {
+		if lag := readOne(t, r); !errors.Is(lag.Err, pipeline.ErrUnknownGroup) {
 			t.Errorf("ignore %v: %+v", ignore, lag)
 		}
 	}
@@ -119,7 +120,7 @@ func TestLagOfUnknownGroup(t *testing.T) {
 	r := lagReader(t, kafka.LagOptions{Options: kafka.Options{Brokers: []string{b.Addr()}}, Groups: []string{"nobody", "indexer"}})
 	commit(t, b.Addr(), "indexer", map[int32]int64{0: 0})
 	lags := r.Read(t.Context())
-	if !errors.Is(lags[0].Err, kafka.ErrUnknownGroup) {
+	if !errors.Is(lags[0].Err, pipeline.ErrUnknownGroup) {
 		t.Errorf("%+v", lags[0])
 	}
 	if lags[1].Err != nil || lags[1].Records != 1 {
@@ -165,7 +166,7 @@ func TestLagOfBlackHole(t *testing.T) {
 	}
 	open := v.close()
 	began := time.Now()
-	if lag := readOne(t, r); lag.Err == nil || errors.Is(lag.Err, kafka.ErrUnknownGroup) {
+	if lag := readOne(t, r); lag.Err == nil || errors.Is(lag.Err, pipeline.ErrUnknownGroup) {
 		t.Errorf("%+v", lag)
 	}
 	if took := time.Since(began); took > 5*time.Second {

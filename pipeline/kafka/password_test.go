@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"sluice/pipeline"
 	"sluice/pipeline/kafka"
 	"sluice/pipeline/porttest"
 )
@@ -102,7 +103,7 @@ func (c *cluster) passwordReplaced(t *testing.T) {
 		return err == nil && sent.Err == nil
 	})
 	eventually(t, "the lag is read with the new password", func() bool {
-		return errors.Is(lag.Read(t.Context())[0].Err, kafka.ErrUnknownGroup)
+		return errors.Is(lag.Read(t.Context())[0].Err, pipeline.ErrUnknownGroup)
 	})
 	if asked.Load() == 0 {
 		t.Error("never reread")
