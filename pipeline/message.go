@@ -6,23 +6,23 @@ import (
 	"sluice/codec"
 )
 
-// Stage is where a message stands on its way.
+// Stage is the stage of processing in which a message is.
 type Stage uint8
 
 const (
-	// StageEnvelope collects MAIL and RCPT.
+	// StageEnvelope is the stage of MAIL and RCPT.
 	StageEnvelope Stage = iota
-	// StageCredit waits in the CreditQueue.
+	// StageCredit is the wait in the CreditQueue.
 	StageCredit
-	// StageReceiving takes DATA.
+	// StageReceiving is the stage of DATA.
 	StageReceiving
-	// StageParts has all of its text and waits for parts that are being uploaded.
+	// StageParts is the wait for parts in flight, after the final dot.
 	StageParts
-	// StageStoring waits for the object store.
+	// StageStoring is the wait for the object store.
 	StageStoring
-	// StagePublishing waits for the event log.
+	// StagePublishing is the wait for the event log.
 	StagePublishing
-	// StageDone has its outcome.
+	// StageDone is that of a message with its outcome.
 	StageDone
 )
 
@@ -31,9 +31,9 @@ var stageNames = [...]string{"envelope", "credit", "receiving", "parts", "store"
 // String returns the stage as a label of a bounded set.
 func (s Stage) String() string { return stageNames[s] }
 
-// Message is one mail transaction from MAIL to its answer: the pooled pointer on
-// which all of a transaction's state hangs. It belongs to the event loop of its
-// session; who else may read it, and when, is said by ObjectStore and EventLog.
+// Message is one mail transaction from MAIL to its reply: the pooled object that holds all
+// of a transaction's state. It belongs to the event loop of its session. The contracts of
+// ObjectStore and EventLog say which fields an adapter may read, and when.
 type Message struct {
 	Task            // takes the message to its loop
 	Loop     Poster // the loop of its session
@@ -44,17 +44,17 @@ type Message struct {
 	ID       ID
 	Envelope Envelope
 	Client   Client
-	Gateway  string // the host name that Sluice gives itself
+	Gateway  string // the host name under which Sluice took the message
 
 	Memory Memory
 
 	Decoder codec.BodyDecoder
 	Body    Body
 	Parts   Parts
-	Octets  int64 // decoded so far, those that were discarded too
+	Decoded int64 // bytes decoded so far, including discarded ones
 	Rate    Rate
 	Report  codec.BodyReport
-	Header  []byte // what Sluice writes on top: the trace fields
+	Header  []byte // the trace fields and separator that Sluice writes on top
 	Summary HeaderSummary
 
 	ReceivedAt time.Time // the final dot
@@ -62,45 +62,45 @@ type Message struct {
 	Result     Result
 
 	idText   [36]byte
-	detached bool // its session waits no longer
+	detached bool // whether its session no longer waits
 }
 
-// Memory is what a message holds of the budget, and what it asks for, in octets.
+// Memory counts the bytes of the budget that a message holds and requests.
 type Memory struct {
 	Credit   int64         // held for the body, the current part excepted
 	Wanted   int64         // wanted by the session before 354
-	Request  CreditRequest // for more than there is
+	Request  CreditRequest // pending when the budget had too little
 	Envelope int64         // held for a long envelope
 }
 
-// Parts are those of a message that leaves in parts.
+// Parts is the state of a message that is uploaded in parts.
 type Parts struct {
 	Upload  any   // the PartStore's state, nil before the first PutPart
 	Current *Part // the part that is being filled, nil while it is the first
 	Begun   int   // parts begun, the first not counted
-	Out     int   // parts that were handed to the store and have no result yet
+	Out     int   // parts in flight: handed to the store and without a result
 }
 
-// Rate is where the measurement of a sender's rate began. A sender that is too slow
-// from there on is cut off.
+// Rate is the start of the measurement of a sender's rate. A sender that is too slow from
+// there on is cut off.
 type Rate struct {
-	Octets int64 // that had come
-	Since  int64 // the tick, 0 for none
+	Decoded int64 // bytes decoded at that time
+	Since   int64 // the tick, 0 for none
 }
 
-// Result is what became of a message.
+// Result is the outcome of the stages of a message.
 type Result struct {
-	Blob   Blob   // where the object store has it
-	Digest Digest // of what the object store has
+	Blob   Blob   // the place of the stored message
+	Digest Digest // of the stored message
 	Err    error  // the failure of the last stage
 }
 
-// Reset makes the message new, keeping buffers. Its body must have been
-// released and its credit given back.
+// Reset empties the message for its next use and keeps its buffers. Its body must have
+// been released and its credit given back.
 func (m *Message) Reset() {
 	m.Envelope.Reset()
 	m.Stage, m.ID, m.Client = StageEnvelope, ID{}, Client{}
-	m.Memory.Wanted, m.Octets = 0, 0
+	m.Memory.Wanted, m.Decoded = 0, 0
 	m.Task.Run, m.Owner = m.OnResult, nil
 	m.Decoder, m.Report = codec.BodyDecoder{}, codec.BodyReport{}
 	m.Header = m.Header[:0]
@@ -121,16 +121,18 @@ func (m *Message) Detached() bool { return m.detached }
 // InFlight reports whether the store, the log or the credit queue holds the message or
 // parts of it, so that it, or the last of these, will return by the inbox of its loop.
 func (m *Message) InFlight() bool {
-	return m.Memory.Request.InFlight() || m.Stage == StageStoring || m.Stage == StagePublishing || m.Parts.Out > 0
+	return m.Memory.Request.InFlight() || m.Parts.Out > 0 ||
+		m.Stage == StageStoring || m.Stage == StagePublishing
 }
 
-// Stored takes the object store's one result.
+// Stored takes the result of Put and sends the message to its loop. It is called once.
 func (m *Message) Stored(blob Blob, digest Digest, err error) {
 	m.Result = Result{blob, digest, err}
 	m.Loop.Post(&m.Task)
 }
 
-// Published takes the event log's one result.
+// Published takes the result of Publish and sends the message to its loop. It is called
+// once.
 func (m *Message) Published(err error) {
 	m.Result.Err = err
 	m.Loop.Post(&m.Task)

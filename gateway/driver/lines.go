@@ -111,7 +111,7 @@ func written(arg []byte) []byte {
 func (l *Loop) lost(c *Conn, m *pipeline.Message, how Ending) {
 	loss := Loss{
 		Client: c.session.Client(), Helo: c.session.Helo(), MailFrom: m.Envelope.ReversePath(),
-		Recipients: m.Envelope.Recipients(), Message: m.ID.String(), Octets: m.Octets,
+		Recipients: m.Envelope.Recipients(), Message: m.ID.String(), Octets: m.Decoded,
 		Stage: m.Stage.String(), End: string(how),
 	}
 	if loss.Recipients > 0 {

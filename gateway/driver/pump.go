@@ -102,14 +102,14 @@ func (l *Loop) receive(c *Conn, in []byte) (used int) {
 		}
 		nd, ns, ended := m.Decoder.Decode(room, in[used:])
 		used += ns
-		m.Octets += int64(nd)
+		m.Decoded += int64(nd)
 		switch {
 		case m.Decoder.Ambiguous() && !c.session.Tolerates():
 			l.failBody(m, errSmuggling)
 		case m.Result.Err == nil:
 			body, _ := m.Tail()
 			body.Wrote(nd)
-			if m.Octets > limit {
+			if m.Decoded > limit {
 				l.failBody(m, &pipeline.Failure{Kind: pipeline.KindTooLarge, Op: "receive"})
 			}
 		}
@@ -117,7 +117,7 @@ func (l *Loop) receive(c *Conn, in []byte) (used int) {
 			l.bodyEnded(c, m)
 			return used
 		}
-		if m.Octets > 2*limit {
+		if m.Decoded > 2*limit {
 			l.step(c, session.Event{Kind: session.BodyOverflowed})
 			return len(in)
 		}

@@ -24,7 +24,7 @@ func (l *Loop) setTextDeadline(c *Conn, m *pipeline.Message) {
 		l.setDeadline(c, l.shared.Timeouts.DataBlock)
 		return
 	case m.Rate.Since == 0:
-		m.Rate.Since, m.Rate.Octets = l.tick(), m.Octets
+		m.Rate.Since, m.Rate.Decoded = l.tick(), m.Decoded
 	}
 	left := m.Rate.Since + l.shared.rateWindow() - l.tick()
 	l.setDeadline(c, time.Duration(max(0, left))*tickLength)
@@ -38,9 +38,9 @@ func (l *Loop) meetsMinRate(c *Conn) bool {
 		return false
 	}
 	over := l.tick() - m.Rate.Since
-	if over < l.shared.rateWindow() || m.Octets-m.Rate.Octets < l.shared.MinDataRate*over/ticksOf(time.Second) {
+	if over < l.shared.rateWindow() || m.Decoded-m.Rate.Decoded < l.shared.MinDataRate*over/ticksOf(time.Second) {
 		return false
 	}
-	m.Rate.Since, m.Rate.Octets = l.tick(), m.Octets
+	m.Rate.Since, m.Rate.Decoded = l.tick(), m.Decoded
 	return true
 }

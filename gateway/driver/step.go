@@ -91,13 +91,13 @@ func (l *Loop) messageDone(c *Conn, m *pipeline.Message, answer *codec.Reply) {
 	if answer != nil {
 		result = answer.Cause
 	}
-	l.shared.Observer.MessageDone(result, m.Octets, seconds)
+	l.shared.Observer.MessageDone(result, m.Decoded, seconds)
 	if answer != codec.ReplyAccepted {
 		return
 	}
 	l.accepted = Acceptance{
 		Client: c.session.Client(), Helo: c.session.Helo(), MailFrom: m.Envelope.ReversePath(),
-		Recipients: m.Envelope.Recipients(), Message: m, Octets: m.Octets, Seconds: seconds,
+		Recipients: m.Envelope.Recipients(), Message: m, Octets: m.Decoded, Seconds: seconds,
 	}
 	l.shared.MailLog.Accepted(&l.accepted)
 }
