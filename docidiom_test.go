@@ -15,12 +15,6 @@ import (
 	"testing"
 )
 
-// notYetIdiomatic names the packages whose comments still wait to be brought to
-// Go's idiom.
-var notYetIdiomatic = []string{
-	"gateway/driver",
-}
-
 // TestDocIdiom holds the comments of functions, methods and types to Go's idiom, as
 // readers and tools expect it (go.dev/doc/comment):
 //
@@ -30,7 +24,6 @@ var notYetIdiomatic = []string{
 //   - it "reports whether" something holds, which "says whether", "is whether" and
 //     "returns true if" mean too.
 func TestDocIdiom(t *testing.T) {
-	waiting := map[string]int{}
 	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
@@ -44,19 +37,13 @@ func TestDocIdiom(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		dir := filepath.ToSlash(filepath.Dir(path))
 		for _, finding := range checkDocs(t, path, text) {
-			if waiting[dir]++; !slices.Contains(notYetIdiomatic, dir) {
-				t.Error(finding)
-			}
+			t.Error(finding)
 		}
 		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
-	}
-	for _, dir := range notYetIdiomatic {
-		t.Logf("%s: %d comments to mend", dir, waiting[dir])
 	}
 }
 

@@ -21,7 +21,7 @@ type addressCounts struct {
 
 func newAddressCounts() *addressCounts { return &addressCounts{seed: maphash.MakeSeed()} }
 
-// cells gives the four cells of an address: 16 bits of one 64-bit hash for each row.
+// cells returns the four cells of an address: 16 bits of one 64-bit hash for each row.
 func (a *addressCounts) cells(address netip.Addr) uint64 {
 	address = address.Unmap()
 	var key [17]byte
@@ -37,7 +37,7 @@ func (a *addressCounts) cells(address netip.Addr) uint64 {
 	return maphash.Bytes(a.seed, key[:])
 }
 
-// add counts a session and gives the number of sessions of its address.
+// add counts a session and returns the number of sessions of its address.
 func (a *addressCounts) add(address netip.Addr) int32 {
 	return a.change(address, 1)
 }

@@ -28,7 +28,7 @@ type admission struct {
 	draining  atomic.Bool
 }
 
-// admit counts a new session in, or gives the reply that refuses it.
+// admit counts a new session in, or returns the reply that refuses it.
 func (a *admission) admit(c *Conn, client netip.Addr) *codec.Reply {
 	if a.draining.Load() {
 		return codec.ReplyDraining
@@ -72,8 +72,8 @@ func (a *admission) release(c *Conn) {
 	}
 }
 
-// shed asks the gate about a session and gives the cause for which it is to go,
-// empty when it may stay.
+// shed asks the gate about a session. It returns the cause for which the session is
+// shed, empty when it may stay.
 func (l *Loop) shed(c *Conn) string {
 	if l.shared.Gate == nil {
 		return ""
@@ -84,7 +84,7 @@ func (l *Loop) shed(c *Conn) string {
 	return ""
 }
 
-// draw gives a new session its number and its class.
+// draw sets the number and the class of a new session.
 func (l *Loop) draw(c *Conn) {
 	if l.shared.Gate != nil {
 		c.draw = uint16(l.random.Uint64())

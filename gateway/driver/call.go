@@ -90,7 +90,7 @@ func (l *Loop) callOverdue(c *Conn) {
 	l.callDone(c, done, nil, errCallOverdue)
 }
 
-// callDone gives a session the result of its call.
+// callDone hands the result of a call to its session.
 func (l *Loop) callDone(c *Conn, done func(*Conn, any, error), value any, err error) {
 	if c.session.Phase() == session.PhaseClosed {
 		return // it was told to go meanwhile

@@ -7,25 +7,25 @@ import (
 	"sluice/pipeline"
 )
 
-// A connection that is closed with input unread is reset by the kernel, and the
-// reset may overtake the reply: a sender would see a write error and try a 554
-// again for days. So the last word is followed by the end of our stream, and the
-// rest of the input is read and dropped, within these bounds.
+// The kernel resets a connection that is closed with input unread, and the reset may
+// overtake the reply. A sender would see a write error and try a 554 again for days. So
+// the last reply is followed by the end of our stream, and the rest of the input is read
+// and dropped, within these bounds.
 const (
 	maxLinger  = 1 << 20 // a pipelined envelope with 3,000 long recipients
 	lingerTime = 2 * time.Second
 )
 
-// A client that sends mail text reads nothing before it is done. What it still sends
-// is dropped as it would be received: for timeouts.message at most, and as long as it
-// keeps the least rate in each window. It costs no memory.
+// A client that sends mail text reads nothing before it is done. The rest of its text is
+// dropped at the pace of its arrival: for timeouts.message at most, and as long as it
+// keeps the least rate in each window. That costs no memory.
 const (
 	maxTextLinger    = 1 << 30
 	textLingerWindow = 10 * time.Second
 )
 
-// closeIfDone ends a turn. It hangs up after the last word, or when all that came before
-// the end of input is answered.
+// closeIfDone ends a turn. It hangs up after the last reply, or when all commands before
+// the end of input are answered.
 func (l *Loop) closeIfDone(c *Conn) {
 	switch {
 	case c.finished || c.lingering || len(c.unsent) > 0:
@@ -69,8 +69,8 @@ func (l *Loop) hangUp(c *Conn) {
 	l.drop(c)
 }
 
-// lingered ends a connection whose time to linger is over, or has it go on to linger
-// when its client still sends text, fast enough.
+// lingered ends a connection whose time to linger is over. A client that still sends
+// text fast enough has more time.
 func (l *Loop) lingered(c *Conn) {
 	least := max(1, l.shared.MinDataRate*int64(textLingerWindow/time.Second))
 	if !c.sends || l.tick() >= c.phaseEnd || c.lingerMark-c.lingerLeft < least {
@@ -81,7 +81,7 @@ func (l *Loop) lingered(c *Conn) {
 	l.wheel.set(c, min(c.phaseEnd, l.tick()+ticksOf(textLingerWindow)))
 }
 
-// drop discards what a lingering connection still sends, up to its bound.
+// drop discards the input of a lingering connection, up to its bound.
 func (l *Loop) drop(c *Conn) {
 	n := c.unread()
 	if n == 0 {
@@ -94,8 +94,7 @@ func (l *Loop) drop(c *Conn) {
 	}
 }
 
-// finish ends a session and its connection, whatever their state. end is a
-// bounded label for how.
+// finish ends a session and its connection in any state. end is a bounded label.
 func (l *Loop) finish(c *Conn, end string) {
 	how := Ending(end)
 	if end == "client" {
@@ -104,7 +103,7 @@ func (l *Loop) finish(c *Conn, end string) {
 	l.end(c, end, how)
 }
 
-// end does what finish does, and says for the log how a client ended its connection.
+// end is finish with how the connection ended, for the log.
 func (l *Loop) end(c *Conn, end string, how Ending) {
 	if c.finished {
 		return

@@ -7,8 +7,8 @@ import (
 	"sluice/gateway/session"
 )
 
-// Conn is one connection with its session. An idle one is all that is kept in
-// memory for its client, besides what the reactor keeps.
+// Conn is one connection with its session. For an idle client nothing else is kept in
+// memory, apart from what the reactor keeps.
 type Conn struct {
 	stream
 	session session.Session
@@ -50,7 +50,7 @@ func (c *Conn) reset(socket Socket, client netip.AddrPort, at *Listener) {
 	*c = Conn{stream: stream{socket}, session: session.New(at.Settings, client)}
 }
 
-// waiting says whether input must stay unread for now.
+// waiting reports whether input must stay unread for now.
 func (c *Conn) waiting() bool {
 	if len(c.unsent) > 0 || c.call != nil {
 		return true
@@ -64,10 +64,10 @@ func (c *Conn) waiting() bool {
 	return false
 }
 
-// Waits says whether input must stay unread for now, for tests.
+// Waits reports whether input must stay unread for now, for tests.
 func (c *Conn) Waits() bool { return !c.finished && !c.lingering && c.waiting() }
 
-// awaitingMemory says whether a message that is being received waits for more memory.
+// awaitingMemory reports whether the message being received is blocked on body memory.
 func (c *Conn) awaitingMemory() bool {
 	m := c.session.Message()
 	return c.session.Phase() == session.PhaseBody && m.Memory.Request.InFlight() && m.Result.Err == nil

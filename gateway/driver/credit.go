@@ -9,53 +9,53 @@ import (
 	"sluice/pipeline"
 )
 
-// readAhead is what a message asks ahead for: the octets that may have been read
-// already when there is no more memory. They find room in the message itself, so
-// a connection that is paused in the middle of a body carries none. It is more
-// than a reactor reads at a time (32 KiB) and what stays unread without a pause.
+// readAhead is the memory in bytes that a message reserves ahead of its need. Input that
+// was read before memory ran out finds room in the message itself, so a connection that
+// pauses in the middle of a body carries none. It exceeds what a reactor reads at a time
+// (32 KiB), together with what stays unread without a pause.
 const readAhead = 40 << 10
 
-// growth bounds how much a message of undeclared size takes at a time.
+// growth bounds the bytes that a message of undeclared size takes at a time.
 const growth = 1 << 20
 
-// waitGrowth bounds how much it asks for when it has to wait.
+// waitGrowth bounds the bytes that such a message asks for when it has to wait.
 const waitGrowth = 5 << 20
 
-// patience is the part of timeouts.credit in which no message got the memory that
-// it waits for, before the youngest of them is refused.
+// patience divides timeouts.credit. When no waiting message got memory for that time,
+// the youngest of them is refused.
 const patience = 30
 
 // errNoMemory is the failure of a message that outgrew the memory there was.
 var errNoMemory = &pipeline.Failure{Kind: pipeline.KindMemory, Op: "receive"}
 
-// creditDesk is where the loops of a process ask for the credit of one budget.
-type creditDesk struct {
+// creditPool hands out the credit of one budget to all loops of the process.
+type creditPool struct {
 	queue    *pipeline.CreditQueue
 	notice   pipeline.Task
 	notified atomic.Bool
 }
 
-// newCreditDesk makes the desk of a budget, served by a loop.
-func newCreditDesk(budget *pipeline.Budget, home *Loop) *creditDesk {
-	d := &creditDesk{}
-	d.notice.Run = func() {
-		d.notified.Store(false)
-		d.queue.Serve()
+// newCreditPool returns the pool of a budget. The loop home serves its queue.
+func newCreditPool(budget *pipeline.Budget, home *Loop) *creditPool {
+	p := &creditPool{}
+	p.notice.Run = func() {
+		p.notified.Store(false)
+		p.queue.Serve()
 	}
-	d.queue = pipeline.NewCreditQueue(budget, func() {
-		if d.notified.CompareAndSwap(false, true) {
-			home.Post(&d.notice)
+	p.queue = pipeline.NewCreditQueue(budget, func() {
+		if p.notified.CompareAndSwap(false, true) {
+			home.Post(&p.notice)
 		}
 	})
-	return d
+	return p
 }
 
-// own makes a loop the home of the desks.
+// own makes a loop the home of the credit pools.
 func (s *Shared) own(l *Loop) {
 	s.creditHome = l
-	s.bodyCredits = newCreditDesk(s.Budget, l)
+	s.bodyCredits = newCreditPool(s.Budget, l)
 	if s.parts != nil {
-		s.partCredits = newCreditDesk(s.Parts, l)
+		s.partCredits = newCreditPool(s.Parts, l)
 	}
 }
 
@@ -88,9 +88,9 @@ func (l *Loop) askCredit(c *Conn) bool {
 }
 
 // ask has a message wait for credit.
-func (l *Loop) ask(m *pipeline.Message, desk *creditDesk, octets int64) {
+func (l *Loop) ask(m *pipeline.Message, pool *creditPool, octets int64) {
 	a := &m.Memory.Request
-	a.Queue, a.Bytes, a.Since = desk.queue, octets, l.now
+	a.Queue, a.Bytes, a.Since = pool.queue, octets, l.now
 	a.Growing = m.Stage == pipeline.StageReceiving
 	if a.Growing {
 		a.Born = m.ID.Time()
@@ -175,7 +175,7 @@ func Budgets(octets, partSize int64, uploads int) (bodies, parts *pipeline.Budge
 	return pipeline.NewBudget(octets - reserve), pipeline.NewBudget(reserve)
 }
 
-// LeastMemory gives the octets below which Budgets would leave too little for a
+// LeastMemory returns the bytes below which Budgets would leave too little for a
 // message of some size to pass.
 func LeastMemory(messageSize, partSize int64) int64 {
 	whole := pipeline.SlabBytes(messageSize + readAhead)

@@ -11,12 +11,12 @@ import (
 	"sluice/pipeline"
 )
 
-// linesEach is how many refusals of one session are logged in a second: a client may
+// linesEach bounds the refusals of one session that are logged in a second: a client may
 // have thousands.
 const linesEach = 10
 
-// Ending is how a connection ended, for the log: one of these, or what
-// Observer.SessionClosed is told.
+// Ending is how a connection ended, for the log: one of these, or the end that
+// Observer.SessionClosed has.
 type Ending string
 
 // How a client's connection ends.
@@ -69,7 +69,7 @@ type Acceptance struct {
 	Seconds    float64 // from the final dot to the answer
 }
 
-// mayLog reports whether a refusal is logged, and counts it. A last word always is.
+// mayLog reports whether a refusal is logged, and counts it. The last reply of a session always is.
 func (l *Loop) mayLog(c *Conn, r *codec.Reply) bool {
 	second := uint32(l.tick() / ticksOf(time.Second))
 	if c.logSecond != second {
@@ -96,8 +96,8 @@ func (r *Refusal) name(ev session.Event) {
 	}
 }
 
-// written returns the path in the argument of MAIL or RCPT as the client wrote it: what
-// stands in its brackets, or all of it.
+// written returns the path in the argument of MAIL or RCPT as the client wrote it: the
+// text within its brackets, or all of it.
 func written(arg []byte) []byte {
 	begin := bytes.IndexByte(arg, '<')
 	end := bytes.LastIndexByte(arg, '>')

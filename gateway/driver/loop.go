@@ -59,7 +59,7 @@ func (s *Shared) NewLoop(waker Waker, random pipeline.Random) *Loop {
 	return l
 }
 
-// tick gives the present tick; the first is 1.
+// tick returns the present tick; the first is 1.
 func (l *Loop) tick() int64 { return int64(l.now.Sub(l.shared.epoch) / tickLength) }
 
 // Open greets a new connection that was accepted at a listener, or refuses it. c is zero
@@ -151,8 +151,8 @@ func (l *Loop) Tick(asked time.Time) {
 	l.endCallback()
 }
 
-// Sessions gives the number of connections of this loop, for tests.
+// Sessions returns the number of connections of this loop, for tests.
 func (l *Loop) Sessions() int { return l.wheel.size }
 
-// Idle says whether nothing waits in the loop's inbox, for tests.
+// Idle reports whether nothing waits in the loop's inbox, for tests.
 func (l *Loop) Idle() bool { return l.inbox.Empty() }

@@ -35,8 +35,8 @@ func (p *messagePool) give(m *pipeline.Message) {
 	}
 }
 
-// release ends a message that its session has released: at once, or, while
-// somebody else holds it, when it returns.
+// release ends a message that its session has released. A message in flight is detached
+// and ends when it returns.
 func (l *Loop) release(m *pipeline.Message) {
 	m.Owner = nil
 	l.dropPart(m)
@@ -59,9 +59,9 @@ const (
 	envelopeChunk = 16 << 10 // what a longer one asks for at a time
 )
 
-// envelopeRoom takes body memory for an envelope that grows long: a thousand
-// recipients of full length in each of 19,000 sessions would be 5 GB. A buffer
-// that grows may be twice as large as what it holds.
+// envelopeRoom takes body memory for an envelope that grows by more bytes, and reports
+// whether there was enough. A thousand recipients of full length in each of 19,000
+// sessions would be 5 GB. A buffer that grows may be twice as large as its contents.
 func (l *Loop) envelopeRoom(m *pipeline.Message, more int) bool {
 	need := 2*int64(m.Envelope.Text()+more) - envelopeFree
 	for m.Memory.Envelope < need {
@@ -73,7 +73,7 @@ func (l *Loop) envelopeRoom(m *pipeline.Message, more int) bool {
 	return true
 }
 
-// freeBody gives a message's slabs and credit back.
+// freeBody returns the slabs and the credit of a message to their pools.
 func (l *Loop) freeBody(m *pipeline.Message) {
 	m.Body.Release(l.slabs)
 	if m.Memory.Credit > 0 {

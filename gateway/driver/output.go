@@ -5,7 +5,7 @@ import (
 	"sluice/gateway/session"
 )
 
-// replyTo sends the reply that a step gave, and notes a refusal.
+// replyTo gathers the reply of a step and notes a refusal.
 func (l *Loop) replyTo(c *Conn, ev session.Event, a session.Actions) {
 	what := "session"
 	switch ev.Kind {
@@ -37,7 +37,7 @@ func (l *Loop) replyTo(c *Conn, ev session.Event, a session.Actions) {
 	l.reply(c, a.Reply, a.Arg, what)
 }
 
-// whatGreeting is what a reply in place of the greeting is to.
+// whatGreeting stands for the command of a reply in place of the greeting.
 const whatGreeting = "greeting"
 
 // reply gathers a reply for the flush at the end of the turn. In place of the greeting
@@ -69,8 +69,8 @@ func (l *Loop) reply(c *Conn, r *codec.Reply, arg []byte, what string) {
 	*f = Refusal{}
 }
 
-// flush sends the replies that were gathered. What the kernel does not take stays with
-// the connection, which reads nothing until its client has read.
+// flush sends the gathered replies. Those that the kernel does not take stay with the
+// connection, which reads nothing until its client has read them.
 func (l *Loop) flush(c *Conn) {
 	out := l.out
 	l.out = l.out[:0]
@@ -83,7 +83,7 @@ func (l *Loop) flush(c *Conn) {
 	}
 }
 
-// send writes p or keeps what the kernel does not take.
+// send writes p and keeps the rest that the kernel does not take.
 func (l *Loop) send(c *Conn, p []byte) {
 	n, err := c.write(p)
 	if err != nil {
@@ -97,8 +97,8 @@ func (l *Loop) send(c *Conn, p []byte) {
 	}
 }
 
-// resend tries again to write what a client did not read. The stall deadline
-// runs from the last octet that the kernel took.
+// resend tries again to write the unsent replies. The stall deadline runs from the last
+// byte that the kernel took.
 func (l *Loop) resend(c *Conn) {
 	n, err := c.write(c.unsent)
 	switch {

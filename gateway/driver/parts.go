@@ -10,8 +10,8 @@ import (
 // still arrives. The first part stays until the end and goes last, with the trace
 // fields on top (pipeline.PartStore).
 
-// cutPart begins a part when the one before is full and there is memory for it,
-// and gives the octets that still go into the one that is being filled.
+// cutPart begins a part when the current one is full and there is memory for another. It
+// returns the number of bytes that still fit into the current part.
 func (l *Loop) cutPart(m *pipeline.Message) int64 {
 	if l.shared.parts == nil {
 		return math.MaxInt64
@@ -23,7 +23,7 @@ func (l *Loop) cutPart(m *pipeline.Message) int64 {
 	return l.shared.parts.PartSize() + readAhead - body.Size()
 }
 
-// partFull says whether the part that is being filled may leave.
+// partFull reports whether the current part may leave.
 func (l *Loop) partFull(m *pipeline.Message) bool {
 	if l.shared.parts == nil {
 		return false
@@ -32,7 +32,7 @@ func (l *Loop) partFull(m *pipeline.Message) bool {
 	return body.Size() >= l.shared.parts.PartSize()
 }
 
-// nextPart takes the memory of a part, or asks for it.
+// nextPart begins a part if there is memory for it, and requests the memory otherwise.
 func (l *Loop) nextPart(m *pipeline.Message) {
 	switch {
 	case m.Memory.Request.InFlight():
@@ -43,15 +43,14 @@ func (l *Loop) nextPart(m *pipeline.Message) {
 	}
 }
 
-// beginPart begins a part whose memory was taken.
+// beginPart begins a part whose memory was granted.
 func (l *Loop) beginPart(m *pipeline.Message) {
 	l.sendPart(m)
 	m.NextPart(l.partHome)
 	m.Parts.Current.Credit = l.shared.partCredit
 }
 
-// sendPart hands the part that was being filled to the store. The first part
-// stays.
+// sendPart hands the current part to the store. The first part stays.
 func (l *Loop) sendPart(m *pipeline.Message) {
 	p := m.Parts.Current
 	if p == nil {
@@ -62,7 +61,7 @@ func (l *Loop) sendPart(m *pipeline.Message) {
 	l.shared.parts.PutPart(p)
 }
 
-// dropPart frees the part that was being filled.
+// dropPart frees the current part, unless that is the first.
 func (l *Loop) dropPart(m *pipeline.Message) {
 	if p := m.Parts.Current; p != nil {
 		m.Parts.Current = nil
@@ -92,7 +91,7 @@ func (l *Loop) partEnded(p *pipeline.Part) {
 	p.Message.Parts.Out--
 }
 
-// partCame goes on with a message that a part returned to, err being its result.
+// partCame continues a message after the result err of one of its parts.
 func (l *Loop) partCame(c *Conn, m *pipeline.Message, err error) {
 	receiving := m.Stage == pipeline.StageReceiving
 	switch {

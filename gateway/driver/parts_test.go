@@ -99,7 +99,7 @@ func partWorld(t *testing.T, o options) (*world, *partStore) {
 	s := newPartStore()
 	w.shared.Committer.Store = s
 	w.shared.takeParts(s)
-	w.shared.partCredits = newCreditDesk(w.shared.Parts, w.loop)
+	w.shared.partCredits = newCreditPool(w.shared.Parts, w.loop)
 	return w, s
 }
 

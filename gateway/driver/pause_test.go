@@ -104,7 +104,7 @@ func TestThousandPauses(t *testing.T) {
 	store.partSize = 4 << 10
 	w.shared.takeParts(store)
 	w.shared.Parts = pipeline.NewBudget(w.shared.partCredit) // one part at a time
-	w.shared.partCredits = newCreditDesk(w.shared.Parts, w.loop)
+	w.shared.partCredits = newCreditPool(w.shared.Parts, w.loop)
 	w.listener.Settings.Limits.MessageSize = 200 << 20
 	store.holdParts = true
 	s := w.connect()

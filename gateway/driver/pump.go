@@ -127,7 +127,7 @@ func (l *Loop) receive(c *Conn, in []byte) (used int) {
 	return used
 }
 
-// room gives the place where the next mail text goes, nil when the message must
+// room returns the buffer where the next mail text goes, nil when the message must
 // wait for memory.
 func (l *Loop) room(m *pipeline.Message) []byte {
 	if m.Result.Err != nil {

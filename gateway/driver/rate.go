@@ -30,7 +30,7 @@ func (l *Loop) setTextDeadline(c *Conn, m *pipeline.Message) {
 	l.setDeadline(c, time.Duration(max(0, left))*tickLength)
 }
 
-// meetsMinRate says whether a client whose deadline has come has kept the least
+// meetsMinRate reports whether a client whose deadline has come has kept the least
 // rate until then, and begins the next window.
 func (l *Loop) meetsMinRate(c *Conn) bool {
 	m := c.session.Message()

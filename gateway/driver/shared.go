@@ -33,8 +33,8 @@ type Options struct {
 	Admission AdmissionLimits
 	Timeouts  Timeouts
 	Budget    *pipeline.Budget
-	// Parts is what the parts of large messages, from the second on, may take. It
-	// is asked only when the store takes parts.
+	// Parts is the budget of the parts of large messages, from the second on. It is
+	// used only when the store takes parts.
 	Parts     *pipeline.Budget
 	Committer *pipeline.Committer
 	Clock     Clock
@@ -42,10 +42,10 @@ type Options struct {
 	MailLog   MailLog
 	// Gate sheds sessions under pressure; nil sheds none.
 	Gate Gate
-	// MinDataRate is how many octets of mail text a client must send each second,
-	// on average over a minute or Timeouts.DataBlock, the shorter; 0 for no bound.
+	// MinDataRate is the least rate of mail text in bytes a second, on average over a
+	// minute or Timeouts.DataBlock, the shorter; 0 for no bound.
 	MinDataRate int64
-	// SlabsKept bounds the octets of free slabs that each loop keeps.
+	// SlabsKept bounds the bytes of free slabs that each loop keeps.
 	SlabsKept int64
 }
 
@@ -57,17 +57,17 @@ type Shared struct {
 	epoch     time.Time
 	// parts is the object store if it takes messages in parts, nil else.
 	parts pipeline.PartStore
-	// firstCredit is the most body memory that is asked for before 354: what a
-	// message needs that goes away part by part, or all.
+	// firstCredit bounds the body memory of a message before 354: that of its first
+	// part where the store takes parts, else that of the whole message.
 	firstCredit int64
 	partCredit  int64 // the memory of one part
-	// creditHome is the loop that owns the desks: the first one there is.
+	// creditHome is the loop that owns the credit pools: the first one there is.
 	creditHome  *Loop
-	bodyCredits *creditDesk
-	partCredits *creditDesk // nil unless the store takes parts
+	bodyCredits *creditPool
+	partCredits *creditPool // nil unless the store takes parts
 }
 
-// NewShared prepares what loops share.
+// NewShared returns the state that the loops of a process share.
 func NewShared(o Options) *Shared {
 	s := &Shared{Options: o, epoch: o.Clock.Now().Add(-tickLength)}
 	s.admission.limits = o.Admission
@@ -84,7 +84,7 @@ func (s *Shared) takeParts(parts pipeline.PartStore) {
 	s.firstCredit = mostCredit(s.MessageSize, parts.PartSize())
 }
 
-// SessionsOpen gives the number of sessions open now.
+// SessionsOpen returns the number of sessions open now.
 func (s *Shared) SessionsOpen() int64 { return s.admission.open.Load() }
 
 // Refuse makes every later connection be answered 421: the process shuts down.

@@ -6,15 +6,15 @@ import (
 	"sluice/pipeline"
 )
 
-// step gives a session an event and does what the session wants, until nothing more
-// follows from it.
+// step steps a session by an event and carries out its actions, until no event follows
+// from them.
 func (l *Loop) step(c *Conn, ev session.Event) {
 	for follows := true; follows; {
 		ev, follows = l.stepOnce(c, ev)
 	}
 }
 
-// stepOnce gives a session an event and does what the session wants. It returns the
+// stepOnce steps a session by one event and carries out its actions. It returns the
 // event that follows at once, if there is one.
 func (l *Loop) stepOnce(c *Conn, ev session.Event) (next session.Event, follows bool) {
 	a := c.session.Step(ev, &l.messages)

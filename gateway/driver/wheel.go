@@ -5,7 +5,7 @@ import "time"
 // tickLength is the grain of all deadlines.
 const tickLength = 100 * time.Millisecond
 
-// wheelSlots spans 102 s; a later deadline is looked at once a turn.
+// wheelSlots spans 102 s. A later deadline is looked at once in each turn of the wheel.
 const wheelSlots = 1024
 
 // wheel is a hashed timer wheel of connections, one for each loop. Moving a
@@ -18,7 +18,7 @@ type wheel struct {
 	dues  []*Conn // of the tick being turned
 }
 
-// ticksOf gives a duration in ticks, rounded up, so that no deadline comes early.
+// ticksOf returns a duration in ticks, rounded up, so that no deadline comes early.
 func ticksOf(d time.Duration) int64 {
 	return int64((d + tickLength - 1) / tickLength)
 }
@@ -77,7 +77,7 @@ func (w *wheel) turn(to int64, due func(*Conn)) {
 	}
 }
 
-// all gives every connection, in the order of the slots.
+// all returns every connection, in the order of the slots.
 func (w *wheel) all() []*Conn {
 	conns := make([]*Conn, 0, w.size)
 	for _, c := range w.slots {

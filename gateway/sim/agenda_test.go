@@ -2,8 +2,8 @@ package sim
 
 import "time"
 
-// agenda holds what is still to happen, by virtual time; what is due at the same
-// time happens in the order in which it was put down.
+// agenda is the queue of future events, by virtual time. Events of the same time run in
+// the order in which they were scheduled.
 type agenda struct {
 	now    time.Duration // since the world began
 	count  uint64
@@ -21,7 +21,7 @@ func (a *agenda) before(i, j int) bool {
 	return x.at < y.at || x.at == y.at && x.order < y.order
 }
 
-// after puts something down for a later time.
+// after schedules run for a later time.
 func (a *agenda) after(d time.Duration, run func()) {
 	a.count++
 	a.events = append(a.events, event{a.now + d, a.count, run})
@@ -35,7 +35,7 @@ func (a *agenda) after(d time.Duration, run func()) {
 	}
 }
 
-// next lets time go on to the next event and does it; false when there is none.
+// next advances the time to the next event and runs it. It reports whether there was one.
 func (a *agenda) next() bool {
 	if len(a.events) == 0 {
 		return false

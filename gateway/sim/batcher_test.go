@@ -190,7 +190,7 @@ func (s *store) check(e *pipeline.Event, octets []byte) object {
 	return object{string(body), digest}
 }
 
-// leadsTo says whether an event's blob is the message in its pack.
+// leadsTo reports whether an event's blob is the message in its pack.
 func (s *store) leadsTo(m *pipeline.Message) bool {
 	whole, found := s.packs[m.Result.Blob.Key]
 	end := m.Result.Blob.Offset + m.Result.Blob.Length

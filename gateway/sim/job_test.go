@@ -2,8 +2,8 @@ package sim
 
 import "time"
 
-// job is slow work that another thread does: it takes effect at some moment, and
-// its answer comes at that moment or later.
+// job is slow work of another thread. It takes effect at some moment, and its answer
+// comes at that moment or later.
 type job struct {
 	w        *world
 	effect   func() // what stays when Sluice is killed; nil when it fails
@@ -12,7 +12,7 @@ type job struct {
 	done     bool
 }
 
-// begin starts slow work that is over within d, or, with luck, at once.
+// begin starts slow work that ends within d, or, with luck, at once.
 func (w *world) begin(d time.Duration, effect, answer func()) {
 	j := &job{w: w, effect: effect, answer: answer}
 	w.jobs++
@@ -53,7 +53,7 @@ func (j *job) finish() {
 	j.answer()
 }
 
-// interleave lets other threads be done with something at this very moment.
+// interleave lets other threads finish some of their jobs at this very moment.
 func (w *world) interleave() {
 	for len(w.working) > 0 && w.chance(80) {
 		w.working[w.random.IntN(len(w.working))].finish()

@@ -108,8 +108,8 @@ func (p *process) Shed(_ uint8, draw uint16) (string, bool) {
 	return "lag", uint32(draw) < p.shedBelow
 }
 
-// kill ends the process at once. What the store and the log have taken stays, and
-// what is on its way to them may arrive.
+// kill ends the process at once. Objects and events that were taken stay, and those in
+// flight may arrive.
 func (w *world) kill(why string) {
 	p := w.process
 	w.note(why, 0, len(w.working))

@@ -15,7 +15,7 @@ var (
 	seedsFor  = flag.Duration("sim.for", 0, "simulate fresh seeds for so long")
 )
 
-// simulate lives one world and says what was wrong with it.
+// simulate lives one world and returns the invariant that was broken.
 func simulate(seed uint64) (w *world, broken string) {
 	w = newWorld(seed)
 	w.run()

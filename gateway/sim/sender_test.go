@@ -185,8 +185,8 @@ func (s *sender) open() {
 	w.note("connect", s.n, len(s.letters))
 }
 
-// settled fails when something happens that must not, once all is well and what
-// began before is over.
+// settled fails the world for an event that must not happen once all is well and
+// everything that began before is over.
 func (s *sender) settled(what string) {
 	if s.w.calm && s.w.now > s.w.calmSince+time.Minute {
 		s.w.fail("sender %d %s while all was well", s.n, what)
@@ -202,7 +202,7 @@ func (s *sender) hangUp(why string) {
 	s.lose()
 }
 
-// lose forgets the connection and tries again later.
+// lose drops the connection and tries again later.
 func (s *sender) lose() {
 	s.socket = nil
 	s.nextTry = s.w.now + s.w.within(2*time.Second)

@@ -221,7 +221,7 @@ func (s *socket) end() {
 	s.loop.loop.Closed(&s.conn, driver.EndReset)
 }
 
-// finish is the client's last octet: it sends nothing more.
+// finish is the client's half-close: it sends nothing more.
 func (s *socket) finish() {
 	s.fin = true
 	s.poll()
@@ -238,13 +238,13 @@ func (s *socket) send(b []byte) int {
 	return n
 }
 
-// reset is the client going away.
+// reset is the client's reset of the connection.
 func (s *socket) reset() {
 	s.gone = true
 	s.poll()
 }
 
-// vanish is the process going away: kill -9.
+// vanish tells the client that the process was killed.
 func (s *socket) vanish() {
 	s.dead = true
 	s.sender.wake()

@@ -197,7 +197,7 @@ func (s partStore) Abort(what any) {
 	s.w.begin(s.w.within(time.Second), func() { delete(s.uploads, u) }, func() {})
 }
 
-// pending gives the open uploads of a process.
+// pending returns the number of open uploads of a process.
 func (s *store) pending(p *process) int {
 	n := 0
 	for u := range s.uploads {
@@ -242,7 +242,7 @@ func (l *eventLog) Publish(m *pipeline.Message) {
 	}, func() { m.Published(err) })
 }
 
-// durable says what is missing of a message that was answered 250.
+// durable returns an error if anything is missing of a message that was answered 250.
 func (w *world) durable(id string, body *string) error {
 	kept, found := w.store.objects[id]
 	if !found {

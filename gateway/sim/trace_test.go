@@ -48,7 +48,7 @@ func (t *trace) letters(s string) {
 	}
 }
 
-// String gives the last steps, a line each.
+// String returns the last steps, a line each.
 func (t *trace) String() string {
 	var b strings.Builder
 	for i := max(0, t.count-traceKept); i < t.count; i++ {

@@ -60,8 +60,8 @@ func (w *world) note(what string, who, n int) {
 	w.trace.add(note{at: w.now, what: what, who: who, n: n})
 }
 
-// fail says that an invariant does not hold. It must not panic: the driver would
-// take that for a panic of its own.
+// fail records that an invariant does not hold. It must not panic: the driver would take
+// that for a panic of its own.
 func (w *world) fail(format string, args ...any) {
 	if w.broken == "" {
 		w.broken = fmt.Sprintf(format, args...)
@@ -69,12 +69,12 @@ func (w *world) fail(format string, args ...any) {
 	}
 }
 
-// chance is true so many times of a thousand.
+// chance reports true perMille times of a thousand.
 func (w *world) chance(perMille int) bool {
 	return perMille > 0 && w.random.IntN(1000) < perMille
 }
 
-// fault says whether a fault strikes now, and counts it.
+// fault reports whether a fault strikes now, and counts it.
 func (w *world) fault(name string, perMille int) bool {
 	if w.calm || !w.chance(perMille) {
 		return false
@@ -88,7 +88,7 @@ func (w *world) within(d time.Duration) time.Duration {
 	return time.Duration(w.random.Int64N(int64(d) + 1))
 }
 
-// run lives the world's three phases and gives the invariant that was broken.
+// run lives the world's three phases and returns the invariant that was broken.
 func (w *world) run() string {
 	w.until(w.plan.chaos, func() bool { return w.delivered() })
 	w.calm, w.calmSince = true, w.now
@@ -119,7 +119,7 @@ func (w *world) run() string {
 	return w.broken
 }
 
-// until goes on until a condition holds; false when it did not in time.
+// until runs events until a condition holds, and reports whether it did in time.
 func (w *world) until(d time.Duration, holds func() bool) bool {
 	for end := w.now + d; w.now < end && w.broken == ""; {
 		if holds() {
@@ -184,7 +184,7 @@ func (w *world) missing() string {
 	return text
 }
 
-// mishap is what befalls the whole process, every tenth of a second.
+// mishap draws the faults of the whole process, every tenth of a second.
 func (w *world) mishap() {
 	w.after(tickLength, w.mishap)
 	p := w.process
