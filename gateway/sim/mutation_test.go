@@ -2,6 +2,7 @@ package sim
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -77,6 +78,12 @@ var mutations = []mutation{
 		"\tc.detachCall()\n\tl.callDone(", "\tl.calls = append(l.calls, c.call)\n\tc.detachCall()\n\tl.callDone(", "the result of another call|calls that are not home|panic"},
 }
 
+// firstSeeds are where the search for a mutation begins that the worlds from 1 on show
+// late. It goes on from there: a seed that shows it no more makes the test slower only.
+var firstSeeds = map[string]uint64{
+	"credit granted to nobody and kept": 617,
+}
+
 // TestMutations shows that the simulator can fail: each mutation is compiled in
 // place of the real code and must be found, for the right reason.
 func TestMutations(t *testing.T) {
@@ -90,7 +97,8 @@ func TestMutations(t *testing.T) {
 	for _, m := range mutations {
 		t.Run(m.name, func(t *testing.T) {
 			binary := m.compile(t, root)
-			search := exec.CommandContext(t.Context(), binary, "-test.run=^TestSeeds$", "-sim.seeds=20000")
+			search := exec.CommandContext(t.Context(), binary, "-test.run=^TestSeeds$", "-sim.seeds=20000",
+				fmt.Sprint("-sim.first=", max(firstSeeds[m.name], 1)))
 			search.Env = append(os.Environ(), "GOMAXPROCS=1") // always the same world first
 			out, err := search.CombinedOutput()
 			if err == nil {
@@ -133,7 +141,7 @@ func (m *mutation) compile(t *testing.T, root string) string {
 		t.Fatal(err)
 	}
 	binary := filepath.Join(dir, "sim.test")
-	build := exec.CommandContext(t.Context(), "go", "test", "-c", "-overlay", filepath.Join(dir, "overlay.json"), "-o", binary, "./gateway/sim")
+	build := exec.CommandContext(t.Context(), "go", "test", "-c", "-ldflags=-s -w", "-overlay", filepath.Join(dir, "overlay.json"), "-o", binary, "./gateway/sim")
 	build.Dir = root
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

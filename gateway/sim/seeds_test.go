@@ -11,6 +11,7 @@ import (
 
 var (
 	oneSeed   = flag.Uint64("sim.seed", 0, "simulate this seed alone and print its trace")
+	firstSeed = flag.Uint64("sim.first", 1, "the first of the seeds")
 	manySeeds = flag.Int("sim.seeds", 500, "simulate so many seeds")
 	seedsFor  = flag.Duration("sim.for", 0, "simulate fresh seeds for so long")
 )
@@ -55,7 +56,7 @@ func TestSeeds(t *testing.T) {
 		}
 		return
 	}
-	first, began := uint64(1), time.Now()
+	first, began := *firstSeed, time.Now()
 	if *seedsFor > 0 {
 		first = uint64(began.UnixNano())
 		*manySeeds = 1 << 30
