@@ -82,6 +82,7 @@ var mutations = []mutation{
 // late. It goes on from there: a seed that shows it no more makes the test slower only.
 var firstSeeds = map[string]uint64{
 	"credit granted to nobody and kept": 617,
+	"a reply overtakes another":         60009,
 }
 
 // TestMutations shows that the simulator can fail: each mutation is compiled in
