@@ -2,17 +2,17 @@ package sluice_test
 
 import (
 	"bufio"
-	"bytes"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"sluice/internal/testkit"
 )
 
 // skipShort skips a test that builds the program, which is not for make check.
@@ -68,24 +68,6 @@ func TestMakeBuild(t *testing.T) {
 	}
 }
 
-// output gathers what a program prints, and lets others read it meanwhile.
-type output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
-}
-
 // TestMakeRun: whatever is ended, make or the gateway, the gateway ends and its ports
 // are free. It drains unless it was killed, and only then make speaks of an error.
 func TestMakeRun(t *testing.T) {
@@ -108,7 +90,7 @@ func TestMakeRun(t *testing.T) {
 			run := exec.Command("make", "run", "ARGS=--data "+t.TempDir()+" --listen 127.0.0.1:0 --admin 127.0.0.1:0")
 			run.Env = append(os.Environ(), "SLUICE_EVENTS_EMBEDDED_ADDRESS=127.0.0.1:0")
 			run.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-			var said output
+			var said testkit.Buffer
 			run.Stdout, run.Stderr = &said, &said
 			if err := run.Start(); err != nil {
 				t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"sluice/internal/testkit"
 	"sluice/loadtest/hosts"
 )
 
@@ -56,7 +57,7 @@ func TestDeployedListeners(t *testing.T) {
 					t.Errorf("%v\n%s", err, said.String())
 				}
 			})
-			eventually(t, "the gateway is ready", func() bool {
+			testkit.Eventually(t, "the gateway is ready", func() bool {
 				check := server.Command(t.Context(), gatewayBinary, "healthcheck", "--config", file)
 				check.Env = gateway.Env
 				return check.Run() == nil

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"sluice/internal/testkit"
 	"sluice/loadtest/client"
 	"sluice/loadtest/process"
 )
@@ -64,7 +65,7 @@ func TestSIGTERMDrains(t *testing.T) {
 	if err := p.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "it is not ready any more", func() bool { return !ready(gateway) })
+	testkit.Eventually(t, "it is not ready any more", func() bool { return !ready(gateway) })
 	if c, err := client.Dial(t.Context(), gateway.SMTP); err == nil {
 		if err := c.Begin(mail); err == nil {
 			t.Error("a transaction began after SIGTERM")

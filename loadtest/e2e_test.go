@@ -114,21 +114,6 @@ func command(t *testing.T, name string, args ...string) string {
 	return string(out)
 }
 
-// eventually waits until a condition holds.
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	again := time.NewTicker(10 * time.Millisecond)
-	defer again.Stop()
-	late := time.After(time.Minute)
-	for !holds() {
-		select {
-		case <-again.C:
-		case <-late:
-			t.Fatalf("not within a minute: %s", what)
-		}
-	}
-}
-
 // exitCode is the status that a process ended with.
 func exitCode(err error) int {
 	var exit *exec.ExitError

@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"sluice/internal/testkit"
 	"sluice/loadtest/process"
 	"sluice/pipeline"
 )
@@ -114,5 +115,5 @@ func awaitEvents(t *testing.T, gateway *process.Sluice, events int) {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	eventually(t, fmt.Sprintf("there are %d events", events), func() bool { return endOf(t, client, gateway) >= int64(events) })
+	testkit.Eventually(t, fmt.Sprintf("there are %d events", events), func() bool { return endOf(t, client, gateway) >= int64(events) })
 }

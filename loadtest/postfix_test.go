@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"sluice/internal/testkit"
 	"sluice/loadtest/client"
 	"sluice/loadtest/peers"
 	"sluice/loadtest/process"
@@ -92,7 +93,7 @@ func TestPostfixSendsManyRecipients(t *testing.T) {
 		t.Fatalf("%v %v", reply, err)
 	}
 	reached := map[string]int{}
-	eventually(t, "all recipients are reached", func() bool {
+	testkit.Eventually(t, "all recipients are reached", func() bool {
 		if err := relay.Flush(t.Context()); err != nil { // its own next attempt may be a minute away
 			t.Fatal(err)
 		}
@@ -175,7 +176,7 @@ func newPostfix(t *testing.T, to string, settings ...string) *peers.Postfix {
 			t.Logf("Postfix said:\n%s", said)
 		}
 	})
-	eventually(t, "Postfix listens", func() bool {
+	testkit.Eventually(t, "Postfix listens", func() bool {
 		c, err := client.Dial(t.Context(), address)
 		if err == nil {
 			_ = c.Quit()

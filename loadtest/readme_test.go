@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"sluice/internal/testkit"
 	"sluice/loadtest/hosts"
 )
 
@@ -94,7 +95,7 @@ func typed(t *testing.T, host *hosts.Host, dir, line string) {
 			t.Logf("%s said:\n%s", line, said.String())
 		}
 	})
-	eventually(t, line+" is ready", func() bool {
+	testkit.Eventually(t, line+" is ready", func() bool {
 		_, err := shell(t, host, dir, "curl -sSf http://127.0.0.1:8025/readyz")
 		return err == nil
 	})

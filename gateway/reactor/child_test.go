@@ -237,7 +237,7 @@ func TestNoDescriptorToAccept(t *testing.T) {
 	}
 	first := bufio.NewReader(conns[0])
 	expect(t, first, "220")
-	eventually(t, "accepts fail", func() bool {
+	testkit.Eventually(t, "accepts fail", func() bool {
 		_, _, _, failed := c.measureAll(t)
 		return failed > 2
 	})

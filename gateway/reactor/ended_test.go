@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"sluice/internal/testkit"
 )
 
 // TestHalfClosedClient checks that a client that has sent everything and half-closed the
@@ -43,7 +45,7 @@ func TestHalfClosedClient(t *testing.T) {
 				t.Fatal(err)
 			}
 			if test.hold {
-				eventually(t, "the store holds the message", func() bool { return s.store.waiting() == 1 })
+				testkit.Eventually(t, "the store holds the message", func() bool { return s.store.waiting() == 1 })
 				time.Sleep(5 * time.Millisecond) // usually the end of input has been seen by now
 				s.store.release()
 			}
@@ -64,7 +66,7 @@ func TestHalfClosedClient(t *testing.T) {
 			case len(rest) > 0:
 				t.Errorf("after the last reply: %q", rest)
 			}
-			eventually(t, "all resources are released", func() bool {
+			testkit.Eventually(t, "all resources are released", func() bool {
 				return s.shared.SessionsOpen() == 0 && s.shared.Budget.Used() == 0 && s.seen.now.Load() == 0
 			})
 		})
@@ -88,14 +90,14 @@ func TestHalfClosedLeavesNoDescriptor(t *testing.T) {
 		c, r := s.dial(t)
 		_, _ = io.WriteString(c, "HELO c.example.org\r\n"+transaction+"text\r\n.\r\nQUIT\r\n")
 		_ = c.(*net.TCPConn).CloseWrite()
-		eventually(t, "the store holds the message", func() bool { return s.store.waiting() == 1 })
+		testkit.Eventually(t, "the store holds the message", func() bool { return s.store.waiting() == 1 })
 		s.store.release()
 		if _, err := io.Copy(io.Discard, r); err != nil {
 			t.Fatal(err)
 		}
 		_ = c.Close()
 	}
-	eventually(t, "all descriptors are closed", func() bool { return open() <= before })
+	testkit.Eventually(t, "all descriptors are closed", func() bool { return open() <= before })
 }
 
 // TestResetEndsSession checks that a reset ends the session, even if replies are pending.
@@ -104,7 +106,7 @@ func TestResetEndsSession(t *testing.T) {
 	c, _ := s.sendHeld(t)
 	_ = c.SetLinger(0)
 	_ = c.Close()
-	eventually(t, "the session ends", func() bool { return s.shared.SessionsOpen() == 0 })
+	testkit.Eventually(t, "the session ends", func() bool { return s.shared.SessionsOpen() == 0 })
 	s.store.release()
-	eventually(t, "body memory is free", func() bool { return s.shared.Budget.Used() == 0 })
+	testkit.Eventually(t, "body memory is free", func() bool { return s.shared.Budget.Used() == 0 })
 }

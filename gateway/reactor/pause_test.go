@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sluice/gateway/session"
+	"sluice/internal/testkit"
 	"sluice/pipeline"
 	"sluice/pipeline/discard"
 )
@@ -35,7 +36,7 @@ func (s *server) sendHeld(t testing.TB) (*net.TCPConn, *bufio.Reader) {
 		expect(t, r, want)
 	}
 	_, _ = io.WriteString(c, "text\r\n.\r\n")
-	eventually(t, "the store holds the message", func() bool { return s.store.waiting() == 1 })
+	testkit.Eventually(t, "the store holds the message", func() bool { return s.store.waiting() == 1 })
 	return c.(*net.TCPConn), r
 }
 
@@ -43,7 +44,7 @@ func (s *server) sendHeld(t testing.TB) (*net.TCPConn, *bufio.Reader) {
 func (s *server) pauseIt(t testing.TB, c net.Conn) {
 	t.Helper()
 	_, _ = io.WriteString(c, strings.Repeat("NOOP\r\n", 1000))
-	eventually(t, "the session is paused", func() bool { return s.seen.now.Load() == 1 })
+	testkit.Eventually(t, "the session is paused", func() bool { return s.seen.now.Load() == 1 })
 }
 
 // TestGigabyteBehindFinalDot has a client pipeline as much as it can while its message is
@@ -91,7 +92,7 @@ func TestGigabyteBehindFinalDot(t *testing.T) {
 		}
 	}
 	_ = c.Close()
-	eventually(t, "all resources are released", func() bool {
+	testkit.Eventually(t, "all resources are released", func() bool {
 		return s.shared.SessionsOpen() == 0 && s.shared.Budget.Used() == 0 && s.seen.now.Load() == 0
 	})
 }
@@ -106,7 +107,7 @@ func TestResetWhilePaused(t *testing.T) {
 		_ = c.SetLinger(0)
 		_ = c.Close()
 		s.store.release()
-		eventually(t, "the session ends", func() bool {
+		testkit.Eventually(t, "the session ends", func() bool {
 			return s.shared.SessionsOpen() == 0 && s.seen.now.Load() == 0
 		})
 	}
@@ -129,7 +130,7 @@ func TestCloseWhilePaused(t *testing.T) {
 		expect(t, r, "250 2.0.0 Ok")
 	}
 	expect(t, r, "421 4.7.0")
-	eventually(t, "the session ends", func() bool { return s.shared.SessionsOpen() == 0 })
+	testkit.Eventually(t, "the session ends", func() bool { return s.shared.SessionsOpen() == 0 })
 }
 
 // withoutDescriptors runs f while no descriptor is free.
@@ -161,7 +162,7 @@ func TestNoDescriptorToPause(t *testing.T) {
 	})
 	s.store.release()
 	_ = c.Close()
-	eventually(t, "the session ends", func() bool {
+	testkit.Eventually(t, "the session ends", func() bool {
 		return s.shared.SessionsOpen() == 0 && s.shared.Budget.Used() == 0
 	})
 }
@@ -172,7 +173,7 @@ func TestNoDescriptorToResume(t *testing.T) {
 	s.pauseIt(t, c)
 	withoutDescriptors(t, func() {
 		s.store.release()
-		eventually(t, "the session ends", func() bool {
+		testkit.Eventually(t, "the session ends", func() bool {
 			return s.shared.SessionsOpen() == 0 && s.seen.now.Load() == 0
 		})
 	})
@@ -304,7 +305,7 @@ func TestThousandPausesOverTCP(t *testing.T) {
 	} else {
 		t.Logf("%d pauses", n)
 	}
-	eventually(t, "all resources are released", func() bool {
+	testkit.Eventually(t, "all resources are released", func() bool {
 		return s.shared.SessionsOpen() == 0 && s.shared.Budget.Used() == 0 && s.shared.Parts.Used() == 0
 	})
 }

@@ -23,6 +23,7 @@ import (
 	"sluice/codec/smtptest"
 	"sluice/gateway/driver"
 	"sluice/gateway/session"
+	"sluice/internal/testkit"
 	"sluice/pipeline"
 	"sluice/pipeline/discard"
 )
@@ -264,16 +265,6 @@ func (s *server) dial(t testing.TB) (net.Conn, *bufio.Reader) {
 	return c, bufio.NewReader(c)
 }
 
-// eventually waits for a condition that other goroutines bring about.
-func eventually(t testing.TB, what string, is func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !is(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("never: %s", what)
-		}
-	}
-}
-
 func expect(t testing.TB, r *bufio.Reader, prefix string) {
 	t.Helper()
 	line, err := r.ReadString('\n')
@@ -453,12 +444,12 @@ func TestLateResultReachesNoOtherClient(t *testing.T) {
 		_, _ = io.WriteString(c, "text\r\n.\r\n")
 		gone = append(gone, c)
 	}
-	eventually(t, "all messages wait for the store", func() bool { return s.store.waiting() == clients })
+	testkit.Eventually(t, "all messages wait for the store", func() bool { return s.store.waiting() == clients })
 	for _, c := range gone {
 		_ = c.(*net.TCPConn).SetLinger(0) // a reset: a FIN alone is not the end
 		_ = c.Close()
 	}
-	eventually(t, "all sessions are gone", func() bool { return s.shared.SessionsOpen() == 0 })
+	testkit.Eventually(t, "all sessions are gone", func() bool { return s.shared.SessionsOpen() == 0 })
 	var strangers []net.Conn
 	for range clients {
 		c, r := s.dial(t)
@@ -473,7 +464,7 @@ func TestLateResultReachesNoOtherClient(t *testing.T) {
 		_, _ = io.WriteString(c, "QUIT\r\n")
 		expect(t, r, "221")
 	}
-	eventually(t, "body memory is free", func() bool { return s.shared.Budget.Used() == 0 })
+	testkit.Eventually(t, "body memory is free", func() bool { return s.shared.Budget.Used() == 0 })
 }
 
 func TestSecondProcessOnPort(t *testing.T) {

@@ -232,7 +232,7 @@ func (run *fleetRun) profileOnce(ctx context.Context, p *process.Process, addres
 	return nil
 }
 
-// measure also reads the processor time of the store.
+// measure also reads the CPU time of the store.
 func (run *fleetRun) measure(ctx context.Context, c workers, cpu func() (time.Duration, error), do func(context.Context) error) (Sample, error) {
 	before, err := process.CPU(run.servers.store.PID())
 	if err != nil {

@@ -12,7 +12,7 @@ type FleetReport struct {
 	Object int64       `json:"object_octets"` // a small message as it is stored
 	Record int         `json:"record_octets"` // key and value of its event
 	Rows   []*FleetRow `json:"rows"`
-	// Profile splits the processor time of Sluice on small messages.
+	// Profile splits the CPU time of Sluice on small messages.
 	Profile []Share `json:"profile,omitempty"`
 }
 
@@ -117,7 +117,7 @@ func (r *FleetReport) markdown(b *strings.Builder) {
 	if len(r.Profile) == 0 {
 		return
 	}
-	b.WriteString("\n| Sluice's processor time, small messages | share | of it in the kernel |\n|---|---:|---:|\n")
+	b.WriteString("\n| Sluice's CPU time, small messages | share | of it in the kernel |\n|---|---:|---:|\n")
 	for _, s := range r.Profile {
 		fmt.Fprintf(b, "| %s | %.0f %% | %.0f %% |\n", s.Of, s.All*100, s.Kernel*100)
 	}

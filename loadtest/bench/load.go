@@ -55,7 +55,7 @@ func (l Load) send(ctx context.Context, mode Mode, address string) error {
 	return nil
 }
 
-// measure sends the load and reads the server's processor time before and after.
+// measure sends the load and reads the server's CPU time before and after.
 func (l Load) measure(ctx context.Context, mode Mode, p *process.Process, address string) (Sample, error) {
 	before, err := p.CPU()
 	if err != nil {
@@ -73,7 +73,7 @@ func (l Load) measure(ctx context.Context, mode Mode, p *process.Process, addres
 	return newSample(l.Messages, took, after-before), nil
 }
 
-// newSample is of so many messages that took so long and so much processor time.
+// newSample is of so many messages that took so long and so much CPU time.
 func newSample(messages int, took, used time.Duration) Sample {
 	return Sample{
 		Seconds: took.Seconds(),

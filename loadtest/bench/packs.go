@@ -86,7 +86,7 @@ func (run *packsRun) start(ctx context.Context, what string) (*process.Process, 
 }
 
 // warmUp sends as much as is measured later: a broker that has just been started
-// needs half as much processor time again until its code is compiled.
+// needs half as much CPU time again until its code is compiled.
 func (run *packsRun) warmUp(ctx context.Context) error {
 	p, gateway, err := run.start(ctx, packed)
 	if err != nil {

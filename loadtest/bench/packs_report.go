@@ -10,7 +10,7 @@ type PacksReport struct {
 	Size    int         `json:"size"`
 	Rows    []*PacksRow `json:"rows"`
 	Targets []Target    `json:"targets"`
-	// Profile splits the processor time of Sluice with packing at 500 sessions.
+	// Profile splits the CPU time of Sluice with packing at 500 sessions.
 	Profile []Share `json:"profile,omitempty"`
 }
 
@@ -108,7 +108,7 @@ func (r *PacksReport) markdown(b *strings.Builder) {
 	if len(r.Profile) == 0 {
 		return
 	}
-	b.WriteString("\n| Sluice's processor time, packed, 500 sessions | share | of it in the kernel |\n|---|---:|---:|\n")
+	b.WriteString("\n| Sluice's CPU time, packed, 500 sessions | share | of it in the kernel |\n|---|---:|---:|\n")
 	for _, s := range r.Profile {
 		fmt.Fprintf(b, "| %s | %.0f %% | %.0f %% |\n", s.Of, s.All*100, s.Kernel*100)
 	}

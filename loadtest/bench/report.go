@@ -87,7 +87,7 @@ func (r *Report) conclude() {
 	}
 }
 
-// most is how much of smtp-sink's processor time Sluice may use when it, too,
+// most is how much of smtp-sink's CPU time Sluice may use when it, too,
 // keeps nothing.
 var most = map[Mode]float64{Reused: 0.85, Single: 0.75}
 

@@ -63,7 +63,7 @@ func (s *servers) startSluice(ctx context.Context, binary, dir string, configure
 // one round has stored does not burden the next, nor fill the disk. The old one's
 // files stay as they are until the run ends, without their octets: a file system
 // (ext4 without a journal) may look, for minutes, at all that was deleted lately
-// whenever a file is made, and that was a quarter of the store's processor time.
+// whenever a file is made, and that was a quarter of the store's CPU time.
 func (s *servers) renewStore() error {
 	old := s.store.Dir
 	if err := errors.Join(s.store.Kill(), truncate(old)); err != nil {

@@ -31,7 +31,7 @@ func (c workers) work(ctx context.Context, do func(context.Context) error) error
 	return context.Cause(ctx)
 }
 
-// measure works and reads processor time before and after.
+// measure works and reads CPU time before and after.
 func (c workers) measure(ctx context.Context, cpu func() (time.Duration, error), do func(context.Context) error) (Sample, error) {
 	before, err := cpu()
 	if err != nil {
@@ -49,7 +49,7 @@ func (c workers) measure(ctx context.Context, cpu func() (time.Duration, error),
 	return newSample(c.messages, took, after-before), nil
 }
 
-// ownCPU is the processor time, user and system, of this process.
+// ownCPU is the CPU time, user and system, of this process.
 func ownCPU() (time.Duration, error) {
 	var at unix.Timespec
 	err := unix.ClockGettime(unix.CLOCK_PROCESS_CPUTIME_ID, &at)

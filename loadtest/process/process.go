@@ -53,24 +53,24 @@ func (p *Process) Output() string { return p.output.String() }
 // Ended is closed when the process has ended.
 func (p *Process) Ended() <-chan struct{} { return p.ended }
 
-// CPU is the processor time, user and system, that all threads of the process
+// CPU is the CPU time, user and system, that all threads of the process
 // have used. The clock of the process counts what wait4 reports as rusage when it
 // has ended, but it can be read before, and in nanoseconds.
 func (p *Process) CPU() (time.Duration, error) { return CPU(p.PID()) }
 
-// CPU is the processor time of any process.
+// CPU is the CPU time of any process.
 func CPU(pid int) (time.Duration, error) {
 	// CPUCLOCK_SCHED of a whole process: include/linux/posix-timers.h,
 	// make_process_cpuclock.
 	clock := int32(^pid<<3 | 2)
 	var at unix.Timespec
 	if err := unix.ClockGettime(clock, &at); err != nil {
-		return 0, fmt.Errorf("processor time of %d: %w", pid, err)
+		return 0, fmt.Errorf("CPU time of %d: %w", pid, err)
 	}
 	return time.Duration(at.Nano()), nil
 }
 
-// Rusage is the processor time that wait4 reported. It is to be asked for when
+// Rusage is the CPU time that wait4 reported. It is to be asked for when
 // the process has ended.
 func (p *Process) Rusage() time.Duration {
 	state := p.cmd.ProcessState

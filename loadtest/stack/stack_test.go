@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"sluice/internal/testkit"
 )
 
 // checkLives ends, pauses and restarts a server and asks it each time.
@@ -115,7 +117,7 @@ func TestPrometheus(t *testing.T) {
 	defer target.Close()
 	p := Prometheus(t, target.Listener.Addr().String())
 	checkLives(t, p.Server)
-	eventually(t, "the target was read", func() bool {
+	testkit.Eventually(t, "the target was read", func() bool {
 		reply, err := http.Get("http://" + p.Address + "/api/v1/query?query=stack_answer")
 		if err != nil {
 			t.Fatal(err)
@@ -144,7 +146,7 @@ func TestDiesWithUs(t *testing.T) {
 	}
 	defer func() { _ = program.Process.Kill() }()
 	var pid int
-	eventually(t, "the server runs", func() bool {
+	testkit.Eventually(t, "the server runs", func() bool {
 		text, _ := os.ReadFile(file)
 		pid, _ = strconv.Atoi(strings.TrimSpace(string(text)))
 		return pid > 0
@@ -153,16 +155,5 @@ func TestDiesWithUs(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = program.Wait()
-	eventually(t, "the server is gone", func() bool { return syscall.Kill(pid, 0) != nil })
-}
-
-// eventually waits for a condition; only one that never comes meets the limit.
-func eventually(t *testing.T, what string, condition func() bool) {
-	t.Helper()
-	for began := time.Now(); !condition(); {
-		if time.Since(began) > time.Minute {
-			t.Fatalf("never: %s", what)
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
+	testkit.Eventually(t, "the server is gone", func() bool { return syscall.Kill(pid, 0) != nil })
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"sluice/internal/testkit"
 	"sluice/loadtest/stack"
 	"sluice/pipeline/kafka"
 	"sluice/pipeline/porttest"
@@ -222,7 +223,7 @@ func (c *cluster) smallTopic(t *testing.T) {
 	fits(t, l, 1<<20+12)
 	setMaxMessage(t, c.Bootstrap, o.Topic, smallTopic)
 	checkNeighbours(t, l)
-	eventually(t, "the limit is known", func() bool { return l.Topic().MaxMessageBytes == smallTopic })
+	testkit.Eventually(t, "the limit is known", func() bool { return l.Topic().MaxMessageBytes == smallTopic })
 	fits(t, l, smallTopic)
 	checkNeighbours(t, l)
 	checkTooLarge(t, l, smallTopic+1)

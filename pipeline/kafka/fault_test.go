@@ -11,6 +11,7 @@ import (
 	"github.com/Shopify/toxiproxy/v2"
 	"github.com/rs/zerolog"
 
+	"sluice/internal/testkit"
 	"sluice/pipeline"
 	"sluice/pipeline/kafka"
 	"sluice/pipeline/porttest"
@@ -191,7 +192,7 @@ func (c *cluster) faults(t *testing.T) {
 func resumed(t *testing.T, l *kafka.Log, within time.Duration) (acknowledged []string) {
 	t.Helper()
 	began := time.Now()
-	eventually(t, "an event is taken", func() bool {
+	testkit.Eventually(t, "an event is taken", func() bool {
 		acknowledged = launch(l, 1).land(t, faultLimit)
 		return len(acknowledged) == 1
 	})

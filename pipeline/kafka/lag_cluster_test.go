@@ -7,6 +7,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"sluice/internal/testkit"
 	"sluice/loadtest/stack"
 	"sluice/pipeline"
 	"sluice/pipeline/kafka"
@@ -44,7 +45,7 @@ func TestLagOnCluster(t *testing.T) {
 func lagOfMember(t *testing.T, broker, group string, options []kgo.Opt) {
 	r := lagReader(t, kafka.LagOptions{Options: kafka.Options{Brokers: []string{broker}}, Groups: []string{group}})
 	// The first request for a group creates the broker's topic of offsets.
-	eventually(t, "the group is unknown", func() bool { return errors.Is(readOne(t, r).Err, pipeline.ErrUnknownGroup) })
+	testkit.Eventually(t, "the group is unknown", func() bool { return errors.Is(readOne(t, r).Err, pipeline.ErrUnknownGroup) })
 	options = append(options, kgo.SeedBrokers(broker), kgo.ConsumerGroup(group), kgo.ConsumeTopics(topic),
 		kgo.DisableAutoCommit(), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 	client, err := kgo.NewClient(options...)

@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"sluice/internal/testkit"
 	"sluice/pipeline"
 	"sluice/pipeline/embedded"
 	"sluice/pipeline/kafka"
@@ -140,7 +141,7 @@ func TestLagOfMembersWithoutCommit(t *testing.T) {
 	defer client.Close()
 	go client.PollFetches(t.Context())
 	r := lagReader(t, kafka.LagOptions{Options: kafka.Options{Brokers: []string{b.Addr()}}, Groups: []string{"indexer"}})
-	eventually(t, "the group is seen", func() bool {
+	testkit.Eventually(t, "the group is seen", func() bool {
 		lag := readOne(t, r)
 		return lag.Err == nil && lag.Records == 0
 	})
@@ -178,7 +179,7 @@ func TestLagOfBlackHole(t *testing.T) {
 		t.Error("read although it was told to end")
 	}
 	open()
-	eventually(t, "the lag is read again", func() bool { return readOne(t, r).Err == nil })
+	testkit.Eventually(t, "the lag is read again", func() bool { return readOne(t, r).Err == nil })
 }
 
 func TestLagWithoutTopic(t *testing.T) {

@@ -130,11 +130,11 @@ func TestBrokerComesLater(t *testing.T) {
 		t.Errorf("topic %+v", got)
 	}
 	startBroker(t, embedded.Options{Address: address})
-	eventually(t, "an event is taken", func() bool {
+	testkit.Eventually(t, "an event is taken", func() bool {
 		sent, err := porttest.Announce(l, porttest.Stored())
 		return err == nil && sent.Err == nil
 	})
-	eventually(t, "the topic is known", func() bool { return l.Topic().ReplicationFactor == 1 })
+	testkit.Eventually(t, "the topic is known", func() bool { return l.Topic().ReplicationFactor == 1 })
 }
 
 // TestBlackHole publishes to a broker that swallows everything. The result must come in
@@ -158,7 +158,7 @@ func TestBlackHole(t *testing.T) {
 		t.Errorf("the result took %s", took)
 	}
 	open()
-	eventually(t, "an event is taken", func() bool {
+	testkit.Eventually(t, "an event is taken", func() bool {
 		sent, err := porttest.Announce(l, porttest.Stored())
 		return err == nil && sent.Err == nil
 	})
@@ -179,7 +179,7 @@ func TestCloseIsBounded(t *testing.T) {
 		}
 		result <- err
 	}()
-	eventually(t, "the event is in flight", func() bool { return l.Depth() == 1 })
+	testkit.Eventually(t, "the event is in flight", func() bool { return l.Depth() == 1 })
 	began := time.Now()
 	if err := l.Close(); err == nil {
 		t.Error("Close returned no error, though it failed an event")
@@ -189,16 +189,5 @@ func TestCloseIsBounded(t *testing.T) {
 	}
 	if err := <-result; err == nil {
 		t.Error("the event was acknowledged without a broker")
-	}
-}
-
-// eventually waits for a condition, for far longer than it should take.
-func eventually(t *testing.T, what string, condition func() bool) {
-	t.Helper()
-	for began := time.Now(); !condition(); {
-		if time.Since(began) > time.Minute {
-			t.Fatalf("never: %s", what)
-		}
-		time.Sleep(10 * time.Millisecond)
 	}
 }

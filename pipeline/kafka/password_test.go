@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"sluice/internal/testkit"
 	"sluice/pipeline"
 	"sluice/pipeline/kafka"
 	"sluice/pipeline/porttest"
@@ -78,7 +79,7 @@ func (c *cluster) passwordReplaced(t *testing.T) {
 			}},
 	}
 	var l *kafka.Log
-	eventually(t, "the broker knows the user", func() (ok bool) {
+	testkit.Eventually(t, "the broker knows the user", func() (ok bool) {
 		var err error
 		l, err = kafka.Open(t.Context(), o)
 		return err == nil
@@ -98,11 +99,11 @@ func (c *cluster) passwordReplaced(t *testing.T) {
 	}
 	hold("new-password")
 	network.cut()
-	eventually(t, "events are taken with the new password", func() bool {
+	testkit.Eventually(t, "events are taken with the new password", func() bool {
 		sent, err := porttest.Announce(l, porttest.Stored())
 		return err == nil && sent.Err == nil
 	})
-	eventually(t, "the lag is read with the new password", func() bool {
+	testkit.Eventually(t, "the lag is read with the new password", func() bool {
 		return errors.Is(lag.Read(t.Context())[0].Err, pipeline.ErrUnknownGroup)
 	})
 	if asked.Load() == 0 {

@@ -15,6 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"sluice/internal/testkit"
 	"sluice/pipeline"
 	"sluice/pipeline/embedded"
 	"sluice/pipeline/kafka"
@@ -161,7 +162,7 @@ func TestLimitLowered(t *testing.T) {
 	setMaxMessage(t, b.Addr(), topic, smallTopic)
 	checkNeighbours(t, l)
 	checkTooLarge(t, l, smallTopic+1)
-	eventually(t, "the limit is known", func() bool { return l.Topic().MaxMessageBytes == smallTopic })
+	testkit.Eventually(t, "the limit is known", func() bool { return l.Topic().MaxMessageBytes == smallTopic })
 	fits(t, l, smallTopic)
 }
 
