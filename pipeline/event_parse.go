@@ -49,8 +49,8 @@ type EventMessage struct {
 
 // ParseEvent reads an event's value. It accepts only values that event.schema.json
 // allows, and ignores fields that it does not know: later versions may add some. Names
-// are compared exactly, and none may stand twice. The error names the field, what it
-// must be and what it is.
+// are compared exactly, and none of an object that it knows may stand twice. The error
+// names the field, what it must be and what it is.
 func ParseEvent(value []byte) (*Event, error) {
 	if !utf8.Valid(value) {
 		return nil, errors.New("event: not UTF-8")

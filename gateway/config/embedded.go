@@ -26,8 +26,11 @@ var embeddedKind = kind{
 	describe: func(c *Config, address string) string {
 		return address + "   Kafka protocol, topic " + c.Events.Topic
 	},
-	listens: func(c *Config) server { return server{"events.embedded.address", c.Events.Embedded.Address} },
-	memory:  96 << 20, // for the index of its batches (docs/memory.md)
+	listens: func(c *Config) (at server, ok bool) {
+		address := c.Events.Embedded.Address
+		return server{"events.embedded.address", address}, isLoopback(address)
+	},
+	memory: 96 << 20, // for the index of its batches (docs/memory.md)
 }
 
 func defaultEmbedded() EmbeddedConfig {

@@ -16,8 +16,9 @@ type kind struct {
 	// describe returns the line of the kind in the banner. address is the address that
 	// the kind listens on in this process, "" if it does not listen.
 	describe func(c *Config, address string) string
-	// listens returns the kind's server in this process; nil for none.
-	listens func(*Config) server
+	// listens returns the kind's server in this process, and reports whether its address
+	// is one that the kind's own checks allow; nil for none.
+	listens func(*Config) (at server, ok bool)
 	// parts returns how the store takes large messages in parts; nil for a store that
 	// takes messages whole.
 	parts    func(*Config) Parts

@@ -53,12 +53,12 @@ func (c *Config) check(table []key, role Role) Problems {
 // checks are the rules on keys that depend on each other, except those of a kind.
 var checks = []check{
 	{ForServe, single(checkAccept)}, {ForServe, single(checkOpenDefault)}, {ForServe, single(checkConnections)},
-	{ForServe, single(checkBodies)}, {ForServe, single(checkStoreTimeout)},
+	{ForServe, single(checkBodies)}, {ForServe, single(checkStoreTimeout)}, {ForServe, single(checkAddresses)},
 }
 
 // lastChecks are the rules that run after those of the kinds.
 var lastChecks = []check{
-	{ForServe, single(checkAddresses)}, {ForServe, single(checkPack)}, {ForServe, (*Config).checkPressure},
+	{ForServe, single(checkPack)}, {ForServe, (*Config).checkPressure},
 }
 
 // conflict returns the problem of a key whose value conflicts with other keys.
@@ -184,7 +184,9 @@ func checkAddresses(c *Config) *Problem {
 	}
 	servers := []server{{"admin.address", c.Admin.Address}}
 	if listens := c.Events.kind().listens; listens != nil {
-		servers = append(servers, listens(c))
+		if at, ok := listens(c); ok {
+			servers = append(servers, at)
+		}
 	}
 	for _, s := range servers {
 		if slices.ContainsFunc(taken, func(other string) bool { return overlap(other, s.address) }) {

@@ -215,6 +215,30 @@ func TestConnectionsPerAddress(t *testing.T) {
 	w.clean()
 }
 
+// bomb panics when a message is done, and again when that ends the session.
+type bomb struct{ *counts }
+
+func (bomb) MessageDone(string, int64, float64) { panic("first") }
+func (bomb) SessionClosed(float64, string)      { panic("second") }
+
+// TestPanicWhileRecovering: a panic in what ends a session after a panic does not leave
+// the loop, which goes on with the other sessions.
+func TestPanicWhileRecovering(t *testing.T) {
+	w := newWorld(t, testOptions())
+	s, other := w.connect(), w.connect()
+	w.shared.Observer = bomb{&w.seen}
+	s.send(ehlo + envelope + mailText)
+	w.shared.Observer = &w.seen
+	if w.seen.panics != 2 {
+		t.Errorf("%d panics were counted, want 2", w.seen.panics)
+	}
+	other.hear()
+	other.send("NOOP\r\n")
+	if got := other.hear(); !strings.HasPrefix(got, "250 ") {
+		t.Errorf("another session heard %q", got)
+	}
+}
+
 // A panic in one session ends that session and no other.
 func TestPanicEndsOneSession(t *testing.T) {
 	w := newWorld(t, testOptions())

@@ -4,6 +4,7 @@ package driver
 // the only caller of pump, flush and updateReading, so that what they call never has
 // to call them. A panic ends the session of the connection and no other.
 func (l *Loop) turn(c *Conn, where string, happened func()) {
+	defer l.recoverLoop(where) // of what ends the session after a panic
 	defer l.recoverConn(c, where)
 	happened()
 	for reads := true; ; {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -52,6 +53,7 @@ func Run(
 		store:      store,
 		report:     &Report{Acknowledged: len(acknowledged)},
 		events:     map[string][]*pipeline.Event{},
+		invalid:    map[string]error{},
 		referenced: map[string]struct{}{},
 	}
 	if err := log.Read(ctx, a.addEvent); err != nil {
@@ -86,6 +88,7 @@ type auditor struct {
 	store      StoreReader
 	report     *Report
 	events     map[string][]*pipeline.Event
+	invalid    map[string]error    // events against the schema, by the record's key, the message's id
 	order      []string            // ids in the order of their first events
 	referenced map[string]struct{} // keys of the blobs of events
 	packs      []string            // keys of packs
@@ -96,6 +99,9 @@ func (a *auditor) addEvent(key, value []byte) error {
 	e, err := pipeline.ParseEvent(value)
 	if err != nil {
 		a.report.Dangling = append(a.report.Dangling, Finding{string(key), err.Error()})
+		if json.Valid(value) { // there is an event, though not as its schema wants it
+			a.invalid[string(key)] = err
+		}
 		return nil
 	}
 	id := e.ID.String()
@@ -127,6 +133,10 @@ func (a *auditor) addObject(key string, _ int64) error {
 // enough.
 func (a *auditor) checkAcknowledged(ctx context.Context, ack Acknowledged) error {
 	events := a.events[ack.ID]
+	if err := a.invalid[ack.ID]; len(events) == 0 && err != nil {
+		a.report.Altered = append(a.report.Altered, Finding{ack.ID, err.Error()})
+		return nil
+	}
 	if len(events) == 0 {
 		a.report.Lost = append(a.report.Lost, Finding{ack.ID, "no event"})
 		return nil

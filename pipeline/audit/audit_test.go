@@ -140,6 +140,9 @@ func TestFindings(t *testing.T) {
 		"event is no JSON": {func(_ *testing.T, w *world) {
 			w.log[2][1] = []byte("{")
 		}, false, "1 0 1 1 0", "not JSON"},
+		"event against the schema": {func(_ *testing.T, w *world) {
+			w.log[2][1] = []byte(strings.Replace(string(w.log[2][1]), `"smtputf8":false`, `"smtputf8":null`, 1))
+		}, false, "0 1 1 1 0", "smtputf8"},
 		"event says another size": {func(_ *testing.T, w *world) {
 			w.log[2][1] = []byte(strings.Replace(string(w.log[2][1]), `"size":`, `"size":1`, 1))
 		}, false, "0 1 0 0 0", "event says size"},
