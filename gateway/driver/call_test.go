@@ -2,6 +2,7 @@ package driver
 
 import (
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -173,6 +174,28 @@ func TestCallPauses(t *testing.T) {
 	k.finish(w, nil)
 	if n := strings.Count(s.hear(), "250 "); n != 2000 || s.paused {
 		t.Errorf("%d replies, paused %v", n, s.paused)
+	}
+	s.gone()
+	w.cleanCalls()
+}
+
+// TestCallThatCannotPause: a session with a call in flight that had to pause and cannot
+// ends with 421, and the result of its call goes nowhere.
+func TestCallThatCannotPause(t *testing.T) {
+	w := newWorld(t, testOptions())
+	var k caller
+	s := w.connect()
+	s.send(ehlo)
+	s.hear()
+	k.begin(s)
+	s.noPause = syscall.EMFILE
+	s.send(strings.Repeat("NOOP\r\n", pauseAbove/6+1))
+	if got := s.hear(); !strings.HasPrefix(got, "421 4.3.1 ") {
+		t.Errorf("got %q", got)
+	}
+	k.finish(w, "too late")
+	if len(k.results) != 0 {
+		t.Errorf("a session that has ended was given %v", k.results)
 	}
 	s.gone()
 	w.cleanCalls()

@@ -52,10 +52,14 @@ func (c *Conn) reset(socket Socket, client netip.AddrPort, at *Listener) {
 
 // waiting reports whether input must stay unread for now.
 func (c *Conn) waiting() bool {
-	if len(c.unsent) > 0 || c.call != nil {
+	if len(c.unsent) > 0 {
 		return true
 	}
 	switch c.session.Phase() {
+	case session.PhaseClosed: // whatever it waited for
+		return false
+	case session.PhaseCommand:
+		return c.call != nil
 	case session.PhaseCredit, session.PhaseOutcome:
 		return true
 	case session.PhaseBody:
