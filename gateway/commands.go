@@ -110,11 +110,13 @@ func (a app) run(args []string) int {
 		err = c.Print(a.out)
 	case "healthcheck":
 		err = a.healthcheck(c.Admin.Address)
-	default:
+	case "serve":
 		if err = a.serve(context.Background(), c, a.out); err != nil && c.Log.Format == config.FormatJSON {
 			say(a.err, jsonLine(err))
 			return exitFailure
 		}
+	default:
+		err = fmt.Errorf("the command %q is not carried out by run", command)
 	}
 	if err != nil {
 		say(a.err, fmt.Sprintf("sluice: %v\n", err))

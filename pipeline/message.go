@@ -121,8 +121,9 @@ func (m *Message) Detached() bool { return m.detached }
 // InFlight reports whether the store, the log or the credit queue holds the message or
 // parts of it, so that it, or the last of these, will return by the inbox of its loop.
 func (m *Message) InFlight() bool {
+	// Between these two stages stand those in which a port holds the message.
 	return m.Memory.Request.InFlight() || m.Parts.Out > 0 ||
-		m.Stage == StageStoring || m.Stage == StagePublishing
+		m.Stage > StageParts && m.Stage < StageDone
 }
 
 // Stored takes the result of Put and sends the message to its loop. It is called once.

@@ -22,7 +22,17 @@ func TestEveryKindHasAnAdapter(t *testing.T) {
 		slices.Sort(table.kinds)
 		slices.Sort(table.open)
 		if !slices.Equal(table.kinds, table.open) {
-			t.Errorf("%s: the configuration names %v, and %v have an adapter", table.name, table.kinds, table.open)
+			t.Errorf("%s (adapters.go, reader.go): the configuration names %v, and %v have an adapter", table.name, table.kinds, table.open)
+		}
+	}
+}
+
+// TestKindsFitTheBoundOfEvents: the bound of an event's size (pipeline/bound.go) counts
+// with the longest name of a store.
+func TestKindsFitTheBoundOfEvents(t *testing.T) {
+	for _, name := range config.StoreKinds() {
+		if len(name) > len(config.KindDiscard) {
+			t.Errorf("store.kind %s is longer than what pipeline/bound.go counts with", name)
 		}
 	}
 }
