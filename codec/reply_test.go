@@ -1,6 +1,9 @@
 package codec
 
 import (
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"strconv"
 	"testing"
 )
@@ -44,6 +47,43 @@ func TestReplyNamesTheHost(t *testing.T) {
 		if want := code + " " + r.Enhanced.String() + " " + named + r.Lines[0] + "\r\n"; full != want {
 			t.Errorf("%q, want %q", full, want)
 		}
+	}
+}
+
+// TestRepliesAreComplete: a reply that Replies leaves out would be counted as "other".
+func TestRepliesAreComplete(t *testing.T) {
+	file, err := parser.ParseFile(token.NewFileSet(), "replies.go", nil, parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	declared, returned := map[string]bool{}, map[string]bool{}
+	for _, decl := range file.Decls {
+		switch decl := decl.(type) {
+		case *ast.GenDecl:
+			for _, spec := range decl.Specs {
+				if value, ok := spec.(*ast.ValueSpec); ok && decl.Tok == token.VAR {
+					declared[value.Names[0].Name] = true
+				}
+			}
+		case *ast.FuncDecl:
+			if decl.Name.Name != "Replies" {
+				continue
+			}
+			ast.Inspect(decl, func(n ast.Node) bool {
+				if id, ok := n.(*ast.Ident); ok {
+					returned[id.Name] = true
+				}
+				return true
+			})
+		}
+	}
+	for name := range declared {
+		if !returned[name] {
+			t.Errorf("%s is not among Replies", name)
+		}
+	}
+	if len(declared) < 40 {
+		t.Errorf("only %d replies were found", len(declared))
 	}
 }
 
