@@ -13,7 +13,7 @@ import (
 	"sluice/loadtest/process"
 )
 
-// Our own client puts every octet on the wire as it is, so it can send what
+// Our own client puts every byte on the wire as it is, so it can send what
 // others would mend.
 func TestOddMails(t *testing.T) {
 	t.Parallel()
@@ -91,7 +91,7 @@ func takesSMTPSource(t *testing.T, newGateway gatewayMaker) {
 }
 
 // sourceBody is what smtp-source sends for -l size, a multiple of 80: lines of 80
-// octets that begin with their number's last digit, the last all of X with its
+// bytes that begin with their number's last digit, the last all of X with its
 // CRLF behind the size.
 func sourceBody(size int) []byte {
 	var b bytes.Buffer
@@ -126,7 +126,7 @@ func takesCurl(t *testing.T, newGateway gatewayMaker) {
 	}
 }
 
-// smtplib sends octets as they are when it is given octets.
+// smtplib sends as it is what it is given as bytes.
 const pythonSender = `
 import smtplib, sys
 host, port = sys.argv[1].split(":")

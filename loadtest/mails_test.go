@@ -51,7 +51,7 @@ func rareMails() []oddMail {
 	}
 }
 
-// everyOctet is each value but CR and LF, which are not octets of a line.
+// everyOctet is each value but CR and LF, which are not bytes of a line.
 func everyOctet() []byte {
 	var all []byte
 	for value := 1; value < 256; value++ {
@@ -86,7 +86,7 @@ func (m *oddMail) file(t *testing.T) string {
 	return path
 }
 
-// stored checks that exactly these mails were stored, each once, to the octet.
+// stored checks that exactly these mails were stored, each once, to the byte.
 // before takes away what a relay in between wrote on top.
 func stored(t *testing.T, messages map[string][]byte, mails []oddMail, before func([]byte) []byte) {
 	t.Helper()

@@ -20,13 +20,13 @@ import (
 )
 
 // readObject reads what an event points at by means that are not Sluice's; fewer
-// octets come when the object ends before.
+// bytes come when the object ends before.
 func readObject(t *testing.T, gateway *process.Sluice, e *pipeline.Event) []byte {
 	t.Helper()
 	object := openObject(t, gateway, e.Blob.Key)
 	defer object.Close()
 	if e.Blob.Container == "" {
-		whole, err := io.ReadAll(object) // an octet more than announced would show
+		whole, err := io.ReadAll(object) // a byte more than announced would show
 		if err != nil {
 			t.Fatalf("the object %s: %v", e.Blob.Key, err)
 		}

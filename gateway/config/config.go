@@ -109,7 +109,7 @@ type LimitsConfig struct {
 type TimeoutsConfig struct {
 	Greeting  time.Duration // from the greeting to the first command
 	Command   time.Duration // for the next command
-	DataStart time.Duration // from 354 to the first octet of the message
+	DataStart time.Duration // from 354 to the first byte of the message
 	DataBlock time.Duration // between two pieces of a message
 	Credit    time.Duration // of a message for body memory, before its 354
 	Store     time.Duration // of one request to the object store

@@ -26,9 +26,9 @@ type Conn struct {
 	stallAt int64  // the tick at which unsent replies end the session
 
 	openedAt   int64  // tick
-	lingerLeft int64  // octets to read and drop before the close
+	lingerLeft int64  // bytes to read and drop before the close
 	lingerMark int64  // what lingerLeft was when the least rate was last looked at
-	carried    int32  // octets of input that were read and wait, while it is paused
+	carried    int32  // bytes of input that were read and wait, while it is paused
 	logSecond  uint32 // the second in which refusals were logged last
 	leftOut    uint32 // refusals since then that were not
 	logged     uint8  // how many in that second

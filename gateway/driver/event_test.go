@@ -31,7 +31,7 @@ func (s *removingStore) Put(m *pipeline.Message) {
 
 func (s *removingStore) Remove(key string) { s.removed = append(s.removed, key) }
 
-// bounded is a world whose log takes events of so many octets.
+// bounded is a world whose log takes events of so many bytes.
 func bounded(t *testing.T, limit int64) (*world, *boundedLog) {
 	w := newWorld(t, testOptions())
 	log := &boundedLog{&w.log, limit}

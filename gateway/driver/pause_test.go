@@ -137,7 +137,7 @@ func TestThousandPauses(t *testing.T) {
 	w.cleanParts(store)
 }
 
-// A pause at every octet of the end of a message.
+// A pause at every byte of the end of a message.
 func TestPauseInTerminator(t *testing.T) {
 	const end = "last\r\n.\r\nQUIT\r\n"
 	for cut := range len(end) {

@@ -15,10 +15,10 @@ import (
 // owns the connection. After Close they do nothing: the reactor guards against a
 // descriptor that the kernel has given to another connection meanwhile.
 type Socket interface {
-	// Input returns all octets that have come and were not discarded. They are valid
+	// Input returns all bytes that have come and were not discarded. They are valid
 	// until Discard or the end of the callback.
 	Input() []byte
-	// Discard drops the first n octets of Input, 0 < n <= len(Input()).
+	// Discard drops the first n bytes of Input, 0 < n <= len(Input()).
 	Discard(n int)
 	// Write writes as much of p as the kernel takes now. n < len(p) without an error
 	// means that the kernel's buffer is full.
@@ -83,7 +83,7 @@ type Observer interface {
 	// grammar. kind is no_brackets, dots or no_brackets_dots.
 	LenientPath(kind string)
 	// MessageDone is called once for each message whose DATA was granted a 354, with
-	// the octets received. result is accepted or the cause of the refusal. seconds
+	// the bytes received. result is accepted or the cause of the refusal. seconds
 	// run from the final dot to the answer; they are negative when there was no
 	// final dot.
 	MessageDone(result string, octets int64, seconds float64)

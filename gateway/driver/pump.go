@@ -6,7 +6,7 @@ import (
 	"sluice/pipeline"
 )
 
-// outHigh is how many octets of replies are gathered before they are sent.
+// outHigh is how many bytes of replies are gathered before they are sent.
 const outHigh = 16 << 10
 
 // minRoom is the room in a slab below which a new one is taken: less than this
@@ -48,7 +48,7 @@ func (l *Loop) pump(c *Conn) (more bool) {
 }
 
 // consume feeds what it can of in, until many replies are gathered, and returns the
-// number of octets used.
+// number of bytes used.
 func (l *Loop) consume(c *Conn, in []byte) (used int) {
 	for used < len(in) && len(l.out) < outHigh && !c.finished && !c.waiting() {
 		var n int

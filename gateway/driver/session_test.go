@@ -104,7 +104,7 @@ func TestUnreadReplies(t *testing.T) {
 	if len(s.in) == 0 {
 		t.Fatal("all input was read")
 	}
-	for range 100 { // 10 s, 3,000 octets a tick
+	for range 100 { // 10 s, 3,000 bytes a tick
 		s.room = 3000
 		w.advance(tickLength)
 	}

@@ -18,7 +18,7 @@ var publishedEnds = []string{
 	"\r\n\r.\r\n", "\r\n.\n\r\n", "\r\n.\n\r", "\n\r.\n\r", "\r.\x00\r\n",
 }
 
-// ends is every dot between up to three octets of CR, LF and NUL on either side, the
+// ends is every dot between up to three bytes of CR, LF and NUL on either side, the
 // published ones among them.
 func ends() []string {
 	sides, last := []string{""}, []string{""}
@@ -133,7 +133,7 @@ func TestSmugglingExempt(t *testing.T) {
 	w.clean()
 }
 
-// From the first bad octet on nothing is kept of the message, and its answer comes at
+// From the first bad byte on nothing is kept of the message, and its answer comes at
 // its end. A CR at the end of what has come is not bare yet.
 func TestSmugglingGivesMemoryBack(t *testing.T) {
 	w, store := partWorld(t, testOptions())

@@ -1,20 +1,20 @@
 package driver
 
-// stream is the octets of one connection, in both directions. It is the only user of
+// stream is the bytes of one connection, in both directions. It is the only user of
 // Socket, so that a stage between the socket and the session, such as TLS, has one
 // place.
 type stream struct {
 	socket Socket
 }
 
-// input returns the octets that have come and were not discarded. They are valid until
+// input returns the bytes that have come and were not discarded. They are valid until
 // discard or the end of the callback.
 func (s *stream) input() []byte { return s.socket.Input() }
 
-// unread returns the number of octets of input.
+// unread returns the number of bytes of input.
 func (s *stream) unread() int { return len(s.socket.Input()) }
 
-// discard drops the first n octets of the input. n may be 0.
+// discard drops the first n bytes of the input. n may be 0.
 func (s *stream) discard(n int) {
 	if n > 0 {
 		s.socket.Discard(n)

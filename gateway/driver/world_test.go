@@ -97,7 +97,7 @@ type counts struct {
 	credit         map[string]int
 	lenient        map[string]int
 	refusals       []Refusal
-	losses         []string // to, octets, stage and end of each
+	losses         []string // to, bytes, stage and end of each
 	leftOut        int
 }
 
@@ -225,7 +225,7 @@ type memorySocket struct {
 	conn   Conn
 	in     []byte
 	out    []byte
-	room   int // octets that Write takes, -1 for all
+	room   int // bytes that Write takes, -1 for all
 	err    error
 	half   bool
 	closed bool
@@ -308,7 +308,7 @@ func (w *world) connectFrom(address string) *memorySocket {
 // readSize is what the reactor reads at a time.
 const readSize = 32 << 10
 
-// send gives the session octets, as few reads as the reactor would need.
+// send gives the session bytes, as few reads as the reactor would need.
 func (s *memorySocket) send(octets string) {
 	for octets != "" && !s.closed {
 		if s.paused {

@@ -21,7 +21,7 @@ type plan struct {
 
 	storeError, storeLate, partError     int
 	logError, logLate, early             int
-	fin                                  int // octets between which a client may stop sending
+	fin                                  int // bytes between which a client may stop sending
 	reset, deaf, stall, kill, term, shed int
 	pause, noPause, impatient, out       int
 	ahead                                int // commands that a client may send ahead

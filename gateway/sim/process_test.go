@@ -16,7 +16,7 @@ type process struct {
 	listener    *driver.Listener
 	loops       []*loop
 	sockets     []*socket
-	slabs       map[*byte]*slabUse // slabs that the store reads, by their first octet
+	slabs       map[*byte]*slabUse // slabs that the store reads, by their first byte
 	batcher     *batcher
 	dead        bool
 	terminating bool

@@ -31,8 +31,8 @@ type sender struct {
 
 	socket   *socket
 	unsent   []byte
-	sent     int           // octets given to the connection
-	said     int           // octets of all commands and text put into the stream
+	sent     int           // bytes given to the connection
+	said     int           // bytes of all commands and text put into the stream
 	last     bool          // it half-closes once all is sent
 	over     bool          // it has half-closed
 	refused  int           // recipients and messages since the last that was accepted

@@ -23,7 +23,7 @@ type socket struct {
 	conn   driver.Conn
 
 	in      []byte     // read and not discarded
-	taken   int        // octets discarded
+	taken   int        // bytes discarded
 	calling *callToken // of the call in flight, nil for none
 	kernel  []byte     // come and not read
 	out     []byte     // replies that the client has not read
@@ -227,7 +227,7 @@ func (s *socket) finish() {
 	s.poll()
 }
 
-// send takes what the window allows of a client's octets.
+// send takes what the window allows of a client's bytes.
 func (s *socket) send(b []byte) int {
 	if s.fin {
 		s.p.w.fail("a client sent behind its end")

@@ -12,7 +12,7 @@ import (
 var errFault = errors.New("simulated fault")
 
 // object is what the store keeps of a message: all of it, and its digest below
-// the octets that Sluice added.
+// the bytes that Sluice added.
 type object struct {
 	body   string
 	digest pipeline.Digest

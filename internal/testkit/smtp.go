@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// SMTP is the client's end of an SMTP session in which a test sends every octet itself.
+// SMTP is the client's end of an SMTP session in which a test sends every byte itself.
 type SMTP struct {
 	Conn net.Conn
 	In   *bufio.Reader

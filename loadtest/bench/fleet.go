@@ -38,7 +38,7 @@ const (
 type LargeLoad struct {
 	Messages int `json:"messages"`
 	Sessions int `json:"sessions"`
-	Size     int `json:"size"` // octets
+	Size     int `json:"size"` // bytes
 }
 
 // FleetPlan is one run of the fleet's benchmark.
@@ -275,7 +275,7 @@ func sendLarge(ctx context.Context, address, content string) error {
 	return conn.Quit()
 }
 
-// LargeContent is a message of so many octets, without dots to stuff.
+// LargeContent is a message of so many bytes, without dots to stuff.
 func LargeContent(size int) []byte {
 	const header = "From: <sender@example.org>\r\nTo: <recipient@example.net>\r\nSubject: large\r\n\r\n"
 	content := append(make([]byte, 0, size+80), header...)

@@ -14,7 +14,7 @@ import (
 type Load struct {
 	Messages int `json:"messages"`
 	Sessions int `json:"sessions"`
-	Size     int `json:"size"` // octets of body
+	Size     int `json:"size"` // bytes of body
 }
 
 // Mode says how connections are used.

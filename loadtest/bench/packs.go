@@ -21,7 +21,7 @@ const Packs = "packs"
 type PacksPlan struct {
 	Messages int // of one measurement of a rate, with packing
 	Rounds   int
-	Size     int // octets
+	Size     int // bytes
 	Sluice   string
 	Scratch  string
 	Progress io.Writer

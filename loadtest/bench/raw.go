@@ -23,7 +23,7 @@ import (
 	"sluice/pipeline"
 )
 
-// partSize of large objects, octets: Sluice's default.
+// partSize of large objects, bytes: Sluice's default.
 const partSize = 5 << 20
 
 // rawStore puts objects as Sluice does, without Sluice.

@@ -61,7 +61,7 @@ func (s *servers) startSluice(ctx context.Context, binary, dir string, configure
 
 // renewStore puts an empty store in the place of the one that runs, so that what
 // one round has stored does not burden the next, nor fill the disk. The old one's
-// files stay as they are until the run ends, without their octets: a file system
+// files stay as they are until the run ends, without their bytes: a file system
 // (ext4 without a journal) may look, for minutes, at all that was deleted lately
 // whenever a file is made, and that was a quarter of the store's CPU time.
 func (s *servers) renewStore() error {
@@ -78,7 +78,7 @@ func (s *servers) renewStore() error {
 	return nil
 }
 
-// truncate takes the octets of the large files of a folder.
+// truncate takes the bytes of the large files of a folder.
 func truncate(dir string) error {
 	return filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || !entry.Type().IsRegular() {

@@ -30,7 +30,7 @@ func latencyOf(times []float64) Latency {
 
 // deliverer delivers messages, one after another.
 type deliverer interface {
-	// deliver returns the time from the last octet to the answer.
+	// deliver returns the time from the last byte to the answer.
 	deliver(ctx context.Context, content string) (time.Duration, error)
 	close()
 }
@@ -41,7 +41,7 @@ type opener func(ctx context.Context) (deliverer, error)
 // timedLoad is delivered by clients of ours, which time each message's end.
 type timedLoad struct {
 	messages, sessions int
-	size               func(n int) int // octets of the n-th message, about
+	size               func(n int) int // bytes of the n-th message, about
 	// pace is the time between two messages' beginnings, 0 for as fast as the
 	// answers come.
 	pace time.Duration
@@ -127,7 +127,7 @@ func (s *smtpSession) deliver(_ context.Context, content string) (time.Duration,
 	return time.Since(began), err
 }
 
-// lines returns the whole lines of content's first octets.
+// lines returns the whole lines of content's first bytes.
 func lines(content string, octets int) string {
 	return content[:strings.LastIndex(content[:octets], "\r\n")+2]
 }

@@ -77,7 +77,7 @@ func (c *Conn) Command(want int, line string) error {
 	return c.expect(want)
 }
 
-// Write sends octets as they are.
+// Write sends bytes as they are.
 func (c *Conn) Write(octets string) error {
 	if _, err := c.out.WriteString(octets); err != nil {
 		return err

@@ -12,7 +12,7 @@ import (
 	"github.com/emersion/go-smtp"
 )
 
-// maxMessage is the size that the peer offers, octets: Sluice's default.
+// maxMessage is the size that the peer offers, bytes: Sluice's default.
 const maxMessage = 50 << 20
 
 // ServeGoSMTP runs a server made with emersion/go-smtp, a goroutine for each

@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-// streamBuffer is what sluice/loadtest/client writes at once, octets.
+// streamBuffer is what sluice/loadtest/client writes at once, bytes.
 const streamBuffer = 32 << 10
 
 // ServeStream writes the same content to everybody who connects, as a sender of

@@ -110,7 +110,7 @@ func (p *Process) Stop(ctx context.Context) error {
 	return err
 }
 
-// tail keeps the last octets written to it.
+// tail keeps the last bytes written to it.
 type tail struct {
 	mu   sync.Mutex
 	kept []byte

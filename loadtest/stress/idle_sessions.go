@@ -17,7 +17,7 @@ type IdleSessions struct {
 	Span         time.Duration // of one measurement
 	Delay        float64       // what the p99 of replies may be of that without the idle
 	Rest         time.Duration // that the idle ones may have until their memory is told
-	Heap         int64         // octets that the heap may grow for however few sessions
+	Heap         int64         // bytes that the heap may grow for however few sessions
 }
 
 // Name of the scenario.

@@ -17,9 +17,9 @@ import (
 // MemoryExhaustion are senders of large mails, all at once, while the store takes little.
 type MemoryExhaustion struct {
 	Senders int
-	Size    int           // of each mail, in octets
-	Budget  int64         // memory.bodies, in octets
-	Rate    int64         // octets a second that the store takes
+	Size    int           // of each mail, in bytes
+	Budget  int64         // memory.bodies, in bytes
+	Rate    int64         // bytes a second that the store takes
 	Credit  time.Duration // timeouts.credit
 }
 

@@ -18,7 +18,7 @@ type Outages struct {
 	Length   time.Duration // of an outage
 	Steady   time.Duration // over which throughput is told
 	Deadline time.Duration // timeouts.message, shorter than Length
-	Budget   int64         // memory.bodies, in octets
+	Budget   int64         // memory.bodies, in bytes
 }
 
 // Name of the scenario.

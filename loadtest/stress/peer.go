@@ -27,7 +27,7 @@ var dialed atomic.Uint32
 // patience bounds each wait of a peer that is no part of what is measured.
 const patience = time.Minute
 
-// dial connects. receive is the size of the peer's receive buffer in octets, 0 for
+// dial connects. receive is the size of the peer's receive buffer in bytes, 0 for
 // the kernel's choice.
 func dial(ctx context.Context, address string, receive int) (*peer, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
@@ -80,7 +80,7 @@ func (p *peer) reply(within time.Duration) (string, error) {
 	}
 }
 
-// say sends octets.
+// say sends bytes.
 func (p *peer) say(text string) error {
 	if err := p.SetWriteDeadline(time.Now().Add(patience)); err != nil {
 		return err
@@ -89,7 +89,7 @@ func (p *peer) say(text string) error {
 	return err
 }
 
-// ask sends octets and wants a reply with a code.
+// ask sends bytes and wants a reply with a code.
 func (p *peer) ask(text, code string) error {
 	if text != "" {
 		if err := p.say(text); err != nil {

@@ -23,12 +23,12 @@ const (
 
 // sample is a process at one moment.
 type sample struct {
-	resident    int64 // octets
+	resident    int64 // bytes
 	descriptors int
 	metrics     map[string]float64 // by name with labels
 }
 
-// resident is VmRSS of proc(5), in octets.
+// resident is VmRSS of proc(5), in bytes.
 func (s *instance) resident() (int64, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.process.PID()))
 	if err != nil {
@@ -181,5 +181,5 @@ const (
 	mib = 1 << 20
 )
 
-// inMiB is a number of octets for people.
+// inMiB is a number of bytes for people.
 func inMiB(octets int64) float64 { return float64(octets) / mib }

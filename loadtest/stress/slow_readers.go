@@ -16,7 +16,7 @@ type SlowReaders struct {
 	Each    int           // peers of each half
 	Readers int           // beside them, of each half
 	Stall   time.Duration // timeouts.stall
-	Heap    int64         // octets that the heap may grow for however few peers
+	Heap    int64         // bytes that the heap may grow for however few peers
 }
 
 // Name of the scenario.
@@ -107,7 +107,7 @@ func (m SlowReaders) write(ctx context.Context, inst *instance) (*tally, time.Du
 }
 
 // neverRead writes until the connection ends. How long that took is told from the last
-// octets that the kernel took.
+// bytes that the kernel took.
 func (m SlowReaders) neverRead(ctx context.Context, inst *instance, commands string) (string, time.Duration) {
 	p, err := dial(ctx, inst.SMTP, slowWindow)
 	if err != nil {

@@ -12,13 +12,13 @@ import (
 	"sluice/loadtest/process"
 )
 
-// Slowloris are clients that send an octet every few seconds (slowloris) beside
+// Slowloris are clients that send a byte every few seconds (slowloris) beside
 // senders that do as they should.
 type Slowloris struct {
 	Slow, Good int
 	Span       time.Duration // of one measurement; shorter than Deadline
 	Rounds     int
-	Every      time.Duration // between two octets of a slow one
+	Every      time.Duration // between two bytes of a slow one
 	Deadline   time.Duration // of each phase of a session
 }
 
@@ -129,7 +129,7 @@ var slowPhases = []slowPhase{
 const closedInTime = "421 4.4.2 in time"
 
 // open opens the slow sessions, a third of them in each phase, and lets them send an
-// octet at a time until they are closed.
+// byte at a time until they are closed.
 func (c Slowloris) open(ctx context.Context, inst *instance, ends *tally) (*sync.WaitGroup, error) {
 	var slow crowd
 	var dripping sync.WaitGroup
@@ -172,7 +172,7 @@ func approach(p *peer, until string) error {
 	return p.greet()
 }
 
-// drip sends an octet now and then and says how it ended.
+// drip sends a byte now and then and says how it ended.
 func (c Slowloris) drip(ctx context.Context, p *peer, began time.Time, phase slowPhase) string {
 	text := phase.drip
 	wait := time.Duration(rand.Int64N(int64(c.Every)))

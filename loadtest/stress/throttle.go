@@ -11,11 +11,11 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// narrow is a toxic that lets so many octets a second through, all connections
+// narrow is a toxic that lets so many bytes a second through, all connections
 // together: toxiproxy's own bandwidth is for each connection, so that few of them
 // would be slower than the store that is meant.
 type narrow struct {
-	Rate int64 `json:"rate"` // octets a second
+	Rate int64 `json:"rate"` // bytes a second
 
 	mu   sync.Mutex
 	free time.Time // when all that was let through until now has passed
@@ -49,7 +49,7 @@ func (n *narrow) Pipe(stub *toxics.ToxicStub) {
 	}
 }
 
-// pass says when so many octets have passed.
+// pass says when so many bytes have passed.
 func (n *narrow) pass(octets int) time.Time {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -60,7 +60,7 @@ func (n *narrow) pass(octets int) time.Time {
 	return n.free
 }
 
-// throttle puts toxiproxy before a server: so many octets a second go to it.
+// throttle puts toxiproxy before a server: so many bytes a second go to it.
 func throttle(upstream string, rate int64) (*toxiproxy.Proxy, error) {
 	zerolog.SetGlobalLevel(zerolog.Disabled) // its toxics log where nobody can tell them to
 	control := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
