@@ -71,7 +71,7 @@ var mutations = []mutation{
 	{"no deadline while a message waits for memory", "gateway/driver/credit.go",
 		"l.setDeadline(c, l.shared.Timeouts.Credit)", "", "credit"},
 	{"commands are executed during a call", "gateway/driver/conn.go",
-		"len(c.unsent) > 0 || c.call != nil", "len(c.unsent) > 0", "took input during a call"},
+		"return c.call != nil", "return false", "took input during a call"},
 	{"a call without a deadline", "gateway/driver/call.go",
 		"l.setDeadline(c, limit)", "", "for a call"},
 	{"a call is used again before it is home", "gateway/driver/call.go",
