@@ -49,8 +49,7 @@ func (l *Loop) Call(c *Conn, limit time.Duration, start func(*Call), done func(c
 // beginCall begins slow work for the session of c between two commands, inside its
 // turn. start hands the work to another goroutine and must not block. done is called
 // once in a turn of c, with the result or, after limit, with an error of KindTimeout.
-// While replies are unsent the limit waits for them, as every deadline does. done is not
-// called when the session has ended by then.
+// done is not called when the session has ended by then.
 func (l *Loop) beginCall(c *Conn, limit time.Duration, start func(*Call), done func(c *Conn, value any, err error)) {
 	a := l.takeCall()
 	a.owner, a.done, c.call = c, done, a

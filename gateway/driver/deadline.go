@@ -22,6 +22,7 @@ func (l *Loop) setDeadline(c *Conn, d time.Duration) {
 func (l *Loop) setCommandDeadline(c *Conn) {
 	switch {
 	case c.session.Phase() != session.PhaseCommand:
+	case c.call != nil: // its limit holds, whatever the session is told meanwhile
 	case c.session.Helo() == "":
 		l.setDeadline(c, l.shared.Timeouts.Greeting)
 	default:
@@ -45,6 +46,9 @@ func (l *Loop) onDeadline(c *Conn) {
 		l.lingered(c)
 	case len(c.unsent) > 0:
 		l.resend(c)
+		if c.call != nil && l.wheel.tick >= c.phaseEnd {
+			l.callOverdue(c)
+		}
 	case c.call != nil:
 		l.callOverdue(c)
 	case c.awaitingMemory():
