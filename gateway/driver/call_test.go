@@ -179,42 +179,35 @@ func TestCallPauses(t *testing.T) {
 	w.cleanCalls()
 }
 
-// TestCallOverdueBehindUnsentReplies: a client that does not read its replies does not
-// hold up the limit of a call.
-func TestCallOverdueBehindUnsentReplies(t *testing.T) {
-	w := newWorld(t, testOptions())
-	var k caller
-	s := w.connect()
-	s.hear()
-	s.room = 0
-	s.send(ehlo)
-	k.begin(s)
-	w.advance(12 * time.Second)
-	if len(k.results) != 1 || pipeline.KindOf(k.results[0].err) != pipeline.KindTimeout {
-		t.Fatalf("after the limit: %v", k.results)
+// TestCallLimitHolds: neither a client that does not read its replies nor a drain, of a
+// session that has a transaction and so goes on, lengthens the limit of a call.
+func TestCallLimitHolds(t *testing.T) {
+	for name, during := range map[string]func(*world, *memorySocket){
+		"replies are unsent": func(_ *world, s *memorySocket) {
+			s.room = 0
+			s.send(ehlo)
+		},
+		"draining": func(w *world, s *memorySocket) {
+			s.send(ehlo + "MAIL FROM:<a@example.com>\r\n")
+			w.shared.Refuse()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, testOptions())
+			var k caller
+			s := w.connect()
+			s.hear()
+			during(w, s)
+			k.begin(s)
+			w.advance(12 * time.Second)
+			if len(k.results) != 1 || pipeline.KindOf(k.results[0].err) != pipeline.KindTimeout {
+				t.Fatalf("after the limit: %v", k.results)
+			}
+			k.finish(w, "too late")
+			s.gone()
+			w.cleanCalls()
+		})
 	}
-	k.finish(w, "too late")
-	s.gone()
-	w.cleanCalls()
-}
-
-// TestCallOverdueWhileDraining: a drain does not lengthen the limit of a call of a session
-// that has a transaction and so goes on.
-func TestCallOverdueWhileDraining(t *testing.T) {
-	w := newWorld(t, testOptions())
-	var k caller
-	s := w.connect()
-	s.send(ehlo + "MAIL FROM:<a@example.com>\r\n")
-	s.hear()
-	k.begin(s)
-	w.shared.Refuse()
-	w.advance(12 * time.Second)
-	if len(k.results) != 1 || pipeline.KindOf(k.results[0].err) != pipeline.KindTimeout {
-		t.Fatalf("after the limit: %v", k.results)
-	}
-	k.finish(w, "too late")
-	s.gone()
-	w.cleanCalls()
 }
 
 // TestCallThatCannotPause: a session with a call in flight that had to pause and cannot

@@ -83,7 +83,7 @@ func metricLabels(c *config.Config) metrics.Labels {
 		labels.FailureKinds = append(labels.FailureKinds, k.String())
 	}
 	labels.Stages = pipeline.ObservedStages()
-	labels.PanicPlaces = []string{"open", "traffic", "ended", "closed", "timer", "result", "credit", "drain", "run", "tick"}
+	labels.PanicPlaces = []string{"open", "traffic", "ended", "closed", "timer", "result", "credit", "call", "drain", "run", "tick"}
 	labels.AcceptCauses = reactor.AcceptCauses()
 	return labels
 }
