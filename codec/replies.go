@@ -51,7 +51,7 @@ var (
 	ReplyTooMuchPipelined = &Reply{Code: 421, Enhanced: EnhancedCode{4, 7, 0}, Close: true, Cause: "pipelined_input",
 		Lines: []string{"Too much input was sent ahead"}}
 	// ReplyHTTP refuses HTTP: a browser can be made to post an SMTP dialog to this port,
-	// and only the first line gives the request away.
+	// and only the first line shows that it is a request.
 	ReplyHTTP = &Reply{Code: 421, Enhanced: EnhancedCode{4, 7, 0}, Close: true, Cause: "http",
 		Lines: []string{"This is SMTP, not HTTP"}}
 	// ReplyTLS refuses input that begins with a TLS handshake instead of a command line.

@@ -10,7 +10,7 @@ import (
 )
 
 // Config is everything that can be configured. The table in keys.go names its keys, as
-// used in the YAML file and the environment; defaults.go gives the reasons for the
+// used in the YAML file and the environment; defaults.go has the reasons for the
 // defaults. A Config is made by DefaultConfig or Load. It is read-only once it has been
 // validated.
 type Config struct {
