@@ -31,7 +31,7 @@ build:
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false -o bin/sluice \
 		-ldflags "-X main.stampedVersion=$(VERSION) -X main.stampedRevision=$(REVISION)" ./gateway
 
-# What a change is tried with, in about a minute: vet, and the tests that need only Go.
+# What a change is tried with, in a minute or two: vet, and the tests that need only Go.
 # Many of them wait more than they compute, so packages run four at a time.
 check:
 	go vet ./...
