@@ -170,6 +170,8 @@ func TestCloseIsBounded(t *testing.T) {
 	v := newValve()
 	l := openLog(t, kafka.Options{Brokers: []string{b.Addr()}, CloseTimeout: 200 * time.Millisecond, Dial: v.dial})
 	mustAnnounce(t, l)
+	// An event counts until its result has returned, which mustAnnounce does not wait for.
+	testkit.Eventually(t, "the first event is done", func() bool { return l.Depth() == 0 })
 	defer v.close()()
 	result := make(chan error, 1)
 	go func() {
