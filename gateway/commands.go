@@ -32,8 +32,8 @@ type commandLine struct {
 	} `cmd:"" help:"Look at the configuration."`
 	Cat struct {
 		Key    string `arg:"" help:"An object's key, or a message's id."`
-		Offset int64  `help:"Where the message begins in the object, octets (blob.offset of its event)."`
-		Length int64  `default:"-1" help:"The message's octets (blob.length of its event); -1 for all that follow."`
+		Offset int64  `help:"Where the message begins in the object, in bytes (blob.offset of its event)."`
+		Length int64  `default:"-1" help:"The message's length in bytes (blob.length of its event); -1 for all that follow."`
 	} `cmd:"" help:"Print a stored message."`
 	Unpack struct {
 		Key    string `arg:"" help:"The key of a pack, a .tar of several messages."`

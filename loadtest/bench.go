@@ -17,9 +17,9 @@ type benchCommand struct {
 	Messages      int      `default:"10000" help:"Messages in one measurement."`
 	Rounds        int      `default:"5" help:"Measurements of each server in each mode; the servers take turns."`
 	Sessions      int      `default:"50" help:"Sessions at the same time."`
-	Size          int      `default:"10240" help:"Octets in a message's body."`
+	Size          int      `default:"10240" help:"Bytes in a message's body."`
 	Only          []string `placeholder:"SERVER" help:"Measure these alone: smtp-sink, go-smtp, discard, embedded, fleet, packs."`
-	LargeSize     int      `default:"67108864" help:"Octets in a large message, sent to the fleet."`
+	LargeSize     int      `default:"67108864" help:"Bytes in a large message, sent to the fleet."`
 	LargeMessages int      `default:"32" help:"Large messages in one measurement."` // eight took 2 s: too short for a rate
 	LargeSessions int      `default:"4" help:"Large messages at the same time."`
 	Binary        string   `type:"existingfile" placeholder:"FILE" help:"A sluice binary to measure; without it one is built."`

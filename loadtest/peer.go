@@ -29,7 +29,7 @@ func (c *goSMTPCommand) Run(ctx context.Context) error {
 
 type streamCommand struct {
 	Listen string `required:"" placeholder:"ADDRESS" help:"Where to listen, host:port."`
-	Size   int    `required:"" help:"Octets of the message."`
+	Size   int    `required:"" help:"Size of the message in bytes."`
 }
 
 // Run serves until ctx ends.

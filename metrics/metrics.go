@@ -181,6 +181,7 @@ var stageHelp = map[string]string{
 
 func (m *Metrics) addStages(labels Labels) {
 	results := append([]string{ok}, labels.FailureKinds...)
+	// Its label step is a stage. Dashboards know it by that name.
 	late := m.counterVec("sluice_late_results_total",
 		"Results that arrived after the sender had its reply or had gone, by step and result: a late publish is an expected duplicate, a late store an object without an event.",
 		"step", "result")
@@ -205,7 +206,7 @@ func (m *Metrics) addLoops(labels Labels) {
 		creditBuckets, []string{"granted", "refused", "gone"})
 	m.pauses = m.counters("sluice_session_pauses_total",
 		"Pauses of a session's reading from its client, by what the session waited for.",
-		"waits_for", []string{"client", "credit", "memory", "outcome"})
+		"waits_for", []string{"call", "client", "credit", "memory", "outcome"})
 	m.paused = m.level("sluice_sessions_paused", "SMTP sessions that have paused reading from their client.")
 	m.loopDelay = m.histogram("sluice_loop_delay_seconds",
 		"Time from the request of a tick to its execution on the event loop.", loopBuckets)

@@ -153,7 +153,7 @@ var errEventTooLarge = errors.New(
 func EventTooLarge(size, limit int64) error {
 	return &Failure{
 		Kind: KindEventTooLarge, Op: "event",
-		Err: fmt.Errorf("up to %d octets, and the log takes %d: %w", size, limit, errEventTooLarge),
+		Err: fmt.Errorf("up to %d bytes, and the log takes %d: %w", size, limit, errEventTooLarge),
 	}
 }
 

@@ -56,7 +56,7 @@ func (r *Reader) Copy(ctx context.Context, w io.Writer, of Range) error {
 		return r.copyMessage(ctx, w, id)
 	}
 	if of.Offset < 0 {
-		return fmt.Errorf("offset %d: the octets of an object are counted from 0", of.Offset)
+		return fmt.Errorf("offset %d: the bytes of an object are counted from 0", of.Offset)
 	}
 	if of.Length < 0 {
 		of.Length = math.MaxInt64
@@ -68,7 +68,7 @@ func (r *Reader) Copy(ctx context.Context, w io.Writer, of Range) error {
 	defer object.Close()
 	n, err := io.Copy(w, object)
 	if err == nil && of.Length != math.MaxInt64 && n < of.Length {
-		err = fmt.Errorf("%s ends %d octets before offset %d and length %d do", of.Key, of.Length-n, of.Offset, of.Length)
+		err = fmt.Errorf("%s ends %d bytes before offset %d and length %d do", of.Key, of.Length-n, of.Offset, of.Length)
 	}
 	return err
 }

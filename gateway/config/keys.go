@@ -81,7 +81,7 @@ var mainKeys = []key{
 	{"limits.received_headers", func(c *Config) value { return integer{&c.Limits.ReceivedHeaders, 100, math.MaxInt16} },
 		"a whole number of at least 100 (RFC 5321 §6.3) and at most 32767", "100"},
 	{"limits.min_data_rate", func(c *Config) value { return byteSize{&c.Limits.MinDataRate, 0, MiB} },
-		"the least octets of mail text a second that a client must send, from 0 (any rate) to 1MiB", "500"},
+		"the least bytes of mail text per second that a client must send, from 0 (any rate) to 1MiB", "500"},
 
 	{"timeouts.greeting", func(c *Config) value { return duration{&c.Timeouts.Greeting, minTimeout, maxTimeout} },
 		aTimeout, "5m"},

@@ -24,6 +24,7 @@ type Call struct {
 	done          func(c *Conn, value any, err error)
 	value         any
 	err           error
+	lost          bool // its start made a panic: nobody knows whether it comes home
 }
 
 // Done takes the one result of the work. It may be called from any goroutine, also
@@ -55,7 +56,18 @@ func (l *Loop) beginCall(c *Conn, limit time.Duration, start func(*Call), done f
 	a.owner, a.done, c.call = c, done, a
 	l.callsOut++
 	l.setDeadline(c, limit)
+	a.lost = true
+	defer l.afterStart(a)
 	start(a)
+	a.lost = false
+}
+
+// afterStart forgets a call whose start made a panic. The work may have begun all the
+// same, so that the call may yet come home: it is not used again.
+func (l *Loop) afterStart(a *Call) {
+	if a.lost {
+		l.callsOut--
+	}
 }
 
 func (l *Loop) takeCall() *Call {
@@ -71,6 +83,9 @@ func (l *Loop) takeCall() *Call {
 
 // onCall takes a call that comes home from its goroutine.
 func (l *Loop) onCall(a *Call) {
+	if a.lost {
+		return
+	}
 	owner, done, value, err := a.owner, a.done, a.value, a.err
 	a.owner, a.done, a.value, a.err = nil, nil, nil, nil
 	l.callsOut--

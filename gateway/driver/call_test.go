@@ -168,7 +168,7 @@ func TestCallPauses(t *testing.T) {
 	s.hear()
 	k.begin(s)
 	s.send(strings.Repeat("NOOP\r\n", 2000))
-	if w.seen.pauses["outcome"] != 1 || !s.paused {
+	if w.seen.pauses["call"] != 1 || !s.paused {
 		t.Errorf("pauses %v", w.seen.pauses)
 	}
 	k.finish(w, nil)
@@ -241,6 +241,40 @@ func TestCallPanics(t *testing.T) {
 		t.Errorf("closed %v, %d panics", s.closed, w.seen.panics)
 	}
 	w.seen.panics = 0
+	w.cleanCalls()
+}
+
+// TestCallWhoseStartPanics: a panic in the start of a call ends the session, and the call
+// counts as in flight no more, whether its work comes home all the same or not.
+func TestCallWhoseStartPanics(t *testing.T) {
+	w := newWorld(t, testOptions())
+	never := func(*Conn, any, error) { t.Error("a session that has ended was given a result") }
+	var early *Call
+	for name, before := range map[string]func(*Call){
+		"never home":  func(*Call) {},
+		"home before": func(a *Call) { a.Done(nil, nil) },
+		"home later":  func(a *Call) { early = a },
+	} {
+		s := w.connect()
+		w.loop.Call(&s.conn, time.Second, func(a *Call) { before(a); panic("scripted") }, never)
+		if n := w.loop.Calls(); !s.closed || n != 0 || w.seen.panics != 1 {
+			t.Errorf("%s: closed %v, %d calls in flight, %d panics", name, s.closed, n, w.seen.panics)
+		}
+		w.seen.panics = 0
+	}
+	var k caller
+	s := w.connect()
+	k.begin(s)
+	early.Done(nil, nil)
+	w.settle()
+	if w.loop.Calls() != 1 || len(k.results) != 0 {
+		t.Errorf("%d calls in flight, results %v", w.loop.Calls(), k.results)
+	}
+	k.finish(w, "mine")
+	if len(k.results) != 1 || k.results[0].value != "mine" {
+		t.Errorf("results %v", k.results)
+	}
+	s.gone()
 	w.cleanCalls()
 }
 

@@ -87,6 +87,8 @@ func (c *Conn) waitsFor() string {
 		return "memory"
 	case c.session.Phase() == session.PhaseCredit:
 		return "credit"
+	case c.call != nil:
+		return "call"
 	}
 	return "outcome"
 }

@@ -106,7 +106,7 @@ func slower(a, b []Sample) []Sample {
 }
 
 func (r *FleetReport) markdown(b *strings.Builder) {
-	fmt.Fprintf(b, "On MinIO and Kafka, on the same cores: objects of %d octets, %d PUTs at once; events of %d octets; large messages of %d octets, %d of %d at once. The raw rates are those of the client libraries without Sluice, with the same objects and events, taking turns with it; beside a median of the rounds stand the least and the most of them. CPU is that of the client's or of Sluice's process alone, beside it that of MinIO. A raw stream over TCP comes from another process, as mail does.\n\n",
+	fmt.Fprintf(b, "On MinIO and Kafka, on the same cores: objects of %d bytes, %d PUTs at once; events of %d bytes; large messages of %d bytes, %d of %d at once. The raw rates are those of the client libraries without Sluice, with the same objects and events, taking turns with it; beside a median of the rounds stand the least and the most of them. CPU is that of the client's or of Sluice's process alone, beside it that of MinIO. A raw stream over TCP comes from another process, as mail does.\n\n",
 		r.Object, r.Puts, r.Record, r.Large.Size, r.Large.Sessions, r.Large.Messages)
 	b.WriteString("| What | messages/s | MB/s | to the slower raw rate | to the stream over TCP | CPU-s per 10,000 | CPU-s per GB | MinIO's | targets |\n")
 	b.WriteString("|---|---:|---:|---:|---:|---:|---:|---:|---|\n")

@@ -91,7 +91,7 @@ func (r *PacksReport) conclude() {
 }
 
 func (r *PacksReport) markdown(b *strings.Builder) {
-	fmt.Fprintf(b, "Small messages that share objects, on MinIO and Kafka on the same cores: %d octets, connections reused, rates by smtp-source, times from final dot to 250 by a client of ours; Postfix keeps its queue on the same disk and discards. Beside a median of the rounds stand the least and the most of them. Mixed sizes are log-normal around 20 KiB, and one of a hundred has 5 to 20 MiB; their times are those of the small ones, after the same load as a warm-up, in which Sluice tries how many requests of large messages these do not feel; paced, %.0f messages a second are begun, the bare client's PUTs as well.\n\n", r.Size, 1/mixedPace.Seconds())
+	fmt.Fprintf(b, "Small messages that share objects, on MinIO and Kafka on the same cores: %d bytes, connections reused, rates by smtp-source, times from final dot to 250 by a client of ours; Postfix keeps its queue on the same disk and discards. Beside a median of the rounds stand the least and the most of them. Mixed sizes are log-normal around 20 KiB, and one of a hundred has 5 to 20 MiB; their times are those of the small ones, after the same load as a warm-up, in which Sluice tries how many requests of large messages these do not feel; paced, %.0f messages a second are begun, the bare client's PUTs as well.\n\n", r.Size, 1/mixedPace.Seconds())
 	b.WriteString("| What | sessions | messages/s | CPU-s per 10,000 | p50, ms | p99, ms |\n|---|---:|---:|---:|---:|---:|\n")
 	for _, row := range r.Rows {
 		fmt.Fprintf(b, "| %s | %d | %s | %s | %s | %s |\n", row.What, row.Sessions,

@@ -140,7 +140,7 @@ func median(values []float64) float64 {
 func (r *Report) Markdown() string {
 	r.conclude()
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d cores %s, Linux %s, %s. smtp-source on the same cores: %d messages of %d octets, %d sessions; medians of %d rounds, the servers taking turns.\n\n",
+	fmt.Fprintf(&b, "%d cores %s, Linux %s, %s. smtp-source on the same cores: %d messages of %d bytes, %d sessions; medians of %d rounds, the servers taking turns.\n\n",
 		r.Machine.Cores, r.Machine.CPU, r.Machine.Kernel, r.Machine.Go, r.Load.Messages, r.Load.Size, r.Load.Sessions, r.Rounds)
 	if len(r.Rows) > 0 {
 		r.servers(&b)

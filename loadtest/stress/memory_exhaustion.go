@@ -88,7 +88,7 @@ func (g MemoryExhaustion) Run(ctx context.Context, env *Env) (*Row, error) {
 	row.atLeast("delivered", float64(len(receipts)), 1)
 	row.all("delivered byte-equal", len(receipts)-len(found.Lost)-len(found.Altered), len(receipts))
 	row.atMost("more goroutines", seen.metrics[metricGoroutines]-before.metrics[metricGoroutines], goroutinesMore)
-	row.atMost("octets of bodies afterwards", after.metrics[metricBodies], 0)
+	row.atMost("bytes of bodies afterwards", after.metrics[metricBodies], 0)
 	row.note("in %.0f s: %s; %.1f MB/s delivered; %.0f paused at once", took.Seconds(), ends,
 		float64(len(receipts)*g.Size)/1e6/took.Seconds(), seen.metrics[metricPaused])
 	row.note("resident %.1f MiB before; heap in use at most %.1f, obtained %.1f", inMiB(before.resident),
