@@ -34,6 +34,9 @@ const keptText = 4 << 10
 // Text returns the size of all addresses in bytes.
 func (e *Envelope) Text() int { return len(e.text) }
 
+// EventSize returns the number of bytes that all addresses take in the event.
+func (e *Envelope) EventSize() int64 { return e.eventSize }
+
 // Reset empties the envelope and keeps buffers of common size.
 func (e *Envelope) Reset() {
 	e.Body, e.SizeDeclared = codec.BodyUnspecified, -1

@@ -55,15 +55,17 @@ func (l *Loop) release(m *pipeline.Message) {
 }
 
 const (
-	envelopeFree  = 4 << 10  // what every transaction may have without asking
+	envelopeFree  = 8 << 10  // what every transaction may have without asking
 	envelopeChunk = 16 << 10 // what a longer one asks for at a time
 )
 
-// envelopeRoom takes body memory for an envelope that grows by more bytes, and reports
+// envelopeRoom takes body memory for an envelope that grows by a recipient, and reports
 // whether there was enough. A thousand recipients of full length in each of 19,000
-// sessions would be 5 GB. A buffer that grows may be twice as large as its contents.
-func (l *Loop) envelopeRoom(m *pipeline.Message, more int) bool {
-	need := 2*int64(m.Envelope.Text()+more) - envelopeFree
+// sessions would be 5 GB. A buffer that grows may be twice as large as its contents. The
+// event has the same addresses once more, in a pack and then on its way to the log.
+func (l *Loop) envelopeRoom(m *pipeline.Message, recipient []byte) bool {
+	need := 2*int64(m.Envelope.Text()+len(recipient)) - envelopeFree +
+		m.Envelope.EventSize() + pipeline.RecipientBound(recipient)
 	for m.Memory.Envelope < need {
 		if !l.shared.Budget.TryTake(envelopeChunk) {
 			return false

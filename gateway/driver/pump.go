@@ -80,7 +80,7 @@ func (l *Loop) command(c *Conn, in []byte) int {
 		ev.Shed = l.shed(c)
 	}
 	if cmd.Verb == codec.VerbRCPT && c.session.Message() != nil {
-		ev.NoMemory = !l.envelopeRoom(c.session.Message(), len(cmd.Arg))
+		ev.NoMemory = !l.envelopeRoom(c.session.Message(), cmd.Arg)
 		ev.EventLimit = l.shared.Committer.EventLimit()
 	}
 	l.step(c, ev)

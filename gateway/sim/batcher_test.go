@@ -53,7 +53,7 @@ func (b *batcher) put(m *pipeline.Message) {
 func (b *batcher) shouldSend() bool {
 	n, size := 0, int64(0)
 	for ; n < len(b.waiting) && packLimits.HasRoom(n, size); n++ {
-		size += b.waiting[n].m.Length()
+		size += pack.Footprint(b.waiting[n].m)
 	}
 	return !packLimits.HasRoom(n, size) || pack.ShouldSend(len(b.waiting), int64(b.p.w.plan.lanes-len(b.free)), int64(b.inFlight))
 }
@@ -82,7 +82,7 @@ func (b *batcher) take(ready func() bool) {
 		p := b.free[last]
 		b.free = b.free[:last]
 		var taken []lent
-		for len(b.waiting) > 0 && packLimits.HasRoom(p.Len(), p.Bytes()) {
+		for len(b.waiting) > 0 && packLimits.HasRoom(p.Len(), p.Footprint()) {
 			p.Add(b.waiting[0].m)
 			taken = append(taken, b.waiting[0])
 			b.waiting = b.waiting[1:]

@@ -2,8 +2,11 @@ package pack_test
 
 import (
 	"errors"
+	"runtime"
 	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,6 +21,7 @@ type testWriter struct {
 	taken   chan []*pipeline.Message // the messages of each request
 	release chan error               // its result
 	split   bool
+	largest atomic.Int64 // the size of the largest tar
 
 	mu       sync.Mutex
 	done     int
@@ -30,8 +34,9 @@ func (w *testWriter) PutOne(m *pipeline.Message, _ time.Time) {
 }
 
 func (w *testWriter) PutPack(p *pack.Pack, _ time.Time) (bool, error) {
-	w.taken <- slices.Clone(p.Messages())
 	p.Compose(pipeline.NewID(time.Now(), random{}), pipeline.Blob{})
+	w.largest.Store(max(w.largest.Load(), p.Size()))
+	w.taken <- slices.Clone(p.Messages())
 	return w.split, <-w.release
 }
 
@@ -165,6 +170,69 @@ func TestBatcherBytes(t *testing.T) {
 	if none.Accepts(message(1)) {
 		t.Error("a nil Batcher accepts a message")
 	}
+}
+
+// manyRecipients returns an empty message with n recipients of full length.
+func manyRecipients(n int) *pipeline.Message {
+	m := message(0)
+	for range n {
+		m.Envelope.AddRecipient([]byte(strings.Repeat("r", 64) + "@" + strings.Repeat("d.", 90) + "example"))
+	}
+	return m
+}
+
+// TestBatcherCountsEvents checks that max_bytes bounds the whole object: small messages
+// whose events are large do not share one that is many times larger. Nothing of it stays
+// once it is stored, and the messages keep their order.
+func TestBatcherCountsEvents(t *testing.T) {
+	const bound, overhead = 2 << 20, 2 << 10
+	b, w, _ := startOne(t, pack.Options{Limits: pack.Limits{Bytes: bound, Message: bound / 8}})
+	put(t, b, 1, 1)
+	<-w.taken
+	var all, got []*pipeline.Message
+	for range 30 {
+		m := manyRecipients(1000)
+		all = append(all, m)
+		if !b.Accepts(m) || !b.Put(m) {
+			t.Fatal("not taken")
+		}
+	}
+	for len(got) < len(all) {
+		w.release <- nil
+		got = append(got, <-w.taken...)
+	}
+	if largest := w.largest.Load(); largest < bound/2 || largest > bound+overhead {
+		t.Errorf("an object of %d bytes", largest)
+	}
+	if !slices.Equal(got, all) {
+		t.Error("another order")
+	}
+}
+
+// TestPackDropsLargeBuffers checks that a pack that was large holds little afterwards.
+func TestPackDropsLargeBuffers(t *testing.T) {
+	p := pack.New()
+	before := heap()
+	for range 40 {
+		p.Add(manyRecipients(1000))
+	}
+	p.Compose(pipeline.NewID(time.Now(), random{}), pipeline.Blob{})
+	p.Stored()
+	if after := heap(); after > before+(4<<20) {
+		t.Errorf("%d KiB of heap stay", (after-before)>>10)
+	}
+	p.Add(message(1)) // it can still be used
+	p.Compose(pipeline.NewID(time.Now(), random{}), pipeline.Blob{})
+	if p.Size() == 0 {
+		t.Error("empty")
+	}
+}
+
+func heap() uint64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }
 
 // TestBatcherSplits checks that the messages of a failed pack are requeued if it is

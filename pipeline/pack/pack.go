@@ -34,8 +34,9 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // Pack holds the messages of one object. The worker that fills it owns it and uses it
 // again. The messages' bytes are lent to it until Stored or Fail, and are never copied.
 type Pack struct {
-	messages []*pipeline.Message
-	bytes    int64
+	messages  []*pipeline.Message
+	bytes     int64
+	footprint int64
 
 	key     string
 	blobs   []pipeline.Blob
@@ -55,6 +56,7 @@ func New() *Pack { return &Pack{digest: sha256.New()} }
 func (p *Pack) Add(m *pipeline.Message) {
 	p.messages = append(p.messages, m)
 	p.bytes += m.Length()
+	p.footprint += Footprint(m)
 }
 
 // Len returns the number of messages.
@@ -62,6 +64,9 @@ func (p *Pack) Len() int { return len(p.messages) }
 
 // Bytes returns the size of the messages in bytes, without what the tar adds.
 func (p *Pack) Bytes() int64 { return p.bytes }
+
+// Footprint returns the most bytes that the tar may have, without what ends it.
+func (p *Pack) Footprint() int64 { return p.footprint }
 
 // Messages returns the messages in order. The slice is valid until Stored, Fail or
 // Clear.
@@ -94,10 +99,8 @@ func (random) Uint64() uint64 { return rand.Uint64() }
 func (p *Pack) Compose(id pipeline.ID, blob pipeline.Blob) {
 	p.key = Key(id)
 	blob.Key, blob.Container = p.key, pipeline.ContainerTar
-	if need := (len(p.messages) + 1) * blockSize; cap(p.headers) < need { // one for each entry
-		p.headers = make([]byte, 0, need)
-	}
-	p.size, p.crc, p.headers, p.events = 0, 0, p.headers[:0], p.events[:0]
+	p.headers = empty(p.headers, (len(p.messages)+1)*blockSize) // one for each entry
+	p.size, p.crc, p.events = 0, 0, p.events[:0]
 	p.blobs, p.sums, p.pieces = p.blobs[:0], p.sums[:0], p.pieces[:0]
 	for _, m := range p.messages {
 		blob.Length, blob.Added = m.Length(), int64(len(m.Header))
@@ -114,6 +117,14 @@ func (p *Pack) Compose(id pipeline.ID, blob pipeline.Blob) {
 	p.appendPiece(p.events)
 	p.appendPadding()
 	p.appendTrailer()
+}
+
+// empty returns an empty buffer with room for size bytes: b itself if it is large enough.
+func empty(b []byte, size int) []byte {
+	if cap(b) < size {
+		return make([]byte, 0, size)
+	}
+	return b[:0]
 }
 
 // Key returns the key of the pack with this id.
@@ -164,11 +175,19 @@ func (p *Pack) Fail(err error) {
 	p.Clear()
 }
 
+// kept bounds the buffers that a pack keeps for the next one, in bytes. Those of a
+// thousand small messages are kept.
+const kept = 2 << 20
+
 // Clear empties the pack without delivering results.
 func (p *Pack) Clear() {
+	if cap(p.events)+cap(p.headers) > kept {
+		*p = Pack{digest: p.digest}
+		return
+	}
 	clear(p.messages)
 	clear(p.pieces)
 	p.messages, p.pieces = p.messages[:0], p.pieces[:0]
 	p.blobs, p.sums = p.blobs[:0], p.sums[:0]
-	p.bytes, p.size = 0, 0
+	p.bytes, p.footprint, p.size = 0, 0, 0
 }

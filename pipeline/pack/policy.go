@@ -3,24 +3,31 @@ package pack
 import (
 	"sync/atomic"
 	"time"
+
+	"sluice/pipeline"
 )
 
 // Limits bounds a pack. Each field is at least 1.
 type Limits struct {
 	Messages int   // messages in one pack
-	Bytes    int64 // bytes of the messages in one pack, trace fields included
+	Bytes    int64 // bytes of one pack, without the 2 KiB at most that end it
 	Message  int64 // bytes of the largest message that may share an object
 }
 
 // Fits reports whether a message of size bytes may share an object.
 func (l *Limits) Fits(size int64) bool { return size <= l.Message }
 
-// HasRoom reports whether a pack of this many messages and bytes can take any message
-// that Fits. The test does not depend on the next message, so a worker never takes one
-// from the queue that its pack cannot hold. Such a message would wait for another pack
-// even while a worker is idle.
-func (l *Limits) HasRoom(messages int, size int64) bool {
-	return messages == 0 || messages < l.Messages && size+l.Message <= l.Bytes
+// HasRoom reports whether a pack of this many messages and this footprint has room for
+// the text of any message that Fits. A pack is full before it holds max_bytes, so that
+// its worker does not wait for a message that is small enough.
+func (l *Limits) HasRoom(messages int, footprint int64) bool {
+	return messages == 0 || messages < l.Messages && footprint+l.Message <= l.Bytes
+}
+
+// Footprint returns the most bytes that m takes in a pack: its entry and its line among
+// the events, of which a message of a few bytes may have several hundred KiB.
+func Footprint(m *pipeline.Message) int64 {
+	return 2*blockSize + m.Length() + m.EventBound()
 }
 
 // ShouldSend reports whether a pack of messages should be sent now, while busy workers

@@ -45,15 +45,17 @@ func (w *batchWorker) gather() bool {
 }
 
 // fill adds first and what waits. A pack has the deadline of its oldest message. So a
-// message that was put much later than first is left over for the next pack.
+// message that was put much later than first is left over for the next pack, as is one
+// whose event is too large for this one.
 func (w *batchWorker) fill(first queued) (leftover *queued) {
 	o := &w.batcher.options
-	for w.add(first); o.HasRoom(w.pack.Len(), w.pack.Bytes()); {
+	for w.add(first); o.HasRoom(w.pack.Len(), w.pack.Footprint()); {
 		next, found := w.next()
 		if !found {
 			return nil
 		}
-		if next.since.Sub(first.since) > o.Timeout/4 {
+		if next.since.Sub(first.since) > o.Timeout/4 ||
+			w.pack.Footprint()+Footprint(next.message) > o.Bytes {
 			return &next
 		}
 		w.add(next)
