@@ -1,6 +1,8 @@
 package dir
 
 import (
+	"errors"
+	"syscall"
 	"time"
 
 	"sluice/pipeline"
@@ -13,8 +15,8 @@ type packWriter struct{ *writer }
 var _ pack.Writer = packWriter{}
 
 // PutOne implements pack.Writer.
-func (w packWriter) PutOne(m *pipeline.Message, since time.Time) {
-	w.store.handle(w.writer, queued{m, since})
+func (w packWriter) PutOne(m *pipeline.Message, since time.Time) (stored bool) {
+	return w.store.handle(w.writer, queued{m, since}) == nil
 }
 
 // Requeue implements pack.Writer. The message waits for a writer of the pool.
@@ -25,15 +27,16 @@ func (w packWriter) Requeue(m *pipeline.Message, since time.Time) {
 // Done implements pack.Writer.
 func (w packWriter) Done(messages int) { w.store.puts.Done(messages) }
 
-// PutPack implements pack.Writer with one file and one fsync for the pack. Every failure
-// splits it: a pack that does not fit on the disk may fit in part.
+// PutPack implements pack.Writer with one file and one fsync for the pack. A pack that
+// does not fit on the disk, or into a file, is split: it may fit in part.
 func (w packWriter) PutPack(p *pack.Pack, _ time.Time) (split bool, err error) {
 	location := pipeline.Blob{Store: storeName, Bucket: w.store.bucket}
 	for attempt := 1; ; attempt++ {
 		p.Compose(pack.NewID(), location)
 		err = w.writeObject(p.Key(), func(f file) error { return w.copyPieces(f, p.Pieces()) })
 		if err == nil || attempt == 2 || pipeline.KindOf(err) == pipeline.KindFull {
-			return err != nil, err
+			tooLarge := pipeline.KindOf(err) == pipeline.KindFull || errors.Is(err, syscall.EFBIG)
+			return tooLarge, err
 		}
 	}
 }

@@ -114,7 +114,7 @@ func open(o Options, calls fileSystem) (*Store, error) {
 		w := newWriter(s, i)
 		s.writers.Go(func() {
 			for next := range s.queue {
-				s.handle(w, next)
+				_ = s.handle(w, next) // the message has the result
 			}
 		})
 	}
@@ -214,15 +214,16 @@ func (s *Store) enqueue(next queued) {
 	}
 }
 
-func (s *Store) handle(w *writer, next queued) {
+func (s *Store) handle(w *writer, next queued) error {
 	if time.Since(next.since) > s.options.Timeout {
 		expired := &pipeline.Failure{Kind: pipeline.KindTimeout, Op: "dir: queue", Err: errWaited}
 		s.refuse(next.m, expired)
-		return
+		return expired
 	}
 	blob, digest, err := w.write(next.m)
 	next.m.Stored(blob, digest, err)
 	s.puts.Done(1)
+	return err
 }
 
 func (s *Store) refuse(m *pipeline.Message, err error) {

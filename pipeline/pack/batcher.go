@@ -12,10 +12,12 @@ import (
 // worker calls it. The since of a method is when its oldest message was put; the
 // result is due within Options.Timeout of it.
 type Writer interface {
-	// PutOne stores m as an object of its own and delivers its result.
-	PutOne(m *pipeline.Message, since time.Time)
+	// PutOne stores m as an object of its own and delivers its result. It reports whether
+	// m was stored.
+	PutOne(m *pipeline.Message, since time.Time) (stored bool)
 	// PutPack stores p as one object, retrying as needed; it delivers no results.
-	// split reports that the messages may succeed if stored one by one.
+	// split reports that the size or the content of the pack may be why it failed, so that
+	// messages may succeed if stored one by one.
 	PutPack(p *Pack, since time.Time) (split bool, err error)
 	// Requeue hands over m, a message of a split pack, to be stored alone. It does not
 	// block.

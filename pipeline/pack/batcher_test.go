@@ -28,9 +28,11 @@ type testWriter struct {
 	requeued []*pipeline.Message
 }
 
-func (w *testWriter) PutOne(m *pipeline.Message, _ time.Time) {
+func (w *testWriter) PutOne(m *pipeline.Message, _ time.Time) bool {
 	w.taken <- []*pipeline.Message{m}
-	m.Stored(pipeline.Blob{}, pipeline.Digest{}, <-w.release)
+	err := <-w.release
+	m.Stored(pipeline.Blob{}, pipeline.Digest{}, err)
+	return err == nil
 }
 
 func (w *testWriter) PutPack(p *pack.Pack, _ time.Time) (bool, error) {
@@ -376,5 +378,24 @@ func TestBatcherWaitIsBounded(t *testing.T) {
 	_, _, other, want := alongsideFour(t, pack.Options{})
 	if got := <-other.taken; !slices.Equal(got, want) {
 		t.Errorf("%d taken, want 2", len(got))
+	}
+}
+
+// TestBatcherLearnsNothingFromFailures checks that the duration of a lone message that
+// fails at once does not become the usual one, and so the wait for a fuller pack.
+func TestBatcherLearnsNothingFromFailures(t *testing.T) {
+	b, w, _ := startOne(t, pack.Options{})
+	for _, result := range []error{nil, errors.New("refused"), nil} {
+		put(t, b, 1, 1)
+		<-w.taken
+		if result == nil {
+			time.Sleep(5 * time.Millisecond)
+		}
+		w.release <- result
+	}
+	put(t, b, 1, 1)
+	<-w.taken // so the one before is done
+	if usual := pack.UsualLatency(b); usual < 5*time.Millisecond {
+		t.Errorf("the usual duration is %v, of requests that took 5 ms", usual)
 	}
 }

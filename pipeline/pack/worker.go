@@ -124,7 +124,7 @@ func (w *batchWorker) store() {
 }
 
 // send makes the request for the pack of n messages. It reports whether the duration is
-// typical of a request: one that was refused, or expired in the queue, takes no time.
+// typical of a request. One that was refused, or expired in the queue, takes no time.
 func (w *batchWorker) send(n int, now time.Time) (typical bool) {
 	o := &w.batcher.options
 	for _, since := range w.putTimes {
@@ -140,8 +140,7 @@ func (w *batchWorker) send(n int, now time.Time) (typical bool) {
 	if n == 1 {
 		m := w.pack.Messages()[0]
 		w.pack.Clear()
-		w.writer.PutOne(m, oldest)
-		return true
+		return w.writer.PutOne(m, oldest)
 	}
 	split, err := w.writer.PutPack(w.pack, oldest)
 	o.Observer.PackDone(pipeline.KindOf(err).String())

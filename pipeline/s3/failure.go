@@ -106,6 +106,27 @@ func transient(err error) bool {
 	return !ended && !misconfigured(err)
 }
 
+// blamesBody reports whether the size or the content of a request's body may be why the
+// store refused it.
+func blamesBody(err error) bool {
+	r, ok := response(err)
+	if !ok {
+		return false
+	}
+	switch r.Code {
+	case "BadDigest", "XAmzContentChecksumMismatch", "EntityTooLarge":
+		return true
+	}
+	if _, known := codes[r.Code]; known { // credentials, clocks, quotas
+		return false
+	}
+	switch r.StatusCode {
+	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
+		return true
+	}
+	return false
+}
+
 // uncertain reports whether a failed request may have taken effect.
 func uncertain(err error) bool {
 	if err == nil {

@@ -16,7 +16,7 @@ type packWriter struct{ *worker }
 var _ pack.Writer = packWriter{}
 
 // PutOne implements pack.Writer.
-func (w packWriter) PutOne(m *pipeline.Message, since time.Time) {
+func (w packWriter) PutOne(m *pipeline.Message, since time.Time) bool {
 	ctx, cancel := context.WithDeadline(w.ctx, since.Add(w.options.Timeout))
 	defer cancel()
 	done := w.gate.observe(1)
@@ -25,6 +25,7 @@ func (w packWriter) PutOne(m *pipeline.Message, since time.Time) {
 		done(result.blob.Length)
 	}
 	w.stored(m, result, err)
+	return err == nil
 }
 
 // Requeue implements pack.Writer. The message waits for a worker of the pool.
@@ -37,9 +38,9 @@ func (w packWriter) Requeue(m *pipeline.Message, since time.Time) {
 // Done implements pack.Writer.
 func (w packWriter) Done(messages int) { w.puts.Done(messages) }
 
-// PutPack implements pack.Writer. A pack is split when the store refuses it, for example
-// because it is too large for a proxy. It is not split when the store is busy or cannot
-// be reached: that would turn one request into as many as there are messages.
+// PutPack implements pack.Writer. A pack is split when the store refuses it for what its
+// size or content may cause, for example because it is too large for a proxy. Any other
+// refusal would meet each message too, by as many requests as there are messages.
 func (w packWriter) PutPack(p *pack.Pack, since time.Time) (split bool, err error) {
 	ctx, cancel := context.WithDeadline(w.ctx, since.Add(w.options.Timeout))
 	defer cancel()
@@ -62,7 +63,7 @@ func (w packWriter) PutPack(p *pack.Pack, since time.Time) (split bool, err erro
 	if ambiguous {
 		w.cleaner.add(leftover{key: p.Key(), object: true})
 	}
-	return ctx.Err() == nil && !transient(err) && !misconfigured(err), fail("put pack", err)
+	return ctx.Err() == nil && blamesBody(err), fail("put pack", err)
 }
 
 // plainOptions returns the options that every new object has.

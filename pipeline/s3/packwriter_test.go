@@ -141,8 +141,8 @@ func TestPackSplit(t *testing.T) {
 	}
 }
 
-// TestPackNotSplit checks that a busy or a silent store does not get a request for each
-// message instead.
+// TestPackNotSplit checks that a busy, a silent or a full store does not get a request for
+// each message instead.
 func TestPackNotSplit(t *testing.T) {
 	for name, test := range map[string]struct {
 		answer func(w http.ResponseWriter, r request) bool
@@ -162,6 +162,12 @@ func TestPackNotSplit(t *testing.T) {
 			}
 			return r.what == "pack"
 		}, pipeline.KindTimeout, 1},
+		"full": {func(w http.ResponseWriter, r request) bool {
+			if r.what == "pack" {
+				refuse(w, http.StatusInsufficientStorage, "XMinioStorageFull")
+			}
+			return r.what == "pack"
+		}, pipeline.KindFull, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
