@@ -41,7 +41,7 @@ func TestSecondProcessOnPort(t *testing.T) {
 	}
 }
 
-// A transaction that is under way when the gateway is told to go finishes, with
+// A transaction that is in flight when the gateway is told to go finishes, with
 // its message stored; nothing new begins.
 func TestSIGTERMDrains(t *testing.T) {
 	t.Parallel()
@@ -74,12 +74,12 @@ func TestSIGTERMDrains(t *testing.T) {
 	}
 	select {
 	case <-p.Ended():
-		t.Fatal("it ended with a transaction under way")
+		t.Fatal("it ended with a transaction in flight")
 	default:
 	}
 	receipt, err := busy.Finish([]byte(secondHalf))
 	if err != nil {
-		t.Fatalf("the transaction under way: %v", err)
+		t.Fatalf("the transaction in flight: %v", err)
 	}
 	ending, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()

@@ -125,7 +125,7 @@ func shedding(fraction float64) func(int, pressure.Gate) bool {
 }
 
 // awaitReadings waits until every gateway goes by a reading that began later than
-// now: one may be under way, and one be counted and not decided on.
+// now: one may be in flight, and one be counted and not decided on.
 func (f *pressedFleet) awaitReadings() {
 	f.Helper()
 	before := f.gates()

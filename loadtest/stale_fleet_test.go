@@ -46,7 +46,7 @@ func (f *pressedFleet) produce(events int) {
 }
 
 // decideIn waits until every gateway's fraction is this, which it must be by the
-// second reading from now: the first may be under way, with the lag of before.
+// second reading from now: the first may be in flight, with the lag of before.
 func (f *pressedFleet) decideIn(fraction float64) {
 	f.Helper()
 	before := f.gates()
@@ -106,7 +106,7 @@ func (f *pressedFleet) loseBroker() {
 	if err := f.broker.Kill(); err != nil {
 		f.Fatal(err)
 	}
-	dead := f.gates() // a reading may have been under way when it died
+	dead := f.gates() // a reading may have been in flight when it died
 	stale := f.scenario.StaleAfter.Seconds()
 	f.await("know no lag for long", func(i int, g pressure.Gate) bool { return g.Failed > dead[i].Failed && g.Age > 3*stale })
 	f.followPolicy([]float64{0.5, 0, 1}, "lag_stale")

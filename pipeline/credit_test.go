@@ -82,7 +82,7 @@ func (w *creditWorld) returned(t *rapid.T, a *waiter) {
 	credit := a.request.End()
 	switch {
 	case a.request.InFlight():
-		t.Fatalf("waiter %d returned and is under way", a.number)
+		t.Fatalf("waiter %d returned and is in flight", a.number)
 	case credit == 0 && !a.request.Dropped() && !a.refused:
 		t.Fatalf("waiter %d returned without credit", a.number)
 	case credit != 0 && (credit != a.request.Bytes || a.refused):

@@ -21,16 +21,16 @@ type Loop struct {
 	inbox pipeline.Inbox
 	awake atomic.Bool
 
-	now   time.Time // when the callback under way began
+	now   time.Time // when the current callback began
 	wheel wheel
 
-	out      []byte // replies of the turn under way
+	out      []byte // replies of the current turn
 	scratch  []byte // where mail text goes that is not kept
 	slabs    *pipeline.SlabPool
 	messages messagePool
 	calls    []*Call              // free
 	callsOut int                  // in flight
-	partHome func(*pipeline.Part) // onPart
+	partSent func(*pipeline.Part) // onPart
 
 	draining bool
 	refusal  Refusal
@@ -51,7 +51,7 @@ func (s *Shared) NewLoop(waker Waker, random pipeline.Random) *Loop {
 		slabs:   pipeline.NewSlabPool(s.SlabsKept),
 		now:     s.Clock.Now(),
 	}
-	l.messages.loop, l.partHome = l, l.onPart
+	l.messages.loop, l.partSent = l, l.onPart
 	l.wheel.tick = l.tick()
 	if s.creditHome == nil {
 		s.own(l)

@@ -46,7 +46,7 @@ func (l *Loop) nextPart(m *pipeline.Message) {
 // beginPart begins a part whose memory was granted.
 func (l *Loop) beginPart(m *pipeline.Message) {
 	l.sendPart(m)
-	m.NextPart(l.partHome)
+	m.NextPart(l.partSent)
 	m.Parts.Current.Credit = l.shared.partCredit
 }
 

@@ -179,7 +179,7 @@ func TestPartsFail(t *testing.T) {
 		"the client goes":                   {gone: true, hold: true, size: 5},
 		"the store is silent":               {silent: true, hold: true, size: 5, want: "451 4.3.0"},
 		"too large on the way":              {hold: true, size: 11, want: "552 5.3.4"},
-		"too large with nothing under way":  {size: 11, want: "552 5.3.4"},
+		"too large with nothing in flight":  {size: 11, want: "552 5.3.4"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w, store := partWorld(t, testOptions())

@@ -408,7 +408,7 @@ func TestDrainRefusesNewSessions(t *testing.T) {
 	busy.hear()
 	busy.send(mailText)
 	if got := busy.hear(); !strings.HasPrefix(got, "250 ") || !strings.HasSuffix(got, "421 4.3.2 mx1.example.net Service is shutting down, try again\r\n") {
-		t.Errorf("the session under way: %q", got)
+		t.Errorf("the session in a transaction: %q", got)
 	}
 	w.advance(lingerTime + 2*tickLength)
 	w.clean()

@@ -156,7 +156,7 @@ func (p *process) quiet() {
 		{"messages that wait for a lane", int64(len(p.batcher.waiting))},
 		{"lanes that are busy", int64(w.plan.lanes - len(p.batcher.free))},
 		{"uploads that are pending", int64(w.store.pending(p))},
-		{"things under way", int64(len(w.working))},
+		{"things in flight", int64(len(w.working))},
 	} {
 		if left.n != 0 {
 			w.fail("after a quiet time there are %d %s", left.n, left.what)

@@ -25,7 +25,7 @@ type world struct {
 	storeOut, logOut outage
 
 	senders []*sender
-	working []*job // slow work under way
+	working []*job // slow work in flight
 	jobs    int    // begun so far
 
 	broken string // the first invariant that did not hold

@@ -9,8 +9,8 @@ import (
 type FleetReport struct {
 	Large  LargeLoad   `json:"large"`
 	Puts   int         `json:"puts_at_once"`
-	Object int64       `json:"object_octets"` // a small message as it is stored
-	Record int         `json:"record_octets"` // key and value of its event
+	Object int64       `json:"object_bytes"` // a small message as it is stored
+	Record int         `json:"record_bytes"` // key and value of its event
 	Rows   []*FleetRow `json:"rows"`
 	// Profile splits the CPU time of Sluice on small messages.
 	Profile []Share `json:"profile,omitempty"`

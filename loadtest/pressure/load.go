@@ -34,7 +34,7 @@ type load struct {
 	sessions                        sync.WaitGroup
 }
 
-// maxSessions bounds those under way at one gateway.
+// maxSessions bounds those open at one gateway.
 const maxSessions = 200
 
 func (l *load) run(ctx context.Context) {

@@ -123,7 +123,7 @@ const (
 var slowPhases = []slowPhase{
 	{approachGreeting, "EHLO slow.example.org"},
 	{approachCommand, "MAIL FROM:<sender@example.org>"},
-	{approachText, "Subject: one octet at a time, and many more of them"},
+	{approachText, "Subject: one byte at a time, and many more of them"},
 }
 
 const closedInTime = "421 4.4.2 in time"
