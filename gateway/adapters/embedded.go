@@ -17,6 +17,7 @@ func openEmbedded(c *config.Config, d Deps) (*Log, error) {
 		Topic:      c.Events.Topic,
 		Partitions: c.Events.Embedded.Partitions,
 		Retention:  c.Events.Embedded.Retention,
+		Queue:      c.Limits.Connections,
 		Logger:     d.MailLog.Logger(),
 		Bound:      d.Bound,
 	})
@@ -28,6 +29,7 @@ func openEmbedded(c *config.Config, d Deps) (*Log, error) {
 		Topic:       c.Events.Topic,
 		Compression: c.Events.Embedded.Compression,
 		Queue:       c.Limits.Connections,
+		Durable:     broker,
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), openTime)
 	defer cancel()

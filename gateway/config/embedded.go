@@ -36,8 +36,8 @@ var embeddedKind = kind{
 func defaultEmbedded() EmbeddedConfig {
 	return EmbeddedConfig{
 		Address: "127.0.0.1:9094", // next to Kafka's own 9092, so that both can run
-		// The broker works on one thread, and each further partition of a batch costs it
-		// two fsyncs (docs/measurements.md, Kafka).
+		// The broker works on one thread, and each further partition costs two fsyncs
+		// (docs/measurements.md, Kafka).
 		Partitions: 1,
 		Retention:  7 * 24 * time.Hour, // Kafka's own default
 		// A user who tries Sluice out reads the log with any client, and not every client

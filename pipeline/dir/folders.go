@@ -3,15 +3,15 @@ package dir
 import (
 	"path/filepath"
 	"sync"
+
+	"sluice/pipeline/durable"
 )
 
 // maxFolders bounds the folders that are remembered. Keys change folders every hour, so a
 // few are enough; to forget one costs a few system calls.
 const maxFolders = 64
 
-// folders creates the folders of keys and remembers those that are durable. An existing
-// folder may be from a process that died before its fsync, so its name is made durable
-// too.
+// folders creates the folders of keys and remembers those that are durable.
 type folders struct {
 	fs   fileSystem
 	root string
@@ -36,14 +36,10 @@ func (f *folders) ensureLocked(rel string) error {
 	if _, ok := f.durable[rel]; ok {
 		return nil
 	}
-	parent := filepath.Dir(rel)
-	if err := f.ensureLocked(parent); err != nil {
+	if err := f.ensureLocked(filepath.Dir(rel)); err != nil {
 		return err
 	}
-	if err := f.fs.Mkdir(filepath.Join(f.root, rel)); err != nil && !exists(err) {
-		return err
-	}
-	if err := f.fs.SyncDir(filepath.Join(f.root, parent)); err != nil {
+	if err := durable.Make(f.fs, filepath.Join(f.root, rel)); err != nil {
 		return err
 	}
 	if len(f.durable) >= maxFolders {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"sluice/pipeline"
+	"sluice/pipeline/durable"
 	"sluice/pipeline/inflight"
 	"sluice/pipeline/pack"
 )
@@ -130,7 +131,7 @@ func open(o Options, calls fileSystem) (*Store, error) {
 
 // prepare makes root and tmp durable, takes the lock and empties tmp.
 func (s *Store) prepare() error {
-	if err := makeRoot(s.fs, s.root); err != nil {
+	if err := durable.MakeAll(s.fs, s.root); err != nil {
 		return err
 	}
 	if err := s.folders.ensure(tmpFolder); err != nil {
@@ -166,24 +167,6 @@ func (s *Store) removeLeftovers() error {
 		}
 	}
 	return nil
-}
-
-// makeRoot creates a folder and its missing parents, each durably.
-func makeRoot(calls fileSystem, path string) error {
-	if info, err := os.Stat(path); err == nil {
-		if !info.IsDir() {
-			return fmt.Errorf("%s is not a folder", path)
-		}
-		return nil
-	}
-	parent := filepath.Dir(path)
-	if err := makeRoot(calls, parent); err != nil {
-		return err
-	}
-	if err := calls.Mkdir(path); err != nil && !exists(err) {
-		return err
-	}
-	return calls.SyncDir(parent)
 }
 
 var (

@@ -3,6 +3,7 @@ package embedded_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -10,25 +11,28 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"sluice/pipeline"
 	"sluice/pipeline/embedded"
+	"sluice/pipeline/kafka"
+	"sluice/pipeline/porttest"
 )
 
 // childFolder makes this test binary a broker with producers on that folder. The binary
-// prints a line for each acknowledged event until it is killed.
+// prints the key of each acknowledged event until it is killed.
 const (
 	childFolder = "SLUICE_TEST_EMBEDDED_FOLDER"
-	childRound  = "SLUICE_TEST_EMBEDDED_ROUND"
 	childEvents = "SLUICE_TEST_EMBEDDED_EVENTS" // exit after this many events, unless killed before
 )
 
 func TestMain(m *testing.M) {
 	if folder := os.Getenv(childFolder); folder != "" {
-		if err := runChild(folder, os.Getenv(childRound)); err != nil {
+		if err := runChild(folder); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -37,12 +41,15 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func runChild(folder, round string) error {
-	b, err := embedded.Start(embedded.Options{Address: "127.0.0.1:0", DataDir: folder, Topic: topic, Partitions: 2})
+// publishers is the number of events that a child has in flight.
+const publishers = 32
+
+func runChild(folder string) error {
+	b, err := embedded.Start(embedded.Options{Address: "127.0.0.1:0", DataDir: folder, Topic: topic})
 	if err != nil {
 		return err
 	}
-	client, err := kgo.NewClient(kgo.SeedBrokers(b.Addr()), kgo.DefaultProduceTopic(topic))
+	log, err := kafka.Open(context.Background(), kafka.Options{Brokers: []string{b.Addr()}, Topic: topic, Durable: b})
 	if err != nil {
 		return err
 	}
@@ -51,19 +58,32 @@ func runChild(folder, round string) error {
 	if err != nil {
 		limit = math.MaxInt
 	}
-	var lock sync.Mutex
-	for i := range limit {
-		value := round + "-" + strconv.Itoa(i)
-		client.Produce(context.Background(), kgo.KeyStringRecord(value, value), func(_ *kgo.Record, err error) {
-			if err != nil {
-				return
+	var group sync.WaitGroup
+	var next atomic.Int64
+	for range publishers {
+		group.Go(func() {
+			for int(next.Add(1)) <= limit {
+				announce(log)
 			}
-			lock.Lock()
-			defer lock.Unlock()
-			fmt.Println(value) // one write call: the line is out before the next event
 		})
 	}
-	return client.Flush(context.Background())
+	group.Wait()
+	if err := errors.Join(log.Close(), b.Close()); err != nil {
+		fmt.Println("failed: " + err.Error())
+	}
+	return nil
+}
+
+// announce publishes an event, and prints its key if it was acknowledged and else the
+// error.
+func announce(log pipeline.EventLog) {
+	m := porttest.Stored()
+	line := m.ID.String()
+	sent, err := porttest.Announce(log, m)
+	if err = errors.Join(err, sent.Err); err != nil {
+		line = "failed: " + err.Error()
+	}
+	fmt.Println(line) // one write call: the line is out before the next event
 }
 
 // TestKill kills a broker under load and restarts it, several times. No acknowledged
@@ -73,8 +93,8 @@ func TestKill(t *testing.T) {
 	o.Partitions = 2
 	acknowledged := map[string]bool{}
 	const rounds, events = 3, 500
-	for round := range rounds {
-		killChild(t, o.DataDir, round, events, acknowledged)
+	for range rounds {
+		killChild(t, o.DataDir, events, acknowledged)
 	}
 	b := start(t, o)
 	for value := range readAll(t, b) {
@@ -85,7 +105,7 @@ func TestKill(t *testing.T) {
 	}
 }
 
-// readAll returns how often each value is in the topic.
+// readAll returns how often each key is in the topic.
 func readAll(t *testing.T, b *embedded.Broker) map[string]int {
 	t.Helper()
 	ends, err := kadm.NewClient(connect(t, b)).ListEndOffsets(t.Context(), topic)
@@ -101,17 +121,17 @@ func readAll(t *testing.T, b *embedded.Broker) map[string]int {
 		if err := fetches.Err(); err != nil {
 			t.Fatal(err)
 		}
-		fetches.EachRecord(func(r *kgo.Record) { values[string(r.Value)]++ })
+		fetches.EachRecord(func(r *kgo.Record) { values[string(r.Key)]++ })
 		left -= int64(fetches.NumRecords())
 	}
 	return values
 }
 
 // killChild runs a child until it has acknowledged this many events, and kills it.
-func killChild(t *testing.T, folder string, round, events int, acknowledged map[string]bool) {
+func killChild(t *testing.T, folder string, events int, acknowledged map[string]bool) {
 	t.Helper()
 	child := exec.CommandContext(t.Context(), os.Args[0])
-	child.Env = append(os.Environ(), childFolder+"="+folder, childRound+"="+strconv.Itoa(round))
+	child.Env = append(os.Environ(), childFolder+"="+folder)
 	child.Stderr = os.Stderr
 	out, err := child.StdoutPipe()
 	if err != nil {

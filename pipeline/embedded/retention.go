@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -59,4 +60,19 @@ func (b *Broker) expire(now time.Time) error {
 		return err
 	}
 	return deleted.Error()
+}
+
+// expired reports whether retention, or a client, has deleted the event at this offset.
+func (b *Broker) expired(partition int32, offset int64) (bool, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), setupTimeout)
+	defer cancel()
+	starts, err := kadm.NewClient(b.client).ListStartOffsets(ctx, b.options.Topic)
+	if err != nil {
+		return false, err
+	}
+	start, ok := starts.Lookup(b.options.Topic, partition)
+	if !ok {
+		return false, fmt.Errorf("no partition %d", partition)
+	}
+	return start.Offset > offset, start.Err
 }

@@ -42,6 +42,16 @@ func produceHere(t *testing.T, b *Broker, events, size int) {
 	}
 }
 
+// confirm waits until what was produced is durable.
+func confirm(t *testing.T, b *Broker) {
+	t.Helper()
+	result := make(chan error, 1)
+	b.Confirm(func(err error) { result <- err })
+	if err := <-result; err != nil {
+		t.Fatal(err)
+	}
+}
+
 // span returns the first and the next offset of partition 0.
 func span(t *testing.T, b *Broker) (start, end int64) {
 	t.Helper()
@@ -84,7 +94,9 @@ func TestRetentionBySize(t *testing.T) {
 	if use := diskUse(t, o.DataDir); use < 2*limit {
 		t.Fatalf("%d bytes on disk, too few for this test", use)
 	}
+	confirm(t, b)
 	b.cluster.ApplyRetention()
+	confirm(t, b) // takes no deleted segment for a removed one
 	start, end := span(t, b)
 	if start < 20 || start >= end || end != 40 {
 		t.Errorf("offsets %d to %d", start, end)

@@ -9,22 +9,65 @@ import (
 	"sluice/pipeline/porttest"
 )
 
-// TestSystemCalls checks the system calls that the kernel saw: the bytes of an event are
-// written and synced before the event is acknowledged.
-func TestSystemCalls(t *testing.T) {
+// childData returns a folder for a child's broker, without symbolic links, as strace
+// prints it.
+func childData(t *testing.T) string {
+	t.Helper()
 	folder, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	folder = filepath.Join(folder, "kafka")
-	calls, printed := porttest.SystemCalls(t, "fsync,write", childFolder+"="+folder, childRound+"=strace", childEvents+"=1")
-	if !strings.HasSuffix(printed, "strace-0\n") {
+	return filepath.Join(folder, "data", "kafka")
+}
+
+// TestSystemCalls checks the system calls that the kernel saw: the bytes of an event are
+// written and synced before the event is acknowledged.
+func TestSystemCalls(t *testing.T) {
+	folder := childData(t)
+	calls, printed := porttest.SystemCalls(t, "fsync,write", childFolder+"="+folder, childEvents+"=1")
+	if strings.Contains(printed, "failed") {
 		t.Fatalf("the child said %q", printed)
 	}
 	segment := `\(\d+<` + regexp.QuoteMeta(folder) + `/partitions/mail\.received-\d/0\.dat>`
 	porttest.CheckOrder(t, calls,
 		`^write`+segment,
 		`^fsync`+segment+`\)\s+= 0`,
-		`^write\(1<.*"strace-0`,
+		`^write\(1<.*"[0-9a-f-]{36}\\n"`,
 	)
+}
+
+// TestFirstStart checks that a new data folder, all that is in it, and each name are durable
+// before the broker serves.
+func TestFirstStart(t *testing.T) {
+	folder := childData(t)
+	data, partitions := filepath.Dir(folder), filepath.Join(folder, "partitions")
+	calls, _ := porttest.SystemCalls(t, "mkdir,mkdirat,rename,renameat,renameat2,fsync,write",
+		childFolder+"="+folder, childEvents+"=0")
+	made := func(path string) string { return `^mkdir.*"` + regexp.QuoteMeta(path) + `", .*\s= 0` }
+	synced := func(path string) string { return `^fsync\(\d+<` + regexp.QuoteMeta(path) + `>\)\s+= 0` }
+	porttest.CheckOrder(t, calls,
+		made(data), synced(filepath.Dir(data)),
+		made(folder), synced(data),
+		made(partitions), synced(folder),
+		made(filepath.Join(partitions, "mail.received-0")), synced(partitions),
+		`^rename.*"`+regexp.QuoteMeta(folder)+`/topics.json"`, synced(folder),
+		`^write\(1<.*"ready`,
+	)
+}
+
+// TestFailedSync lets every fsync of the events fail: none may be acknowledged, and each
+// must be told why.
+func TestFailedSync(t *testing.T) {
+	folder := childData(t)
+	segment := filepath.Join(folder, "partitions", "mail.received-0", "0.dat")
+	calls, printed := porttest.FailSyncs(t, segment, childFolder+"="+folder, childEvents+"=40")
+	if len(calls) == 0 {
+		t.Fatal("no fsync failed")
+	}
+	lines := strings.Split(strings.TrimSpace(printed), "\n")
+	for _, line := range lines[1:] {
+		if !strings.HasPrefix(line, "failed: ") || !strings.Contains(line, "input/output error") {
+			t.Errorf("the child said %q", line)
+		}
+	}
 }

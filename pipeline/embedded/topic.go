@@ -3,10 +3,6 @@ package embedded
 import (
 	"context"
 	"errors"
-	"fmt"
-	"net/url"
-	"os"
-	"path/filepath"
 	"strconv"
 	"time"
 
@@ -58,29 +54,4 @@ func topicConfigs(o Options) map[string]*string {
 		"retention.ms":    text(-1), // see expire
 		"segment.bytes":   text(max(share/segmentsKept, 1<<20)),
 	}
-}
-
-// makePartitions creates the folders of the topic's partitions, durably.
-func makePartitions(o Options) error {
-	partitions := filepath.Join(o.DataDir, "partitions")
-	for i := range o.Partitions {
-		name := fmt.Sprintf("%s-%d", url.PathEscape(o.Topic), i)
-		if err := os.MkdirAll(filepath.Join(partitions, name), 0o750); err != nil {
-			return err
-		}
-	}
-	for _, folder := range []string{partitions, o.DataDir, filepath.Dir(o.DataDir)} {
-		if err := syncFolder(folder); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func syncFolder(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -128,6 +128,7 @@ func TestConformance(t *testing.T) {
 			Queue:   1000,
 			Timeout: 15 * time.Second,
 			Dial:    v.dial,
+			Durable: b,
 		}
 		l := openLog(t, o)
 		return porttest.LogUnderTest{

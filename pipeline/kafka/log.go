@@ -98,6 +98,10 @@ func (l *Log) Publish(m *pipeline.Message) {
 		l.deliver(m, fail("publish", errClosed))
 		return
 	}
+	if err := l.usable(); err != nil {
+		l.deliver(m, fail("publish", err))
+		return
+	}
 	select {
 	case l.queue <- m:
 	default:
@@ -105,7 +109,29 @@ func (l *Log) Publish(m *pipeline.Message) {
 	}
 }
 
+// usable returns why no event can become durable, or nil.
+func (l *Log) usable() error {
+	if l.options.Durable == nil {
+		return nil
+	}
+	return l.options.Durable.Usable()
+}
+
+// deliver gives the result of a message, once it is durable if it has no error.
 func (l *Log) deliver(m *pipeline.Message, err error) {
+	if err == nil && l.options.Durable != nil {
+		l.options.Durable.Confirm(func(err error) {
+			if err != nil {
+				err = fail("confirm", err)
+			}
+			l.answer(m, err)
+		})
+		return
+	}
+	l.answer(m, err)
+}
+
+func (l *Log) answer(m *pipeline.Message, err error) {
 	m.Published(err)
 	l.publishes.Done(1)
 }

@@ -49,6 +49,18 @@ type Options struct {
 	// RefreshInterval is the time after which the settings of the topic are read again.
 	// The default is 15 s. A batch that was refused as too large makes it sooner.
 	RefreshInterval time.Duration
+	// Durable makes acknowledged events durable, for a broker that does not do so before
+	// it acknowledges. Nil is for all others.
+	Durable Durable
+}
+
+// Durable makes events durable that a broker has acknowledged.
+type Durable interface {
+	// Usable returns why no event can become durable, or nil. It never blocks.
+	Usable() error
+	// Confirm calls done once all events that were acknowledged until now are durable, or
+	// with the reason why they are not. It never blocks.
+	Confirm(done func(error))
 }
 
 // CreateTopic holds the settings of a topic that is created.

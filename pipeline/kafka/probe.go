@@ -10,10 +10,13 @@ import (
 )
 
 // Probe asks the brokers whether an event can be published now. It returns nil when a
-// broker answers, the topic exists, and a partition of it has a leader and enough in-sync
-// replicas. It is one small request, and ctx bounds it. It may be called from any
-// goroutine.
+// broker answers, the topic exists, a partition of it has a leader and enough in-sync
+// replicas, and events can become durable. It is one small request, and ctx bounds it. It
+// may be called from any goroutine.
 func (l *Log) Probe(ctx context.Context) error {
+	if err := l.usable(); err != nil {
+		return fail("probe", err)
+	}
 	// Not by kadm, which may answer from its memory.
 	request := kmsg.NewPtrMetadataRequest()
 	request.AllowAutoTopicCreation = false

@@ -18,6 +18,17 @@ func SystemCalls(
 	t *testing.T, names string, environment ...string,
 ) (calls []string, printed string) {
 	t.Helper()
+	return runStrace(t, []string{"-e", "trace=" + names}, environment)
+}
+
+// FailSyncs is SystemCalls for fsync of one file, all of which fail with EIO.
+func FailSyncs(t *testing.T, file string, environment ...string) (calls []string, printed string) {
+	t.Helper()
+	return runStrace(t, []string{"-e", "trace=fsync", "-e", "inject=fsync:error=EIO", "-P", file}, environment)
+}
+
+func runStrace(t *testing.T, options, environment []string) (calls []string, printed string) {
+	t.Helper()
 	strace, err := exec.LookPath("strace")
 	if err != nil {
 		if os.Getenv("TEST_TOOLS") == "required" {
@@ -26,8 +37,8 @@ func SystemCalls(
 		t.Skip(err)
 	}
 	trace := filepath.Join(t.TempDir(), "trace")
-	command := exec.CommandContext(t.Context(), strace,
-		"-f", "-y", "-s", "200", "-o", trace, "-e", "trace="+names, os.Args[0])
+	options = append([]string{"-f", "-y", "-s", "200", "-o", trace}, options...)
+	command := exec.CommandContext(t.Context(), strace, append(options, os.Args[0])...)
 	command.Env = append(os.Environ(), environment...)
 	out, err := command.CombinedOutput()
 	if err != nil {

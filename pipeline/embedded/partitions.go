@@ -1,0 +1,111 @@
+package embedded
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"sluice/pipeline/durable"
+)
+
+// partitions are the folders of a topic's partitions. The broker makes a folder with the
+// first event of a partition, and a client may add partitions.
+type partitions struct {
+	path  string
+	topic string
+	// expired reports whether retention has deleted an event.
+	expired func(partition int32, offset int64) (bool, error)
+	folders []*folder // by number
+}
+
+func newPartitions(o Options, expired func(partition int32, offset int64) (bool, error)) *partitions {
+	return &partitions{path: partitionsFolder(o.DataDir), topic: o.Topic, expired: expired}
+}
+
+func partitionsFolder(data string) string { return filepath.Join(data, "partitions") }
+
+func partitionName(topic string, number int) string {
+	return fmt.Sprintf("%s-%d", url.PathEscape(topic), number)
+}
+
+// makePartitions creates the folders of the topic's partitions, durably. kfake would make
+// them without an fsync.
+func makePartitions(o Options) error {
+	for i := range o.Partitions {
+		path := filepath.Join(partitionsFolder(o.DataDir), partitionName(o.Topic, i))
+		if err := durable.MakeAll(durable.OS{}, path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sync makes durable what was written into the partitions.
+func (p *partitions) sync() error {
+	if err := p.find(); err != nil {
+		return err
+	}
+	for _, each := range p.folders {
+		if each == nil {
+			continue
+		}
+		if err := each.sync(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// find adds new folders.
+func (p *partitions) find() error {
+	entries, err := os.ReadDir(p.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return removed(p.path)
+	} else if err != nil {
+		return err
+	}
+	named := false
+	for _, entry := range entries {
+		number, ok := p.number(entry.Name())
+		if !ok || number < len(p.folders) && p.folders[number] != nil {
+			continue
+		}
+		expired := func(offset int64) (bool, error) { return p.expired(int32(number), offset) }
+		fresh, err := newFolder(filepath.Join(p.path, entry.Name()), expired)
+		if err != nil {
+			return err
+		}
+		for len(p.folders) <= number {
+			p.folders = append(p.folders, nil)
+		}
+		p.folders[number] = fresh
+		named = true
+	}
+	if named {
+		return durable.OS{}.SyncDir(p.path)
+	}
+	return nil
+}
+
+// number returns the number of the partition with this folder.
+func (p *partitions) number(name string) (number int, ok bool) {
+	text, ok := strings.CutPrefix(name, url.PathEscape(p.topic)+"-")
+	if !ok {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(text, 10, 16)
+	return int(n), err == nil
+}
+
+func (p *partitions) close() {
+	for _, each := range p.folders {
+		if each != nil {
+			each.close()
+		}
+	}
+}
