@@ -91,7 +91,7 @@ func Start(o Options) (*Broker, error) {
 	o.defaults()
 	b := &Broker{options: o, stop: make(chan struct{})}
 	if err := b.start(o); err != nil {
-		_ = b.release() // err says more
+		b.release()
 		return nil, fmt.Errorf("embedded kafka: %w", err)
 	}
 	b.retainer.Go(func() { b.retain(retainInterval) })
@@ -195,19 +195,18 @@ func listen(address string) (net.Listener, error) {
 // Addr returns the address that the broker listens on.
 func (b *Broker) Addr() string { return b.address }
 
-// Close writes the state of the broker and ends it. It returns an error if not all that
-// was written is durable.
-func (b *Broker) Close() (err error) {
+// Close writes the state of the broker and ends it.
+func (b *Broker) Close() error {
 	b.closeOnce.Do(func() {
 		close(b.stop)
 		b.retainer.Wait()
-		err = b.release()
+		b.release()
 	})
-	return err
+	return nil
 }
 
 // release releases what start acquired.
-func (b *Broker) release() (err error) {
+func (b *Broker) release() {
 	if b.flusher != nil {
 		b.flusher.end()
 	}
@@ -218,12 +217,11 @@ func (b *Broker) release() (err error) {
 		b.cluster.Close()
 	}
 	if b.flusher != nil {
-		err = b.flusher.close()
+		b.flusher.close()
 	}
 	if b.lock != nil {
 		_ = b.lock.Close()
 	}
-	return err
 }
 
 // logger passes kfake's log lines on to slog.
