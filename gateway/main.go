@@ -12,6 +12,7 @@ import (
 
 	"sluice/gateway/config"
 	"sluice/gateway/maillog"
+	"sluice/internal/panics"
 )
 
 // Exit codes. For those above 1, a retry without a change is of no use.
@@ -45,6 +46,7 @@ func jsonLine(err error) string {
 func say(to io.Writer, text string) {
 	said := make(chan struct{})
 	go func() {
+		defer panics.Recover(panics.Process, nil)
 		_, _ = io.WriteString(to, text) // there is nowhere else to say it
 		close(said)
 	}()

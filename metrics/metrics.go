@@ -45,7 +45,7 @@ type Labels struct {
 	FailureKinds []string
 	// Stages are the stages of a complete message, as pipeline.ObservedStages has them.
 	Stages []string
-	// PanicPlaces are the handlers that recover from panics.
+	// PanicPlaces are the handlers and goroutines that recover from panics.
 	PanicPlaces []string
 	// AcceptCauses are the causes of a failure to accept a connection.
 	AcceptCauses []string
@@ -211,5 +211,5 @@ func (m *Metrics) addLoops(labels Labels) {
 	m.loopDelay = m.histogram("sluice_loop_delay_seconds",
 		"Time from the request of a tick to its execution on the event loop.", loopBuckets)
 	m.panics = m.counters("sluice_panics_total",
-		"Recovered panics, by handler; each ended one session.", "where", labels.PanicPlaces)
+		"Recovered panics, by place; each ended one session or failed one message or task.", "where", labels.PanicPlaces)
 }

@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"sluice/internal/panics"
 )
 
 // Server is the HTTP server for /metrics, /livez and /readyz. It shares nothing with the
@@ -31,7 +33,7 @@ func Listen(address string) (net.Listener, error) {
 // ready reports whether load balancers may send connections, and the reason.
 func New(listener net.Listener, metrics http.Handler, ready func() (ready bool, why string)) *Server {
 	a := &Server{listener: listener, failed: make(chan error, 1), server: &http.Server{
-		Handler: Pages(metrics, ready),
+		Handler: recovered(Pages(metrics, ready)),
 		// A scraper sends a short request and reads one page; anything slower is not a
 		// scraper.
 		ReadHeaderTimeout: 5 * time.Second,
@@ -41,11 +43,25 @@ func New(listener net.Listener, metrics http.Handler, ready func() (ready bool, 
 		MaxHeaderBytes:    16 << 10,
 	}}
 	go func() {
-		if err := a.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		err := panics.Try(panics.Admin, func() error { return a.server.Serve(listener) })
+		if !errors.Is(err, http.ErrServerClosed) {
 			a.failed <- fmt.Errorf("admin server: %w", err)
 		}
 	}()
 	return a
+}
+
+// recovered answers 500 after a panic in h.
+func recovered(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		err := panics.Try(panics.Admin, func() error {
+			h.ServeHTTP(w, r)
+			return nil
+		})
+		if err != nil {
+			page(w, http.StatusInternalServerError, "panicked: see the log")
+		}
+	})
 }
 
 // Pages returns the handler of all pages of the server.

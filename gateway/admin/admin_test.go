@@ -69,6 +69,29 @@ func TestAdminPages(t *testing.T) {
 	}
 }
 
+// TestAdminPanics checks that a panic in a page is answered, and that the server goes on.
+func TestAdminPanics(t *testing.T) {
+	var broken atomic.Bool
+	broken.Store(true)
+	a := startAdmin(t, func() (bool, string) {
+		if broken.Load() {
+			panic("broken")
+		}
+		return true, "serving"
+	})
+	for _, status := range []int{500, 200} {
+		response, err := http.Get("http://" + a.Addr() + "/readyz")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		if response.StatusCode != status {
+			t.Errorf("status %d, want %d", response.StatusCode, status)
+		}
+		broken.Store(false)
+	}
+}
+
 // TestAdminFails checks that Close is not reported as a failure, but a broken listener
 // is.
 func TestAdminFails(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"sluice/gateway/driver"
+	"sluice/internal/panics"
 )
 
 // Lengths of the queues of lines that wait for the writer, about 2 MB when all are full.
@@ -34,6 +35,8 @@ const (
 	// Patience bounds the last writes: a hanging reader of our standard error must not
 	// keep the process from ending.
 	Patience = time.Second
+	// panicEvery is the least time between two lines on panics of one place.
+	panicEvery = 10 * time.Second
 	// maxStack bounds the stack that is logged for a panic.
 	maxStack = 8 << 10
 )
@@ -58,7 +61,8 @@ type Log struct {
 	warning      bool // whether the level is not error
 	dropped      atomic.Int64
 	omitted      atomic.Int64 // lines beyond the quota of their client
-	left         atomic.Int64 // lines beyond the limit of their session
+	left         atomic.Int64 // lines beyond the limit of their session, or panicEvery
+	panics       sync.Map     // by place, when the last panic was logged
 	quota        *clientQuota
 	lines        *lineWriter
 	logger       *slog.Logger
@@ -102,7 +106,10 @@ func New(o Options, w io.Writer) *Log {
 		return slog.NewTextHandler(w, options)
 	}
 	m.logger = slog.New(handler(loggerLines{m}))
-	go m.run(handler(m.lines))
+	go func() {
+		defer close(m.stopped)
+		panics.Keep(panics.MailLog, func() { m.run(handler(m.lines)) })
+	}()
 	return m
 }
 
@@ -117,8 +124,8 @@ func (m *Log) Logger() *slog.Logger { return m.logger }
 // that could not be written.
 func (m *Log) Dropped() int64 { return m.dropped.Load() + m.lines.lost.Load() }
 
-// Omitted returns the number of refusals and lost messages since the start that have no
-// line because their session or their client had too many.
+// Omitted returns the number of refusals, lost messages and panics since the start that
+// have no line because their session, their client or their place had too many.
 func (m *Log) Omitted() int64 { return m.omitted.Load() + m.left.Load() }
 
 // Refused implements driver.MailLog.
@@ -180,8 +187,15 @@ func (m *Log) PackSplit(messages int, err error) {
 	}
 }
 
-// Panicked implements driver.MailLog.
+// Panicked implements driver.MailLog. Of each place it logs one panic in panicEvery: one
+// that every message provokes must not flood the log. sluice_panics_total has them all.
 func (m *Log) Panicked(where string, reason any, stack []byte) {
+	now := time.Now()
+	last, seen := m.panics.LoadOrStore(where, now)
+	if seen && (now.Sub(last.(time.Time)) < panicEvery || !m.panics.CompareAndSwap(where, last, now)) {
+		m.left.Add(1)
+		return
+	}
 	m.put(m.notices, entry{
 		kind: panicked, verb: where, cause: fmt.Sprint(reason),
 		message: string(stack[:min(len(stack), maxStack)]),

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -60,6 +61,48 @@ func TestLines(t *testing.T) {
 		if _, rest, _ := strings.Cut(got[i], " "); rest != want[i] {
 			t.Errorf("got  %s\nwant %s", rest, want[i])
 		}
+	}
+}
+
+// TestPanicsAreBounded checks that of the panics of a place one is logged, and the others
+// are counted.
+func TestPanicsAreBounded(t *testing.T) {
+	var s testkit.Buffer
+	m := New(Options{}, &s)
+	for range 100 {
+		m.Panicked("store", "broken", nil)
+		m.Panicked("accept", "broken", nil)
+	}
+	m.Close()
+	if got := len(s.Lines()); got != 2 || m.Omitted() != 198 {
+		t.Errorf("%d lines, %d left out:\n%s", got, m.Omitted(), s.String())
+	}
+}
+
+// panickingWriter panics at its first write.
+type panickingWriter struct {
+	testkit.Buffer
+	panicked atomic.Bool
+}
+
+func (w *panickingWriter) Write(p []byte) (int, error) {
+	if !w.panicked.Swap(true) {
+		panic("broken")
+	}
+	return w.Buffer.Write(p)
+}
+
+// TestWriterPanics checks that a panic while lines are written loses these lines alone,
+// and that they are counted.
+func TestWriterPanics(t *testing.T) {
+	var s panickingWriter
+	m := New(Options{}, &s)
+	m.Logger().Info("first")
+	testkit.Eventually(t, "the panic", func() bool { return m.Dropped() == 1 })
+	m.Logger().Info("second")
+	m.Close()
+	if got := s.String(); !strings.Contains(got, "second") || strings.Contains(got, "first") {
+		t.Errorf("%s", got)
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"sluice/internal/panics"
 )
 
 // batchBytes is the number of bytes that are written at once when lines wait.
@@ -19,7 +21,6 @@ const reportEvery = time.Second
 
 // run writes lines until Close. Only this goroutine waits for the log's reader.
 func (m *Log) run(to slog.Handler) {
-	defer close(m.stopped)
 	second := time.NewTicker(reportEvery)
 	defer second.Stop()
 	var reported missing
@@ -68,12 +69,19 @@ func take(batch []entry, queue <-chan entry) []entry {
 func (m *Log) write(to slog.Handler, batch []entry) {
 	slices.SortStableFunc(batch, func(a, b entry) int { return a.at.Compare(b.at) })
 	for i := range batch {
-		if e := &batch[i]; e.kind == formatted {
-			_, _ = m.lines.Write([]byte(e.message))
-		} else {
-			_ = to.Handle(context.Background(), e.record(m.acceptanceAt))
+		if panics.Try(panics.MailLog, func() error { return m.writeLine(to, &batch[i]) }) != nil {
+			m.dropped.Add(1)
 		}
 	}
+}
+
+func (m *Log) writeLine(to slog.Handler, e *entry) error {
+	if e.kind == formatted {
+		_, _ = m.lines.Write([]byte(e.message))
+	} else {
+		_ = to.Handle(context.Background(), e.record(m.acceptanceAt))
+	}
+	return nil
 }
 
 // missing holds the numbers of missing lines that were reported so far.
@@ -116,7 +124,11 @@ func (l *lineWriter) Write(line []byte) (int, error) {
 // flush writes the buffered lines. Lines that cannot be written are lost and counted:
 // there is nowhere to report them, and a buffer that kept them would only grow.
 func (l *lineWriter) flush() {
-	if _, err := l.held.WriteTo(l.to); err != nil {
+	err := panics.Try(panics.MailLog, func() error {
+		_, err := l.held.WriteTo(l.to)
+		return err
+	})
+	if err != nil {
 		l.lost.Add(l.lines)
 	}
 	l.held.Reset()

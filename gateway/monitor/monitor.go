@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"sluice/gateway/pressure"
+	"sluice/internal/panics"
 	"sluice/pipeline"
 )
 
@@ -69,7 +70,7 @@ func (m *Monitor) Start() {
 	m.ended = make(chan struct{})
 	go func() {
 		defer close(m.ended)
-		m.run(ctx)
+		panics.Keep(panics.Monitor, func() { m.run(ctx) })
 	}()
 }
 
@@ -129,12 +130,20 @@ func (m *Monitor) startReading(ctx context.Context) bool {
 	if m.options.Lag == nil {
 		return false
 	}
-	go func() { m.reading <- m.options.Lag.Read(ctx) }()
+	go func() {
+		var lags []pipeline.Lag // none after a panic
+		defer func() { m.reading <- lags }()
+		defer panics.Recover(panics.Monitor, nil)
+		lags = m.options.Lag.Read(ctx)
+	}()
 	return true
 }
 
 // readings passes the lags to the observer and returns them as inputs of the gate.
 func (m *Monitor) readings(lags []pipeline.Lag) []pressure.Reading {
+	if lags == nil {
+		return nil
+	}
 	now := time.Now()
 	all := make([]pressure.Reading, len(lags))
 	for i, lag := range lags {
@@ -155,7 +164,9 @@ func (m *Monitor) readings(lags []pipeline.Lag) []pressure.Reading {
 	return all
 }
 
+// update updates the gate. After a panic the gate keeps its last decision.
 func (m *Monitor) update(readings []pressure.Reading) {
+	defer panics.Recover(panics.Monitor, nil)
 	now := time.Now()
 	in := m.options.Local(now)
 	in.Groups = readings

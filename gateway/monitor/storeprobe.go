@@ -4,6 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"time"
+
+	"sluice/internal/panics"
 )
 
 // Bounds of the time limit of a probe, which is the interval if that lies between them. A
@@ -59,7 +61,7 @@ func (s *StoreProbe) sample(ctx context.Context, now time.Time) {
 	}
 	if s.needed() {
 		s.inFlight = true
-		go func() { s.answered <- s.ask(ctx) }()
+		go func() { s.answered <- panics.Try(panics.Monitor, func() error { return s.ask(ctx) }) }()
 	} else {
 		s.setState(nil, now)
 	}

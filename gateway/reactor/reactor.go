@@ -16,6 +16,7 @@ import (
 	"github.com/panjf2000/gnet/v2/pkg/logging"
 
 	"sluice/gateway/driver"
+	"sluice/internal/panics"
 )
 
 // Endpoint is an address to listen on, and what the sessions of its connections have in
@@ -80,6 +81,7 @@ func New(shared *driver.Shared, o Options) *Reactor {
 // Run listens and serves until Stop, and then returns nil. An error means that it could
 // not start.
 func (r *Reactor) Run() (err error) {
+	defer panics.Recover(panics.Process, &err)
 	if r.listeners, err = listen(&r.options); err != nil {
 		return err
 	}
@@ -90,7 +92,7 @@ func (r *Reactor) Run() (err error) {
 	for _, l := range r.listeners {
 		a := &acceptor{listener: l, options: &r.options, enroll: r.enroll, stop: r.stop}
 		for range acceptorsPerLoop * r.options.Loops {
-			r.accepting.Go(a.run)
+			r.accepting.Go(func() { panics.Keep(panics.Accept, a.run) })
 		}
 	}
 	close(r.booted)
@@ -162,6 +164,7 @@ func (r *Reactor) Stop(ctx context.Context) error {
 		return nil
 	}
 	go r.stopOnce.Do(func() {
+		defer panics.Recover(panics.Process, nil)
 		close(r.stop)
 		closeAll(r.listeners)
 		r.waitAcceptors(ctx)
@@ -181,7 +184,11 @@ func (r *Reactor) Stop(ctx context.Context) error {
 // take its connection, so the loops must run until then.
 func (r *Reactor) waitAcceptors(ctx context.Context) {
 	ended := make(chan struct{})
-	go func() { r.accepting.Wait(); close(ended) }()
+	go func() {
+		defer panics.Recover(panics.Process, nil)
+		r.accepting.Wait()
+		close(ended)
+	}()
 	select {
 	case <-ended:
 	case <-ctx.Done():
@@ -246,6 +253,7 @@ func (r *Reactor) ending(err error) driver.Ending {
 // OnTick implements gnet.EventHandler. gnet calls it on a goroutine of its own, so it
 // asks each loop to advance its timer wheel itself.
 func (r *Reactor) OnTick() (time.Duration, gnet.Action) {
+	defer panics.Recover(panics.Ticker, nil)
 	for i := range r.loops {
 		if l := r.loops[i].Load(); l != nil && !l.askTick() {
 			select {

@@ -9,6 +9,7 @@ import (
 
 	"sluice/gateway/config"
 	"sluice/gateway/reactor"
+	"sluice/internal/panics"
 	"sluice/metrics"
 )
 
@@ -139,7 +140,10 @@ func (s *Server) announce() {
 		log.Info("configuration", "set", &s.config)
 	}
 	if s.config.Log.Format == config.FormatText {
-		go func() { _ = writeBanner(s.options.Out, &s.config, at) }() // to nobody, if it must be
+		go func() {
+			defer panics.Recover(panics.Process, nil)
+			_ = writeBanner(s.options.Out, &s.config, at) // to nobody, if it must be
+		}()
 		return
 	}
 	store := s.config.Store.Kind

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"sluice/internal/panics"
 	"sluice/metrics"
 )
 
@@ -42,7 +43,11 @@ func (s *Server) stop() error {
 	defer cancel()
 	s.monitor.Close() // interrupts a probe or reading in flight
 	closed := make(chan error, 1)
-	go func() { closed <- errors.Join(s.objects.Close(), s.events.Close()) }()
+	go func() {
+		closed <- panics.Try(panics.Process, func() error {
+			return errors.Join(s.objects.Close(), s.events.Close())
+		})
+	}()
 	select {
 	case err := <-closed:
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"sluice/gateway/monitor"
 	"sluice/gateway/pressure"
 	"sluice/gateway/reactor"
+	"sluice/internal/panics"
 	"sluice/metrics"
 	"sluice/pipeline"
 )
@@ -84,6 +85,9 @@ func metricLabels(c *config.Config) metrics.Labels {
 	}
 	labels.Stages = pipeline.ObservedStages()
 	labels.PanicPlaces = []string{"open", "traffic", "ended", "closed", "timer", "result", "credit", "call", "drain", "run", "tick"}
+	for _, at := range panics.Places() {
+		labels.PanicPlaces = append(labels.PanicPlaces, string(at))
+	}
 	labels.AcceptCauses = reactor.AcceptCauses()
 	return labels
 }

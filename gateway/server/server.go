@@ -19,6 +19,7 @@ import (
 	"sluice/gateway/maillog"
 	"sluice/gateway/monitor"
 	"sluice/gateway/reactor"
+	"sluice/internal/panics"
 	"sluice/metrics"
 )
 
@@ -73,6 +74,10 @@ func (s *Server) open() (err error) {
 	schedule(s.config.Process.Scheduling, batchThreads, s.log.Logger())
 	s.metrics = metrics.New(metricLabels(&s.config))
 	s.tally = &tally{Metrics: s.metrics}
+	panics.Notify(func(at panics.Place, reason any, stack []byte) {
+		s.metrics.Panicked(string(at))
+		s.log.Panicked(string(at), reason, stack)
+	})
 	deps := adapters.Deps{MailLog: s.log, Packs: s.metrics, Bound: s.bounded("events")}
 	if s.events, err = adapters.OpenLog(&s.config, deps); err != nil {
 		return err
@@ -111,10 +116,10 @@ func (s *Server) Run(ctx context.Context) error {
 	s.monitor.Start()
 	serving, over := context.WithCancel(ctx)
 	defer over()
-	go limitHeap(serving, &s.config, s.shared.SessionsOpen)
-	go s.ignoreHangups(serving)
+	go panics.Keep(panics.Process, func() { limitHeap(serving, &s.config, s.shared.SessionsOpen) })
+	go panics.Keep(panics.Process, func() { s.ignoreHangups(serving) })
 	ended := make(chan error, 1)
-	go func() { ended <- s.reactor.Run() }()
+	go func() { ended <- panics.Try(panics.Process, s.reactor.Run) }()
 	select {
 	case err := <-ended:
 		return err

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"sluice/internal/panics"
 	"sluice/pipeline"
 )
 
@@ -35,7 +36,7 @@ func startRemover(remove func(key string) error, leftBehind func(key string, err
 		keys: make(chan string, maxRemovals), stop: make(chan struct{}),
 		remove: remove, leftBehind: leftBehind,
 	}
-	r.ended.Go(r.run)
+	r.ended.Go(func() { panics.Keep(panics.Store, r.run) })
 	return r
 }
 

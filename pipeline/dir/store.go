@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"sluice/internal/panics"
 	"sluice/pipeline"
 	"sluice/pipeline/durable"
 	"sluice/pipeline/inflight"
@@ -113,11 +114,7 @@ func open(o Options, calls fileSystem) (*Store, error) {
 	s.remover = startRemover(s.removeObject, o.LeftBehind)
 	for i := range o.Concurrency {
 		w := newWriter(s, i)
-		s.writers.Go(func() {
-			for next := range s.queue {
-				_ = s.handle(w, next) // the message has the result
-			}
-		})
+		s.writers.Go(func() { panics.Keep(panics.Store, func() { s.writeQueued(w) }) })
 	}
 	if o.Pack != nil {
 		packs := *o.Pack
@@ -197,13 +194,24 @@ func (s *Store) enqueue(next queued) {
 	}
 }
 
+func (s *Store) writeQueued(w *writer) {
+	for next := range s.queue {
+		_ = s.handle(w, next) // the message has the result
+	}
+}
+
 func (s *Store) handle(w *writer, next queued) error {
 	if time.Since(next.since) > s.options.Timeout {
 		expired := &pipeline.Failure{Kind: pipeline.KindTimeout, Op: "dir: queue", Err: errWaited}
 		s.refuse(next.m, expired)
 		return expired
 	}
-	blob, digest, err := w.write(next.m)
+	var blob pipeline.Blob
+	var digest pipeline.Digest
+	err := panics.Try(panics.Store, func() (err error) {
+		blob, digest, err = w.write(next.m)
+		return err
+	})
 	next.m.Stored(blob, digest, err)
 	s.puts.Done(1)
 	return err

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"syscall"
 
+	"sluice/internal/panics"
 	"sluice/pipeline"
 )
 
@@ -83,7 +84,7 @@ func (w *writer) writeFile(name string, fill func(f file) error) error {
 	if err != nil {
 		return fail("create", err)
 	}
-	if err := fill(f); err != nil {
+	if err := panics.Try(panics.Store, func() error { return fill(f) }); err != nil {
 		_ = f.Close()
 		return fail("write", err)
 	}

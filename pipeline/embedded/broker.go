@@ -19,6 +19,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"sluice/internal/panics"
 	"sluice/pipeline/durable"
 )
 
@@ -94,7 +95,9 @@ func Start(o Options) (*Broker, error) {
 		b.release()
 		return nil, fmt.Errorf("embedded kafka: %w", err)
 	}
-	b.retainer.Go(func() { b.retain(retainInterval) })
+	b.retainer.Go(func() {
+		panics.Keep(panics.Embedded, func() { b.retain(retainInterval) })
+	})
 	return b, nil
 }
 

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"sluice/internal/panics"
 )
 
 // flusher makes acknowledged events durable. kfake answers once an event is written; with
@@ -51,7 +53,7 @@ func (f *flusher) start() error {
 		return err
 	}
 	f.wake, f.stop = make(chan struct{}, 1), make(chan struct{})
-	f.done.Go(f.run)
+	f.done.Go(func() { panics.Keep(panics.Embedded, f.run) })
 	return nil
 }
 
@@ -112,10 +114,13 @@ func (f *flusher) run() {
 // flush fsyncs the events that were written since the last flush, and the broker's state
 // if that is asked for. A failure is for good.
 func (f *flusher) flush(state bool) error {
-	err := f.events.sync()
-	if err == nil && state {
-		err = f.state.sync()
-	}
+	err := panics.Try(panics.Embedded, func() error {
+		err := f.events.sync()
+		if err == nil && state {
+			err = f.state.sync()
+		}
+		return err
+	})
 	if err == nil {
 		return nil
 	}

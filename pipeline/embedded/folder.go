@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 
+	"sluice/internal/panics"
 	"sluice/pipeline/durable"
 )
 
@@ -144,7 +145,7 @@ func syncFiles(files []*syncedFile) error {
 	errs := make([]error, len(files))
 	var group sync.WaitGroup
 	for i, f := range files[min(1, len(files)):] {
-		group.Go(func() { errs[i+1] = f.Sync() })
+		group.Go(func() { errs[i+1] = panics.Try(panics.Embedded, f.Sync) })
 	}
 	if len(files) > 0 {
 		errs[0] = files[0].Sync()

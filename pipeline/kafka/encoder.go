@@ -5,6 +5,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"sluice/internal/panics"
 	"sluice/pipeline"
 )
 
@@ -17,12 +18,22 @@ func (l *Log) encode() {
 	for batch := c.next(); len(batch) > 0; batch = c.next() {
 		records = records[:0]
 		now := time.Now()
+		encoded := batch[:0]
 		for _, m := range batch {
-			headers = pipeline.AppendEventHeaders(headers[:0], m)
-			records = append(records, record(m, headers))
+			var r *kgo.Record
+			err := panics.Try(panics.Publish, func() error {
+				headers = pipeline.AppendEventHeaders(headers[:0], m)
+				r = record(m, headers)
+				return nil
+			})
+			if err != nil {
+				l.deliver(m, fail("encode", err))
+				continue
+			}
+			encoded, records = append(encoded, m), append(records, r)
 		}
 		// Without a gap: the client sends what it has as one request.
-		for i, m := range batch {
+		for i, m := range encoded {
 			r := records[i]
 			l.events.produce(l.ctx, r, func(by *kgo.Client, err error) {
 				l.onProduced(event{message: m, record: r, since: now, by: by}, err)

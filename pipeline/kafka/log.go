@@ -10,6 +10,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"sluice/internal/panics"
 	"sluice/pipeline"
 	"sluice/pipeline/inflight"
 )
@@ -62,11 +63,13 @@ func Open(ctx context.Context, o Options) (*Log, error) {
 	l.events.drain = func() (context.Context, context.CancelFunc) {
 		return context.WithTimeout(l.ctx, 2*o.Timeout)
 	}
-	l.background.Go(l.encode)
-	l.background.Go(func() { l.events.closeReplaced(l.ctx) })
-	l.background.Go(l.refreshTopic)
+	l.background.Go(func() { panics.Keep(panics.Publish, l.encode) })
+	l.background.Go(func() {
+		panics.Keep(panics.Log, func() { l.events.closeReplaced(l.ctx) })
+	})
+	l.background.Go(func() { panics.Keep(panics.Log, l.refreshTopic) })
 	for range singlePublishers {
-		l.background.Go(l.publishSingles)
+		l.background.Go(func() { panics.Keep(panics.Publish, l.publishSingles) })
 	}
 	return l, nil
 }

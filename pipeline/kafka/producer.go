@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"sluice/internal/panics"
 )
 
 // producer publishes through one client at a time and replaces the client after a record
@@ -74,6 +76,7 @@ func (p *producer) closeReplaced(ctx context.Context) {
 		select {
 		case client := <-p.replaced:
 			old.Go(func() {
+				defer panics.Recover(panics.Log, nil)
 				bounded, cancel := p.drain()
 				defer cancel()
 				_ = client.Flush(bounded) // Close fails what remains

@@ -8,6 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"sluice/internal/panics"
 	"sluice/pipeline"
 )
 
@@ -107,7 +108,7 @@ func (l *Log) publishSingles() {
 			client, err = l.events.newClient(maxBatch)
 		}
 		if err == nil {
-			err = l.publishOne(client, e)
+			err = panics.Try(panics.Publish, func() error { return l.publishOne(client, e) })
 		}
 		if err != nil && !tooLarge(err) && client != nil {
 			client.Close() // it may have left a batch without records: see producer

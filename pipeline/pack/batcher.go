@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"sluice/internal/panics"
 	"sluice/pipeline"
 )
 
@@ -136,7 +137,7 @@ func Start(o Options, writer func(n int) Writer) *Batcher {
 	for n := range o.Lanes {
 		w := &batchWorker{batcher: b, writer: writer(n), pack: New(), timer: time.NewTimer(0)}
 		w.timer.Stop()
-		b.workers.Go(w.run)
+		b.workers.Go(func() { panics.Keep(panics.Pack, w.run) })
 	}
 	return b
 }

@@ -22,6 +22,7 @@ type testWriter struct {
 	release chan error               // its result
 	split   bool
 	largest atomic.Int64 // the size of the largest tar
+	panics  bool         // when a pack is released
 
 	mu       sync.Mutex
 	done     int
@@ -39,7 +40,11 @@ func (w *testWriter) PutPack(p *pack.Pack, _ time.Time) (bool, error) {
 	p.Compose(pipeline.NewID(time.Now(), random{}), pipeline.Blob{})
 	w.largest.Store(max(w.largest.Load(), p.Size()))
 	w.taken <- slices.Clone(p.Messages())
-	return w.split, <-w.release
+	err := <-w.release
+	if w.panics {
+		panic("broken")
+	}
+	return w.split, err
 }
 
 func (w *testWriter) Requeue(m *pipeline.Message, _ time.Time) {
@@ -241,9 +246,10 @@ func heap() uint64 {
 // split, and fail with it otherwise.
 func TestBatcherSplits(t *testing.T) {
 	failure := errors.New("refused")
-	for _, split := range []bool{false, true} {
+	for _, test := range []struct{ split, panics bool }{{false, false}, {true, false}, {false, true}} {
+		split := test.split || test.panics // one message of a pack may provoke the panic
 		b, w, seen := startOne(t, pack.Options{})
-		w.split = split
+		w.split, w.panics = test.split, test.panics
 		put(t, b, 1, 1)
 		<-w.taken
 		sent := put(t, b, 3, 10)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"sluice/internal/panics"
 	"sluice/pipeline"
 )
 
@@ -28,17 +29,18 @@ func (w *batchWorker) run() {
 // empty.
 func (w *batchWorker) gather() bool {
 	b := w.batcher
-	leftover := <-b.token
+	first := <-b.token
+	var leftover *queued
 	defer func() { b.token <- leftover }()
-	if leftover == nil {
+	if first == nil {
 		next, open := <-b.queue
 		if !open {
 			return false
 		}
-		leftover = &next
+		first = &next
 	}
 	w.fillStart, w.putTimes = time.Now(), w.putTimes[:0]
-	leftover = w.fill(*leftover)
+	leftover = w.fill(*first)
 	b.busy.Add(1)
 	b.inFlight.Add(int64(w.pack.Len()))
 	return true
@@ -112,8 +114,16 @@ var errWaited = errors.New("waited too long for a lane")
 func (w *batchWorker) store() {
 	b, n := w.batcher, w.pack.Len()
 	began := time.Now()
-	if w.send(n, began) {
+	typical := false
+	err := panics.Try(panics.Pack, func() error {
+		typical = w.send(n, began)
+		return nil
+	})
+	if typical {
 		b.latency.observe(time.Since(began))
+	}
+	if left := w.pack.Len(); err != nil && left > 0 {
+		w.deliver(left, err)
 	}
 	b.inFlight.Add(-int64(n))
 	b.busy.Add(-1)
@@ -142,7 +152,7 @@ func (w *batchWorker) send(n int, now time.Time) (typical bool) {
 		w.pack.Clear()
 		return w.writer.PutOne(m, oldest)
 	}
-	split, err := w.writer.PutPack(w.pack, oldest)
+	split, err := w.putPack(oldest)
 	o.Observer.PackDone(pipeline.KindOf(err).String())
 	if err == nil || !split {
 		w.deliver(n, err)
@@ -154,6 +164,17 @@ func (w *batchWorker) send(n int, now time.Time) (typical bool) {
 	}
 	w.pack.Clear()
 	return false
+}
+
+// putPack stores the pack. A panic splits it, so that the message that provokes one fails
+// alone.
+func (w *batchWorker) putPack(oldest time.Time) (split bool, err error) {
+	split = true
+	err = panics.Try(panics.Pack, func() (err error) {
+		split, err = w.writer.PutPack(w.pack, oldest)
+		return err
+	})
+	return split, err
 }
 
 // deliver gives all n messages of the pack the same result.

@@ -34,6 +34,7 @@ func EventLog(t *testing.T, open func(t *testing.T) LogUnderTest) {
 	t.Run("concurrent", func(t *testing.T) { logConcurrent(t, open(t)) })
 	t.Run("never blocks", func(t *testing.T) { logStalled(t, open(t)) })
 	t.Run("limit", func(t *testing.T) { logLimit(t, open(t)) })
+	t.Run("panics", func(t *testing.T) { logPanics(t, open(t)) })
 	t.Run("closed", func(t *testing.T) { logClosed(t, open(t)) })
 }
 
@@ -192,6 +193,26 @@ func logClosed(t *testing.T, l LogUnderTest) {
 	}
 	if sent.Err == nil {
 		t.Error("a closed log took an event")
+	}
+}
+
+// logPanics publishes messages of which no event can be made between others: only these
+// succeed, if the log keeps anything, and each has one result.
+func logPanics(t *testing.T, l LogUnderTest) {
+	all := make([]*Sent, 30)
+	for i := range all {
+		m := Stored()
+		if i%10 == 5 {
+			provokePanic(m)
+		}
+		all[i] = newSent(m)
+		l.Log.Publish(m)
+	}
+	for i, sent := range all {
+		fails := i%10 == 5 && l.Read != nil
+		if err := sent.wait(); err != nil || (sent.Err != nil) != fails {
+			t.Errorf("event %d: %v %v", i, err, sent.Err)
+		}
 	}
 }
 

@@ -41,6 +41,7 @@ func ObjectStore(t *testing.T, open func(t *testing.T) StoreUnderTest) {
 	t.Run("never blocks", func(t *testing.T) { storeStalled(t, open(t)) })
 	t.Run("packs", func(t *testing.T) { storePacks(t, open(t)) })
 	t.Run("removes", func(t *testing.T) { storeRemoves(t, open(t)) })
+	t.Run("panics", func(t *testing.T) { storePanics(t, open(t)) })
 	t.Run("closed", func(t *testing.T) { storeClosed(t, open(t)) })
 }
 
@@ -276,6 +277,25 @@ func storeClosed(t *testing.T, s StoreUnderTest) {
 	}
 	if sent.Err == nil {
 		t.Error("a closed store stored a message")
+	}
+}
+
+// storePanics puts messages of which no event can be made between others: these succeed,
+// and each of those has one result.
+func storePanics(t *testing.T, s StoreUnderTest) {
+	all := make([]*Sent, 30)
+	for i := range all {
+		m := NewMessage(randomBytes(i))
+		if i%10 == 5 {
+			provokePanic(m)
+		}
+		all[i] = newSent(m)
+		s.Store.Put(m)
+	}
+	for i, sent := range all {
+		if err := sent.wait(); err != nil || sent.Err != nil && i%10 != 5 {
+			t.Errorf("message %d: %v %v", i, err, sent.Err)
+		}
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/minio/minio-go/v7"
+
+	"sluice/internal/panics"
 )
 
 // errRefused marks a failure that persists until the operator changes a setting.
@@ -81,7 +83,7 @@ func (s *Store) firstProbe(ctx context.Context) error {
 	err := s.Probe(ctx)
 	if err != nil && !errors.Is(err, errRefused) {
 		if s.options.CreateBucket {
-			s.background.Go(s.createLater)
+			s.background.Go(func() { panics.Keep(panics.Store, s.createLater) })
 		}
 		return nil
 	}

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/minio/minio-go/v7"
+
+	"sluice/internal/panics"
 )
 
 const (
@@ -108,7 +110,7 @@ func (c *cleaner) cleanDue(waiting []leftover) []leftover {
 		}
 		ctx, cancel := context.WithTimeout(c.store.ctx, c.store.options.Timeout)
 		used := c.store.client.keys.get()
-		err := c.clean(ctx, *l)
+		err := panics.Try(panics.Store, func() error { return c.clean(ctx, *l) })
 		c.store.client.renew(err, used) // for the next attempt
 		cancel()
 		if err != nil {
@@ -135,7 +137,8 @@ func (c *cleaner) finalPass(waiting []leftover) {
 		waiting = append(waiting, <-c.inbox)
 	}
 	for _, l := range waiting {
-		if err := c.clean(ctx, l); err != nil {
+		err := panics.Try(panics.Store, func() error { return c.clean(ctx, l) })
+		if err != nil {
 			c.giveUp(l, err)
 		}
 	}

@@ -34,9 +34,9 @@ func (g *limiterGate) acquire(since time.Time) {
 		g.changed.Wait()
 	}
 	g.waiting = 0
-	g.inFlight++
 	now := time.Now()
 	g.limiter.largeStarted(now, now.Sub(since))
+	g.inFlight++
 }
 
 // release ends a task.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/minio/minio-go/v7"
 
+	"sluice/internal/panics"
 	"sluice/pipeline"
 	"sluice/pipeline/pack"
 )
@@ -19,11 +20,14 @@ var _ pack.Writer = packWriter{}
 func (w packWriter) PutOne(m *pipeline.Message, since time.Time) bool {
 	ctx, cancel := context.WithDeadline(w.ctx, since.Add(w.options.Timeout))
 	defer cancel()
-	done := w.gate.observe(1)
-	result, err := w.put(ctx, m)
-	if err == nil {
-		done(result.blob.Length)
-	}
+	var result stored
+	err := panics.Try(panics.Store, func() (err error) {
+		done := w.gate.observe(1)
+		if result, err = w.put(ctx, m); err == nil {
+			done(result.blob.Length)
+		}
+		return err
+	})
 	w.stored(m, result, err)
 	return err == nil
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io"
 	"sync"
+
+	"sluice/internal/panics"
 )
 
 var (
@@ -38,13 +40,13 @@ func (p *payload) current() []byte {
 
 // Read implements io.Reader. It fills b across pieces, so that a small message is one
 // write on the wire.
-func (p *payload) Read(b []byte) (int, error) {
+func (p *payload) Read(b []byte) (n int, err error) {
+	defer panics.Recover(panics.Store, &err) // it runs on a goroutine of net/http
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.revoked {
 		return 0, errRevoked
 	}
-	n := 0
 	for p.piece <= len(p.chunks) {
 		copied := copy(b[n:], p.current()[p.at:])
 		n, p.at = n+copied, p.at+copied

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"sluice/internal/panics"
 	"sluice/pipeline"
 	"sluice/pipeline/inflight"
 	"sluice/pipeline/pack"
@@ -74,8 +75,10 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, err
 	}
 	s.cleaner = newCleaner(s)
-	s.background.Go(s.cleaner.run)
-	s.background.Go(func() { s.gate.run(s.ctx, s.large) })
+	s.background.Go(func() { panics.Keep(panics.Store, s.cleaner.run) })
+	s.background.Go(func() {
+		panics.Keep(panics.Store, func() { s.gate.run(s.ctx, s.large) })
+	})
 	s.startWorkers()
 	if o.Pack != nil {
 		packs := *o.Pack
@@ -91,15 +94,27 @@ func (s *Store) startWorkers() {
 	admitted := make(chan task)
 	s.workers.Go(func() {
 		defer close(admitted)
-		for next := range s.large {
-			s.gate.acquire(next.since)
-			admitted <- next
-		}
+		panics.Keep(panics.Store, func() { s.admit(admitted) })
 	})
 	for range s.options.Concurrency {
 		w := newWorker(s)
 		w.pause = s.gate.pause
-		s.workers.Go(func() { w.run(admitted) })
+		s.workers.Go(func() { panics.Keep(panics.Store, func() { w.run(admitted) }) })
+	}
+}
+
+// admit passes large tasks through the gate.
+func (s *Store) admit(admitted chan<- task) {
+	for next := range s.large {
+		err := panics.Try(panics.Store, func() error {
+			s.gate.acquire(next.since)
+			return nil
+		})
+		if err != nil {
+			s.refuse(next, err)
+			continue
+		}
+		admitted <- next
 	}
 }
 
@@ -120,11 +135,9 @@ func (s *Store) Put(m *pipeline.Message) {
 		}
 		return
 	}
-	if err := s.submit(task{message: m, since: time.Now()}); err != nil {
-		if u, ok := m.Parts.Upload.(*upload); ok {
-			s.discard(u) // a failed Put leaves no upload pending
-		}
-		s.stored(m, stored{}, err)
+	next := task{message: m, since: time.Now()}
+	if err := s.submit(next); err != nil {
+		s.refuse(next, err)
 	}
 }
 
@@ -137,10 +150,23 @@ func (s *Store) PutPart(p *pipeline.Part) {
 	}
 	index := u.submitted
 	u.submitted++
-	if err := s.submit(task{part: p, upload: u, index: index, since: time.Now()}); err != nil {
-		u.fail(err)
-		s.uploaded(p, err)
+	next := task{part: p, upload: u, index: index, since: time.Now()}
+	if err := s.submit(next); err != nil {
+		s.refuse(next, err)
 	}
+}
+
+// refuse is the result of a task that failed.
+func (s *Store) refuse(t task, err error) {
+	if t.part != nil {
+		t.upload.fail(err)
+		s.uploaded(t.part, err)
+		return
+	}
+	if u, ok := t.message.Parts.Upload.(*upload); ok {
+		s.discard(u) // a failed Put leaves no upload pending
+	}
+	s.stored(t.message, stored{}, err)
 }
 
 // PartSize returns the size in bytes of each part but the last.

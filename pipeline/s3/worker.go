@@ -11,6 +11,7 @@ import (
 
 	"github.com/minio/minio-go/v7"
 
+	"sluice/internal/panics"
 	"sluice/pipeline"
 )
 
@@ -48,34 +49,45 @@ func (w *worker) run(admitted <-chan task) {
 				admitted = nil
 				continue
 			}
-			w.handle(next)
-			w.gate.release()
+			w.handleLarge(next)
 		}
 	}
 }
 
+// handleLarge handles a task that has passed the gate.
+func (w *worker) handleLarge(t task) {
+	defer w.gate.release()
+	w.handle(t)
+}
+
 func (w *worker) handle(t task) {
+	var result stored
+	err := panics.Try(panics.Store, func() (err error) {
+		result, err = w.perform(t)
+		return err
+	})
+	switch {
+	case err != nil:
+		w.refuse(t, err)
+	case t.part != nil:
+		w.uploaded(t.part, nil)
+	default:
+		w.stored(t.message, result, nil)
+	}
+}
+
+// perform makes the requests of a task. Only a message has a result.
+func (w *worker) perform(t task) (stored, error) {
 	ctx, cancel := context.WithDeadline(w.ctx, t.since.Add(w.options.Timeout))
 	defer cancel()
 	if t.part != nil {
-		err := w.putPart(ctx, t)
-		if err != nil {
-			t.upload.fail(err)
-		}
-		w.uploaded(t.part, err)
-		return
+		return stored{}, w.putPart(ctx, t)
 	}
 	m := t.message
 	if u, ok := m.Parts.Upload.(*upload); ok && u.initiated() {
-		result, err := w.finish(ctx, m, u)
-		if err != nil {
-			w.discard(u)
-		}
-		w.stored(m, result, err)
-		return
+		return w.finish(ctx, m, u)
 	}
-	result, err := w.put(ctx, m)
-	w.stored(m, result, err)
+	return w.put(ctx, m)
 }
 
 // expired returns a failure when the deadline of a task has passed before it was begun,
@@ -154,7 +166,7 @@ func (s *Store) try(
 ) (ambiguous bool, err error) {
 	for attempt := 1; ; attempt++ {
 		body, used := newPayload(head, chunks), s.client.keys.get()
-		err = send(body)
+		err = panics.Try(panics.Store, func() error { return send(body) })
 		if whole := body.Revoke(); err == nil && !whole {
 			err = errEarly
 		}
