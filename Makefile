@@ -58,10 +58,12 @@ bench: tools
 	go run ./loadtest bench $(ARGS)
 
 # kill -9 under load, 20 times, then every acknowledged message is looked for; then
+# brokers of three are frozen and killed; then
 # the loads that must be outlived within bounds; then the tests that count messages,
 # with ten times as many. Each fails when it was not held.
 drill:
 	go run ./loadtest drill $(ARGS)
+	go run ./loadtest drill --on cluster --sessions 30
 	go run ./loadtest stress
 	go test -count=1 -timeout 1h -run '^(TestSmtpSource|TestFleet)$$' ./loadtest -messages 10000
 

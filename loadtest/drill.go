@@ -12,11 +12,12 @@ import (
 
 	"sluice/loadtest/drill"
 	"sluice/loadtest/process"
+	"sluice/loadtest/stack"
 )
 
 // drillCommand is `loadtest drill`.
 type drillCommand struct {
-	On       string        `enum:"embedded,fleet" default:"embedded" help:"What the gateway uses: its embedded parts, or MinIO and Kafka, which are killed in turn with it."`
+	On       string        `enum:"embedded,fleet,cluster" default:"embedded" help:"What the gateway uses: its embedded parts, or MinIO and Kafka, which are killed in turn with it, or three Kafka brokers, of which one is frozen, one killed and two killed."`
 	Rounds   int           `default:"20" help:"How often something is killed."`
 	Pause    time.Duration `help:"Kill nothing; stop the store and then the broker of a fleet for so long (SIGSTOP), such as 60s."`
 	Sessions int           `default:"50" help:"Sessions at the same time."`
@@ -77,6 +78,17 @@ func (c *drillCommand) Run(ctx context.Context) error {
 		defer plan.Fleet.Kill()
 		plan.Fleet.Use(plan.Gateway)
 	}
+	if gateway.Kind == process.Cluster {
+		brokers, err := stack.StartKafkaCluster(scratch, 3)
+		if err != nil {
+			return err
+		}
+		defer brokers.Kill()
+		if err := drill.UseCluster(ctx, gateway, brokers); err != nil {
+			return err
+		}
+		plan.Cluster = brokers
+	}
 	report, err := c.do(ctx, plan)
 	if err = errors.Join(err, receipts.Flush()); err != nil {
 		return err
@@ -97,6 +109,9 @@ const pauseDeadline = 30 * time.Second
 
 // do does what the flags say.
 func (c *drillCommand) do(ctx context.Context, plan drill.Plan) (*drill.Report, error) {
+	if plan.Cluster != nil {
+		return drill.Lose(ctx, plan, []string{drill.LossFrozen, drill.LossKilled, drill.LossTwo})
+	}
 	if c.Pause == 0 {
 		return drill.Run(ctx, plan)
 	}
@@ -108,8 +123,8 @@ func (c *drillCommand) do(ctx context.Context, plan drill.Plan) (*drill.Report, 
 // name is that of the report's files.
 func (c *drillCommand) name(at time.Time) string {
 	what := "drill-"
-	if process.Kind(c.On) == process.Fleet {
-		what += "fleet-"
+	if process.Kind(c.On) != process.Embedded {
+		what += c.On + "-"
 	}
 	if c.Pause > 0 {
 		what += "pause-"

@@ -62,6 +62,7 @@ func testMetrics() *Metrics {
 		TopicReplication: constant(3),
 		TopicMinInsync:   constant(2),
 		TopicMaxMessage:  constant(1048588),
+		Brokers:          func() []Broker { return []Broker{{ID: 1}, {ID: 2, Silent: true}} },
 		Build:            Build{Version: "v1.2.3", Revision: "abc", GoVersion: "go1.26"},
 	})
 	return m

@@ -51,6 +51,8 @@ type Log struct {
 	Depth func() int64
 	// Topic returns the known properties of the topic; nil for a log without topics.
 	Topic func() kafka.TopicInfo
+	// Brokers returns the known brokers; nil for a log without brokers elsewhere.
+	Brokers func() []kafka.BrokerState
 	// OpenLag returns a reader of the consumers' lag; nil for a log without consumers.
 	OpenLag func() (monitor.LagSource, error)
 	// Address is where the log listens in this process, "" if it is elsewhere.

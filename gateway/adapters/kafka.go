@@ -21,8 +21,9 @@ func kafkaOptions(c *config.Config, logger *slog.Logger) kafka.Options {
 		Compression: k.Compression,
 		Linger:      k.Linger,
 		// Every session may have one message in flight, and no more.
-		Queue: c.Limits.Connections,
-		Found: func(info kafka.TopicInfo) { reportTopic(logger, info) },
+		Queue:         c.Limits.Connections,
+		Found:         func(info kafka.TopicInfo) { reportTopic(logger, info) },
+		BrokerChanged: func(b kafka.BrokerState) { reportBroker(logger, b) },
 	}
 	if k.TLS {
 		o.TLS = &kafka.TLS{CAFile: k.CAFile, ServerName: k.ServerName}
@@ -63,6 +64,16 @@ func reportTopic(logger *slog.Logger, info kafka.TopicInfo) {
 		"max_message_bytes", info.MaxMessageBytes)
 }
 
+// reportBroker logs that a broker stopped to answer, or answers again.
+func reportBroker(logger *slog.Logger, b kafka.BrokerState) {
+	if b.Answers {
+		logger.Info("the Kafka broker answers again", "broker", b.ID, "address", b.Address, "silent_seconds", b.Silent.Seconds())
+		return
+	}
+	logger.Warn("a Kafka broker does not answer; the partitions that it leads wait for another leader",
+		"broker", b.ID, "address", b.Address)
+}
+
 // smallMessages is the size of an event with a thousand recipients of usual length.
 const smallMessages = 64 << 10
 
@@ -83,7 +94,9 @@ func openKafka(c *config.Config, d Deps) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	return kafkaLog(c, log, options), nil
+	opened := kafkaLog(c, log, options)
+	opened.Brokers = log.Brokers
+	return opened, nil
 }
 
 // kafkaLog returns the open topic log as a Log.

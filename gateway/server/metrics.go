@@ -48,6 +48,15 @@ func (s *Server) sources() metrics.Sources {
 		sources.TopicMaxMessage = func() float64 { return float64(s.events.Topic().MaxMessageBytes) }
 		sources.TopicMinInsync = func() float64 { return float64(s.events.Topic().MinInsyncReplicas) }
 	}
+	if s.events.Brokers != nil {
+		sources.Brokers = func() []metrics.Broker {
+			var all []metrics.Broker
+			for _, b := range s.events.Brokers() {
+				all = append(all, metrics.Broker{ID: b.ID, Silent: !b.Answers})
+			}
+			return all
+		}
+	}
 	return sources
 }
 

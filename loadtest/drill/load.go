@@ -9,12 +9,14 @@ import (
 
 	"sluice/loadtest/client"
 	"sluice/loadtest/process"
+	"sluice/loadtest/stack"
 )
 
 // Plan is one drill.
 type Plan struct {
 	Gateway  *process.Sluice
-	Fleet    *Fleet // what a gateway of kind process.Fleet uses; else nil
+	Fleet    *Fleet              // what a gateway of kind process.Fleet uses; else nil
+	Cluster  *stack.KafkaCluster // of a gateway of kind process.Cluster
 	Rounds   int
 	Sessions int
 	Seed     uint64

@@ -26,6 +26,7 @@ type Report struct {
 	Sessions int           `json:"sessions"`
 	Rounds   []Round       `json:"rounds,omitempty"`
 	Outages  []Outage      `json:"outages,omitempty"`
+	Losses   []Loss        `json:"losses,omitempty"`
 	Tally    client.Tally  `json:"sent_again"`
 	Audit    *audit.Report `json:"audit"`
 
@@ -51,6 +52,11 @@ func (r *Report) OK() bool {
 			return false
 		}
 	}
+	for _, l := range r.Losses {
+		if l.Pause > l.Allowed {
+			return false
+		}
+	}
 	return r.Audit.OK() && r.Pending == 0 && r.Slowest <= r.Deadline
 }
 
@@ -70,7 +76,7 @@ func Audit(ctx context.Context, gateway *process.Sluice, receipts []client.Recei
 	if err != nil {
 		return nil, err
 	}
-	log := kafka.NewReader(kafka.Options{Brokers: []string{gateway.Events}, Topic: gateway.Topic})
+	log := kafka.NewReader(kafka.Options{Brokers: strings.Split(gateway.Events, ","), Topic: gateway.Topic})
 	acknowledged := make([]audit.Acknowledged, len(receipts))
 	for i, r := range receipts {
 		acknowledged[i] = audit.Acknowledged{ID: r.ID, SHA256: hex.EncodeToString(r.SHA256[:]), Size: r.Size}
@@ -102,6 +108,10 @@ func (r *Report) String() string {
 	for _, o := range r.Outages {
 		fmt.Fprintf(&b, "%s stopped for %.1f s under load from %d sessions: %.0f/s before, %d answered 250 during, back %.2f s after its return, %.0f/s after\n",
 			o.Victim, o.Paused, r.Sessions, o.Before, o.During, o.Back, o.After)
+	}
+	for _, l := range r.Losses {
+		fmt.Fprintf(&b, "%s under load from %d sessions: %d answered 250, longest pause %.1f s, allowed %.1f s\n",
+			l.What, r.Sessions, l.Acknowledged, l.Pause, l.Allowed)
 	}
 	if r.Answers > 0 {
 		fmt.Fprintf(&b, "slowest of %d answers %.2f s, allowed %.2f s\n", r.Answers, r.Slowest, r.Deadline)

@@ -27,10 +27,12 @@ func Build(ctx context.Context, path string, flags ...string) error {
 type Kind string
 
 // Embedded is the default of a bare machine: files and a log in a folder. Fleet
-// is an S3 store and a Kafka. Discard keeps nothing.
+// is an S3 store and a Kafka. Cluster is files and several Kafka brokers. Discard keeps
+// nothing.
 const (
 	Embedded Kind = "embedded"
 	Fleet    Kind = "fleet"
+	Cluster  Kind = "cluster"
 	Discard  Kind = "discard"
 )
 
@@ -47,7 +49,7 @@ type Sluice struct {
 	Dir    string // holds the configuration and the data
 	SMTP   string // host:port
 	Admin  string // host:port
-	Events string // host:port, Kafka protocol
+	Events string // host:port, Kafka protocol; of a Cluster several, with commas between
 	Topic  string
 	Kind   Kind
 	S3     S3     // of a Fleet
@@ -86,6 +88,9 @@ func (s *Sluice) Args() ([]string, error) {
 		fmt.Fprintf(&yaml, "store: {kind: s3, s3: {endpoint: %q, bucket: %s, create_bucket: true, secure: false, credentials: static, access_key: %s, secret_key: %s}, %s}\n",
 			s.S3.Endpoint, s.S3.Bucket, s.S3.AccessKey, s.S3.SecretKey, s.S3.More)
 		fmt.Fprintf(&yaml, "events: {kind: kafka, topic: %s, kafka: {brokers: [%q], create_topic: {partitions: 3, replication: 1}}}\n", s.Topic, s.Events)
+	case Cluster:
+		fmt.Fprintf(&yaml, "events: {kind: kafka, topic: %s, kafka: {brokers: [\"%s\"]}}\n",
+			s.Topic, strings.ReplaceAll(s.Events, ",", `","`))
 	default:
 		fmt.Fprintf(&yaml, "events: {kind: embedded, topic: %s, embedded: {address: %q}}\n", s.Topic, s.Events)
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -69,7 +70,31 @@ const (
 	kafkaPassword = "sluice-secret"
 )
 
+// kafkaNode is one broker of a cluster. Each of its brokers is a controller too.
+type kafkaNode struct {
+	id                  int
+	address, controller string   // host:port
+	voters              []string // id@host:port of all controllers
+	clusterID           string
+	heap                string // -Xmx
+}
+
 func newKafka(dir, address, controller string, settings KafkaSettings) (*KafkaServer, error) {
+	return newKafkaNode(dir, kafkaNode{
+		id: 1, address: address, controller: controller,
+		voters: []string{"1@" + controller}, clusterID: newClusterID(), heap: "512m",
+	}, settings)
+}
+
+// newClusterID returns what the brokers of one cluster are formatted with.
+func newClusterID() string {
+	var id [16]byte
+	_, _ = rand.Read(id[:]) // never fails
+	id[0] &= 0x7f           // else the id may begin with "-" and be read as an option
+	return base64.RawURLEncoding.EncodeToString(id[:])
+}
+
+func newKafkaNode(dir string, node kafkaNode, settings KafkaSettings) (*KafkaServer, error) {
 	java, classPath, err := kafkaInstall()
 	if err != nil {
 		return nil, err
@@ -78,16 +103,16 @@ func newKafka(dir, address, controller string, settings KafkaSettings) (*KafkaSe
 		// log.dirs is a list: the data would go to a folder elsewhere.
 		return nil, fmt.Errorf("kafka: folder %q: a comma in its name would split it in two; choose another", dir)
 	}
-	k := &KafkaServer{Bootstrap: address}
+	k := &KafkaServer{Bootstrap: node.address}
 	properties := append([]string{
-		"process.roles=broker,controller", "node.id=1",
-		"controller.quorum.voters=1@" + controller,
+		"process.roles=broker,controller", "node.id=" + strconv.Itoa(node.id),
+		"controller.quorum.voters=" + strings.Join(node.voters, ","),
 		"controller.listener.names=CONTROLLER",
 		"listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SSL:SSL,SASL_SSL:SASL_SSL",
 		"inter.broker.listener.name=PLAINTEXT",
 		"log.dirs=" + filepath.Join(dir, "data"),
 	}, kafkaProperties...)
-	listeners := []string{"PLAINTEXT://" + address}
+	listeners := []string{"PLAINTEXT://" + node.address}
 	if settings.Secured {
 		more, lines, err := k.secure(dir)
 		if err != nil {
@@ -97,7 +122,7 @@ func newKafka(dir, address, controller string, settings KafkaSettings) (*KafkaSe
 	}
 	properties = append(properties,
 		"advertised.listeners="+strings.Join(listeners, ","),
-		"listeners="+strings.Join(append(listeners, "CONTROLLER://"+controller), ","))
+		"listeners="+strings.Join(append(listeners, "CONTROLLER://"+node.controller), ","))
 	properties = append(properties, settings.Properties...)
 
 	file, logging := filepath.Join(dir, "server.properties"), filepath.Join(dir, "log4j2.xml")
@@ -109,26 +134,23 @@ func newKafka(dir, address, controller string, settings KafkaSettings) (*KafkaSe
 	}
 	// The first compiler and the serial collector start in half the time, and
 	// leave the cores to what is tested.
-	jvm := []string{java, "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData",
+	jvm := []string{java, "-Xmx" + node.heap, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData",
 		"-Dlog4j2.configurationFile=" + logging, "-cp", classPath}
 	k.Server = &Server{
 		Name: "kafka", Dir: dir,
 		command: append(jvm, "kafka.Kafka", file),
 		probe:   k.answersMetadata,
 	}
-	return k, format(jvm, dir, file)
+	return k, format(jvm, dir, file, node.clusterID)
 }
 
 // format prepares the data folder, once.
-func format(jvm []string, dir, properties string) error {
+func format(jvm []string, dir, properties, clusterID string) error {
 	if _, err := os.Stat(filepath.Join(dir, "data", "meta.properties")); err == nil {
 		return nil
 	}
-	var cluster [16]byte
-	_, _ = rand.Read(cluster[:]) // never fails
-	cluster[0] &= 0x7f           // else the id may begin with "-" and be read as an option
 	args := append(append([]string(nil), jvm[1:]...), "kafka.tools.StorageTool", "format",
-		"--cluster-id", base64.RawURLEncoding.EncodeToString(cluster[:]), "--config", properties)
+		"--cluster-id", clusterID, "--config", properties)
 	for _, mechanism := range []string{"SCRAM-SHA-256", "SCRAM-SHA-512"} {
 		args = append(args, "--add-scram", fmt.Sprintf("%s=[name=%s,password=%s]", mechanism, kafkaUser, kafkaPassword))
 	}
@@ -194,33 +216,45 @@ func (k *KafkaServer) answersMetadata(ctx context.Context) error {
 // configs are its settings, such as min.insync.replicas. One that is there
 // already is an error.
 func (k *KafkaServer) CreateTopic(ctx context.Context, name string, partitions int32, configs map[string]string) error {
+	return k.createTopic(ctx, kafkaTopic{name, partitions, 1, configs})
+}
+
+// kafkaTopic is a topic to be made.
+type kafkaTopic struct {
+	name       string
+	partitions int32
+	copies     int16
+	configs    map[string]string
+}
+
+func (k *KafkaServer) createTopic(ctx context.Context, topic kafkaTopic) error {
 	client, err := kgo.NewClient(kgo.SeedBrokers(k.Bootstrap), kgo.MetadataMinAge(probeEvery))
 	if err != nil {
 		return err
 	}
 	defer client.Close()
 	admin := kadm.NewClient(client)
-	values := make(map[string]*string, len(configs))
-	for key, value := range configs {
+	values := make(map[string]*string, len(topic.configs))
+	for key, value := range topic.configs {
 		values[key] = &value
 	}
-	if _, err = admin.CreateTopic(ctx, partitions, 1, values, name); err != nil {
+	if _, err = admin.CreateTopic(ctx, topic.partitions, topic.copies, values, topic.name); err != nil {
 		return err
 	}
 	// The broker hears of it a little after the controller has answered.
 	again := time.NewTicker(probeEvery)
 	defer again.Stop()
 	for {
-		topics, err := admin.ListTopics(ctx, name)
+		topics, err := admin.ListTopics(ctx, topic.name)
 		if err != nil {
 			return err
 		}
-		if topics[name].Err == nil {
+		if topics[topic.name].Err == nil {
 			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("topic %s was created and is not served: %w", name, ctx.Err())
+			return fmt.Errorf("topic %s was created and is not served: %w", topic.name, ctx.Err())
 		case <-again.C:
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"sluice/internal/panics"
@@ -20,6 +21,7 @@ type Log struct {
 	options Options
 	events  *producer
 	dialer  *dialer
+	brokers *brokers
 
 	queue   chan *pipeline.Message
 	refused chan event    // events whose batch was too large
@@ -32,6 +34,7 @@ type Log struct {
 	ctx        context.Context
 	cancel     context.CancelFunc
 	topic      atomic.Pointer[TopicInfo]
+	topicID    kadm.TopicID // for readTopic
 }
 
 var _ pipeline.BoundedLog = (*Log)(nil)
@@ -85,6 +88,9 @@ func (l *Log) connect() error {
 		return err
 	}
 	l.dialer = dialer
+	l.brokers = newBrokers(l.options.BrokerChanged)
+	dialer.brokers = l.brokers
+	options = append(options, kgo.WithHooks(l.brokers))
 	options = append(options, l.options.producerOptions()...)
 	l.events, err = newProducer(options, compression, defaultBatch)
 	return err
@@ -158,6 +164,9 @@ func classify(err error) error {
 func fail(op string, err error) error {
 	return &pipeline.Failure{Kind: pipeline.KindTemporary, Op: "kafka: " + op, Err: err}
 }
+
+// Brokers returns the brokers that the log has talked to, in the order of their ids.
+func (l *Log) Brokers() []BrokerState { return l.brokers.states() }
 
 // Depth returns the number of events without a result.
 func (l *Log) Depth() int64 { return l.publishes.Depth() }

@@ -46,8 +46,11 @@ type Options struct {
 	// they have changed. Open calls it, or another goroutine when no broker could be
 	// reached then. It may be nil.
 	Found func(TopicInfo)
+	// BrokerChanged is called when a broker stops to answer, and when it answers again. It
+	// must not block. It may be nil.
+	BrokerChanged func(BrokerState)
 	// RefreshInterval is the time after which the settings of the topic are read again.
-	// The default is 15 s. A batch that was refused as too large makes it sooner.
+	// The default is 15 s. A failed event makes it sooner.
 	RefreshInterval time.Duration
 	// Durable makes acknowledged events durable, for a broker that does not do so before
 	// it acknowledges. Nil is for all others.
@@ -120,9 +123,6 @@ func (o Options) clientOptions(timeout time.Duration) ([]kgo.Opt, *dialer, error
 	return append(opts, proving...), d, nil
 }
 
-// uniformBytes is the number of bytes that go to one partition before another is chosen.
-const uniformBytes = 64 << 10
-
 // producerOptions returns the options of a producer. It is idempotent, which is the
 // client's default, and acknowledged by all in-sync replicas.
 func (o Options) producerOptions() []kgo.Opt {
@@ -131,12 +131,10 @@ func (o Options) producerOptions() []kgo.Opt {
 		kgo.DefaultProduceTopic(o.Topic),
 		kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.ProducerLinger(0), // the collector lingers, but not for a lone event
-		// Events of one moment go to one partition in one batch, and not to a partition
-		// with a backlog. Keys are unique, so partitioning by key would order nothing.
-		kgo.RecordPartitioner(kgo.UniformBytesPartitioner(uniformBytes, true, false, nil)),
+		kgo.RecordPartitioner(partitioner{}),
 		kgo.MaxBufferedRecords(o.Queue),
 		kgo.RecordDeliveryTimeout(o.Timeout),
-		kgo.ProduceRequestTimeout(o.Timeout / 3),
+		kgo.ProduceRequestTimeout(min(o.Timeout/3, produceHold)),
 		kgo.RequestTimeoutOverhead(o.Timeout / 3),
 		kgo.RetryTimeout(o.Timeout),
 		kgo.RetryBackoffFn(backoff),

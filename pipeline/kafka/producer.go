@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -12,14 +13,16 @@ import (
 )
 
 // producer publishes through one client at a time and replaces the client after a record
-// timeout.
+// timeout, and while nothing is published.
 //
 // A record that times out while its request waits for a connection leaves a batch without
 // records in that request. A broker (Apache Kafka 4.3.1) never answers it. The requests
 // after it on the connection wait until it times out, long after the broker is back
 // (docs/decisions.md, A fresh client after an overdue event). So later records go through
-// a new client, and the old one stays open until its own records are done. A client also
-// has a fixed batch limit, so another limit needs another client.
+// a new client, and the old one stays open until its own records are done. A client never
+// takes the new id of a topic that was deleted and made again, so one whose every record
+// fails is replaced as well. It also has a fixed batch limit, so another limit needs
+// another client.
 type producer struct {
 	options     []kgo.Opt
 	compression func() kgo.Opt
@@ -31,7 +34,20 @@ type producer struct {
 	batch    int32 // batch limit of the current client, in bytes
 	closed   bool
 	replaced chan *kgo.Client // replaced clients that are still open
+
+	// When the first of the failures came that no success has followed, or the current
+	// client began, if that was later; and how long the client is kept from then.
+	failingSince time.Time
+	failingLimit time.Duration
+	failing      atomic.Bool // whether failingSince is set; written under mu
 }
+
+const (
+	// A client whose records all fail is replaced after this time. It doubles with each
+	// fresh client that fails as well.
+	minFailing = time.Second
+	maxFailing = 4 * time.Second
+)
 
 func newProducer(options []kgo.Opt, compression func() kgo.Opt, batch int32) (*producer, error) {
 	p := &producer{
@@ -60,11 +76,44 @@ func (p *producer) produce(
 ) {
 	client := p.client.Load()
 	client.TryProduce(ctx, r, func(_ *kgo.Record, err error) {
-		if errors.Is(err, kgo.ErrRecordTimeout) {
-			p.replaceOverdue(client) // before anyone can publish again
+		// Before promise, after which anyone can publish again.
+		switch {
+		case err == nil:
+			p.succeeded()
+		case errors.Is(err, kgo.ErrRecordTimeout):
+			p.replaceOverdue(client)
+		case ctx.Err() == nil && !tooLarge(err):
+			p.failed(client)
 		}
 		promise(client, err)
 	})
+}
+
+// succeeded ends a run of failures.
+func (p *producer) succeeded() {
+	if !p.failing.Load() { // the usual way takes no lock
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.failingSince = time.Time{}
+	p.failing.Store(false)
+}
+
+// failed replaces a client when its records have failed for some time and none has
+// succeeded.
+func (p *producer) failed(client *kgo.Client) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch now := time.Now(); {
+	case client != p.client.Load(): // of a client that was replaced
+	case p.failingSince.IsZero():
+		p.failingSince, p.failingLimit = now, minFailing
+		p.failing.Store(true)
+	case now.Sub(p.failingSince) >= p.failingLimit:
+		p.replace(p.batch)
+		p.failingSince, p.failingLimit = now, min(2*p.failingLimit, maxFailing)
+	}
 }
 
 // closeReplaced closes replaced clients once their records are done, until ctx ends. It
@@ -95,6 +144,13 @@ func (p *producer) replaceOverdue(overdue *kgo.Client) {
 	if overdue == p.client.Load() {
 		p.replace(p.batch)
 	}
+}
+
+// renew replaces the client.
+func (p *producer) renew() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.replace(p.batch)
 }
 
 // resize sets the batch limit.

@@ -124,11 +124,35 @@ type dialer struct {
 	plain   func(ctx context.Context, network, host string) (net.Conn, error)
 	tls     *tls.Config // nil for none
 	timeout time.Duration
+	brokers *brokers // nil: the wait for an answer has only the client's own bounds
 	refused atomic.Pointer[error]
 }
 
 func (d *dialer) dial(ctx context.Context, network, host string) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, d.timeout)
+	if d.brokers == nil {
+		return d.connect(ctx, network, host, d.timeout)
+	}
+	if !d.brokers.mayConnect(host) {
+		// The client takes it for a refused connection and asks for the leaders.
+		return nil, &net.OpError{Op: "dial", Net: network, Err: errSilent}
+	}
+	began := time.Now()
+	conn, err := d.connect(ctx, network, host, min(d.timeout, d.brokers.patience(host)))
+	if err != nil {
+		if !errors.Is(ctx.Err(), context.Canceled) {
+			d.brokers.unanswered(host, began)
+		}
+		return nil, err
+	}
+	return &patientConn{Conn: conn, brokers: d.brokers, address: host}, nil
+}
+
+var errSilent = errors.New("the broker does not answer")
+
+func (d *dialer) connect(
+	ctx context.Context, network, host string, timeout time.Duration,
+) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	conn, err := d.plain(ctx, network, host)
 	if err != nil || d.tls == nil {

@@ -73,6 +73,12 @@ type event struct {
 // onProduced delivers the result of an event. If its batch was refused as too large, the
 // event is published alone instead, so that it does not fail because of its neighbours.
 func (l *Log) onProduced(e event, err error) {
+	if err != nil {
+		select {
+		case l.refresh <- struct{}{}: // the topic may have changed
+		default:
+		}
+	}
 	if !tooLarge(err) {
 		l.deliver(e.message, classify(err))
 		return
@@ -80,10 +86,6 @@ func (l *Log) onProduced(e event, err error) {
 	if l.ctx.Err() != nil { // whether it would be refused alone is not known
 		l.deliver(e.message, fail("publish", errClosed))
 		return
-	}
-	select {
-	case l.refresh <- struct{}{}: // the limit may have changed
-	default:
 	}
 	select {
 	case l.refused <- e:

@@ -29,14 +29,20 @@ const smallTopic = 6000
 // setMaxMessage sets a topic's max.message.bytes.
 func setMaxMessage(t *testing.T, broker, topic string, size int) {
 	t.Helper()
+	setTopic(t, broker, topic, "max.message.bytes", size)
+}
+
+// setTopic sets one of a topic's settings.
+func setTopic(t *testing.T, broker, topic, key string, number int) {
+	t.Helper()
 	client, err := kgo.NewClient(kgo.SeedBrokers(broker))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	value := strconv.Itoa(size)
+	value := strconv.Itoa(number)
 	answers, err := kadm.NewClient(client).AlterTopicConfigs(t.Context(),
-		[]kadm.AlterConfig{{Op: kadm.SetConfig, Name: "max.message.bytes", Value: &value}}, topic)
+		[]kadm.AlterConfig{{Op: kadm.SetConfig, Name: key, Value: &value}}, topic)
 	if err != nil || len(answers) != 1 || answers[0].Err != nil {
 		t.Fatalf("%v %+v", err, answers)
 	}

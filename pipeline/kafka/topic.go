@@ -52,6 +52,10 @@ func (l *Log) readTopic(ctx context.Context) error {
 	if err != nil {
 		return l.permanentError(err)
 	}
+	if (l.topicID != kadm.TopicID{}) && l.topicID != detail.ID {
+		l.events.renew() // made again: the client will not take the new id
+	}
+	l.topicID = detail.ID
 	info := TopicInfo{
 		Name:              l.options.Topic,
 		Partitions:        len(detail.Partitions),
@@ -210,6 +214,7 @@ func (l *Log) refreshTopic() {
 		case <-ticker.C:
 		}
 		_ = l.readTopic(l.ctx) // a Publish reports what Open could not
+		l.askSilent(l.ctx)
 		last = time.Now()
 		ticker.Reset(l.refreshDelay())
 	}

@@ -1,0 +1,71 @@
+package kafka_test
+
+import (
+	"testing"
+	"time"
+
+	"sluice/internal/testkit"
+	"sluice/pipeline/embedded"
+	"sluice/pipeline/kafka"
+	"sluice/pipeline/porttest"
+)
+
+// announced reports whether an event was acknowledged.
+func announced(l *kafka.Log) bool {
+	sent, err := porttest.Announce(l, porttest.Stored())
+	return err == nil && sent.Err == nil
+}
+
+// TestTopicMadeAnew deletes the topic and makes it again, under another id. A client of
+// franz-go never takes that id.
+func TestTopicMadeAnew(t *testing.T) {
+	t.Parallel()
+	b := startBroker(t, embedded.Options{Partitions: 3})
+	l := openLog(t, kafka.Options{Brokers: []string{b.Addr()}})
+	mustAnnounce(t, l)
+	broker := admin(t, b.Addr())
+	for range 2 {
+		if _, err := broker.DeleteTopics(t.Context(), topic); err != nil {
+			t.Fatal(err)
+		}
+		if announced(l) {
+			t.Error("an event was acknowledged without a topic")
+		}
+		if _, err := broker.CreateTopic(t.Context(), 2, 1, nil, topic); err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		testkit.Eventually(t, "an event is taken by the new topic", func() bool { return announced(l) })
+		t.Logf("taken %v after the topic was back", time.Since(began).Round(time.Millisecond))
+	}
+}
+
+// TestTopicMadeAnewInSilence is the same while no event comes: the first one after it
+// must not fail.
+func TestTopicMadeAnewInSilence(t *testing.T) {
+	t.Parallel()
+	b := startBroker(t, embedded.Options{Partitions: 3})
+	l := openLog(t, kafka.Options{Brokers: []string{b.Addr()}, RefreshInterval: 50 * time.Millisecond})
+	mustAnnounce(t, l)
+	broker := admin(t, b.Addr())
+	if _, err := broker.DeleteTopics(t.Context(), topic); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := broker.CreateTopic(t.Context(), 2, 1, nil, topic); err != nil {
+		t.Fatal(err)
+	}
+	testkit.Eventually(t, "the new topic is known", func() bool { return l.Topic().Partitions == 2 })
+	mustAnnounce(t, l)
+}
+
+// TestTopicReadAgain changes the settings of the topic while the log runs.
+func TestTopicReadAgain(t *testing.T) {
+	t.Parallel()
+	b := startBroker(t, embedded.Options{})
+	l := openLog(t, kafka.Options{Brokers: []string{b.Addr()}, RefreshInterval: 50 * time.Millisecond})
+	if got := l.Topic().MinInsyncReplicas; got != 1 {
+		t.Errorf("min.insync.replicas %d", got)
+	}
+	setTopic(t, b.Addr(), topic, "min.insync.replicas", 2)
+	testkit.Eventually(t, "min.insync.replicas is known", func() bool { return l.Topic().MinInsyncReplicas == 2 })
+}

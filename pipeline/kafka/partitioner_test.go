@@ -1,0 +1,79 @@
+package kafka
+
+import (
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// backlogs is a kgo.TopicBackupIter.
+type backlogs struct {
+	events []int64
+	next   int
+}
+
+func (b *backlogs) Next() (int, int64) { b.next++; return b.next - 1, b.events[b.next-1] }
+func (b *backlogs) Rem() int           { return len(b.events) - b.next }
+
+// TestPartitionerLeavesStalledPartitions publishes to five partitions, of which one has
+// no results for a time.
+func TestPartitionerLeavesStalledPartitions(t *testing.T) {
+	now := time.Unix(0, 0)
+	p := &topicPartitioner{now: func() time.Time { return now }}
+	record := &kgo.Record{Value: make([]byte, 1000)}
+	events := make([]int64, 5)
+	// run publishes for a second and returns the number of events of each partition.
+	run := func(stalled int) []int {
+		counts := make([]int, len(events))
+		for range 1000 {
+			now = now.Add(time.Millisecond)
+			i := p.PartitionByBackup(record, len(events), &backlogs{events: events})
+			counts[i]++
+			events[i]++
+			for k := range events {
+				if k != stalled {
+					events[k] = 0 // published by the next event
+				}
+			}
+		}
+		return counts
+	}
+	for i, count := range run(-1) {
+		if count == 0 {
+			t.Errorf("partition %d got no event", i)
+		}
+	}
+	run(2) // by its end the stall is known
+	for i, count := range run(2) {
+		if i == 2 && count > 0 || i != 2 && count == 0 {
+			t.Errorf("partition %d of which 2 is stalled got %d events", i, count)
+		}
+	}
+	run(-1)
+	if run(-1)[2] == 0 {
+		t.Error("a partition that gets on again got no event")
+	}
+	// All of them are stalled: any may be chosen, and none is out of range.
+	for range 1000 {
+		now = now.Add(stallAfter)
+		if i := p.PartitionByBackup(record, 5, &backlogs{events: []int64{9, 9, 9, 9, 9}}); i < 0 || i > 4 {
+			t.Fatalf("partition %d", i)
+		}
+	}
+	// There are fewer.
+	if i := p.PartitionByBackup(record, 1, &backlogs{events: []int64{9}}); i != 0 {
+		t.Errorf("partition %d of one", i)
+	}
+}
+
+func TestPartitionerNeedsNoMemory(t *testing.T) {
+	p := partitioner{}.ForTopic("").(kgo.TopicBackupPartitioner)
+	record, b := &kgo.Record{Value: make([]byte, 1000)}, &backlogs{events: make([]int64, 5)}
+	if n := testing.AllocsPerRun(1000, func() {
+		b.next = 0
+		p.PartitionByBackup(record, 5, b)
+	}); n != 0 {
+		t.Errorf("%v allocations an event", n)
+	}
+}

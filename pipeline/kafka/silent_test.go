@@ -1,0 +1,126 @@
+package kafka_test
+
+import (
+	"context"
+	"net"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kfake"
+
+	"sluice/internal/testkit"
+	"sluice/pipeline/kafka"
+)
+
+// freezer is a network to several brokers, each of which can be frozen: what connects to
+// it gets no answer.
+type freezer struct {
+	mu     sync.Mutex
+	valves map[string]*valve
+}
+
+func (f *freezer) valve(host string) *valve {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.valves == nil {
+		f.valves = map[string]*valve{}
+	}
+	if f.valves[host] == nil {
+		f.valves[host] = newValve()
+	}
+	return f.valves[host]
+}
+
+func (f *freezer) dial(ctx context.Context, network, host string) (net.Conn, error) {
+	return f.valve(host).dial(ctx, network, host)
+}
+
+// writtenPartition returns the one partition that has events.
+func writtenPartition(t *testing.T, cluster *kfake.Cluster) int32 {
+	t.Helper()
+	ends, err := admin(t, cluster.ListenAddrs()[0]).ListEndOffsets(t.Context(), topic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	written := int32(-1)
+	ends.Each(func(o kadm.ListedOffset) {
+		if o.Offset > 0 {
+			written = o.Partition
+		}
+	})
+	return written
+}
+
+// TestSilentBroker freezes the broker that leads the partition in use, one of three, and
+// later gives its partitions to others. No event may fail, and while it is frozen events
+// go on by the other partitions.
+func TestSilentBroker(t *testing.T) {
+	t.Parallel()
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(3), kfake.SeedTopics(3, topic))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	for i := range int32(3) { // a partition each
+		if err := cluster.MoveTopicPartition(topic, i, i); err != nil {
+			t.Fatal(err)
+		}
+	}
+	network := &freezer{}
+	changes := make(chan kafka.BrokerState, 100)
+	l := openLog(t, kafka.Options{
+		Brokers: cluster.ListenAddrs(), Dial: network.dial, RefreshInterval: 100 * time.Millisecond,
+		BrokerChanged: func(s kafka.BrokerState) { changes <- s },
+	})
+	mustAnnounce(t, l) // so that the fault hits established connections
+	frozen := cluster.LeaderFor(topic, writtenPartition(t, cluster))
+	address := cluster.ListenAddrs()[frozen]
+	thaw := network.valve(address).close()
+
+	stuck := []*flight{launch(l, 30)}
+	testkit.Eventually(t, "an event goes another way", func() bool {
+		f := launch(l, 1)
+		select {
+		case <-f.results[0].came:
+			return true
+		case <-time.After(50 * time.Millisecond):
+			stuck = append(stuck, f)
+			return false
+		}
+	})
+	for range 100 {
+		mustAnnounce(t, l)
+	}
+	if got := <-changes; got.ID != frozen || got.Address != address || got.Answers {
+		t.Errorf("reported %+v", got)
+	}
+	testkit.Eventually(t, "it was tried in vain", func() bool {
+		return slices.ContainsFunc(l.Brokers(), func(s kafka.BrokerState) bool { return s.Silent > 4*time.Second })
+	})
+	if l.Depth() < 30 {
+		t.Errorf("%d events wait: the fault was not where they are", l.Depth())
+	}
+
+	for partition := range int32(3) {
+		if cluster.LeaderFor(topic, partition) == frozen {
+			if err := cluster.MoveTopicPartition(topic, partition, (frozen+1)%3); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	moved := time.Now()
+	for _, f := range stuck {
+		if got := len(f.land(t, time.Minute)); got != len(f.ids) {
+			t.Errorf("%d of %d events acknowledged", got, len(f.ids))
+		}
+	}
+	t.Logf("all were acknowledged %v after the move", time.Since(moved).Round(time.Millisecond))
+
+	thaw()
+	if got := <-changes; got.ID != frozen || !got.Answers {
+		t.Errorf("reported %+v", got)
+	}
+}
