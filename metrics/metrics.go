@@ -85,8 +85,9 @@ type Metrics struct {
 	messageBytes    byLabel[prometheus.Counter]
 	messageDuration prometheus.Histogram
 
-	stages map[string]*stage // read only
-	strict bool
+	stages  map[string]*stage // read only
+	orphans byLabel[prometheus.Counter]
+	strict  bool
 
 	creditWait byLabel[prometheus.Observer]
 	pauses     byLabel[prometheus.Counter]
@@ -148,7 +149,7 @@ func (m *Metrics) addSessions(labels Labels) {
 		"Connections answered 421 in place of the greeting, by cause.",
 		"cause", labels.RefusalCauses)
 	m.sessionsShed = m.counters("sluice_sessions_shed_total",
-		"Sessions answered 421 by the pressure gate, in place of the greeting or at MAIL, by cause.",
+		"Sessions answered 421 by the pressure gate, in place of the greeting, at MAIL or at DATA, by cause.",
 		"cause", labels.PressureCauses)
 	m.lenientPaths = m.counters("sluice_lenient_paths_total",
 		"Paths of MAIL and RCPT accepted despite a departure from the grammar, by kind; strict_paths refuses them.",
@@ -185,6 +186,9 @@ func (m *Metrics) addStages(labels Labels) {
 	late := m.counterVec("sluice_late_results_total",
 		"Results that arrived after the sender had its reply or had gone, by step and result: a late publish is an expected duplicate, a late store an object without an event.",
 		"step", "result")
+	m.orphans = m.counters("sluice_orphans_total",
+		"Objects whose event is certainly not in the log, by what became of them: removed, or kept because they share a pack or the store removes none.",
+		"fate", []string{"removed", "kept"})
 	m.stages, m.strict = make(map[string]*stage), labels.Strict
 	for _, name := range labels.Stages {
 		help, found := stageHelp[name]

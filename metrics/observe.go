@@ -57,6 +57,9 @@ func (m *Metrics) LateResult(stage, result string) {
 	}
 }
 
+// Orphaned counts an object whose event is certainly not in the log.
+func (m *Metrics) Orphaned(fate string) { m.orphans.at(fate).Inc() }
+
 // stage returns the collectors of a stage. Of one that New was not told of nothing is
 // counted; in tests it is a panic.
 func (m *Metrics) stage(name string) *stage {

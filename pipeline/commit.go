@@ -16,6 +16,16 @@ type Observer interface {
 	// LateResult is called when a stage has its result after the sender had another
 	// answer or was gone.
 	LateResult(stage, result string)
+	// Orphaned is called for an object whose event is certainly not in the log and will
+	// not be: removed if its removal has begun, kept if it shares its object with others
+	// or the store removes none.
+	Orphaned(fate string)
+}
+
+// Watcher learns of each result of a stage of ObservedStages, whether or not its sender
+// still waits for it, with the time that it took. Its method is called on event loops.
+type Watcher interface {
+	Result(stage Stage, err error, took time.Duration)
 }
 
 // way is the order of the stages of a complete message, from its final dot to its
@@ -54,6 +64,7 @@ type Committer struct {
 	Store    ObjectStore
 	Log      EventLog
 	Observer Observer
+	Watcher  Watcher // nil for none
 	// Bucket is the name of the store's bucket in events: it counts in their size.
 	Bucket string
 }
@@ -85,7 +96,7 @@ func (c *Committer) Commit(m *Message, now time.Time) {
 func (c *Committer) Advance(m *Message, now time.Time) (done bool) {
 	i := slices.IndexFunc(way[:], func(w wayStage) bool { return w.stage == m.Stage })
 	c.observe(i, m, now)
-	if m.Stage == StagePublishing && KindOf(m.Result.Err) == KindEventTooLarge {
+	if m.orphaned() {
 		c.remove(m)
 	}
 	if m.Result.Err != nil || m.Detached() {
@@ -110,13 +121,18 @@ func (c *Committer) begin(i int, m *Message, now time.Time) (done bool) {
 
 // observe counts the result of way[i].
 func (c *Committer) observe(i int, m *Message, now time.Time) {
-	stage, result := m.Stage.String(), KindOf(m.Result.Err).String()
+	if !way[i].observed {
+		return
+	}
+	stage, result, took := m.Stage.String(), KindOf(m.Result.Err).String(), now.Sub(m.StageAt)
+	if c.Watcher != nil {
+		c.Watcher.Result(m.Stage, m.Result.Err, took)
+	}
 	switch {
-	case !way[i].observed:
 	case m.Detached():
 		c.Observer.LateResult(stage, result)
 	default:
-		c.Observer.StageDone(stage, result, now.Sub(m.StageAt).Seconds())
+		c.Observer.StageDone(stage, result, took.Seconds())
 	}
 }
 
@@ -137,12 +153,28 @@ func (c *Committer) publish(m *Message) bool {
 	return true
 }
 
-// remove takes back the object of a message whose event the log can never take. One
-// that shares its object with others stays.
-func (c *Committer) remove(m *Message) {
-	if store, ok := c.Store.(RemovingStore); ok && m.Result.Blob.Container == "" {
-		store.Remove(m.Result.Blob.Key)
+// orphaned reports whether a message that returns from a stage has an object whose event
+// is certainly not in the log and will not be: it was never handed to the log, or had no
+// effect there. After a timeout the event may be in the log, and its object must stay.
+func (m *Message) orphaned() bool {
+	switch m.Stage {
+	case StageStoring:
+		return m.Result.Err == nil && m.Detached()
+	case StagePublishing:
+		return HadNoEffect(m.Result.Err)
 	}
+	return false
+}
+
+// remove takes back the object of an orphan. One that shares its object with others stays.
+func (c *Committer) remove(m *Message) {
+	store, ok := c.Store.(RemovingStore)
+	if !ok || m.Result.Blob.Container != "" {
+		c.Observer.Orphaned("kept")
+		return
+	}
+	store.Remove(m.Result.Blob.Key)
+	c.Observer.Orphaned("removed")
 }
 
 var errEventTooLarge = errors.New(

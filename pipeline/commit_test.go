@@ -3,6 +3,8 @@ package pipeline_test
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,15 +14,19 @@ import (
 // script is both ports: it answers as it was told, and notes what it was asked.
 type script struct {
 	store, log error
+	container  string // of what is stored
 	asked      []string
+	removed    []string
 	before     func(step string) // runs before a port answers
 }
 
 func (s *script) Put(m *pipeline.Message) {
 	s.asked = append(s.asked, "put")
 	s.before("put")
-	m.Stored(pipeline.Blob{Length: 1}, pipeline.Digest{1}, s.store)
+	m.Stored(pipeline.Blob{Container: s.container, Length: 1}, pipeline.Digest{1}, s.store)
 }
+
+func (s *script) Remove(key string) { s.removed = append(s.removed, key) }
 
 func (s *script) Publish(m *pipeline.Message) {
 	s.asked = append(s.asked, "publish")
@@ -35,6 +41,8 @@ func (o *observed) StageDone(stage, result string, seconds float64) {
 	*o = append(*o, fmt.Sprintf("%s %s %gs", stage, result, seconds))
 }
 
+func (o *observed) Orphaned(fate string) { *o = append(*o, "orphan "+fate) }
+
 func (o *observed) LateResult(stage, result string) {
 	*o = append(*o, fmt.Sprintf("late %s %s", stage, result))
 }
@@ -45,6 +53,7 @@ func (o *observed) LateResult(stage, result string) {
 func TestCommit(t *testing.T) {
 	full := &pipeline.Failure{Kind: pipeline.KindFull, Op: "test"}
 	plain := errors.New("plain")
+	refused := &pipeline.Failure{Op: "test", NoEffect: true, Kind: pipeline.KindTemporary}
 	for _, test := range []struct {
 		store, log error
 		leaves     string // the step during which the sender leaves
@@ -57,10 +66,13 @@ func TestCommit(t *testing.T) {
 		{nil, full, "", "[put publish]", "[store ok 1s publish full 1s]", false},
 		{full, nil, "", "[put]", "[store full 1s]", false},
 		{plain, nil, "", "[put]", "[store temporary 1s]", false},
-		{nil, nil, "put", "[put]", "[late store ok]", false},
+		{nil, nil, "put", "[put]", "[late store ok orphan removed]", false},
 		{full, nil, "put", "[put]", "[late store full]", false},
 		{nil, nil, "publish", "[put publish]", "[store ok 1s late publish ok]", false},
 		{nil, full, "publish", "[put publish]", "[store ok 1s late publish full]", false},
+		{nil, refused, "", "[put publish]", "[store ok 1s publish temporary 1s orphan removed]", false},
+		{nil, refused, "publish", "[put publish]", "[store ok 1s late publish temporary orphan removed]", false},
+		{refused, nil, "", "[put]", "[store temporary 1s]", false},
 	} {
 		t.Run(fmt.Sprint(test.store, test.log, test.leaves), func(t *testing.T) {
 			var notes observed
@@ -95,6 +107,9 @@ func TestCommit(t *testing.T) {
 			if got := fmt.Sprint(notes); got != test.observed {
 				t.Errorf("observed %s, want %s", got, test.observed)
 			}
+			if removed := strings.Contains(test.observed, "removed"); removed != (len(ports.removed) == 1) {
+				t.Errorf("removed %q", ports.removed)
+			}
 			if is250 := m.Result.Err == nil && !m.Detached(); is250 != test.is250 {
 				t.Errorf("250: %t, want %t (%v)", is250, test.is250, m.Result.Err)
 			}
@@ -102,6 +117,23 @@ func TestCommit(t *testing.T) {
 				t.Errorf("ends in stage %s", m.Stage)
 			}
 		})
+	}
+}
+
+// TestEntriesStay checks that an orphan that shares its object with others is counted and
+// never removed.
+func TestEntriesStay(t *testing.T) {
+	var notes observed
+	ports := &script{container: "tar", log: &pipeline.Failure{Op: "test", NoEffect: true}, before: func(string) {}}
+	c := pipeline.Committer{Store: ports, Log: ports, Observer: &notes}
+	m := &pipeline.Message{Loop: immediate{}}
+	m.OnResult = func() {}
+	m.Reset()
+	now := time.UnixMilli(0)
+	for c.Commit(m, now); !c.Advance(m, now); {
+	}
+	if want := "orphan kept"; !slices.Contains(notes, want) || len(ports.removed) != 0 {
+		t.Errorf("observed %q, removed %q", notes, ports.removed)
 	}
 }
 

@@ -46,6 +46,9 @@ type Failure struct {
 	Kind Kind
 	Op   string
 	Err  error
+	// NoEffect says that what failed certainly did nothing and will do nothing: it was
+	// refused, or never left the process. A timeout never says that.
+	NoEffect bool
 }
 
 // Error returns the operation and its cause.
@@ -70,6 +73,16 @@ func KindOf(err error) Kind {
 		return f.Kind
 	}
 	return KindTemporary
+}
+
+// HadNoEffect reports whether err says that what failed certainly had no effect. An event
+// that the log can never take is one that it has refused.
+func HadNoEffect(err error) bool {
+	if err == nil {
+		return false
+	}
+	var f *Failure
+	return errors.As(err, &f) && (f.NoEffect || f.Kind == KindEventTooLarge)
 }
 
 // FailureKinds returns every kind but KindNone.

@@ -49,6 +49,8 @@ type Log struct {
 	Events pipeline.EventLog
 	// Depth returns the number of events in flight; nil for a log without a queue.
 	Depth func() int64
+	// Probe asks whether an event could be published; nil for a log that always can.
+	Probe func(ctx context.Context) error
 	// Topic returns the known properties of the topic; nil for a log without topics.
 	Topic func() kafka.TopicInfo
 	// Brokers returns the known brokers; nil for a log without brokers elsewhere.

@@ -102,7 +102,7 @@ func openKafka(c *config.Config, d Deps) (*Log, error) {
 // kafkaLog returns the open topic log as a Log.
 func kafkaLog(c *config.Config, log *kafka.Log, o kafka.Options) *Log {
 	return &Log{
-		Events: log, Depth: log.Depth, Topic: log.Topic, close: log.Close,
+		Events: log, Depth: log.Depth, Probe: log.Probe, Topic: log.Topic, close: log.Close,
 		OpenLag: func() (monitor.LagSource, error) { return kafka.NewLagReader(lagOptions(c, o)) },
 	}
 }

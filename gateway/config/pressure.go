@@ -18,6 +18,7 @@ type PressureConfig struct {
 	UploadAge      TimeBand    // time that a message waits for the store
 	ProducerBuffer PercentBand // of the limit of events in flight
 	StoreErrors    PercentBand // of the recent requests to the store
+	EventsErrors   PercentBand // of the recent events
 	OpenFiles      PercentBand // of RLIMIT_NOFILE
 }
 
@@ -82,6 +83,7 @@ func defaultPressure() PressureConfig {
 		UploadAge:      TimeBand{Low: 20 * time.Second, High: 60 * time.Second}, // timeouts.store
 		ProducerBuffer: PercentBand{Low: 50, High: 90},
 		StoreErrors:    PercentBand{Low: 20, High: 80}, // senders retry the occasional failure
+		EventsErrors:   PercentBand{Low: 20, High: 80},
 		OpenFiles:      PercentBand{Low: 97, High: 99}, // limits.connections leaves 5 % free
 	}
 }
@@ -96,6 +98,7 @@ func (c *Config) bands() []band {
 		{"pressure.upload_age.low", "pressure.upload_age.high", int64(p.UploadAge.Low), int64(p.UploadAge.High)},
 		{"pressure.producer_buffer.low", "pressure.producer_buffer.high", int64(p.ProducerBuffer.Low), int64(p.ProducerBuffer.High)},
 		{"pressure.store_errors.low", "pressure.store_errors.high", int64(p.StoreErrors.Low), int64(p.StoreErrors.High)},
+		{"pressure.events_errors.low", "pressure.events_errors.high", int64(p.EventsErrors.Low), int64(p.EventsErrors.High)},
 		{"pressure.open_files.low", "pressure.open_files.high", int64(p.OpenFiles.Low), int64(p.OpenFiles.High)},
 	}
 }
@@ -175,6 +178,10 @@ var pressureKeys = []key{
 	{"pressure.store_errors.low", func(c *Config) value { return percent{&c.Pressure.StoreErrors.Low} },
 		aPercentage, "20%"},
 	{"pressure.store_errors.high", func(c *Config) value { return percent{&c.Pressure.StoreErrors.High} },
+		aHighPercentage, "80%"},
+	{"pressure.events_errors.low", func(c *Config) value { return percent{&c.Pressure.EventsErrors.Low} },
+		aPercentage, "20%"},
+	{"pressure.events_errors.high", func(c *Config) value { return percent{&c.Pressure.EventsErrors.High} },
 		aHighPercentage, "80%"},
 	{"pressure.open_files.low", func(c *Config) value { return percent{&c.Pressure.OpenFiles.Low} },
 		aPercentage, "97%"},

@@ -1,10 +1,12 @@
 package driver
 
 import (
+	"errors"
 	"net/netip"
 	"sync/atomic"
 
 	"sluice/codec"
+	"sluice/pipeline"
 )
 
 // AdmissionLimits bound who may open a session.
@@ -82,6 +84,25 @@ func (l *Loop) shed(c *Conn) string {
 		return cause
 	}
 	return ""
+}
+
+// admit asks the gate about the text of a message. It returns the cause for which no text
+// may be received, empty when it may.
+func (l *Loop) admit(c *Conn) (cause string) {
+	c.trial = false
+	if l.shared.Gate != nil {
+		cause, c.trial = l.shared.Gate.Admit()
+	}
+	return cause
+}
+
+// errLogAway is the failure of a message whose text had begun to come when the event log
+// could no longer be used.
+var errLogAway = &pipeline.Failure{Kind: pipeline.KindTemporary, Op: "event log", Err: errors.New("cannot be used: not stored")}
+
+// mayStore reports whether a complete message may be stored.
+func (l *Loop) mayStore(c *Conn) bool {
+	return c.trial || l.shared.Gate == nil || l.shared.Gate.MayStore()
 }
 
 // draw sets the number and the class of a new session.

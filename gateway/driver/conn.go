@@ -37,6 +37,7 @@ type Conn struct {
 	counted    bool // in the counts of admission
 	refused    bool // answered 421 in place of the greeting
 	crowded    bool // refused when enough of those linger already
+	trial      bool // its message is a trial of the gate
 	paused     bool // does not read
 	ended      bool // its client has sent the end of its input and may still read
 	sends      bool // was sending mail text when the last word was said

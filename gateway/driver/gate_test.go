@@ -12,6 +12,9 @@ import (
 type testGate struct {
 	below uint32
 	draws []uint16
+	away  string // the cause for which no text is received
+	trial bool   // the next message is a trial
+	full  bool   // no message may be stored but trials
 }
 
 func (g *testGate) ClassOf(client netip.Addr) uint8 {
@@ -25,6 +28,10 @@ func (g *testGate) Shed(class uint8, draw uint16) (string, bool) {
 	g.draws = append(g.draws, draw)
 	return "lag", class == 0 && uint32(draw) < g.below
 }
+
+func (g *testGate) Admit() (string, bool) { return g.away, g.trial }
+
+func (g *testGate) MayStore() bool { return !g.full }
 
 func TestPressureShedsAtGreeting(t *testing.T) {
 	gate := &testGate{below: 1 << 15}
@@ -83,6 +90,63 @@ func TestPressureShedsAtMail(t *testing.T) {
 	w.shedFor("lag", "MAIL", 2)
 	busy.gone()
 	idle.gone()
+	w.clean()
+}
+
+// A session that is past MAIL is told 421 at DATA when no text may be received, and its
+// transaction is gone with it.
+func TestPressureShedsAtData(t *testing.T) {
+	gate := &testGate{}
+	o := testOptions()
+	o.Gate = gate
+	w := newWorld(t, o)
+	s := w.connect()
+	s.send(ehlo + "MAIL FROM:<a@example.com>\r\n")
+	s.hear()
+	gate.away = "lag"
+	s.send("DATA\r\n")
+	if got := s.hear(); !strings.HasPrefix(got, "554 ") {
+		t.Errorf("without recipients: %q", got)
+	}
+	s.send("RCPT TO:<b@example.net>\r\nDATA\r\n")
+	if got := s.hear(); got != "250 2.1.5 Recipient ok\r\n421 4.3.2 mx1.example.net Busy, try again later\r\n" {
+		t.Errorf("got %q", got)
+	}
+	if w.seen.shed["lag"] != 1 || len(w.seen.refusals) != 2 || w.seen.refusals[1].Pressure != "lag" {
+		t.Errorf("counted %v, logged %+v", w.seen.shed, w.seen.refusals)
+	}
+	s.gone()
+	w.clean()
+}
+
+// A message whose text has come when the log cannot be used any more is not stored, unless
+// it is a trial.
+func TestNothingIsStoredForALogThatIsAway(t *testing.T) {
+	gate := &testGate{}
+	o := testOptions()
+	o.Gate = gate
+	w := newWorld(t, o)
+	late, trial := w.connect(), w.connect()
+	late.send(ehlo + envelope)
+	gate.trial = true
+	trial.send(ehlo + envelope)
+	late.hear()
+	trial.hear()
+	gate.full, gate.trial = true, false
+	late.send(mailText)
+	if got := late.hear(); !strings.HasPrefix(got, "451 4.3.0 ") {
+		t.Errorf("late: %q", got)
+	}
+	trial.send(mailText + envelope)
+	if got := trial.hear(); !strings.HasPrefix(got, "250 2.0.0 Ok 0") {
+		t.Errorf("trial: %q", got)
+	}
+	trial.send(mailText)
+	if got := trial.hear(); !strings.HasPrefix(got, "451 4.3.0 ") {
+		t.Errorf("the message after a trial: %q", got)
+	}
+	late.gone()
+	trial.gone()
 	w.clean()
 }
 

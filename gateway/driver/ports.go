@@ -60,6 +60,13 @@ type Gate interface {
 	// the session opens. So pressure that holds sheds the same share of sessions, and
 	// does not kill every long one in the end.
 	Shed(class uint8, draw uint16) (cause string, shed bool)
+	// Admit is asked at DATA. It returns the cause for which no text may be received now,
+	// because it could not be stored or published; the cause is bounded. trial marks one
+	// of the few messages that are let through to see whether that is still so.
+	Admit() (cause string, trial bool)
+	// MayStore reports whether a message that is no trial, and whose text has come, may
+	// be stored now: its event could be published.
+	MayStore() bool
 }
 
 // Observer counts what happens to sessions and messages. Its methods are called on

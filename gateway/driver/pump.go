@@ -76,11 +76,14 @@ func (l *Loop) command(c *Conn, in []byte) int {
 	}
 	more := n < len(in)
 	ev := session.Event{Kind: session.Commanded, Command: cmd}
-	if cmd.Verb == codec.VerbMAIL {
+	m := c.session.Message()
+	switch {
+	case cmd.Verb == codec.VerbMAIL:
 		ev.Shed = l.shed(c)
-	}
-	if cmd.Verb == codec.VerbRCPT && c.session.Message() != nil {
-		ev.NoMemory = !l.envelopeRoom(c.session.Message(), cmd.Arg)
+	case cmd.Verb == codec.VerbDATA && m != nil && m.Envelope.Recipients() > 0:
+		ev.Shed = l.admit(c)
+	case cmd.Verb == codec.VerbRCPT && m != nil:
+		ev.NoMemory = !l.envelopeRoom(m, cmd.Arg)
 		ev.EventLimit = l.shared.Committer.EventLimit()
 	}
 	l.step(c, ev)
@@ -174,6 +177,9 @@ func (l *Loop) bodyEnded(c *Conn, m *pipeline.Message) {
 		spare := p.Credit - p.Body.Held()
 		p.Credit -= spare
 		l.shared.Parts.Give(spare)
+	}
+	if m.Result.Err == nil && !l.mayStore(c) {
+		l.failBody(m, errLogAway)
 	}
 	l.step(c, session.Event{Kind: session.BodyEnded, EventLimit: l.shared.Committer.EventLimit()})
 }

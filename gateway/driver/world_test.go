@@ -93,7 +93,7 @@ type counts struct {
 	closed         map[string]int
 	replies        map[string]int
 	messages       map[string]int
-	late           map[string]int
+	late, orphans  map[string]int
 	credit         map[string]int
 	lenient        map[string]int
 	refusals       []Refusal
@@ -105,7 +105,7 @@ func newCounts() counts {
 	return counts{
 		refused: map[string]int{}, shed: map[string]int{}, closed: map[string]int{}, replies: map[string]int{},
 		messages: map[string]int{}, late: map[string]int{}, credit: map[string]int{}, pauses: map[string]int{},
-		lenient: map[string]int{},
+		lenient: map[string]int{}, orphans: map[string]int{},
 	}
 }
 
@@ -118,6 +118,7 @@ func (c *counts) LenientPath(kind string)                       { c.lenient[kind
 func (c *counts) MessageDone(result string, _ int64, _ float64) { c.messages[result]++ }
 func (c *counts) StageDone(string, string, float64)             {}
 func (c *counts) LateResult(stage, result string)               { c.late[stage+" "+result]++ }
+func (c *counts) Orphaned(fate string)                          { c.orphans[fate]++ }
 func (c *counts) CreditWaited(result string, _ float64)         { c.credit[result]++ }
 func (c *counts) LoopDelay(float64)                             {}
 func (c *counts) SessionPaused(waitsFor string)                 { c.pauses[waitsFor]++; c.paused++ }

@@ -33,41 +33,59 @@ type Options struct {
 	Settings pressure.Settings
 	Lag      LagSource                           // nil without groups
 	Local    func(now time.Time) pressure.Inputs // returns all inputs except the groups
-	Store    *StoreProbe                         // nil for a store that is always available
-	Observer Observer
-	Logger   *slog.Logger
+	// Store and Events are the stages of a message; nil for one that is always usable.
+	Store, Events *Stage
+	Observer      Observer
+	Logger        *slog.Logger
 }
 
 // Monitor measures every interval and updates the gate.
 type Monitor struct {
 	options    Options
-	gate       *pressure.Gate
+	gate       *Gate
 	lastLogged []pressure.Verdict // by class, of the last update
 	groups     []atomic.Value     // by group, the cause of an unknown lag (a string)
 	reading    chan []pipeline.Lag
+	probed     chan probed
 	cancel     context.CancelFunc
 	ended      chan struct{} // nil until Start
 }
 
+// probed is the result of a probe.
+type probed struct {
+	stage *Stage
+	err   error
+}
+
 // New returns a monitor with an open gate. The caller must close it.
 func New(o Options) *Monitor {
-	if o.Store == nil {
-		o.Store = &StoreProbe{}
+	for _, s := range []**Stage{&o.Store, &o.Events} {
+		if *s == nil {
+			*s = NewStage(StageOptions{Off: true})
+		}
 	}
-	m := &Monitor{options: o, gate: pressure.NewGate(o.Settings), reading: make(chan []pipeline.Lag, 1)}
+	m := &Monitor{options: o, reading: make(chan []pipeline.Lag, 1)}
+	m.gate = &Gate{pressure.NewGate(o.Settings), o.Store, o.Events}
+	m.probed = make(chan probed, len(m.stages()))
 	m.lastLogged = make([]pressure.Verdict, len(o.Settings.Classes)+1)
 	m.groups = make([]atomic.Value, len(o.Settings.Lag.Groups))
 	return m
 }
 
 // Gate returns the gate that the event loops consult.
-func (m *Monitor) Gate() *pressure.Gate { return m.gate }
+func (m *Monitor) Gate() *Gate { return m.gate }
 
-// Start begins to measure, until Close. It must be called once.
+func (m *Monitor) stages() []*Stage { return []*Stage{m.options.Store, m.options.Events} }
+
+// Start begins to measure, until Close. It must be called once. The stages have been
+// probed when it returns: no mail is taken for one that is away from the start.
 func (m *Monitor) Start() {
 	var ctx context.Context
 	ctx, m.cancel = context.WithCancel(context.Background())
 	m.ended = make(chan struct{})
+	m.checkStages(ctx)
+	m.awaitProbes(ctx)
+	m.followStages()
 	go func() {
 		defer close(m.ended)
 		panics.Keep(panics.Monitor, func() { m.run(ctx) })
@@ -86,19 +104,16 @@ func (m *Monitor) Close() {
 	}
 }
 
-// run updates the gate at each tick, and when a reading of the lag or a probe of the
-// store has ended. At most one of each is in flight, and may take longer than an
-// interval.
+// run updates the gate at each tick, and when a reading of the lag or a probe has ended or
+// a stage begins or ends to be usable. At most one reading, and one probe of each stage, is
+// in flight, and may take longer than an interval.
 func (m *Monitor) run(ctx context.Context) {
-	tick := time.NewTicker(m.options.Settings.Interval)
+	tick, check := time.NewTicker(m.options.Settings.Interval), time.NewTicker(checkEvery)
 	defer tick.Stop()
-	store := m.options.Store
-	store.sample(ctx, time.Now())
-	defer store.wait(ctx)
+	defer check.Stop()
+	defer m.awaitProbes(ctx)
 	inFlight := m.startReading(ctx)
-	if !inFlight {
-		m.update(nil)
-	}
+	m.update(nil)
 	for {
 		select {
 		case lags := <-m.reading:
@@ -106,12 +121,13 @@ func (m *Monitor) run(ctx context.Context) {
 			if ctx.Err() == nil { // ignore a reading that was interrupted
 				m.update(m.readings(lags))
 			}
-		case err := <-store.answered:
-			if store.finish(ctx, err, time.Now()); ctx.Err() == nil {
-				m.update(nil)
-			}
+		case p := <-m.probed:
+			p.stage.finish(ctx, p.err)
+			m.followStages()
+		case <-check.C:
+			m.checkStages(ctx)
+			m.followStages()
 		case <-tick.C:
-			store.sample(ctx, time.Now())
 			if !inFlight {
 				inFlight = m.startReading(ctx)
 			}
@@ -122,6 +138,39 @@ func (m *Monitor) run(ctx context.Context) {
 			}
 			return
 		}
+	}
+}
+
+// checkStages starts the probes that are needed.
+func (m *Monitor) checkStages(ctx context.Context) {
+	for _, s := range m.stages() {
+		if s.check(time.Now()) {
+			go func() {
+				err := panics.Try(panics.Monitor, func() error { return s.ask(ctx) })
+				m.probed <- probed{s, err}
+			}()
+		}
+	}
+}
+
+// awaitProbes waits for the probes in flight.
+func (m *Monitor) awaitProbes(ctx context.Context) {
+	for _, s := range m.stages() {
+		for s.inFlight {
+			p := <-m.probed
+			p.stage.finish(ctx, p.err)
+		}
+	}
+}
+
+// followStages updates the gate if a stage has begun or ended to be usable.
+func (m *Monitor) followStages() {
+	changed := false
+	for _, s := range m.stages() {
+		changed = s.follow(time.Now()) || changed
+	}
+	if changed {
+		m.update(nil)
 	}
 }
 
@@ -170,9 +219,6 @@ func (m *Monitor) update(readings []pressure.Reading) {
 	now := time.Now()
 	in := m.options.Local(now)
 	in.Groups = readings
-	if m.options.Store.away != nil {
-		in.StoreErrors = 1
-	}
 	d := m.gate.Update(now, in)
 	for i, v := range d.Verdicts {
 		m.options.Observer.Pressure(v.Class, v.Fraction, v.Cause)

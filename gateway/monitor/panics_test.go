@@ -52,7 +52,9 @@ func TestMonitorPanics(t *testing.T) {
 			b.count(&b.local)
 			return pressure.Inputs{}
 		},
-		Store:    NewStoreProbe(probe, NewStoreStats(&ignorant{}, func() int64 { return 0 }), time.Second, logger),
+		Store: NewStage(StageOptions{
+			Probe: probe, Depth: func() int64 { return 0 }, Interval: time.Millisecond, Logger: logger,
+		}),
 		Observer: h, Logger: logger,
 	})
 	m.Start()

@@ -24,6 +24,7 @@ func Settings(c *config.Config) pressure.Settings {
 		UploadAge:      ageBand(p.UploadAge.Low, p.UploadAge.High),
 		ProducerBuffer: percentBand(p.ProducerBuffer),
 		StoreErrors:    percentBand(p.StoreErrors),
+		EventsErrors:   percentBand(p.EventsErrors),
 		OpenFiles:      percentBand(p.OpenFiles),
 	}
 	if !c.DiscardsEvents() {

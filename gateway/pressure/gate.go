@@ -81,6 +81,7 @@ const (
 	CauseUploadAge      = "upload_age"
 	CauseProducerBuffer = "producer_buffer"
 	CauseStoreErrors    = "store_errors"
+	CauseEventsErrors   = "events_errors"
 	CauseOpenFiles      = "open_files"
 )
 
@@ -88,7 +89,8 @@ const (
 func Causes() []string {
 	return []string{
 		CauseLagRecords, CauseLagAge, CauseLagStale, CauseLagUnknown,
-		CauseBodyMemory, CauseUploadAge, CauseProducerBuffer, CauseStoreErrors, CauseOpenFiles,
+		CauseBodyMemory, CauseUploadAge, CauseProducerBuffer, CauseStoreErrors, CauseEventsErrors,
+		CauseOpenFiles,
 	}
 }
 
@@ -152,7 +154,7 @@ func (g *Gate) followLag(i int, now time.Time, step float64) {
 }
 
 // localInputs is the number of inputs from this process.
-const localInputs = 5
+const localInputs = 6
 
 // followLocal applies the inputs from this process to their tracks.
 func (g *Gate) followLocal(in *Inputs, step float64) {
@@ -166,6 +168,7 @@ func (g *Gate) followLocal(in *Inputs, step float64) {
 		{s.UploadAge, in.UploadAge, CauseUploadAge},
 		{s.ProducerBuffer, in.ProducerBuffer, CauseProducerBuffer},
 		{s.StoreErrors, in.StoreErrors, CauseStoreErrors},
+		{s.EventsErrors, in.EventsErrors, CauseEventsErrors},
 		{s.OpenFiles, in.OpenFiles, CauseOpenFiles},
 	} {
 		g.local[i].cause = p.cause

@@ -12,6 +12,7 @@ type Inputs struct {
 	UploadAge      float64 // seconds
 	ProducerBuffer float64 // fraction of the buffer in use
 	StoreErrors    float64 // fraction of recent requests that failed
+	EventsErrors   float64 // fraction of recent events that failed
 	OpenFiles      float64 // fraction of RLIMIT_NOFILE in use
 }
 

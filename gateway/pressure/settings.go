@@ -19,6 +19,7 @@ type Settings struct {
 	UploadAge      Band // seconds that the oldest message has waited for the store
 	ProducerBuffer Band // fraction of the limit of events in flight, 0…1
 	StoreErrors    Band // fraction of store requests that failed, 0…1
+	EventsErrors   Band // fraction of events that failed, 0…1
 	OpenFiles      Band // fraction of RLIMIT_NOFILE, 0…1
 }
 

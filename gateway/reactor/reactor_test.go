@@ -98,6 +98,7 @@ func (nothing) Reply(int, string)                  {}
 func (nothing) MessageDone(string, int64, float64) {}
 func (nothing) StageDone(string, string, float64)  {}
 func (nothing) LateResult(string, string)          {}
+func (nothing) Orphaned(string)                    {}
 func (nothing) CreditWaited(string, float64)       {}
 func (nothing) SessionPaused(string)               {}
 func (nothing) SessionResumed()                    {}

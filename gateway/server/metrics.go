@@ -26,6 +26,8 @@ func (s *Server) sources() metrics.Sources {
 		BodyMemory:      func() float64 { return float64(bodies.Used() + parts.Used()) },
 		BodyMemoryLimit: func() float64 { return float64(bodies.Limit() + parts.Limit()) },
 		CreditWaiters:   func() float64 { return float64(bodies.Waiters() + parts.Waiters()) },
+		StoreUsable:     func() float64 { return boolGauge(s.storing.Usable()) },
+		EventsUsable:    func() float64 { return boolGauge(s.publishing.Usable()) },
 		QueueDepths:     depths,
 		LogLinesDropped: func() float64 { return float64(s.log.Dropped()) },
 		LogLinesLeftOut: func() float64 { return float64(s.log.Omitted()) },

@@ -10,15 +10,24 @@ import (
 
 // openMonitor creates the monitor. The event log must be open.
 func (s *Server) openMonitor() error {
-	s.storing = monitor.NewStoreStats(s.metrics, s.objects.Depth)
+	settings := monitor.Settings(&s.config)
+	s.storing = monitor.NewStage(monitor.StageOptions{
+		Name: "object store", Cause: pressure.CauseStoreErrors, Off: !settings.StoreErrors.On(),
+		Depth: s.objects.Depth, Probe: s.objects.Probe, Slow: s.config.Timeouts.Store,
+		Interval: settings.Interval, Logger: s.log.Logger(),
+	})
+	s.publishing = monitor.NewStage(monitor.StageOptions{
+		Name: "event log", Cause: pressure.CauseEventsErrors, Off: !settings.EventsErrors.On(),
+		Depth: s.events.Depth, Probe: s.events.Probe, Slow: s.config.Timeouts.Message,
+		Interval: settings.Interval, Logger: s.log.Logger(),
+	})
 	o := monitor.Options{
-		Settings: monitor.Settings(&s.config),
+		Settings: settings,
 		Local:    s.localInputs,
+		Store:    s.storing,
+		Events:   s.publishing,
 		Observer: s.metrics,
 		Logger:   s.log.Logger(),
-	}
-	if s.objects.Probe != nil && o.Settings.StoreErrors.On() {
-		o.Store = monitor.NewStoreProbe(s.objects.Probe, s.storing, o.Settings.Interval, o.Logger)
 	}
 	if len(o.Settings.Lag.Groups) > 0 && s.events.OpenLag != nil {
 		lag, err := s.events.OpenLag()
@@ -36,6 +45,7 @@ func (s *Server) localInputs(now time.Time) pressure.Inputs {
 	budget := s.shared.Budget
 	in := pressure.Inputs{BodyMemory: ratio(budget.Used(), budget.Limit())}
 	in.UploadAge, in.StoreErrors = s.storing.Sample(now)
+	_, in.EventsErrors = s.publishing.Sample(now)
 	if s.events.Depth != nil {
 		in.ProducerBuffer = ratio(s.events.Depth(), int64(s.config.Limits.Connections))
 	}

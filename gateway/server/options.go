@@ -57,7 +57,8 @@ func (s *Server) driverOptions(loops int) driver.Options {
 		MinDataRate: int64(c.Limits.MinDataRate),
 		Gate:        s.monitor.Gate(),
 		Committer: &pipeline.Committer{
-			Store: s.objects.Objects, Log: s.events.Events, Observer: s.storing.Observer(), Bucket: s.objects.Bucket,
+			Store: s.objects.Objects, Log: s.events.Events, Bucket: s.objects.Bucket,
+			Observer: s.metrics, Watcher: s.monitor.Gate(),
 		},
 		Clock:     systemClock{},
 		Observer:  s.tally,

@@ -39,7 +39,8 @@ type Server struct {
 	metrics       *metrics.Metrics
 	events        *adapters.Log
 	objects       *adapters.Store
-	storing       *monitor.StoreStats
+	storing       *monitor.Stage
+	publishing    *monitor.Stage
 	monitor       *monitor.Monitor
 	shared        *driver.Shared
 	reactor       *reactor.Reactor
@@ -176,9 +177,9 @@ func (s *Server) acceptTrouble(t reactor.Trouble) {
 	log.Info("connections are accepted again", "attempts_failed", t.Failed)
 }
 
-// readiness reports whether load balancers may send connections, and the reason. It does
-// not depend on the store or the log: one outage there must not take the whole fleet
-// away.
+// readiness reports whether load balancers may send connections, and the reason. Whether
+// the store and the log can be used is said and changes nothing: one outage there must not
+// take the whole fleet away.
 func (s *Server) readiness() (ready bool, why string) {
 	switch {
 	case s.draining.Load():
@@ -186,7 +187,13 @@ func (s *Server) readiness() (ready bool, why string) {
 	case !s.ready.Load():
 		return false, "starting"
 	}
-	return true, "serving"
+	why = "serving"
+	for _, stage := range []*monitor.Stage{s.storing, s.publishing} {
+		if !stage.Usable() {
+			why += "; the " + stage.Name + " cannot be used: mail is turned away with 421"
+		}
+	}
+	return true, why
 }
 
 // Close closes what New has opened, in reverse order.

@@ -63,12 +63,23 @@ func terminate(t *testing.T) {
 
 func (r *running) status(t *testing.T, page string) int {
 	t.Helper()
+	code, _ := r.page(t, page)
+	return code
+}
+
+// page returns a page of the admin server.
+func (r *running) page(t *testing.T, page string) (code int, text string) {
+	t.Helper()
 	answer, err := http.Get("http://" + r.admin.Addr() + page)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = answer.Body.Close()
-	return answer.StatusCode
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer.StatusCode, string(body)
 }
 
 // end ends the gateway in order.
@@ -118,16 +129,8 @@ func (r *running) expectSample(t *testing.T, sample string) {
 
 func (r *running) metricsPage(t *testing.T) string {
 	t.Helper()
-	answer, err := http.Get("http://" + r.admin.Addr() + "/metrics")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	page, err := io.ReadAll(answer.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(page)
+	_, page := r.page(t, "/metrics")
+	return page
 }
 
 // TestDrainFinishesTransactions checks that after SIGTERM the open transaction finishes,

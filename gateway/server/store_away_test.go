@@ -150,9 +150,7 @@ func TestStoreComesLater(t *testing.T) {
 	if got := r.status(t, "/readyz"); got != http.StatusOK {
 		t.Errorf("/readyz with a store: %d", got)
 	}
-	if !strings.Contains(log(), "the object store can be used again") {
-		t.Error("the log does not say that it is back")
-	}
+	testkit.Eventually(t, "the log says that it is back", func() bool { return strings.Contains(log(), "the object store can be used again") })
 	r.end(t)
 }
 

@@ -36,6 +36,9 @@ func (s *Session) command(ev Event, pool Pool) Actions {
 		}
 		return s.rcpt(cmd.Arg, ev.EventLimit)
 	case codec.VerbDATA:
+		if ev.Shed != "" {
+			return Actions{Reply: codec.ReplyPressure}
+		}
 		return s.data(cmd.Arg)
 	case codec.VerbRSET:
 		return s.reset(cmd.Arg)

@@ -45,7 +45,8 @@ type Event struct {
 	// NoMemory means that there is no memory for a longer envelope.
 	NoMemory bool
 	// Shed is the cause for which the pressure gate sheds this session, so that no
-	// transaction begins. It is empty when the session may stay.
+	// transaction begins (MAIL) or no text is received (DATA). It is empty when the
+	// session may stay.
 	Shed string
 	Err  error // for PauseFailed
 	// EventLimit is the largest event in bytes that the log accepts (RCPT and BodyEnded),

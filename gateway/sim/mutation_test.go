@@ -22,6 +22,8 @@ type mutation struct {
 var mutations = []mutation{
 	{"250 before the event is acknowledged", "pipeline/commit.go",
 		"i < len(way)", "i < len(way)-1", "has no event"},
+	{"the object of an event that may be in the log is removed", "pipeline/commit.go",
+		"return HadNoEffect(m.Result.Err)", "return m.Result.Err != nil", "has no object"},
 	{"a lost wake-up", "gateway/driver/inbox.go",
 		"for l.inbox.RunAll() > 0 {\n\t\t}", "l.inbox.RunAll()\n\t\tif l.inbox.Empty() || true {\n\t\t\tl.awake.Store(false)\n\t\t\treturn\n\t\t}", "nobody woke it"},
 	{"credit not returned when the client is gone", "gateway/driver/messages.go",

@@ -108,6 +108,17 @@ func (p *process) Shed(_ uint8, draw uint16) (string, bool) {
 	return "lag", uint32(draw) < p.shedBelow
 }
 
+// Admit implements driver.Gate. It refuses as often as the log fails.
+func (p *process) Admit() (cause string, trial bool) {
+	if p.w.fault("no text", p.w.plan.logError) {
+		return "log", false
+	}
+	return "", p.w.chance(500)
+}
+
+// MayStore implements driver.Gate.
+func (p *process) MayStore() bool { return !p.w.fault("not stored", p.w.plan.logError) }
+
 // kill ends the process at once. Objects and events that were taken stay, and those in
 // flight may arrive.
 func (w *world) kill(why string) {

@@ -11,6 +11,9 @@ import (
 
 var errFault = errors.New("simulated fault")
 
+// errRefused is the fault of a log that certainly has not taken the event.
+var errRefused = &pipeline.Failure{Kind: pipeline.KindTemporary, Op: "log", Err: errFault, NoEffect: true}
+
 // object is what the store keeps of a message: all of it, and its digest below
 // the bytes that Sluice added.
 type object struct {
@@ -152,6 +155,15 @@ func (s *store) alone(m *pipeline.Message, then func()) {
 	})
 }
 
+// Remove implements pipeline.RemovingStore.
+func (s *store) Remove(key string) {
+	if _, found := s.objects[key]; !found {
+		s.w.fail("an object was removed that is not there: %q", key)
+	}
+	s.w.note("remove", 0, 0)
+	s.w.begin(s.w.within(time.Second), func() { delete(s.objects, key) }, func() {})
+}
+
 // partStore is a store that takes large messages in parts.
 type partStore struct{ *store }
 
@@ -227,12 +239,16 @@ func (l *eventLog) Publish(m *pipeline.Message) {
 	}
 	var err error
 	lost := w.fault("log error", w.plan.logError)
-	if lost {
+	refused := lost && w.chance(300)
+	switch {
+	case refused:
+		err = errRefused
+	case lost:
 		err = errFault
 	}
 	w.note("publish", 0, 0)
 	w.begin(w.pace(w.plan.logLate, w.logOut), func() {
-		if lost && w.chance(500) {
+		if refused || lost && w.chance(500) {
 			return // else the answer alone was lost
 		}
 		if _, there := l.events[id]; there {

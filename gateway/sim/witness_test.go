@@ -46,6 +46,7 @@ func (o witness) StageDone(stage, _ string, _ float64) {
 }
 
 func (o witness) LateResult(stage, _ string) { o.p.w.tally["late "+stage]++ }
+func (o witness) Orphaned(fate string)       { o.p.w.tally["orphans "+fate]++ }
 
 func (o witness) CreditWaited(result string, seconds float64) {
 	w := o.p.w

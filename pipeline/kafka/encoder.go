@@ -27,7 +27,7 @@ func (l *Log) encode() {
 				return nil
 			})
 			if err != nil {
-				l.deliver(m, fail("encode", err))
+				l.deliver(m, unsent(err))
 				continue
 			}
 			encoded, records = append(encoded, m), append(records, r)

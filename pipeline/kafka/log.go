@@ -28,7 +28,8 @@ type Log struct {
 	limit   atomic.Int64  // bytes of the largest batch that the topic takes; 0: unknown
 	refresh chan struct{} // wakes refreshTopic
 
-	publishes *inflight.Tracker // from Publish until the result
+	publishes  *inflight.Tracker // from Publish until the result
+	unanswered unanswered
 
 	background sync.WaitGroup // encode, publishSingles, closeReplaced and refreshTopic
 	ctx        context.Context
@@ -92,6 +93,7 @@ func (l *Log) connect() error {
 	dialer.brokers = l.brokers
 	options = append(options, kgo.WithHooks(l.brokers))
 	options = append(options, l.options.producerOptions()...)
+	options = append(options, kgo.WithHooks(&l.unanswered))
 	l.events, err = newProducer(options, compression, defaultBatch)
 	return err
 }
@@ -104,17 +106,17 @@ var (
 // Publish implements pipeline.EventLog.
 func (l *Log) Publish(m *pipeline.Message) {
 	if !l.publishes.Begin() {
-		l.deliver(m, fail("publish", errClosed))
+		l.deliver(m, unsent(errClosed))
 		return
 	}
 	if err := l.usable(); err != nil {
-		l.deliver(m, fail("publish", err))
+		l.deliver(m, unsent(err))
 		return
 	}
 	select {
 	case l.queue <- m:
 	default:
-		l.deliver(m, fail("publish", errQueueFull))
+		l.deliver(m, unsent(errQueueFull))
 	}
 }
 

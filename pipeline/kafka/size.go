@@ -80,17 +80,17 @@ func (l *Log) onProduced(e event, err error) {
 		}
 	}
 	if !tooLarge(err) {
-		l.deliver(e.message, classify(err))
+		l.deliver(e.message, l.outcome(e, err))
 		return
 	}
 	if l.ctx.Err() != nil { // whether it would be refused alone is not known
-		l.deliver(e.message, fail("publish", errClosed))
+		l.deliver(e.message, unsent(errClosed))
 		return
 	}
 	select {
 	case l.refused <- e:
 	default:
-		l.deliver(e.message, fail("publish", errQueueFull))
+		l.deliver(e.message, unsent(errQueueFull))
 	}
 }
 
@@ -120,7 +120,7 @@ func (l *Log) publishSingles() {
 		if err == nil && l.limit.Load() == 0 && fits {
 			l.events.halveBatch(e.by)
 		}
-		l.deliver(e.message, classify(err))
+		l.deliver(e.message, l.outcome(e, err))
 	}
 }
 

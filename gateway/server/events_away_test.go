@@ -1,0 +1,231 @@
+package server
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"sluice/gateway/config"
+	"sluice/internal/testkit"
+)
+
+// brokers is a cluster of one broker that may refuse to take events.
+type brokers struct {
+	*kfake.Cluster
+	refuses atomic.Bool
+}
+
+func startBrokers(t *testing.T, topic string) *brokers {
+	t.Helper()
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, topic))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	b := &brokers{Cluster: cluster}
+	cluster.ControlKey(int16(kmsg.Produce), func(request kmsg.Request) (kmsg.Response, error, bool) {
+		cluster.KeepControl()
+		if !b.refuses.Load() {
+			return nil, nil, false
+		}
+		produce := request.(*kmsg.ProduceRequest)
+		refusal := produce.ResponseKind().(*kmsg.ProduceResponse)
+		for _, topic := range produce.Topics {
+			all := kmsg.NewProduceResponseTopic()
+			all.Topic, all.TopicID = topic.Topic, topic.TopicID
+			for _, p := range topic.Partitions {
+				one := kmsg.NewProduceResponseTopicPartition()
+				one.Partition, one.ErrorCode = p.Partition, kerr.TopicAuthorizationFailed.Code
+				all.Partitions = append(all.Partitions, one)
+			}
+			refusal.Topics = append(refusal.Topics, all)
+		}
+		return refusal, nil, true
+	})
+	return b
+}
+
+func useBrokers(c *config.Config, addresses ...string) {
+	c.Events.Kind, c.Events.Kafka.Brokers = config.KindKafka, addresses
+	c.Store.Packing = config.PackingOff
+}
+
+// crowd is senders that send message after message, each in one session for as long as it
+// is let, until they are told to stop.
+type crowd struct {
+	stop    chan struct{}
+	senders sync.WaitGroup
+	mu      sync.Mutex
+	replies map[string]int // by code and what was answered
+}
+
+func (r *running) crowd(n int) *crowd {
+	c := &crowd{stop: make(chan struct{}), replies: map[string]int{}}
+	for range n {
+		c.senders.Go(func() {
+			for !c.stopped() {
+				c.session(r.reactor.Addresses()[0])
+			}
+		})
+	}
+	return c
+}
+
+func (c *crowd) stopped() bool {
+	select {
+	case <-c.stop:
+		return true
+	default:
+		return false
+	}
+}
+
+// session sends until a reply ends the session.
+func (c *crowd) session(address string) {
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		return
+	}
+	defer conn.Close()
+	in := bufio.NewReader(conn)
+	say := func(what, text string) (code string) {
+		_, _ = fmt.Fprint(conn, text)
+		line, _ := in.ReadString('\n')
+		if code = strings.TrimSpace(line[:min(len(line), 3)]); code != "" {
+			c.mu.Lock()
+			c.replies[code+" "+what]++
+			c.mu.Unlock()
+		}
+		return code
+	}
+	if say("greeting", "") != "220" || say("HELO", "HELO x\r\n") != "250" {
+		time.Sleep(5 * time.Millisecond) // as a sender that was turned away does
+		return
+	}
+	for !c.stopped() {
+		for _, step := range []struct{ what, text, want string }{
+			{"MAIL", "MAIL FROM:<a@example.com>\r\n", "250"}, {"RCPT", "RCPT TO:<b@example.net>\r\n", "250"},
+			{"DATA", "DATA\r\n", "354"},
+		} {
+			if say(step.what, step.text) != step.want {
+				return
+			}
+		}
+		if say("dot", "Subject: x\r\n\r\nx\r\n.\r\n") == "" {
+			return
+		}
+	}
+}
+
+// count returns how often a reply was given so far.
+func (c *crowd) count(reply string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.replies[reply]
+}
+
+func (c *crowd) end() {
+	close(c.stop)
+	c.senders.Wait()
+}
+
+// sample returns the value of a series of /metrics.
+func (r *running) sample(t *testing.T, series string) int {
+	t.Helper()
+	found := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(series) + ` (\d+)$`).FindStringSubmatch(r.metricsPage(t))
+	if found == nil {
+		t.Fatalf("no %s", series)
+	}
+	n, err := strconv.Atoi(found[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// TestPublishesFail checks that while the log refuses every event, two messages a second
+// are stored to see whether it still does, whoever else sends is told 421 before DATA,
+// and mail is taken as soon as the log takes events.
+func TestPublishesFail(t *testing.T) {
+	const senders, watched = 20, 3 * time.Second
+	log := captureLog(t)
+	b := startBrokers(t, "mail")
+	r := launch(t, func(c *config.Config) { useBrokers(c, b.ListenAddrs()...); c.Events.Topic = "mail" })
+	stored := func() int { return r.sample(t, `sluice_store_duration_seconds_count{result="ok"}`) }
+	c := r.crowd(senders)
+	testkit.Eventually(t, "mail is taken", func() bool { return c.count("250 dot") > 10 })
+	b.refuses.Store(true)
+	testkit.Eventually(t, "mail is turned away", func() bool { return c.count("421 greeting") > 0 })
+	before, began := stored(), time.Now()
+	time.Sleep(watched) // what is observed is a rate
+	if n, most := stored()-before, senders+2*int(time.Since(began)/time.Second+2); n > most {
+		t.Errorf("%d messages stored in %v, want at most %d", n, watched, most)
+	}
+	r.expectAway(t)
+	if n := r.sample(t, `sluice_orphans_total{fate="removed"}`); n == 0 || r.sample(t, `sluice_orphans_total{fate="kept"}`) != 0 {
+		t.Errorf("%d orphans of refused events were removed", n)
+	}
+	testkit.Eventually(t, "no object is left without an event", func() bool { return r.storedObjects(t) <= c.count("250 dot")+1 })
+	b.refuses.Store(false)
+	taken := c.count("250 dot")
+	testkit.Eventually(t, "mail is taken again", func() bool { return c.count("250 dot") > taken+2*senders })
+	r.expectSample(t, "sluice_events_usable 1")
+	c.end()
+	r.end(t)
+	expectLines(t, log(), 1, 1)
+}
+
+// expectAway checks what a gateway says of itself while its event log cannot be used.
+func (r *running) expectAway(t *testing.T) {
+	t.Helper()
+	r.expectSample(t, "sluice_events_usable 0")
+	r.expectSample(t, "sluice_store_usable 1")
+	r.expectSample(t, `sluice_pressure_cause{cause="events_errors",class="default"} 1`)
+	code, text := r.page(t, "/readyz")
+	if code != http.StatusOK || !strings.Contains(text, "the event log cannot be used") {
+		t.Errorf("/readyz: %d %q", code, text)
+	}
+}
+
+// expectLines checks how often the log says that the event log cannot be used, and that it
+// can be used again.
+func expectLines(t *testing.T, log string, begun, ended int) {
+	t.Helper()
+	b, e := strings.Count(log, "the event log cannot be used"), strings.Count(log, "the event log can be used again")
+	if b != begun || e != ended {
+		t.Errorf("%d lines when it begins, %d when it ends, want %d and %d", b, e, begun, ended)
+	}
+}
+
+// TestBrokersComeLater checks that a gateway whose brokers are away from the start says so
+// at once, tells every sender 421 at the greeting and stores nothing.
+func TestBrokersComeLater(t *testing.T) {
+	log := captureLog(t)
+	away := newBucket(t)
+	r := launch(t, func(c *config.Config) { useBrokers(c, away.address) })
+	testkit.Eventually(t, "the log says so", func() bool { return strings.Contains(log(), "the event log cannot be used") })
+	if got := r.send(t); !strings.HasPrefix(got, "421 ") {
+		t.Errorf("got %q", got)
+	}
+	r.expectAway(t)
+	if !strings.Contains(log(), "connection refused") {
+		t.Error("the log does not say why")
+	}
+	if n := r.sample(t, `sluice_store_duration_seconds_count{result="ok"}`); n != 0 {
+		t.Errorf("%d messages stored", n)
+	}
+	r.end(t)
+	expectLines(t, log(), 1, 0)
+}

@@ -1,0 +1,53 @@
+package kafka
+
+import (
+	"errors"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"sluice/pipeline"
+)
+
+// refusals are the answers of a broker that has not appended a batch. Others may come
+// after it was appended, such as NOT_ENOUGH_REPLICAS_AFTER_APPEND, or say nothing of that,
+// such as UNKNOWN_SERVER_ERROR.
+var refusals = []*kerr.Error{
+	kerr.UnknownTopicOrPartition, kerr.UnknownTopicID, kerr.InvalidTopicException,
+	kerr.NotLeaderForPartition, kerr.LeaderNotAvailable, kerr.NotEnoughReplicas,
+	kerr.TopicAuthorizationFailed, kerr.ClusterAuthorizationFailed,
+	kerr.InvalidRecord, kerr.PolicyViolation, kerr.UnsupportedCompressionType,
+}
+
+// unanswered notes when a produce request of any client ended without its answer: an event
+// of it may be in the log, whatever a second attempt is answered. It implements
+// kgo.HookBrokerE2E.
+type unanswered struct{ last atomic.Int64 }
+
+// OnBrokerE2E implements kgo.HookBrokerE2E.
+func (u *unanswered) OnBrokerE2E(_ kgo.BrokerMetadata, key int16, e2e kgo.BrokerE2E) {
+	if key == int16(kmsg.Produce) && e2e.Err() != nil {
+		u.last.Store(time.Now().UnixNano())
+	}
+}
+
+// outcome returns the failure of an event that has the error err of the client.
+func (l *Log) outcome(e event, err error) error {
+	failure := classify(err)
+	var f *pipeline.Failure
+	if errors.As(failure, &f) && !f.NoEffect {
+		refused := slices.ContainsFunc(refusals, func(r *kerr.Error) bool { return errors.Is(err, r) })
+		f.NoEffect = refused && l.unanswered.last.Load() < e.since.UnixNano()
+	}
+	return failure
+}
+
+// unsent returns the failure of an event that never left the process, or only in a batch
+// that was refused.
+func unsent(err error) error {
+	return &pipeline.Failure{Kind: pipeline.KindTemporary, Op: "kafka: publish", Err: err, NoEffect: true}
+}
