@@ -7,7 +7,7 @@ import (
 )
 
 // Composer makes mails that differ: sizes from a line to above a megabyte, 8-bit
-// text, lines that begin with dots. The mail of a number is always the same for a
+// text, lines that begin with dots. Each has a sender and recipients of its own. The mail of a number is always the same for a
 // seed, and carries a Message-ID of its own, by which a mail that was stored
 // twice is known.
 type Composer struct{ Seed uint64 }
@@ -34,7 +34,14 @@ func (c Composer) Compose(number int64) *Mail {
 			b.WriteString("\r\n")
 		}
 	}
-	return &Mail{From: "sender@example.org", To: []string{"recipient@example.net"}, Content: b.Bytes()}
+	m := &Mail{From: fmt.Sprintf("sender-%d@example.org", number), Content: b.Bytes()}
+	for n := range 1 + random.IntN(4) {
+		m.To = append(m.To, fmt.Sprintf("recipient-%d-%d@example.net", number, n))
+	}
+	if random.IntN(2) == 0 {
+		m.Size = int64(b.Len())
+	}
+	return m
 }
 
 // size is mostly that of letters, sometimes that of pictures.

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Reply is what the server said, its lines without codes joined by "\n".
@@ -35,10 +36,16 @@ const patience = 2 * time.Minute
 
 // Conn is one SMTP session. It is for one goroutine.
 type Conn struct {
-	conn net.Conn
-	in   *bufio.Reader
-	out  *bufio.Writer
+	conn    net.Conn
+	in      *bufio.Reader
+	out     *bufio.Writer
+	gateway string // as it calls itself
+	mail    *Mail  // of Begin
+	begun   time.Time
 }
+
+// helo is what the client calls itself.
+const helo = "client.example.org"
 
 // Dial connects, reads the greeting and says EHLO.
 func Dial(ctx context.Context, address string) (*Conn, error) {
@@ -52,11 +59,26 @@ func Dial(ctx context.Context, address string) (*Conn, error) {
 		conn.Close()
 		return nil, err
 	}
-	if err := c.Command(250, "EHLO client.example.org"); err != nil {
+	if err := c.greet(); err != nil {
 		conn.Close()
 		return nil, err
 	}
 	return c, nil
+}
+
+func (c *Conn) greet() error {
+	if err := c.Write("EHLO " + helo + "\r\n"); err != nil {
+		return err
+	}
+	reply, err := c.ReadReply()
+	if err != nil {
+		return err
+	}
+	if reply.Code != 250 {
+		return reply
+	}
+	c.gateway = strings.FieldsFunc(reply.Text+" ", unicode.IsSpace)[0]
+	return nil
 }
 
 // Close ends the connection without a word.

@@ -34,7 +34,13 @@ func (l *Ledger) Add(r Receipt) {
 	if l.out == nil || l.err != nil {
 		return
 	}
-	line, err := json.Marshal(map[string]any{"id": r.ID, "size": r.Size, "sha256": hex.EncodeToString(r.SHA256[:]), "at": r.At})
+	kept := map[string]any{
+		"id": r.ID, "size": r.Size, "sha256": hex.EncodeToString(r.SHA256[:]), "begun": r.Begun, "at": r.At,
+	}
+	if e := r.Event; e != nil {
+		kept["client"], kept["from"], kept["to"] = e.Client.Address, e.Envelope.MailFrom, e.Envelope.RcptTo
+	}
+	line, err := json.Marshal(kept)
 	if err == nil {
 		_, err = fmt.Fprintf(l.out, "%s\n", line)
 	}

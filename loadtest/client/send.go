@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"regexp"
 	"time"
+
+	"sluice/pipeline"
 )
 
 // Mail is one message to send. Content is the header section and the body as
@@ -15,6 +17,7 @@ import (
 type Mail struct {
 	From    string
 	To      []string
+	Size    int64 // SIZE= of MAIL, none when 0
 	Content []byte
 }
 
@@ -24,7 +27,10 @@ type Receipt struct {
 	ID     string
 	Size   int64
 	SHA256 [sha256.Size]byte
+	Begun  time.Time // when DATA was sent
 	At     time.Time // when the 250 was read
+	// Event has the fields of the message's event that follow from what was sent.
+	Event *pipeline.Event
 }
 
 // accepted is the only reply to the final dot that promises something.
@@ -36,7 +42,12 @@ var ErrNotCanonical = errors.New("content does not end in CRLF")
 
 // Begin sends MAIL, RCPT and DATA and waits for 354.
 func (c *Conn) Begin(m *Mail) error {
-	if err := c.Command(250, "MAIL FROM:<"+m.From+"> BODY=8BITMIME"); err != nil {
+	c.mail = m
+	size := ""
+	if m.Size > 0 {
+		size = fmt.Sprintf(" SIZE=%d", m.Size)
+	}
+	if err := c.Command(250, "MAIL FROM:<"+m.From+"> BODY=8BITMIME"+size); err != nil {
 		return fmt.Errorf("MAIL: %w", err)
 	}
 	for _, to := range m.To {
@@ -44,6 +55,7 @@ func (c *Conn) Begin(m *Mail) error {
 			return fmt.Errorf("RCPT: %w", err)
 		}
 	}
+	c.begun = time.Now()
 	if err := c.Command(354, "DATA"); err != nil {
 		return fmt.Errorf("DATA: %w", err)
 	}
@@ -91,7 +103,10 @@ func (c *Conn) Finish(content []byte) (Receipt, error) {
 	if found == nil {
 		return Receipt{}, fmt.Errorf("a 250 without an id: %w", reply)
 	}
-	return Receipt{ID: found[1], Size: int64(len(content)), SHA256: sha256.Sum256(content), At: time.Now()}, nil
+	return Receipt{
+		ID: found[1], Size: int64(len(content)), SHA256: sha256.Sum256(content),
+		Begun: c.begun, At: time.Now(), Event: c.event(content),
+	}, nil
 }
 
 // stuff doubles the dot at the start of a line (RFC 5321 §4.5.2).

@@ -79,7 +79,8 @@ func Audit(ctx context.Context, gateway *process.Sluice, receipts []client.Recei
 	log := kafka.NewReader(kafka.Options{Brokers: strings.Split(gateway.Events, ","), Topic: gateway.Topic})
 	acknowledged := make([]audit.Acknowledged, len(receipts))
 	for i, r := range receipts {
-		acknowledged[i] = audit.Acknowledged{ID: r.ID, SHA256: hex.EncodeToString(r.SHA256[:]), Size: r.Size}
+		acknowledged[i] = audit.Acknowledged{ID: r.ID, SHA256: hex.EncodeToString(r.SHA256[:]), Size: r.Size,
+			Event: r.Event, Begun: r.Begun, Answered: r.At}
 	}
 	return audit.Run(ctx, acknowledged, store, log)
 }

@@ -3,6 +3,7 @@
 package audit
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -12,6 +13,7 @@ import (
 	"hash/crc32"
 	"io"
 	"io/fs"
+	"time"
 
 	"sluice/pipeline"
 	"sluice/pipeline/pack"
@@ -25,6 +27,9 @@ type StoreReader interface {
 	// Open reads length bytes at offset of an object, or fewer when the object ends
 	// before. It returns fs.ErrNotExist when there is no such object.
 	Open(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error)
+	// Location returns the names of the store and of the bucket in the events of its
+	// messages.
+	Location() (store, bucket string)
 }
 
 // LogReader reads an event log. pipeline/kafka has one.
@@ -42,6 +47,13 @@ type Acknowledged struct {
 	// SHA256 is empty neither is compared.
 	SHA256 string `json:"sha256"`
 	Size   int64  `json:"size"`
+	// Event has the fields of the event that the client determines (determined). They are
+	// not compared when it is nil.
+	Event *pipeline.Event `json:"event,omitempty"`
+	// Begun is when DATA was sent, Answered when the 250 was read, by the clock of the
+	// gateway. They are not compared when they are zero.
+	Begun    time.Time `json:"begun,omitzero"`
+	Answered time.Time `json:"answered,omitzero"`
 }
 
 // Run compares what was acknowledged with store and log. It returns an error only if it
@@ -52,7 +64,7 @@ func Run(
 	a := &auditor{
 		store:      store,
 		report:     &Report{Acknowledged: len(acknowledged)},
-		events:     map[string][]*pipeline.Event{},
+		events:     map[string][]*logged{},
 		invalid:    map[string]error{},
 		referenced: map[string]struct{}{},
 	}
@@ -87,11 +99,17 @@ func Run(
 type auditor struct {
 	store      StoreReader
 	report     *Report
-	events     map[string][]*pipeline.Event
+	events     map[string][]*logged
 	invalid    map[string]error    // events against the schema, by the record's key, the message's id
 	order      []string            // ids in the order of their first events
 	referenced map[string]struct{} // keys of the blobs of events
 	packs      []string            // keys of packs
+}
+
+// logged is an event with its value in the log, from which it was read.
+type logged struct {
+	*pipeline.Event
+	value []byte
 }
 
 func (a *auditor) addEvent(key, value []byte) error {
@@ -112,7 +130,7 @@ func (a *auditor) addEvent(key, value []byte) error {
 	if _, ok := a.events[id]; !ok {
 		a.order = append(a.order, id)
 	}
-	a.events[id] = append(a.events[id], e)
+	a.events[id] = append(a.events[id], &logged{e, bytes.Clone(value)})
 	a.referenced[e.Blob.Key] = struct{}{}
 	return nil
 }
@@ -201,14 +219,26 @@ func altered(format string, args ...any) error {
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // checkEvent compares an event with its object and with what was sent.
-func (a *auditor) checkEvent(ctx context.Context, e *pipeline.Event, ack Acknowledged) error {
+func (a *auditor) checkEvent(ctx context.Context, e *logged, ack Acknowledged) error {
+	if store, bucket := a.store.Location(); e.Blob.Store != store || e.Blob.Bucket != bucket {
+		return altered("event says store %q and bucket %q", e.Blob.Store, e.Blob.Bucket)
+	}
+	if alone := (&pipeline.Message{ID: e.ID}).Key(); !pack.IsPack(e.Blob.Key) && e.Blob.Key != alone {
+		return altered("event says key %s", e.Blob.Key)
+	}
+	if err := ack.compare(e.Event); err != nil {
+		return err
+	}
 	if pack.IsPack(e.Blob.Key) != (e.Blob.Container == pipeline.ContainerTar) {
 		return altered("event says container %q of %s", e.Blob.Container, e.Blob.Key)
 	}
 	if got := e.Blob.Length - e.Blob.Added; got != e.Message.Size {
 		return altered("event says size %d and a blob of %d", e.Message.Size, got)
 	}
-	crc, digest, err := a.sum(ctx, e)
+	if text := written(e.Event); !bytes.Equal(text, e.value) {
+		return altered("event is not what Sluice writes: %s", difference(e.value, text))
+	}
+	crc, digest, err := a.sum(ctx, e.Event)
 	if err != nil {
 		return err
 	}

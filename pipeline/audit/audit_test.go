@@ -7,10 +7,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"sluice/pipeline"
 	"sluice/pipeline/audit"
@@ -71,11 +73,31 @@ func (w *world) send(t *testing.T, body string) {
 		t.Fatalf("%v %v", err, sent.Err)
 	}
 	m = porttest.Stored()
+	m.Envelope.AddRecipient([]byte("second@example.net"))
+	m.Envelope.SizeDeclared = 400
 	m.ID, m.Result.Blob, m.Result.Digest = id, sent.Blob, sent.Digest
 	w.log = append(w.log, [2][]byte{id.Append(nil), pipeline.AppendEvent(nil, m)})
 	digest := sha256.Sum256([]byte(body))
-	w.acks = append(w.acks, audit.Acknowledged{ID: id.String(), SHA256: hex.EncodeToString(digest[:]), Size: int64(len(body))})
+	w.acks = append(w.acks, audit.Acknowledged{
+		ID: id.String(), SHA256: hex.EncodeToString(digest[:]), Size: int64(len(body)),
+		Event: expected(), Begun: id.Time(), Answered: time.Now(),
+	})
 	w.keys = append(w.keys, sent.Blob.Key)
+}
+
+// expected returns what the client of send determines, as a client would know it.
+func expected() *pipeline.Event {
+	return &pipeline.Event{
+		Gateway: "mx.example.net",
+		Client: pipeline.Client{
+			Address: netip.MustParseAddrPort("192.0.2.1:4711"), Helo: "client.example.org", Protocol: "ESMTP",
+		},
+		Envelope: pipeline.EventEnvelope{
+			MailFrom: "sender@example.org", RcptTo: []string{"recipient@example.net", "second@example.net"},
+			Body: "7BIT", SizeDeclared: 400,
+		},
+		Message: pipeline.EventMessage{MessageID: "<1@example.org>"},
+	}
 }
 
 func (w *world) path(i int) string { return filepath.Join(w.root, filepath.FromSlash(w.keys[i])) }
@@ -160,6 +182,67 @@ func TestFindings(t *testing.T) {
 			r := w.audit(t)
 			if r.OK() != test.ok || counts(r) != test.counts || !strings.Contains(r.String(), test.says) {
 				t.Errorf("ok %t, counts %s, want %t, %s and %q in\n%s", r.OK(), counts(r), test.ok, test.counts, test.says, r)
+			}
+		})
+	}
+}
+
+// TestFields changes each field of an event in the log: whatever it is, the audit finds
+// the message altered.
+func TestFields(t *testing.T) {
+	w := newWorld(t)
+	intact := string(w.log[2][1])
+	for name, change := range map[string]struct{ from, to string }{
+		"received too early":   {`"received_at":"2`, `"received_at":"1`},
+		"received too late":    {`"received_at":"2`, `"received_at":"3`},
+		"gateway":              {`"gateway":"mx.`, `"gateway":"my.`},
+		"client address":       {`"192.0.2.1"`, `"192.0.2.2"`},
+		"client port":          {`"port":4711`, `"port":4712`},
+		"helo":                 {`"helo":"client.`, `"helo":"other.`},
+		"protocol":             {`"protocol":"ESMTP"`, `"protocol":"SMTP"`},
+		"tls":                  {`"tls":null`, `"tls":{}`},
+		"auth":                 {`"auth":null`, `"auth":{"user":"x"}`},
+		"sender replaced":      {`"mail_from":"sender@`, `"mail_from":"forger@`},
+		"sender null":          {`"mail_from":"sender@example.org"`, `"mail_from":""`},
+		"no recipients":        {`[{"address":"recipient@example.net"},{"address":"second@example.net"}]`, `[]`},
+		"first recipient gone": {`{"address":"recipient@example.net"},`, ``},
+		"last recipient gone":  {`,{"address":"second@example.net"}`, ``},
+		"recipient added":      {`{"address":"second@example.net"}`, `{"address":"second@example.net"},{"address":"third@example.net"}`},
+		"recipient twice":      {`{"address":"second@example.net"}`, `{"address":"recipient@example.net"}`},
+		"recipients' order": {`{"address":"recipient@example.net"},{"address":"second@example.net"}`,
+			`{"address":"second@example.net"},{"address":"recipient@example.net"}`},
+		"body":                   {`"body":"7BIT"`, `"body":"8BITMIME"`},
+		"smtputf8":               {`"smtputf8":false`, `"smtputf8":true`},
+		"declared size":          {`"size_declared":400`, `"size_declared":0`},
+		"size":                   {`"size":`, `"size":1`},
+		"digest":                 {w.acks[2].SHA256, w.acks[3].SHA256},
+		"message id":             {`"message_id":"<1@`, `"message_id":"<2@`},
+		"eight bit":              {`"eight_bit":false`, `"eight_bit":true`},
+		"bare CR":                {`"bare_cr":false`, `"bare_cr":true`},
+		"bare LF":                {`"bare_lf":false`, `"bare_lf":true`},
+		"NUL":                    {`"nul":false`, `"nul":true`},
+		"longest line":           {`"longest_line":0`, `"longest_line":78`},
+		"store":                  {`"store":"dir"`, `"store":"s3"`},
+		"bucket":                 {`"bucket":"`, `"bucket":"x`},
+		"key":                    {`.eml"`, `.eml2"`},
+		"container":              {`,"offset"`, `,"container":"tar","offset"`},
+		"offset":                 {`"offset":0`, `"offset":1`},
+		"length":                 {`"length":`, `"length":1`},
+		"added":                  {`"added":`, `"added":1`},
+		"checksum":               {`"crc32c":"`, `"crc32c":"AAAAAA==","was":"`},
+		"a field that is no one": {`{"id"`, `{"x":1,"id"`},
+		"white space":            {`,"gateway"`, `, "gateway"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			changed := strings.Replace(intact, change.from, change.to, 1)
+			if changed == intact {
+				t.Fatalf("nothing to change in %s", intact)
+			}
+			w.log[2][1] = []byte(changed)
+			r := w.audit(t)
+			broken := len(r.Altered) + len(r.Lost)
+			if r.OK() || broken != 1 || append(r.Altered, r.Lost...)[0].ID != w.acks[2].ID {
+				t.Errorf("%s", r)
 			}
 		})
 	}

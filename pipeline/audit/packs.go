@@ -2,12 +2,12 @@ package audit
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"math"
-	"reflect"
 
 	"sluice/pipeline"
 	"sluice/pipeline/pack"
@@ -27,14 +27,19 @@ func (a *auditor) checkPack(ctx context.Context, key string) error {
 	}
 	defer r.Close()
 	var ids []string
-	listed := map[string]*pipeline.Event{}
+	var listed []listedEvent
 	err = pack.Each(r, func(name string, _ int64, content io.Reader) error {
 		if id, ok := pack.MessageID(name); ok {
 			ids = append(ids, id)
 			return nil
 		}
-		return readList(content, listed)
+		var err error
+		listed, err = readList(content)
+		return err
 	})
+	if err == nil {
+		err = sameOrder(ids, listed)
+	}
 	if err != nil {
 		a.report.Altered = append(a.report.Altered, Finding{key, err.Error()})
 		return nil
@@ -42,14 +47,14 @@ func (a *auditor) checkPack(ctx context.Context, key string) error {
 	a.report.Packs++
 	a.report.Stored += len(ids)
 	orphans := 0
-	for _, id := range ids {
+	for i, id := range ids {
 		announced := a.announced(id, key)
 		if announced == nil {
 			orphans++
 			a.report.Orphans = append(a.report.Orphans, key+"#"+id+pack.MessageExtension)
 			continue
 		}
-		if !reflect.DeepEqual(listed[id], announced) {
+		if !bytes.Equal(listed[i].value, announced.value) {
 			reason := "the events in " + key + " and in the log differ"
 			a.report.Altered = append(a.report.Altered, Finding{id, reason})
 		}
@@ -61,7 +66,7 @@ func (a *auditor) checkPack(ctx context.Context, key string) error {
 }
 
 // announced returns the event in the log for a message in the object of this key, or nil.
-func (a *auditor) announced(id, key string) *pipeline.Event {
+func (a *auditor) announced(id, key string) *logged {
 	for _, e := range a.events[id] {
 		if e.Blob.Key == key {
 			return e
@@ -70,19 +75,48 @@ func (a *auditor) announced(id, key string) *pipeline.Event {
 	return nil
 }
 
-func readList(content io.Reader, listed map[string]*pipeline.Event) error {
+// listedEvent is a line of a pack's events.
+type listedEvent struct {
+	id    string
+	value []byte
+}
+
+func readList(content io.Reader) (listed []listedEvent, err error) {
 	lines := bufio.NewScanner(content)
 	lines.Buffer(nil, maxEvent)
+	lines.Split(wholeLines)
 	for lines.Scan() {
 		e, err := pipeline.ParseEvent(lines.Bytes())
 		if err != nil {
-			return fmt.Errorf("%s: %w", pack.EventsName, err)
+			return nil, fmt.Errorf("%s: %w", pack.EventsName, err)
 		}
-		id := e.ID.String()
-		if _, again := listed[id]; again {
-			return errors.New(pack.EventsName + ": two events of " + id)
-		}
-		listed[id] = e
+		listed = append(listed, listedEvent{e.ID.String(), bytes.Clone(lines.Bytes())})
 	}
-	return lines.Err()
+	return listed, lines.Err()
+}
+
+// wholeLines splits at each LF, which every line must have. bufio.ScanLines would also
+// take lines with CRLF, and a last one without an end.
+func wholeLines(data []byte, atEnd bool) (advance int, line []byte, err error) {
+	if end := bytes.IndexByte(data, '\n'); end >= 0 {
+		return end + 1, data[:end], nil
+	}
+	if atEnd && len(data) > 0 {
+		return 0, nil, errors.New(pack.EventsName + ": a line without an end")
+	}
+	return 0, nil, nil
+}
+
+// sameOrder reports an error unless a pack lists one event for each of its messages, in
+// their order.
+func sameOrder(ids []string, listed []listedEvent) error {
+	if len(listed) != len(ids) {
+		return fmt.Errorf("%s: %d events of %d messages", pack.EventsName, len(listed), len(ids))
+	}
+	for i, id := range ids {
+		if listed[i].id != id {
+			return fmt.Errorf("%s: event %d is of %s, message %d is %s", pack.EventsName, i, listed[i].id, i, id)
+		}
+	}
+	return nil
 }

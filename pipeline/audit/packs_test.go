@@ -34,7 +34,7 @@ func (w *world) pack(t *testing.T) string {
 		m.Loop = answers{}
 		p.Add(m)
 	}
-	p.Compose(pipeline.NewID(time.Now(), fixed{}), pipeline.Blob{Store: "dir", Bucket: "b"})
+	p.Compose(pipeline.NewID(time.Now(), fixed{}), pipeline.Blob{Store: "dir", Bucket: filepath.Base(w.root)})
 	path := filepath.Join(w.root, filepath.FromSlash(p.Key()))
 	check(t, os.MkdirAll(filepath.Dir(path), 0o750))
 	check(t, os.WriteFile(path, bytes.Join(p.Pieces(), nil), 0o600))
@@ -76,6 +76,21 @@ func TestFindingsInPacks(t *testing.T) {
 		"an event of the pack altered": {func(t *testing.T, w *world) {
 			replace(t, w.path(first), `"size":7,"sha256":"`, `"size":8,"sha256":"`)
 		}, "0 1 0 0 0", "differ"},
+		"an event of the pack written in another way": {func(t *testing.T, w *world) {
+			replace(t, w.path(first), `"tls":null,"auth":null`, `"auth":null,"tls":null`)
+		}, "0 1 0 0 0", "differ"},
+		"a sender of the pack replaced": {func(t *testing.T, w *world) {
+			replace(t, w.path(first), `"mail_from":"sender@`, `"mail_from":"forger@`)
+		}, "0 1 0 0 0", "differ"},
+		"events of the pack in another order": {func(t *testing.T, w *world) {
+			content, err := os.ReadFile(w.path(first))
+			check(t, err)
+			swapFirstEvents(t, content)
+			check(t, os.WriteFile(w.path(first), content, 0o600))
+		}, "0 1 0 0 0", "event 0 is of"},
+		"an event of the pack without its end": {func(t *testing.T, w *world) {
+			replace(t, w.path(first), "}\n\x00", "} \x00")
+		}, "0 1 0 0 0", "without an end"},
 		"an event of the pack is none": {func(t *testing.T, w *world) {
 			replace(t, w.path(first), "}\n", "]\n")
 		}, "0 1 0 0 0", pack.EventsName},
@@ -104,4 +119,12 @@ func replace(t *testing.T, path, from, to string) {
 		t.Fatalf("no %q in the pack", from)
 	}
 	check(t, os.WriteFile(path, bytes.Replace(content, []byte(from), []byte(to), 1), 0o600))
+}
+
+// swapFirstEvents swaps the first two lines of the events of a pack.
+func swapFirstEvents(t *testing.T, content []byte) {
+	t.Helper()
+	begin := bytes.Index(content, []byte(`{"id":`))
+	lines := bytes.SplitAfterN(content[begin:], []byte("\n"), 3)
+	copy(content[begin:], append(bytes.Clone(lines[1]), lines[0]...))
 }

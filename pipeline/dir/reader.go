@@ -23,6 +23,9 @@ func NewReader(path string) (*Reader, error) {
 	return &Reader{root: root}, nil
 }
 
+// Location returns the names of the store and of the bucket in events.
+func (r *Reader) Location() (store, bucket string) { return storeName, filepath.Base(r.root) }
+
 var errKey = errors.New("not a key of this store")
 
 // locate returns the path of key relative to root. Keys come from ids or from events.

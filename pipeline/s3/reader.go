@@ -29,6 +29,9 @@ func NewReader(o Options) (*Reader, error) {
 	return &Reader{client: c, bucket: o.Bucket}, nil
 }
 
+// Location returns the names of the store and of the bucket in events.
+func (r *Reader) Location() (store, bucket string) { return storeName, r.bucket }
+
 // List calls each with the key and the length in bytes of every object, in the order of
 // the keys. It stops at the first error and returns it.
 func (r *Reader) List(ctx context.Context, each func(key string, length int64) error) error {

@@ -1,0 +1,82 @@
+package audit
+
+import (
+	"reflect"
+	"time"
+
+	"sluice/codec"
+	"sluice/pipeline"
+)
+
+// determined are the fields of an event that its client determines, beside the size and
+// the digest of the message. What is left are the id, the time, and where it is stored.
+var determined = []struct {
+	name string
+	of   func(*pipeline.Event) any
+}{
+	{"gateway", func(e *pipeline.Event) any { return e.Gateway }},
+	{"client.address", func(e *pipeline.Event) any { return e.Client.Address }},
+	{"client.helo", func(e *pipeline.Event) any { return e.Client.Helo }},
+	{"client.protocol", func(e *pipeline.Event) any { return e.Client.Protocol }},
+	{"envelope.mail_from", func(e *pipeline.Event) any { return e.Envelope.MailFrom }},
+	{"envelope.rcpt_to", func(e *pipeline.Event) any { return e.Envelope.RcptTo }},
+	{"envelope.body", func(e *pipeline.Event) any { return e.Envelope.Body }},
+	{"envelope.smtputf8", func(e *pipeline.Event) any { return e.Envelope.SMTPUTF8 }},
+	{"envelope.size_declared", func(e *pipeline.Event) any { return e.Envelope.SizeDeclared }},
+	{"message.message_id", func(e *pipeline.Event) any { return e.Message.MessageID }},
+	{"message", func(e *pipeline.Event) any { return e.Message.Report }},
+}
+
+// clockStep is how far a clock may be put forward or back while a message is received.
+const clockStep = time.Second
+
+// compare compares the fields that the client determines, and the time.
+func (ack *Acknowledged) compare(e *pipeline.Event) error {
+	if ack.Event != nil {
+		for _, field := range determined {
+			got, want := field.of(e), field.of(ack.Event)
+			if !reflect.DeepEqual(got, want) {
+				return altered("event says %s %+v, sent was %+v", field.name, got, want)
+			}
+		}
+	}
+	if ack.Answered.IsZero() {
+		return nil
+	}
+	for _, at := range []time.Time{e.ID.Time(), e.ReceivedAt} {
+		if at.Before(ack.Begun.Add(-clockStep)) || at.After(ack.Answered.Add(clockStep)) {
+			return altered("event says %s, sent was from %s to %s", at, ack.Begun, ack.Answered)
+		}
+	}
+	return nil
+}
+
+// bodyTypes are the values of BODY= in events.
+var bodyTypes = map[string]codec.BodyType{
+	codec.Body7Bit.String(): codec.Body7Bit, codec.Body8BitMIME.String(): codec.Body8BitMIME,
+}
+
+// written returns the value that Sluice writes for an event with these fields. A value
+// that differs has something that was never written so, such as another field.
+func written(e *pipeline.Event) []byte {
+	m := &pipeline.Message{
+		ID: e.ID, Gateway: e.Gateway, Client: e.Client, ReceivedAt: e.ReceivedAt, Report: e.Message.Report,
+	}
+	m.Envelope.SetReversePath([]byte(e.Envelope.MailFrom))
+	for _, to := range e.Envelope.RcptTo {
+		m.Envelope.AddRecipient([]byte(to))
+	}
+	m.Envelope.Body, m.Envelope.SizeDeclared = bodyTypes[e.Envelope.Body], e.Envelope.SizeDeclared
+	m.Summary.MessageID = []byte(e.Message.MessageID)
+	return pipeline.AppendEventOf(nil, m, &e.Blob, &e.Message.SHA256)
+}
+
+// difference returns the part of value that begins where it differs from other.
+func difference(value, other []byte) []byte {
+	const before, shown = 20, 80
+	at := 0
+	for at < min(len(value), len(other)) && value[at] == other[at] {
+		at++
+	}
+	return value[max(0, at-before):min(len(value), at+shown)]
+}
