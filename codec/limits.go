@@ -21,9 +21,10 @@ const (
 	addDSNOnMAIL = len(" ENVID=") + 100 + len(" RET=HDRS")
 	addDSNOnRCPT = len(" ORCPT=") + 500 + len(" NOTIFY=SUCCESS,FAILURE,DELAY")
 
-	// authLimit covers an initial response on the AUTH line. RFC 4954 §4 considers 12288
-	// octets sufficient for the mechanisms in use.
-	authLimit = 12288
+	// mailLimit is the longest line of MAIL. AUTH has no allowance of its own while it is
+	// not offered: RFC 4954 §4 considers 12288 octets sufficient, and a line that is not
+	// complete costs its sender's session that much memory.
+	mailLimit = lineLimit + addSIZE + addBODY + addSMTPUTF8 + addAUTH + addDSNOnMAIL
 )
 
 // lineLimits holds the longest line of each verb, in octets with CRLF.
@@ -31,11 +32,10 @@ var lineLimits = func() (t [verbCount]uint16) {
 	for v := range t {
 		t[v] = lineLimit
 	}
-	t[VerbMAIL] = uint16(lineLimit + addSIZE + addBODY + addSMTPUTF8 + addAUTH + addDSNOnMAIL)
+	t[VerbMAIL] = uint16(mailLimit)
 	t[VerbRCPT] = uint16(lineLimit + addDSNOnRCPT)
 	t[VerbVRFY] = lineLimit + addSMTPUTF8
 	t[VerbEXPN] = lineLimit + addSMTPUTF8
-	t[VerbAUTH] = authLimit
 	return t
 }()
 
@@ -49,7 +49,7 @@ func LineLimit(v Verb) int {
 
 // MaxLine is the longest command line of all verbs, in octets with CRLF. It bounds what a
 // caller of Decoder.Next has to buffer.
-const MaxLine = authLimit
+const MaxLine = mailLimit
 
 // Length limits of RFC 5321 §4.5.3.1, in octets.
 const (

@@ -156,7 +156,7 @@ func (m *Metrics) addSessions(labels Labels) {
 		"kind", labels.PathLeniencies)
 	m.sessionsClosed = m.counters("sluice_sessions_closed_total",
 		"SMTP sessions that ended, by the way they ended.",
-		"end", []string{"quit", "client", "refused", "stalled", "error"})
+		"end", []string{"quit", "client", "refused", "stalled", "stalled_sessions", "error"})
 	m.sessionDuration = m.histogram("sluice_session_duration_seconds",
 		"Time from the greeting to the end of the session.", sessionBuckets)
 	m.replies = newReplies(m.counterVec("sluice_replies_total",

@@ -97,6 +97,7 @@ type LimitsConfig struct {
 	Recipients       int // of one message
 	Connections      int
 	ConnectionsPerIP int  // 0 means no limit
+	StalledSessions  int  // whose clients do not read their replies
 	CommandErrors    int  // of one connection, between two accepted messages
 	RecipientErrors  int  // refused recipients and messages, likewise
 	JunkCommands     int  // NOOP, RSET, VRFY, EHLO between two messages

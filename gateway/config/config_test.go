@@ -92,7 +92,7 @@ func unlikeDefault() Config {
 	c.Smuggling = SmugglingTolerate
 	c.SmugglingExempt = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
 	c.Accept = AcceptConfig{Domains: []string{"example.net", "*.example.org"}, Any: false}
-	c.Limits = LimitsConfig{1<<20 + 1, 101, 102, 0, 104, 109, 105, 106, 107, 108}
+	c.Limits = LimitsConfig{1<<20 + 1, 101, 102, 0, 110, 104, 109, 105, 106, 107, 108}
 	c.Timeouts = TimeoutsConfig{time.Second, 2500 * time.Millisecond, 3 * time.Second, time.Hour, 61 * time.Second, 6 * time.Second, 90 * time.Minute / 10, 8 * time.Second}
 	c.Memory.Bodies = Share{Octets: 123 * MiB}
 	c.Socket = SocketConfig{8 * KiB, 5000}

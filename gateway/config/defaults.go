@@ -55,9 +55,10 @@ func DefaultOn(m Machine) Config {
 		Socket: SocketConfig{
 			// The kernel accepted 4.1 MB of replies for a client that did not read before
 			// the client looked stalled, and 1.3 MB from a paused sender. Both count as
-			// memory of the container.
+			// memory of the container. Larger ones made nothing faster on loopback, and
+			// mail of 1 MB slower at a fourth (docs/measurements.md, Memory).
 			SendBuffer:    64 * KiB,
-			ReceiveBuffer: 256 * KiB,
+			ReceiveBuffer: 128 * KiB,
 		},
 		Store:  defaultStore(),
 		Events: defaultEvents(),
@@ -79,6 +80,7 @@ func defaultLimits(m Machine) LimitsConfig {
 		Recipients:       1000,     // RFC 5321 §4.5.3.1.8 asks for 100; 1,000 is what Postfix takes
 		Connections:      min(maxDefaultConnections, m.connections()),
 		ConnectionsPerIP: 1000, // a large provider may use one address, but one address must not use all
+		StalledSessions:  m.stalledSessions(),
 		CommandErrors:    20,   // Postfix's smtpd_hard_error_limit
 		RecipientErrors:  20,   // the same limit: Postfix counts both together
 		JunkCommands:     100,  // Postfix's smtpd_junk_command_limit

@@ -70,6 +70,8 @@ var mainKeys = []key{
 		"a whole number of at least 1", "1000"},
 	{"limits.connections_per_ip", func(c *Config) value { return integer{&c.Limits.ConnectionsPerIP, 0, math.MaxInt32} },
 		"a whole number, 0 for no limit", "1000"},
+	{"limits.stalled_sessions", func(c *Config) value { return integer{&c.Limits.StalledSessions, 1, math.MaxInt32} },
+		"a whole number of at least 1", "256"},
 	{"limits.command_errors", func(c *Config) value { return integer{&c.Limits.CommandErrors, 1, math.MaxInt16} },
 		aCount, "20"},
 	{"limits.recipient_errors", func(c *Config) value { return integer{&c.Limits.RecipientErrors, 1, math.MaxInt16} },
@@ -105,7 +107,7 @@ var mainKeys = []key{
 	{"socket.send_buffer", func(c *Config) value { return byteSize{&c.Socket.SendBuffer, 4 * KiB, 16 * MiB} },
 		aBuffer, "64KiB"},
 	{"socket.receive_buffer", func(c *Config) value { return byteSize{&c.Socket.ReceiveBuffer, 4 * KiB, 16 * MiB} },
-		aBuffer, "256KiB"},
+		aBuffer, "128KiB"},
 }
 
 var drainKeys = []key{

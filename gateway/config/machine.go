@@ -43,6 +43,14 @@ func (m Machine) connections() int {
 	return max(1, m.Files-m.headroom())
 }
 
+// stalledSessions returns how many sessions may wait for clients that do not read. Only
+// clients that pipeline thousands of commands can make one wait: a few are enough. Their
+// buffers take a 64th of the memory at most.
+func (m Machine) stalledSessions() int {
+	const each = 1 << 19 // with default buffers
+	return int(min(256, max(16, m.Memory/64/each)))
+}
+
 // LeastFiles is the least RLIMIT_NOFILE with which the gateway starts.
 const LeastFiles = 256
 

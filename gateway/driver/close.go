@@ -111,6 +111,7 @@ func (l *Loop) end(c *Conn, end string, how Ending) {
 	c.finished = true
 	l.wheel.remove(c)
 	c.detachCall()
+	l.forgetStalled(c)
 	l.releaseCarried(c)
 	if m := c.session.Abandon(); m != nil {
 		if m.Memory.Request.InFlight() {

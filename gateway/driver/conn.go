@@ -39,6 +39,7 @@ type Conn struct {
 	crowded    bool // refused when enough of those linger already
 	trial      bool // its message is a trial of the gate
 	paused     bool // does not read
+	stalled    bool // in the list of sessions whose clients do not read
 	ended      bool // its client has sent the end of its input and may still read
 	sends      bool // was sending mail text when the last word was said
 	lingering  bool // has said its last word and half-closed

@@ -32,6 +32,8 @@ type Loop struct {
 	callsOut int                  // in flight
 	partSent func(*pipeline.Part) // onPart
 
+	stalled []*Conn // sessions whose clients do not read, those listed first at the head
+
 	draining bool
 	refusal  Refusal
 	accepted Acceptance

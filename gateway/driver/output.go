@@ -106,17 +106,16 @@ func (l *Loop) resend(c *Conn) {
 		l.end(c, "client", EndReset)
 	case n == len(c.unsent):
 		c.unsent = nil
+		l.forgetStalled(c)
 		l.wheel.set(c, max(c.phaseEnd, l.wheel.tick+1))
 	case n == 0 && l.wheel.tick >= c.stallAt:
-		l.shared.MailLog.Refused(&Refusal{
-			Client: c.session.Client(), Helo: c.session.Helo(), Verb: "session", Cause: "stalled",
-		})
-		l.finish(c, "stalled")
+		l.endStalled(c, "stalled")
 	default:
 		if n > 0 {
 			c.unsent = append(c.unsent[:0], c.unsent[n:]...)
 			c.stallAt = l.wheel.tick + ticksOf(l.shared.Timeouts.Stall)
 		}
 		l.wheel.set(c, l.wheel.tick+1)
+		l.noteStalled(c)
 	}
 }

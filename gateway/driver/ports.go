@@ -32,6 +32,9 @@ type Socket interface {
 	Resume() error
 	// CloseWrite sends the end of our stream and leaves the other half open.
 	CloseWrite()
+	// DropUnsent has Close reset the connection. Otherwise the kernel keeps for minutes
+	// what a client does not read.
+	DropUnsent()
 	// Close ends the connection. Loop.Closed is not called for it.
 	Close()
 }
@@ -82,7 +85,7 @@ type Observer interface {
 	// in place of the greeting or at MAIL, with the gate's cause.
 	SessionShed(cause string)
 	// SessionClosed is called once for each opened session. end is one of
-	// quit, client, refused, stalled, error.
+	// quit, client, refused, stalled, stalled_sessions, error.
 	SessionClosed(seconds float64, end string)
 	// Reply is called for each reply that was given.
 	Reply(code int, cause string)

@@ -139,6 +139,51 @@ func TestStalledClientIsCut(t *testing.T) {
 	w.clean()
 }
 
+// TestTooManyStalledSessions checks that of the clients that do not read the oldest goes,
+// and that one that reads after all goes on.
+func TestTooManyStalledSessions(t *testing.T) {
+	o := testOptions()
+	o.StalledSessions = 3
+	w := newWorld(t, o)
+	stall := func() *memorySocket {
+		s := w.connect()
+		s.room = 5
+		s.send("NOOP\r\n")
+		w.advance(tickLength)
+		return s
+	}
+	reads, first := stall(), stall()
+	reads.room = -1
+	w.advance(tickLength)
+	others := []*memorySocket{stall(), stall()}
+	first.room = 1 // which does not make it younger
+	w.advance(tickLength)
+	if first.closed {
+		t.Fatal("ended although there are three")
+	}
+	others = append(others, stall())
+	if !first.closed || !first.dropped || w.seen.closed["stalled_sessions"] != 1 {
+		t.Errorf("the oldest was not ended: %v", w.seen.closed)
+	}
+	if n := len(w.seen.refusals); n != 1 || w.seen.refusals[0].Cause != "stalled_sessions" {
+		t.Errorf("log lines: %v", w.seen.refusals)
+	}
+	for _, s := range append(others, reads) {
+		if s.closed {
+			t.Error("another was ended")
+		}
+		s.room = -1
+	}
+	w.advance(tickLength)
+	if len(w.loop.stalled) != 0 {
+		t.Errorf("%d are listed", len(w.loop.stalled))
+	}
+	for _, s := range append(others, reads) {
+		s.send("QUIT\r\n")
+	}
+	w.clean()
+}
+
 func TestConnectionLimits(t *testing.T) {
 	o := testOptions()
 	o.Admission.Connections = 3

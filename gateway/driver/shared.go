@@ -45,6 +45,9 @@ type Options struct {
 	// MinDataRate is the least rate of mail text in bytes a second, on average over a
 	// minute or Timeouts.DataBlock, the shorter; 0 for no bound.
 	MinDataRate int64
+	// StalledSessions is how many sessions of one loop may wait for a client that does
+	// not read; 0 for no bound.
+	StalledSessions int
 	// SlabsKept bounds the bytes of free slabs that each loop keeps.
 	SlabsKept int64
 }

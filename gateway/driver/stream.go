@@ -33,5 +33,8 @@ func (s *stream) pause() error { return s.socket.Pause() }
 // resume ends a pause. An error means that the connection is broken.
 func (s *stream) resume() error { return s.socket.Resume() }
 
+// dropUnsent has close drop what the client did not read.
+func (s *stream) dropUnsent() { s.socket.DropUnsent() }
+
 // close ends the connection.
 func (s *stream) close() { s.socket.Close() }

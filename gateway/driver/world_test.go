@@ -232,6 +232,8 @@ type memorySocket struct {
 	closed bool
 	ended  bool // the client sends nothing more
 
+	dropped bool // DropUnsent was called
+
 	paused  bool
 	kernel  []byte // what has come while it was paused
 	noPause error  // what Pause answers
@@ -288,6 +290,8 @@ func (s *memorySocket) Write(p []byte) (int, error) {
 }
 
 func (s *memorySocket) CloseWrite() { s.half = true }
+
+func (s *memorySocket) DropUnsent() { s.dropped = true }
 
 func (s *memorySocket) Close() {
 	if s.closed {

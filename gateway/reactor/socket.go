@@ -76,6 +76,13 @@ func (s *socket) Write(p []byte) (int, error) {
 	}
 }
 
+// DropUnsent implements driver.Socket.
+func (s *socket) DropUnsent() {
+	if s.fd >= 0 {
+		_ = unix.SetsockoptLinger(s.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+	}
+}
+
 // CloseWrite implements driver.Socket.
 func (s *socket) CloseWrite() {
 	if s.fd >= 0 {

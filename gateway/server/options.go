@@ -60,10 +60,11 @@ func (s *Server) driverOptions(loops int) driver.Options {
 			Store: s.objects.Objects, Log: s.events.Events, Bucket: s.objects.Bucket,
 			Observer: s.metrics, Watcher: s.monitor.Gate(),
 		},
-		Clock:     systemClock{},
-		Observer:  s.tally,
-		MailLog:   s.log,
-		SlabsKept: c.BodyMemory() / 16 / int64(loops),
+		Clock:           systemClock{},
+		Observer:        s.tally,
+		MailLog:         s.log,
+		StalledSessions: (c.Limits.StalledSessions + loops - 1) / loops,
+		SlabsKept:       c.BodyMemory() / 16 / int64(loops),
 	}
 }
 

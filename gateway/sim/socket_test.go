@@ -97,6 +97,9 @@ func (s *socket) CloseWrite() {
 	s.sender.wake()
 }
 
+// DropUnsent implements driver.Socket.
+func (s *socket) DropUnsent() {}
+
 // Close implements driver.Socket.
 func (s *socket) Close() {
 	if s.closed {

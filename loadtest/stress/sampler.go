@@ -158,11 +158,12 @@ func (p *peaks) stop() error {
 }
 
 // await waits until a condition holds of the process, or patience is over; then
-// it gives the last sample all the same.
+// it gives the last sample all the same. A page of metrics that does not come in time is
+// asked for again.
 func (s *instance) await(ctx context.Context, patience time.Duration, holds func(sample) bool) (sample, error) {
 	for end := time.Now().Add(patience); ; {
 		now, err := s.look(ctx)
-		if err != nil || holds(now) || time.Now().After(end) {
+		if err == nil && holds(now) || time.Now().After(end) {
 			return now, err
 		}
 		if err := s.pass(ctx, 100*time.Millisecond); err != nil {

@@ -1,0 +1,94 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+)
+
+// What the process takes beside what the keys say, in bytes. docs/memory.md has the model
+// and how it was measured.
+const (
+	memoryOfProgram = 64 * MiB // with the clients of store and log
+	memoryOfSession = 4 * KiB
+	// memoryOfStalled is the replies of a session whose client does not read, in the heap.
+	memoryOfStalled = 16 * KiB
+	// memoryOfSender is what a message of unknown size is granted before its text comes.
+	// Each sender that is paused in the middle of a message holds about as much.
+	memoryOfSender = 260 * KiB
+)
+
+// memoryPart is a part of the memory that the process may take when everything is used
+// up at once.
+type memoryPart struct {
+	text  string
+	bytes Size
+}
+
+// memoryParts returns the parts of the memory, those of the kernel's socket buffers
+// included. The kernel takes twice the size that is set for a buffer.
+func (c *Config) memoryParts() []memoryPart {
+	bodies := Size(c.BodyMemory())
+	senders := min(Size(c.Limits.Connections), bodies/memoryOfSender)
+	stalled := Size(min(c.Limits.Connections, c.Limits.StalledSessions))
+	parts := []memoryPart{
+		{"memory.bodies and a sixteenth for free slabs", bodies + bodies/16},
+		{fmt.Sprintf("limits.connections %d × %s", c.Limits.Connections, memoryOfSession), Size(c.Limits.Connections) * memoryOfSession},
+		{"the program, store and log", memoryOfProgram + Size(c.KindMemory())},
+		{fmt.Sprintf("%d senders that wait for memory × 2 × socket.receive_buffer %s", senders, c.Socket.ReceiveBuffer),
+			senders * 2 * c.Socket.ReceiveBuffer},
+		{fmt.Sprintf("limits.stalled_sessions %d × 2 × (socket.send_buffer %s + socket.receive_buffer %s)",
+			stalled, c.Socket.SendBuffer, c.Socket.ReceiveBuffer),
+			stalled * (2*(c.Socket.SendBuffer+c.Socket.ReceiveBuffer) + memoryOfStalled)},
+	}
+	if c.Store.Packing == PackingAuto {
+		parts = append(parts, memoryPart{fmt.Sprintf("store.pack.lanes %d × store.pack.max_bytes %s", c.Store.Pack.Lanes, c.Store.Pack.MaxBytes),
+			Size(c.Store.Pack.Lanes) * c.Store.Pack.MaxBytes})
+	}
+	return parts
+}
+
+// memoryNeed returns the sum of memoryParts.
+func (c *Config) memoryNeed() (sum Size) {
+	for _, p := range c.memoryParts() {
+		sum += p.bytes
+	}
+	return sum
+}
+
+// warnMemory returns a warning when all that the configuration allows at once does not fit
+// in the memory, "" else.
+func (c *Config) warnMemory() string {
+	need, limit := c.memoryNeed(), Size(c.machine.Memory)
+	if limit == 0 || need <= limit {
+		return ""
+	}
+	var parts []string
+	for _, p := range c.memoryParts() {
+		parts = append(parts, p.text+" = "+roughly(int64(p.bytes)))
+	}
+	return fmt.Sprintf("under attack the process may need %s of memory, and the limit is %s: %s; %s (docs/memory.md)",
+		roughly(int64(need)), roughly(int64(limit)), strings.Join(parts, ", "), c.mendMemory(limit))
+}
+
+// mendMemory says what makes the sum fit: a smaller receive buffer, else a smaller budget
+// as well, else more memory.
+func (c *Config) mendMemory(limit Size) string {
+	const leastBuffer = 32 * KiB // less would make large mail slow
+	less := *c
+	var set []string
+	if less.Socket.ReceiveBuffer > leastBuffer {
+		for less.memoryNeed() > limit && less.Socket.ReceiveBuffer > leastBuffer {
+			less.Socket.ReceiveBuffer = max(leastBuffer, less.Socket.ReceiveBuffer/2/KiB*KiB)
+		}
+		set = append(set, c.Setting("socket.receive_buffer", less.Socket.ReceiveBuffer.String()))
+	}
+	if over := less.memoryNeed() - limit; over > 0 {
+		bodies := (Size(less.BodyMemory()) - over) / MiB * MiB
+		less.Memory.Bodies = Share{Octets: bodies}
+		if bodies <= 0 || checkBodies(&less) != nil || less.memoryNeed() > limit {
+			return "give it " + roughly(int64(c.memoryNeed())+int64(MiB)) + ", or lower limits.connections and memory.bodies"
+		}
+		set = append(set, c.Setting("memory.bodies", bodies.String()))
+	}
+	return "set e.g. " + strings.Join(set, " and ")
+}
