@@ -12,14 +12,16 @@ import (
 // openEmbedded starts the broker in this process and opens its topic.
 func openEmbedded(c *config.Config, d Deps) (*Log, error) {
 	broker, err := embedded.Start(embedded.Options{
-		Address:    c.Events.Embedded.Address,
-		DataDir:    c.EventsDir(),
-		Topic:      c.Events.Topic,
-		Partitions: c.Events.Embedded.Partitions,
-		Retention:  c.Events.Embedded.Retention,
-		Queue:      c.Limits.Connections,
-		Logger:     d.MailLog.Logger(),
-		Bound:      d.Bound,
+		Address:        c.Events.Embedded.Address,
+		DataDir:        c.EventsDir(),
+		Topic:          c.Events.Topic,
+		Partitions:     c.Events.Embedded.Partitions,
+		Retention:      c.Events.Embedded.Retention,
+		RetentionBytes: int64(c.Events.Embedded.RetentionBytes),
+		Groups:         c.Pressure.Lag.Groups,
+		Queue:          c.Limits.Connections,
+		Logger:         d.MailLog.Logger(),
+		Bound:          d.Bound,
 	})
 	if err != nil {
 		return nil, err

@@ -98,7 +98,7 @@ func unlikeDefault() Config {
 	c.Socket = SocketConfig{8 * KiB, 5000}
 	c.Store = StoreConfig{Kind: KindDiscard, Packing: PackingOff, Pack: PackConfig{3, 9 * MiB, 5, 2 * MiB, time.Millisecond}, S3: S3Config{
 		"s3.example.net", "mail-7", "eu-west-1", true, "/etc/ca.pem", "iam", "key", Secret{plain: hush}, 6 * MiB, 7, true, "aws:kms:k", ""}}
-	c.Events = EventsConfig{Kind: KindDiscard, Topic: "a.b_c-d", Embedded: EmbeddedConfig{"127.0.0.1:0", 7, 90 * time.Second, "gzip"}, Kafka: KafkaConfig{
+	c.Events = EventsConfig{Kind: KindDiscard, Topic: "a.b_c-d", Embedded: EmbeddedConfig{"127.0.0.1:0", 7, 90 * time.Second, 3 * GiB, "gzip"}, Kafka: KafkaConfig{
 		[]string{"k1.example.net:9092", "[::1]:9093"}, true, "/etc/kafka.pem", "kafka.example.net",
 		SASLConfig{"SCRAM-SHA-256", "user", Secret{plain: hush}}, CreateTopicConfig{7, 2}, "zstd", 7 * time.Millisecond}}
 	c.Drain = DrainConfig{time.Second, 2 * time.Second}

@@ -12,6 +12,9 @@ type EmbeddedConfig struct {
 	Address    string // of the Kafka protocol
 	Partitions int    // of the topic, if it is created
 	Retention  time.Duration
+	// RetentionBytes bounds the size of the log, but for 4 MiB that each partition may
+	// have. 0 is no bound.
+	RetentionBytes Size
 	// Compression is that of the batches written by this gateway.
 	Compression string
 }
@@ -23,6 +26,12 @@ var embeddedKind = kind{
 	name:   KindEmbedded,
 	keys:   embeddedKeys,
 	checks: []check{{ForServe, single(checkEmbedded)}},
+	warnings: func(c *Config) []string {
+		if c.Events.Embedded.RetentionBytes > 0 {
+			return nil
+		}
+		return []string{"events.embedded.retention_bytes is 0: the log grows until events are older than events.embedded.retention, and so does its index in memory"}
+	},
 	describe: func(c *Config, address string) string {
 		return address + "   Kafka protocol, topic " + c.Events.Topic
 	},
@@ -30,8 +39,22 @@ var embeddedKind = kind{
 		address := c.Events.Embedded.Address
 		return server{"events.embedded.address", address}, isLoopback(address)
 	},
-	memory: 96 << 20, // for the index of its batches (docs/memory.md)
+	memory: indexMemory,
 }
+
+// indexMemory returns the memory for the index of the log's batches, 75 bytes each. A
+// batch has at least 800 bytes (docs/memory.md). Without a bound it assumes the default.
+func indexMemory(c *Config) int64 {
+	log := c.Events.Embedded.RetentionBytes
+	if log == 0 {
+		log = defaultRetentionBytes
+	}
+	return int64(log / 32 * 3)
+}
+
+// defaultRetentionBytes is for about a million messages. More would need more memory than
+// the index has in a small pod.
+const defaultRetentionBytes = GiB
 
 func defaultEmbedded() EmbeddedConfig {
 	return EmbeddedConfig{
@@ -40,6 +63,8 @@ func defaultEmbedded() EmbeddedConfig {
 		// (docs/measurements.md, Kafka).
 		Partitions: 1,
 		Retention:  7 * 24 * time.Hour, // Kafka's own default
+
+		RetentionBytes: defaultRetentionBytes,
 		// A user who tries Sluice out reads the log with any client, and not every client
 		// brings the libraries of snappy, lz4 and zstd.
 		Compression: compressionNone,
@@ -56,6 +81,10 @@ var embeddedKeys = []key{
 		return duration{&c.Events.Embedded.Retention, time.Minute, math.MaxInt64}
 	},
 		"a time of at least 1m, with units up to hours", "168h"},
+	{"events.embedded.retention_bytes", func(c *Config) value {
+		return byteSize{&c.Events.Embedded.RetentionBytes, 0, math.MaxInt64}
+	},
+		"a size, or 0 for no bound", "1GiB"},
 	{"events.embedded.compression", func(c *Config) value {
 		return choice{&c.Events.Embedded.Compression, kafka.Compressions(), nil}
 	},

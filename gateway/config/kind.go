@@ -21,9 +21,11 @@ type kind struct {
 	listens func(*Config) (at server, ok bool)
 	// parts returns how the store takes large messages in parts; nil for a store that
 	// takes messages whole.
-	parts    func(*Config) Parts
-	memory   int64 // memory needed in this process in addition to message bodies, in bytes
-	discards bool  // it keeps nothing
+	parts func(*Config) Parts
+	// memory returns the memory needed in this process in addition to message bodies, in
+	// bytes; nil for none.
+	memory   func(*Config) int64
+	discards bool // it keeps nothing
 }
 
 // server is an address to listen on and the key that sets it.
@@ -116,7 +118,14 @@ func (c *Config) Parts() Parts {
 
 // KindMemory returns the memory that store and event log need in this process in addition
 // to message bodies, in bytes.
-func (c *Config) KindMemory() int64 { return c.Store.kind().memory + c.Events.kind().memory }
+func (c *Config) KindMemory() (total int64) {
+	for _, k := range []kind{c.Store.kind(), c.Events.kind()} {
+		if k.memory != nil {
+			total += k.memory(c)
+		}
+	}
+	return total
+}
 
 // DiscardsMessages reports whether messages are answered 250 and not stored.
 func (c *Config) DiscardsMessages() bool { return c.Store.kind().discards }

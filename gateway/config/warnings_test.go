@@ -12,6 +12,7 @@ func TestWarnings(t *testing.T) {
 			c.UnsafeDiscard, c.Store.Kind, c.Events.Kind = true, KindDiscard, KindDiscard
 		},
 		"events name objects that are nowhere":                       func(c *Config) { c.UnsafeDiscard, c.Store.Kind = true, KindDiscard },
+		"the log grows until events are older":                       func(c *Config) { c.Events.Embedded.RetentionBytes = 0 },
 		"nobody is told":                                             func(c *Config) { c.UnsafeDiscard, c.Events.Kind = true, KindDiscard },
 		"admin.address 0.0.0.0:8025 is not on loopback":              func(c *Config) { c.Admin.Address = "0.0.0.0:8025" },
 		"timeouts.command is 1m: a server should wait at least 5m":   func(c *Config) { c.Timeouts.Command = time.Minute },

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -34,12 +35,15 @@ type Options struct {
 	// Partitions is the number of partitions of a new topic. The default is 1: the
 	// broker works on one thread, and each partition costs two fsyncs.
 	Partitions int
-	// RetentionBytes bounds the size of all partitions together. The default is 1 GiB.
-	// The oldest events are deleted first.
+	// RetentionBytes bounds the size of all partitions together. The oldest events are
+	// deleted first. 0 is no limit.
 	RetentionBytes int64
 	// Retention bounds the age of events. The default is 7 days. The newest event of a
 	// partition is always kept.
 	Retention time.Duration
+	// Groups are the consumer groups whose unread events count for Unread. For the warning
+	// of events that are deleted unread, none stands for all groups.
+	Groups []string
 	// Queue is the number of acknowledged events that may wait for an fsync. The default
 	// is 8192.
 	Queue int
@@ -53,9 +57,6 @@ type Options struct {
 func (o *Options) defaults() {
 	if o.Partitions <= 0 {
 		o.Partitions = 1
-	}
-	if o.RetentionBytes <= 0 {
-		o.RetentionBytes = 1 << 30
 	}
 	if o.Retention <= 0 {
 		o.Retention = 7 * 24 * time.Hour
@@ -74,6 +75,7 @@ type Broker struct {
 	cluster *kfake.Cluster
 	client  *kgo.Client // for the topic's settings and retention
 	flusher *flusher
+	unread  atomic.Uint64 // float64 bits
 	address string
 	lock    *os.File
 
@@ -95,9 +97,7 @@ func Start(o Options) (*Broker, error) {
 		b.release()
 		return nil, fmt.Errorf("embedded kafka: %w", err)
 	}
-	b.retainer.Go(func() {
-		panics.Keep(panics.Embedded, func() { b.retain(retainInterval) })
-	})
+	b.retainer.Go(func() { panics.Keep(panics.Embedded, b.retain) })
 	return b, nil
 }
 
@@ -136,7 +136,11 @@ func (b *Broker) start(o Options) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), setupTimeout)
 	defer cancel()
-	if err := ensureTopic(ctx, kadm.NewClient(b.client), o); err != nil {
+	admin := kadm.NewClient(b.client)
+	if err := ensureTopic(ctx, admin, o); err != nil {
+		return err
+	}
+	if err := lowerCommits(ctx, admin, o.Topic); err != nil {
 		return err
 	}
 	state, err := newFolder(o.DataDir, nil)

@@ -144,11 +144,8 @@ func (d *folder) open(name string) (*syncedFile, error) {
 func syncFiles(files []*syncedFile) error {
 	errs := make([]error, len(files))
 	var group sync.WaitGroup
-	for i, f := range files[min(1, len(files)):] {
-		group.Go(func() { errs[i+1] = panics.Try(panics.Embedded, f.Sync) })
-	}
-	if len(files) > 0 {
-		errs[0] = files[0].Sync()
+	for i, f := range files {
+		group.Go(func() { errs[i] = panics.Try(panics.Embedded, f.Sync) })
 	}
 	group.Wait()
 	return errors.Join(errs...)
@@ -188,10 +185,15 @@ func (d *folder) newest(entries []os.DirEntry) (offset int64) {
 
 // baseOffset returns the first offset in a file of events or of their index.
 func baseOffset(name string) (offset int64, ok bool) {
-	base, ok := strings.CutSuffix(name, ".dat")
-	if !ok {
-		base, ok = strings.CutSuffix(name, ".idx")
+	if base, index := strings.CutSuffix(name, ".idx"); index {
+		name = base + ".dat"
 	}
+	return segmentOffset(name)
+}
+
+// segmentOffset returns the first offset in a file of events.
+func segmentOffset(name string) (offset int64, ok bool) {
+	base, ok := strings.CutSuffix(name, ".dat")
 	if !ok {
 		return 0, false
 	}

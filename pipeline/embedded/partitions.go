@@ -29,16 +29,15 @@ func newPartitions(o Options, expired func(partition int32, offset int64) (bool,
 
 func partitionsFolder(data string) string { return filepath.Join(data, "partitions") }
 
-func partitionName(topic string, number int) string {
-	return fmt.Sprintf("%s-%d", url.PathEscape(topic), number)
+func partitionFolder(o Options, number int32) string {
+	return filepath.Join(partitionsFolder(o.DataDir), fmt.Sprintf("%s-%d", url.PathEscape(o.Topic), number))
 }
 
 // makePartitions creates the folders of the topic's partitions, durably. kfake would make
 // them without an fsync.
 func makePartitions(o Options) error {
 	for i := range o.Partitions {
-		path := filepath.Join(partitionsFolder(o.DataDir), partitionName(o.Topic, i))
-		if err := durable.MakeAll(durable.OS{}, path); err != nil {
+		if err := durable.MakeAll(durable.OS{}, partitionFolder(o, int32(i))); err != nil {
 			return err
 		}
 	}

@@ -3,26 +3,89 @@ package embedded
 import (
 	"context"
 	"fmt"
+	"math"
+	"os"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 )
 
-// retainInterval is the time between two runs of retention. kfake's own is an hour.
-const retainInterval = time.Minute
+// Times between two runs of retention, whose own in kfake is an hour, and between two
+// measurements of what retention would delete unread.
+const (
+	retainInterval  = time.Minute
+	measureInterval = 5 * time.Second
+)
 
-func (b *Broker) retain(interval time.Duration) {
-	ticker := time.NewTicker(interval)
-	defer ticker.Stop()
+func (b *Broker) retain() {
+	delete, measure := time.NewTicker(retainInterval), time.NewTicker(measureInterval)
+	defer delete.Stop()
+	defer measure.Stop()
 	for {
 		select {
 		case <-b.stop:
 			return
-		case now := <-ticker.C:
-			b.cluster.ApplyRetention() // by size
-			if err := b.expire(now); err != nil {
+		case now := <-delete.C:
+			if err := b.applyRetention(now); err != nil {
 				b.options.Logger.Warn("embedded kafka: retention", "error", err)
 			}
+		case <-measure.C:
+			_ = b.measure() // applyRetention asks the same and reports why that fails
+		}
+	}
+}
+
+// applyRetention deletes what is too much, and then what is too old. It warns of deleted
+// events that were not read.
+func (b *Broker) applyRetention(now time.Time) error {
+	ctx, cancel := context.WithTimeout(context.Background(), setupTimeout)
+	defer cancel()
+	admin := kadm.NewClient(b.client)
+	readers, err := groups(ctx, admin, b.options.Topic, b.options.Groups)
+	if err != nil {
+		return err
+	}
+	for _, rule := range []struct {
+		key    string
+		delete func() error
+	}{
+		{"retention_bytes", func() error { b.cluster.ApplyRetention(); return nil }},
+		{"retention", func() error { return b.expire(ctx, admin, now) }},
+	} {
+		before, err := admin.ListStartOffsets(ctx, b.options.Topic)
+		if err != nil {
+			return err
+		}
+		if err := rule.delete(); err != nil {
+			return err
+		}
+		after, err := admin.ListStartOffsets(ctx, b.options.Topic)
+		if err != nil {
+			return err
+		}
+		b.reportUnread(rule.key, readers, before, after)
+	}
+	return nil
+}
+
+// reportUnread warns of events that were deleted between two lists of start offsets and
+// that a group has not committed. If there is no group, nobody has committed any of them;
+// that is worth a warning when they were deleted before their time.
+func (b *Broker) reportUnread(key string, readers []reader, before, after kadm.ListedOffsets) {
+	if len(readers) == 0 && key == "retention_bytes" {
+		readers = []reader{{group: "none has committed"}}
+	}
+	for _, r := range readers {
+		var unread int64
+		after.Each(func(to kadm.ListedOffset) {
+			if from, ok := before.Lookup(to.Topic, to.Partition); ok {
+				unread += r.unread(to.Partition, from.Offset, to.Offset)
+			}
+		})
+		if unread > 0 {
+			b.options.Logger.Warn("events were deleted that a consumer group has not read",
+				"group", r.group, "events", unread, "by", "events.embedded."+key)
 		}
 	}
 }
@@ -32,10 +95,7 @@ func (b *Broker) retain(interval time.Duration) {
 // an empty partition would begin at 0 again, below what consumers have committed. The
 // reason is that kfake knows the end of a partition without segments only after an
 // orderly shutdown.
-func (b *Broker) expire(now time.Time) error {
-	ctx, cancel := context.WithTimeout(context.Background(), setupTimeout)
-	defer cancel()
-	admin := kadm.NewClient(b.client)
+func (b *Broker) expire(ctx context.Context, admin *kadm.Client, now time.Time) error {
 	ends, err := admin.ListEndOffsets(ctx, b.options.Topic)
 	if err != nil {
 		return err
@@ -75,4 +135,84 @@ func (b *Broker) expired(partition int32, offset int64) (bool, error) {
 		return false, fmt.Errorf("no partition %d", partition)
 	}
 	return start.Offset > offset, start.Err
+}
+
+// Unread returns the part of RetentionBytes that events take which one of Groups has not
+// read, of the fullest partition. At 1 the next ones are deleted unread. It is 0 without
+// a limit or groups.
+func (b *Broker) Unread() float64 { return math.Float64frombits(b.unread.Load()) }
+
+// measure updates Unread.
+func (b *Broker) measure() error {
+	if b.options.RetentionBytes == 0 || len(b.options.Groups) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), setupTimeout)
+	defer cancel()
+	admin := kadm.NewClient(b.client)
+	readers, err := groups(ctx, admin, b.options.Topic, b.options.Groups)
+	if err != nil {
+		return err
+	}
+	ends, err := admin.ListEndOffsets(ctx, b.options.Topic)
+	if err != nil {
+		return err
+	}
+	var most int64
+	for partition, end := range ends[b.options.Topic] {
+		segments, err := listSegments(partitionFolder(b.options, partition), end.Offset)
+		if err != nil {
+			return err
+		}
+		for _, r := range readers {
+			most = max(most, bytesFrom(segments, r.next[partition]))
+		}
+	}
+	b.unread.Store(math.Float64bits(float64(most) / float64(partitionShare(b.options))))
+	return nil
+}
+
+// segment is a file of events with the offsets [first, end).
+type segment struct{ first, end, bytes int64 }
+
+// listSegments returns the segments in the folder of a partition whose next offset is
+// end.
+func listSegments(folder string, end int64) ([]segment, error) {
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return nil, err
+	}
+	var all []segment
+	for _, entry := range entries {
+		first, ok := segmentOffset(entry.Name())
+		if !ok {
+			continue
+		}
+		info, err := entry.Info()
+		if err != nil {
+			continue // retention has deleted it
+		}
+		all = append(all, segment{first: first, bytes: info.Size()})
+	}
+	slices.SortFunc(all, func(a, b segment) int { return int(a.first - b.first) })
+	for i := range all {
+		all[i].end = end
+		if i+1 < len(all) {
+			all[i].end = all[i+1].first
+		}
+	}
+	return all, nil
+}
+
+// bytesFrom returns about how many bytes the events from offset on have.
+func bytesFrom(segments []segment, offset int64) (total int64) {
+	for _, s := range segments {
+		switch {
+		case offset <= s.first:
+			total += s.bytes
+		case offset < s.end:
+			total += int64(float64(s.bytes) * float64(s.end-offset) / float64(s.end-s.first))
+		}
+	}
+	return total
 }

@@ -1,10 +1,15 @@
 package embedded
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -112,11 +117,11 @@ func TestRetentionByAge(t *testing.T) {
 	o := Options{DataDir: t.TempDir(), Retention: time.Hour}
 	b := startHere(t, o)
 	produceHere(t, b, 10, 100)
-	if err := b.expire(time.Now()); err != nil {
+	if err := b.applyRetention(time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	checkSpan(t, b, "0 10")
-	if err := b.expire(time.Now().Add(2 * time.Hour)); err != nil {
+	if err := b.applyRetention(time.Now().Add(2 * time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 	checkSpan(t, b, "9 10")
@@ -128,6 +133,108 @@ func TestRetentionByAge(t *testing.T) {
 	again := startHere(t, Options{DataDir: left})
 	if _, end := span(t, again); end != 10 {
 		t.Errorf("after a kill the next offset is %d, want 10", end)
+	}
+}
+
+// TestUnread checks that events which a group has not read count against the limit, that
+// their deletion is a warning, and that the deletion of events which were read is none.
+func TestUnread(t *testing.T) {
+	var lines bytes.Buffer
+	b := startHere(t, Options{
+		DataDir: t.TempDir(), RetentionBytes: 8 << 20, Groups: []string{"indexer"},
+		Logger: slog.New(slog.NewTextHandler(&lines, nil)),
+	})
+	produceHere(t, b, 20, 500<<10)
+	checkUnread(t, b, 20*500<<10)
+	commit(t, b, 5)
+	checkUnread(t, b, 15*500<<10)
+	if err := b.applyRetention(time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if lines.Len() > 0 {
+		t.Errorf("a warning of events that were read: %s", lines.String())
+	}
+	produceHere(t, b, 4, 500<<10)
+	if err := b.applyRetention(time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	start, _ := span(t, b)
+	want := fmt.Sprintf("group=indexer events=%d by=events.embedded.retention_bytes\n", start-5)
+	if start <= 5 || !strings.HasSuffix(lines.String(), want) {
+		t.Errorf("offsets from %d: %q, want %q", start, lines.String(), want)
+	}
+}
+
+// TestNobodyReads checks that the deletion of events before their time is a warning also
+// if there is no group.
+func TestNobodyReads(t *testing.T) {
+	var lines bytes.Buffer
+	b := startHere(t, Options{
+		DataDir: t.TempDir(), RetentionBytes: 4 << 20, Logger: slog.New(slog.NewTextHandler(&lines, nil)),
+	})
+	produceHere(t, b, 20, 500<<10)
+	if err := errors.Join(b.measure(), b.applyRetention(time.Now())); err != nil {
+		t.Fatal(err)
+	}
+	if b.Unread() != 0 || strings.Count(lines.String(), "level=WARN") != 1 {
+		t.Errorf("unread %v, logged %q", b.Unread(), lines.String())
+	}
+}
+
+// TestNoLimit checks that without RetentionBytes nothing is deleted for its size.
+func TestNoLimit(t *testing.T) {
+	b := startHere(t, Options{DataDir: t.TempDir()})
+	produceHere(t, b, 20, 500<<10)
+	if err := b.applyRetention(time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	checkSpan(t, b, "0 20")
+}
+
+// checkUnread compares Unread with this many bytes, within the share of one event.
+func checkUnread(t *testing.T, b *Broker, want float64) {
+	t.Helper()
+	if err := b.measure(); err != nil {
+		t.Fatal(err)
+	}
+	if got := b.Unread() * float64(b.options.RetentionBytes); math.Abs(got-want) > 500<<10 {
+		t.Errorf("%.0f bytes are unread, want about %.0f", got, want)
+	}
+}
+
+// commit commits this offset for the group indexer.
+func commit(t *testing.T, b *Broker, offset int64) {
+	t.Helper()
+	at := kadm.Offsets{}
+	at.AddOffset(b.options.Topic, 0, offset, -1)
+	if err := kadm.NewClient(b.client).CommitAllOffsets(t.Context(), "indexer", at); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestLostEvents starts on a folder that a loss of power has left: an event that was read
+// before it was durable is gone, and its commit is not. The next event must be read.
+func TestLostEvents(t *testing.T) {
+	o := Options{DataDir: t.TempDir()}
+	b := startHere(t, o)
+	produceHere(t, b, 3, 100)
+	left := filepath.Join(t.TempDir(), "left")
+	if err := os.CopyFS(left, os.DirFS(o.DataDir)); err != nil {
+		t.Fatal(err)
+	}
+	produceHere(t, b, 2, 100)
+	commit(t, b, 5)
+	commits, err := os.ReadFile(filepath.Join(o.DataDir, "groups.log"))
+	if err == nil {
+		err = os.WriteFile(filepath.Join(left, "groups.log"), commits, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := startHere(t, Options{DataDir: left})
+	readers, err := groups(t.Context(), kadm.NewClient(again.client), again.options.Topic, nil)
+	if err != nil || len(readers) != 1 || readers[0].next[0] != 3 {
+		t.Errorf("groups %v, want a commit of 3: %v", readers, err)
 	}
 }
 
