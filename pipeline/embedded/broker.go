@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -78,6 +79,7 @@ type Broker struct {
 	unread  atomic.Uint64 // float64 bits
 	address string
 	lock    *os.File
+	refusal atomic.Pointer[error]
 
 	stop      chan struct{}
 	retainer  sync.WaitGroup
@@ -126,7 +128,7 @@ func (b *Broker) start(o Options) error {
 		kfake.ListenFn(func(string, string) (net.Listener, error) { return listener, nil }),
 		kfake.ClusterID("sluice-embedded"),
 		kfake.DataDir(o.DataDir),
-		kfake.WithLogger(logger{o.Logger}),
+		kfake.WithLogger(logger{o.Logger, &b.refusal}),
 	)
 	if err != nil {
 		return err
@@ -231,8 +233,21 @@ func (b *Broker) release() {
 	}
 }
 
-// logger passes kfake's log lines on to slog.
-type logger struct{ to *slog.Logger }
+// Refusal returns why the broker last refused an event that it could not write, such as a
+// full disk, or nil. Nothing of such an event stays.
+func (b *Broker) Refusal() error {
+	if refusal := b.refusal.Load(); refusal != nil {
+		return *refusal
+	}
+	return nil
+}
+
+// logger passes kfake's log lines on to slog. kfake answers an event that it could not
+// write by UNKNOWN_SERVER_ERROR, and says why by such a line alone.
+type logger struct {
+	to      *slog.Logger
+	refusal *atomic.Pointer[error]
+}
 
 var levels = map[kfake.LogLevel]slog.Level{
 	kfake.LogLevelError: slog.LevelError,
@@ -243,6 +258,13 @@ func (l logger) Logf(level kfake.LogLevel, format string, args ...any) {
 	to, ok := levels[level]
 	if !ok {
 		return // info and debug lines are about internals
+	}
+	if strings.HasPrefix(format, "persist batch ") {
+		for _, arg := range args {
+			if err, is := arg.(error); is {
+				l.refusal.Store(&err)
+			}
+		}
 	}
 	l.to.Log(context.Background(), to, fmt.Sprintf("embedded kafka: "+format, args...))
 }

@@ -64,6 +64,9 @@ type Durable interface {
 	// Confirm calls done once all events that were acknowledged until now are durable, or
 	// with the reason why they are not. It never blocks.
 	Confirm(done func(error))
+	// Refusal returns why the broker last refused an event that it could not write, of
+	// which nothing stays, or nil. It never blocks.
+	Refusal() error
 }
 
 // CreateTopic holds the settings of a topic that is created.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -37,6 +38,11 @@ func (u *unanswered) OnBrokerE2E(_ kgo.BrokerMetadata, key int16, e2e kgo.Broker
 
 // outcome returns the failure of an event that has the error err of the client.
 func (l *Log) outcome(e event, err error) error {
+	if errors.Is(err, kerr.UnknownServerError) && l.options.Durable != nil {
+		if refusal := l.options.Durable.Refusal(); refusal != nil {
+			return notWritten(refusal)
+		}
+	}
 	failure := classify(err)
 	var f *pipeline.Failure
 	if errors.As(failure, &f) && !f.NoEffect {
@@ -44,6 +50,16 @@ func (l *Log) outcome(e event, err error) error {
 		f.NoEffect = refused && l.unanswered.last.Load() < e.since.UnixNano()
 	}
 	return failure
+}
+
+// notWritten returns the failure of an event that the broker could not write. A full disk
+// or quota is KindFull, every other cause is temporary.
+func notWritten(err error) error {
+	f := &pipeline.Failure{Kind: pipeline.KindTemporary, Op: "kafka: write", Err: err, NoEffect: true}
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		f.Kind = pipeline.KindFull
+	}
+	return f
 }
 
 // unsent returns the failure of an event that never left the process, or only in a batch
