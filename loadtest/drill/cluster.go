@@ -23,6 +23,7 @@ type Loss struct {
 	Ended        float64 `json:"pause_ended_seconds"`   // when that pause ended, since the loss
 	Then         int     `json:"then"`                  // 250s in the 3 s after it
 	Returned     float64 `json:"returned_seconds"`      // when the brokers served again, since the loss
+	Logged       bool    `json:"logged"`                // that a broker does not answer
 }
 
 // Kinds of loss.
@@ -89,11 +90,13 @@ func (d *drill) lose(ctx context.Context, what string) (Loss, error) {
 		span = 15 * time.Second
 	}
 	before, _ := d.ledger.Len()
+	logged := d.silences()
 	began := time.Now()
 	if err := each(victims, away); err != nil {
 		return loss, err
 	}
 	err = d.live(ctx, span)
+	loss.Logged = d.silences() > logged
 	if err := errors.Join(err, together(victims, back)); err != nil {
 		return loss, err
 	}
@@ -115,6 +118,11 @@ func (d *drill) lose(ctx context.Context, what string) (Loss, error) {
 	loss.Acknowledged = len(receipts) - before
 	loss.note(receipts[before:], began)
 	return loss, nil
+}
+
+// silences counts the gateway's log lines about brokers that do not answer.
+func (d *drill) silences() int {
+	return strings.Count(d.gateway.Output(), "a Kafka broker does not answer")
 }
 
 // note takes the pause and the resumption from the receipts that came since a loss.

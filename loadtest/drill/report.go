@@ -53,7 +53,7 @@ func (r *Report) OK() bool {
 		}
 	}
 	for _, l := range r.Losses {
-		if l.Pause > l.Allowed {
+		if l.Pause > l.Allowed || !l.Logged {
 			return false
 		}
 	}
@@ -111,8 +111,8 @@ func (r *Report) String() string {
 			o.Victim, o.Paused, r.Sessions, o.Before, o.During, o.Back, o.After)
 	}
 	for _, l := range r.Losses {
-		fmt.Fprintf(&b, "%s under load from %d sessions: %d answered 250, longest pause %.1f s, allowed %.1f s\n",
-			l.What, r.Sessions, l.Acknowledged, l.Pause, l.Allowed)
+		fmt.Fprintf(&b, "%s under load from %d sessions: %d answered 250, longest pause %.1f s, allowed %.1f s, logged: %t\n",
+			l.What, r.Sessions, l.Acknowledged, l.Pause, l.Allowed, l.Logged)
 	}
 	if r.Answers > 0 {
 		fmt.Fprintf(&b, "slowest of %d answers %.2f s, allowed %.2f s\n", r.Answers, r.Slowest, r.Deadline)

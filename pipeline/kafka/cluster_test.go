@@ -37,6 +37,7 @@ func TestCluster(t *testing.T) {
 	t.Run("password replaced", c.passwordReplaced)
 	t.Run("small topic", c.smallTopic)
 	t.Run("limit denied", c.limitDenied)
+	t.Run("made anew", c.madeAnew)
 	t.Run("faults", c.faults)
 	t.Run("paused", c.paused)
 	t.Run("killed", c.killed)
@@ -213,6 +214,25 @@ func (c *cluster) compression(t *testing.T) {
 	for _, name := range kafka.Compressions() {
 		mustAnnounce(t, c.open(t, kafka.Options{Compression: name}))
 	}
+}
+
+// madeAnew deletes the topic and makes it again, and then changes a setting of it.
+func (c *cluster) madeAnew(t *testing.T) {
+	o := kafka.Options{Topic: c.newTopic(t), RefreshInterval: time.Second}
+	l := c.open(t, o)
+	mustAnnounce(t, l)
+	if _, err := admin(t, c.Bootstrap).DeleteTopics(t.Context(), o.Topic); err != nil {
+		t.Fatal(err)
+	}
+	testkit.Eventually(t, "the topic is gone", func() bool { return !announced(l) })
+	if err := c.CreateTopic(t.Context(), o.Topic, 2, nil); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	testkit.Eventually(t, "an event is taken by the new topic", func() bool { return announced(l) })
+	t.Logf("taken %v after the topic was back", time.Since(began).Round(time.Millisecond))
+	setTopic(t, c.Bootstrap, o.Topic, "min.insync.replicas", 2)
+	testkit.Eventually(t, "min.insync.replicas is known", func() bool { return l.Topic().MinInsyncReplicas == 2 })
 }
 
 // smallTopic publishes by 40 sessions to a topic with a limit of 6,000 bytes. No event

@@ -19,7 +19,7 @@ const (
 	uniformBytes = 64 << 10
 	// stallAfter may be too short for a slow cluster: then the events of one moment are
 	// spread over more partitions, in smaller batches.
-	stallAfter = 250 * time.Millisecond
+	stallAfter = time.Second
 	// lookEvery is how often the backlogs are looked at.
 	lookEvery = 25 * time.Millisecond
 )

@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 
 	"sluice/internal/testkit"
+	"sluice/pipeline/embedded"
 	"sluice/pipeline/kafka"
 )
 
@@ -122,5 +123,41 @@ func TestSilentBroker(t *testing.T) {
 	thaw()
 	if got := <-changes; got.ID != frozen || !got.Answers {
 		t.Errorf("reported %+v", got)
+	}
+}
+
+// TestSilentConnections swallows what goes over all present connections, as a firewall
+// does that has forgotten them. New ones work. No event may fail, and none may wait for
+// the client's own bound, which is 11 s for each of its requests in turn.
+func TestSilentConnections(t *testing.T) {
+	t.Parallel()
+	b := startBroker(t, embedded.Options{Partitions: 3})
+	var mu sync.Mutex
+	var present []*valve
+	l := openLog(t, kafka.Options{
+		Brokers: []string{b.Addr()},
+		Dial: func(ctx context.Context, network, host string) (net.Conn, error) {
+			v := newValve()
+			mu.Lock()
+			present = append(present, v)
+			mu.Unlock()
+			return v.dial(ctx, network, host)
+		},
+	})
+	mustAnnounce(t, l)
+	mu.Lock()
+	for _, v := range present {
+		defer v.close()() // its goroutines end with the test
+	}
+	mu.Unlock()
+	const events, limit = 30, 10 * time.Second
+	f := launch(l, events)
+	if got := len(f.land(t, time.Minute)); got != events {
+		t.Errorf("%d of %d events acknowledged", got, events)
+	}
+	for i, r := range f.results {
+		if r.took > limit {
+			t.Fatalf("event %d took %v", i, r.took)
+		}
 	}
 }
