@@ -90,6 +90,7 @@ type Metrics struct {
 	strict  bool
 
 	creditWait byLabel[prometheus.Observer]
+	relieved   byLabel[prometheus.Counter]
 	pauses     byLabel[prometheus.Counter]
 	paused     prometheus.Gauge
 	loopDelay  prometheus.Histogram
@@ -208,6 +209,9 @@ func (m *Metrics) addLoops(labels Labels) {
 	m.creditWait = m.histograms("sluice_credit_wait_seconds",
 		"Time that messages waited for body memory, before their 354 or while they grew, by result.",
 		creditBuckets, []string{"granted", "refused", "gone"})
+	m.relieved = m.counters("sluice_memory_relieved_total",
+		"Messages whose memory was taken back while it was short, as they held it and hardly got on, by what they were sending.",
+		"sending", []string{"envelope", "body"})
 	m.pauses = m.counters("sluice_session_pauses_total",
 		"Pauses of a session's reading from its client, by what the session waited for.",
 		"waits_for", []string{"call", "client", "credit", "memory", "outcome"})

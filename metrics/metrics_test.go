@@ -213,6 +213,7 @@ func TestObservationsArriveUnderTheirLabels(t *testing.T) {
 		{"late", func(m *Metrics) { m.LateResult("publish", "ok") }, "sluice_late_results_total", labels{"step": "publish", "result": "ok"}, 1},
 		{"orphan", func(m *Metrics) { m.Orphaned("removed") }, "sluice_orphans_total", labels{"fate": "removed"}, 1},
 		{"credit", func(m *Metrics) { m.CreditWaited("refused", 90) }, "sluice_credit_wait_seconds", labels{"result": "refused"}, 1},
+		{"relief", func(m *Metrics) { m.MemoryRelieved("body") }, "sluice_memory_relieved_total", labels{"sending": "body"}, 1},
 		{"loop", func(m *Metrics) { m.LoopDelay(0.001) }, "sluice_loop_delay_seconds", nil, 1},
 		{"panic", func(m *Metrics) { m.Panicked("traffic") }, "sluice_panics_total", labels{"where": "traffic"}, 1},
 		{"source", func(*Metrics) {}, "sluice_sessions_open", nil, 3},

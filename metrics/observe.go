@@ -84,6 +84,9 @@ func (m *Metrics) SessionPaused(waitsFor string) {
 // SessionResumed records that a paused session reads again or has ended.
 func (m *Metrics) SessionResumed() { m.paused.Dec() }
 
+// MemoryRelieved counts a message whose memory was taken back.
+func (m *Metrics) MemoryRelieved(sending string) { m.relieved.at(sending).Inc() }
+
 // LoopDelay observes how long a tick waited for its event loop.
 func (m *Metrics) LoopDelay(seconds float64) { m.loopDelay.Observe(seconds) }
 

@@ -7,6 +7,7 @@ import "sync/atomic"
 type Budget struct {
 	limit   int64
 	used    atomic.Int64
+	booked  atomic.Int64 // what messages are expected to take beyond what they have
 	waiters atomic.Int64
 	growers atomic.Int64 // those of the waiters that hold credit already
 	notify  func()       // tells the CreditQueue that credit came back; set once by it
@@ -37,11 +38,43 @@ func (b *Budget) TryTake(n int64) bool {
 	}
 }
 
-// Claim takes n bytes if they are there and no message waits that comes first. It
-// reports whether it did. If not, the caller's CreditRequest goes to the CreditQueue.
-func (b *Budget) Claim(n int64) bool {
-	return b.waiters.Load() == 0 && b.TryTake(n)
+// TakeBelow is TryTake for what must leave an eighth of the budget to others.
+func (b *Budget) TakeBelow(n int64) bool {
+	return b.used.Load()+n <= b.limit-b.limit/8 && b.TryTake(n)
 }
+
+// Claim takes n bytes if they are there and no message waits that comes first. It books
+// the bytes that the message is expected to take later, and fails when there is no room
+// for all. It reports whether it took them. If not, the caller's CreditRequest goes to the
+// CreditQueue.
+func (b *Budget) Claim(n, expected int64) bool {
+	return b.waiters.Load() == 0 && b.takeWithin(n, expected)
+}
+
+// takeWithin takes n bytes and books expected ones, if there is room for both beside what
+// others have booked. One that expects nothing does not ask for what others have booked.
+func (b *Budget) takeWithin(n, expected int64) bool {
+	if expected > 0 && b.used.Load()+b.booked.Load()+n+expected > b.limit || !b.TryTake(n) {
+		return false
+	}
+	b.Book(expected)
+	return true
+}
+
+// Book adds n bytes to what messages are expected to take. Bytes that were booked are not
+// taken: they only keep large messages from beginning all at once. n is negative for a
+// message that takes them now, or that will not.
+func (b *Budget) Book(n int64) {
+	if n != 0 {
+		b.booked.Add(n)
+	}
+}
+
+// Booked returns the bytes that are booked.
+func (b *Budget) Booked() int64 { return b.booked.Load() }
+
+// Growers returns the number of messages that wait for credit while they are received.
+func (b *Budget) Growers() int64 { return b.growers.Load() }
 
 // ClaimMore is Claim for a message that is being received. Messages that wait to begin
 // do not come before it.

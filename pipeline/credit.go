@@ -17,11 +17,15 @@ type CreditRequest struct {
 
 	Bytes   int64 // wanted
 	Granted bool
+	// Expected are the bytes that the message is expected to take later, booked with
+	// those that are granted.
+	Expected int64
 	// Growing marks the request of a message that is being received and holds memory
 	// already.
 	Growing bool
-	Born    time.Time // when the message began to be received, of a growing one
-	Since   time.Time // when the request was made
+	// Hold is the time that a growing message needed to receive as much as it holds.
+	Hold  time.Duration
+	Since time.Time // when the request was made
 
 	inFlight bool // for the loop of the message alone
 	dropped  atomic.Bool
@@ -46,6 +50,7 @@ func (r *CreditRequest) End() (credit int64) {
 	case !r.Granted:
 		return 0
 	case r.Dropped():
+		r.Queue.budget.Book(-r.Expected)
 		r.Queue.budget.Give(r.Bytes)
 		return 0
 	}
@@ -64,30 +69,44 @@ func (r *CreditRequest) Dropped() bool { return r.dropped.Load() }
 // tasks and return by the inbox of their own loop. How long a message waits is up to its
 // session's deadline, which calls CreditRequest.Drop.
 //
-// Messages that are being received come first: they hold memory that only they can
-// free, so a message that has not begun must wait for them. Within each kind it is first
-// come, first served: a small request never passes a large one before it.
+// Messages that are being received come first: they hold memory that only they can free.
+// A small request passes a larger one before it, until that has waited for the queue's
+// patience. Small messages that begin do so for the same time; they do not ask for what
+// was booked. A large message begins when there is room for all that is expected of it
+// and of others. One that has waited for the patience begins without, one each tick.
 type CreditQueue struct {
-	budget    *Budget
+	budget   *Budget
+	patience time.Duration
+	now      time.Time // of the last tick
+
 	growing   requestQueue
-	beginning requestQueue
+	beginning requestQueue // of small messages
+	large     requestQueue // of messages that are expected to grow
+	mayBegin  bool         // no large message began without room since the last tick
+
 	grown     bool      // a growing message got memory since lastGrant was set
-	lastGrant time.Time // the latest EvictYoungest that found grown
+	lastGrant time.Time // the latest EvictSlowest that found grown
 }
+
+// passing bounds the requests behind the first that are looked at.
+const passing = 32
 
 // NewCreditQueue returns the queue of a budget. notify is called, from any goroutine,
 // when credit came back while messages wait: it must make the owner call Serve soon.
-func NewCreditQueue(budget *Budget, notify func()) *CreditQueue {
+func NewCreditQueue(budget *Budget, patience time.Duration, notify func()) *CreditQueue {
 	budget.notify = notify
-	return &CreditQueue{budget: budget}
+	return &CreditQueue{budget: budget, patience: patience}
 }
 
 // Enqueue queues a request whose claim failed.
 func (q *CreditQueue) Enqueue(r *CreditRequest) {
 	q.budget.queued(r, 1) // before Serve looks, so that a Give meanwhile notifies
-	if r.Growing {
+	switch {
+	case r.Growing:
 		q.growing.push(r)
-	} else {
+	case r.Expected > 0:
+		q.large.push(r)
+	default:
 		q.beginning.push(r)
 	}
 	q.Serve()
@@ -95,31 +114,85 @@ func (q *CreditQueue) Enqueue(r *CreditRequest) {
 
 // Serve grants the requests for which there is credit, and returns dropped ones.
 func (q *CreditQueue) Serve() {
-	if q.serve(&q.growing) {
+	if first := q.serve(&q.growing); first != nil {
+		if q.waitedLong(first) {
+			return
+		}
+		q.pass(&q.growing)
+	}
+	if q.serveLarge() {
 		q.serve(&q.beginning)
 	}
 }
 
-// serve reports whether no request is left waiting.
-func (q *CreditQueue) serve(waiting *requestQueue) bool {
+// serveLarge serves the large messages. It reports whether small ones may begin: they may
+// not take what the first large one has waited for long enough.
+func (q *CreditQueue) serveLarge() bool {
+	first := q.serve(&q.large)
+	if first == nil || !q.waitedLong(first) || !q.mayBegin || q.growing.first() != nil {
+		return true
+	}
+	if !q.budget.TryTake(first.Bytes) {
+		return false
+	}
+	q.mayBegin = false
+	q.budget.Book(first.Expected)
+	q.grant(first)
+	q.large.shift()
+	return true
+}
+
+// serve serves a queue in turn. It returns the first request that goes on waiting.
+func (q *CreditQueue) serve(waiting *requestQueue) *CreditRequest {
 	for r := waiting.first(); r != nil; r = waiting.first() {
-		if !r.Dropped() {
-			if !q.budget.TryTake(r.Bytes) {
-				return false
-			}
-			r.Granted = true
-			q.grown = q.grown || r.Growing
+		if !q.settle(r) {
+			return r
 		}
 		waiting.shift()
+	}
+	return nil
+}
+
+// pass serves small requests behind the first.
+func (q *CreditQueue) pass(waiting *requestQueue) {
+	for i := 1; i < min(passing, len(waiting.all())); i++ {
+		if q.settle(waiting.all()[i]) {
+			waiting.take(i)
+			i--
+		}
+	}
+}
+
+// settle grants a request for which there is credit, or returns one that was dropped. It
+// reports whether it did.
+func (q *CreditQueue) settle(r *CreditRequest) bool {
+	switch {
+	case r.Dropped():
 		q.answer(r)
+	case q.budget.takeWithin(r.Bytes, r.Expected):
+		q.grant(r)
+	default:
+		return false
 	}
 	return true
 }
 
-// Prune returns dropped requests wherever they stand in the queue, so that senders that
-// gave up cost nothing while credit is short.
-func (q *CreditQueue) Prune() {
-	for _, waiting := range []*requestQueue{&q.growing, &q.beginning} {
+// grant returns a request whose bytes were taken.
+func (q *CreditQueue) grant(r *CreditRequest) {
+	r.Granted = true
+	q.grown = q.grown || r.Growing
+	q.answer(r)
+}
+
+func (q *CreditQueue) waitedLong(r *CreditRequest) bool {
+	return !r.Since.After(q.now.Add(-q.patience))
+}
+
+// Tick is called at every tick. It returns dropped requests wherever they stand in the
+// queue, so that senders that gave up cost nothing while credit is short.
+func (q *CreditQueue) Tick(now time.Time) {
+	q.now, q.mayBegin = now, true
+	for _, waiting := range []*requestQueue{&q.growing, &q.beginning, &q.large} {
 		waiting.remove(func(r *CreditRequest) bool {
 			if r.Dropped() {
 				q.answer(r)
@@ -130,35 +203,49 @@ func (q *CreditQueue) Prune() {
 	q.Serve()
 }
 
-// EvictYoungest refuses the youngest of the messages that are being received and wait
-// for more memory. It does so when the first has waited for patience and no such message
-// got memory in that time. Else all of them could wait for memory that they hold
-// themselves. The first in the queue is never refused, so that one always finishes.
-// EvictYoungest is called at every tick, and reports whether it refused a message.
-func (q *CreditQueue) EvictYoungest(now time.Time, patience time.Duration) bool {
+// EvictSlowest refuses, of the messages that are being received and wait for more memory,
+// the one that holds most for what it has received lately, and of equals the last. It
+// does so when the first has waited for the patience and no such message got memory in
+// that time. Else all of them could wait for memory that they hold themselves. The first
+// in the queue is never refused, so that one always finishes. EvictSlowest is called after
+// Tick, and reports whether it refused a message.
+func (q *CreditQueue) EvictSlowest() bool {
 	if q.grown {
-		q.grown, q.lastGrant = false, now
+		q.grown, q.lastGrant = false, q.now
 	}
-	head, since := q.growing.first(), now.Add(-patience)
-	if head == nil || head.Since.After(since) || q.lastGrant.After(since) {
+	head := q.growing.first()
+	if head == nil || !q.waitedLong(head) || q.lastGrant.After(q.now.Add(-q.patience)) {
 		return false
 	}
-	var youngest *CreditRequest
-	for _, r := range q.growing.all()[1:] {
-		if youngest == nil || r.Born.After(youngest.Born) {
-			youngest = r
+	slowest := 0
+	waiting := q.growing.all()
+	for i, r := range waiting {
+		if i > 0 && (slowest == 0 || r.Hold >= waiting[slowest].Hold) {
+			slowest = i
 		}
 	}
-	if youngest == nil {
+	if slowest == 0 {
 		return false
 	}
-	q.growing.remove(func(r *CreditRequest) bool { return r == youngest })
-	q.answer(youngest)
+	r := waiting[slowest]
+	q.growing.take(slowest)
+	q.answer(r)
 	return true
 }
 
 // Waiting returns the number of messages in the queue.
-func (q *CreditQueue) Waiting() int { return len(q.growing.all()) + len(q.beginning.all()) }
+func (q *CreditQueue) Waiting() int {
+	return len(q.growing.all()) + len(q.beginning.all()) + len(q.large.all())
+}
+
+// Waited returns how long the first of the messages that are being received has waited
+// by the last tick.
+func (q *CreditQueue) Waited() time.Duration {
+	if first := q.growing.first(); first != nil {
+		return max(0, q.now.Sub(first.Since))
+	}
+	return 0
+}
 
 // answer returns a request to its loop.
 func (q *CreditQueue) answer(r *CreditRequest) {
@@ -190,6 +277,12 @@ func (s *requestQueue) shift() {
 	if s.head == len(s.list) {
 		s.list, s.head = s.list[:0], 0
 	}
+}
+
+// take removes the request at place i behind the first, and keeps the order.
+func (s *requestQueue) take(i int) {
+	copy(s.list[s.head+1:s.head+i+1], s.list[s.head:s.head+i])
+	s.shift()
 }
 
 // remove removes the requests for which out returns true.

@@ -17,7 +17,7 @@ type waiter struct {
 	request pipeline.CreditRequest
 	number  int
 	answers int
-	refused bool // by EvictYoungest
+	refused bool // by Tick
 }
 
 // creditWorld drives a budget and its queue as one event loop does, and checks
@@ -28,16 +28,19 @@ type creditWorld struct {
 	notified  bool
 	asked     []*waiter // waiting, in the order in which they asked
 	holding   []int64
+	booked    []int64 // for each that holds
 	number    int
 	grown     bool // a growing one was served since lastGrant was set
 	lastGrant time.Time
+	now       time.Time // of the last tick
+	began     int       // large messages that began without room since then
 }
 
 const patience = 3
 
 func newCreditWorld(limit int64) *creditWorld {
-	w := &creditWorld{budget: pipeline.NewBudget(limit)}
-	w.queue = pipeline.NewCreditQueue(w.budget, func() { w.notified = true })
+	w := &creditWorld{budget: pipeline.NewBudget(limit), now: began}
+	w.queue = pipeline.NewCreditQueue(w.budget, patience, func() { w.notified = true })
 	return w
 }
 
@@ -48,29 +51,36 @@ func (immediate) Post(t *pipeline.Task) { t.Run() }
 
 var began = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-func (w *creditWorld) ask(t *rapid.T, n int64, growing bool) {
-	claim := w.budget.Claim
+func (w *creditWorld) ask(t *rapid.T, n, expected int64, growing bool) {
+	var claimed bool
 	if growing {
-		claim = w.budget.ClaimMore
+		claimed = w.budget.ClaimMore(n)
+	} else {
+		claimed = w.budget.Claim(n, expected)
 	}
-	if claim(n) {
+	if claimed {
 		for _, a := range w.asked {
 			if !growing || a.request.Growing {
 				t.Fatalf("a claim passed waiter %d", a.number)
 			}
 		}
-		w.holding = append(w.holding, n)
+		w.hold(n, expected)
 		return
 	}
 	w.number++
 	a := &waiter{number: w.number}
 	a.request = pipeline.CreditRequest{
-		Queue: w.queue, Bytes: n, Growing: growing, Loop: immediate{}, OnResult: func() { w.returned(t, a) },
-		OnRequest: func() { w.queue.Enqueue(&a.request) }, Since: began.Add(time.Duration(w.number)),
-		Born: began.Add(time.Duration(rapid.IntRange(0, 100).Draw(t, "born"))),
+		Queue: w.queue, Bytes: n, Expected: expected, Growing: growing, Loop: immediate{},
+		OnResult: func() { w.returned(t, a) }, OnRequest: func() { w.queue.Enqueue(&a.request) },
+		Since: began.Add(time.Duration(w.number)),
+		Hold:  time.Duration(rapid.IntRange(0, 100).Draw(t, "hold")),
 	}
 	w.asked = append(w.asked, a)
 	a.request.Begin(immediate{})
+}
+
+func (w *creditWorld) hold(n, expected int64) {
+	w.holding, w.booked = append(w.holding, n), append(w.booked, expected)
 }
 
 func (w *creditWorld) returned(t *rapid.T, a *waiter) {
@@ -90,13 +100,49 @@ func (w *creditWorld) returned(t *rapid.T, a *waiter) {
 	case credit == 0:
 		return
 	}
-	for _, other := range w.asked {
-		first := other.request.Growing && !a.request.Growing || other.request.Growing == a.request.Growing && other.number < a.number
-		if first && !other.request.Dropped() {
-			t.Fatalf("waiter %d passed waiter %d", a.number, other.number)
+	w.hold(credit, a.request.Expected)
+	if a.kind() == "large" && w.sum(w.holding)+w.sum(w.booked) > w.budget.Limit() {
+		if w.began++; w.began > 1 || !w.waitedLong(a) || w.first("growing") != nil {
+			t.Fatalf("waiter %d began without room, the number %d in a tick", a.number, w.began)
 		}
 	}
-	w.holding = append(w.holding, credit)
+	if first := w.first("growing"); first != nil && w.waitedLong(first) && (a.kind() != "growing" || first.number < a.number) {
+		t.Fatalf("waiter %d passed waiter %d, which has waited long", a.number, first.number)
+	}
+	if first := w.first(a.kind()); first != nil && first.number < a.number && a.kind() != "growing" {
+		t.Fatalf("waiter %d passed waiter %d, which asked for as little", a.number, first.number)
+	}
+}
+
+func (a *waiter) kind() string {
+	switch {
+	case a.request.Growing:
+		return "growing"
+	case a.request.Expected > 0:
+		return "large"
+	}
+	return "small"
+}
+
+// first returns the first of a kind that waits.
+func (w *creditWorld) first(kind string) *waiter {
+	for _, a := range w.asked {
+		if a.kind() == kind && !a.request.Dropped() {
+			return a
+		}
+	}
+	return nil
+}
+
+func (w *creditWorld) waitedLong(a *waiter) bool {
+	return !a.request.Since.After(w.now.Add(-patience))
+}
+
+func (w *creditWorld) sum(all []int64) (sum int64) {
+	for _, n := range all {
+		sum += n
+	}
+	return sum
 }
 
 // serve does what the owner does after a notice.
@@ -108,44 +154,50 @@ func (w *creditWorld) serve() {
 }
 
 func (w *creditWorld) giveOne(i int) {
-	credit := w.holding[i]
-	w.holding = slices.Delete(w.holding, i, i+1)
+	credit, booked := w.holding[i], w.booked[i]
+	w.holding, w.booked = slices.Delete(w.holding, i, i+1), slices.Delete(w.booked, i, i+1)
+	w.budget.Book(-booked)
 	w.budget.Give(credit)
 }
 
-// evict refuses the youngest of those that grow but the first.
-func (w *creditWorld) evict(t *rapid.T, now time.Time) {
-	if w.grown {
-		w.grown, w.lastGrant = false, now
-	}
-	var youngest *waiter
-	var growing []*waiter
+// tick begins a tick. It refuses, of those that grow but the first, the one that holds
+// most for its progress.
+func (w *creditWorld) tick(t *rapid.T, passes int) {
+	w.now = w.now.Add(time.Duration(passes))
+	w.began = 0
+	w.queue.Tick(w.now)
 	for _, a := range w.asked {
-		if a.request.Growing {
-			growing = append(growing, a)
+		if a.request.Dropped() {
+			t.Fatalf("waiter %d is still there", a.number)
 		}
 	}
-	since := now.Add(-patience)
-	if len(growing) > 1 && !growing[0].request.Since.After(since) && !w.lastGrant.After(since) {
-		for _, a := range growing[1:] {
-			if youngest == nil || a.request.Born.After(youngest.request.Born) {
-				youngest = a
+	if w.grown {
+		w.grown, w.lastGrant = false, w.now
+	}
+	head := w.first("growing")
+	var slowest *waiter
+	if head != nil && w.waitedLong(head) && !w.lastGrant.After(w.now.Add(-patience)) {
+		for _, a := range w.asked {
+			if a.request.Growing && a != head && (slowest == nil || a.request.Hold >= slowest.request.Hold) {
+				slowest = a
 			}
 		}
-		youngest.refused = true
 	}
-	if did := w.queue.EvictYoungest(now, patience); did != (youngest != nil) || did && youngest.answers != 1 {
-		t.Fatalf("evicted: %v, want %v", did, youngest)
+	if slowest != nil {
+		slowest.refused = true
+	}
+	if did := w.queue.EvictSlowest(); did != (slowest != nil) || did && slowest.answers != 1 {
+		t.Fatalf("evicted: %v, want %v", did, slowest)
 	}
 }
 
 func (w *creditWorld) check(t *rapid.T) {
-	var used int64
-	for _, n := range w.holding {
-		used += n
-	}
+	used := w.sum(w.holding)
 	if got := w.budget.Used(); got != used || got > w.budget.Limit() || got < 0 {
 		t.Fatalf("used %d of %d, held %d", got, w.budget.Limit(), used)
+	}
+	if got, want := w.budget.Booked(), w.sum(w.booked); got != want {
+		t.Fatalf("booked %d, want %d", got, want)
 	}
 	if got := int(w.budget.Waiters()); got != len(w.asked) || w.queue.Waiting() != got {
 		t.Fatalf("%d waiters, %d in the queue, want %d", got, w.queue.Waiting(), len(w.asked))
@@ -157,7 +209,8 @@ func (w *creditWorld) check(t *rapid.T) {
 	if i := slices.IndexFunc(w.asked, func(a *waiter) bool { return a.request.Growing }); i >= 0 {
 		head = w.asked[i]
 	}
-	if !head.request.Dropped() && head.request.Bytes <= w.budget.Limit()-used {
+	large := slices.ContainsFunc(w.asked, func(a *waiter) bool { return a.request.Expected > 0 })
+	if !head.request.Dropped() && (head.request.Growing || !large) && head.request.Bytes <= w.budget.Limit()-used {
 		t.Fatalf("waiter %d waits for %d, %d are free", head.number, head.request.Bytes, w.budget.Limit()-used)
 	}
 }
@@ -170,7 +223,13 @@ func TestCredit(t *testing.T) {
 		w := newCreditWorld(limit)
 		t.Repeat(map[string]func(*rapid.T){
 			"ask": func(t *rapid.T) {
-				w.ask(t, rapid.Int64Range(1, limit).Draw(t, "wanted"), rapid.Bool().Draw(t, "growing"))
+				wanted := rapid.Int64Range(1, limit).Draw(t, "wanted")
+				kind := rapid.SampledFrom([]string{"growing", "small", "large"}).Draw(t, "kind")
+				expected := int64(0)
+				if kind == "large" {
+					expected = rapid.Int64Range(1, limit).Draw(t, "expected")
+				}
+				w.ask(t, wanted, expected, kind == "growing")
 			},
 			"give": func(t *rapid.T) {
 				if n := len(w.holding); n > 0 {
@@ -183,26 +242,19 @@ func TestCredit(t *testing.T) {
 				}
 			},
 			"serve": func(*rapid.T) { w.serve() },
-			"evict": func(t *rapid.T) {
-				w.evict(t, began.Add(time.Duration(rapid.IntRange(0, w.number+2*patience).Draw(t, "now"))))
-			},
-			"prune": func(t *rapid.T) {
-				w.queue.Prune()
-				for _, a := range w.asked {
-					if a.request.Dropped() {
-						t.Fatalf("waiter %d is still there", a.number)
-					}
-				}
-			},
-			"": w.check,
+			"tick":  func(t *rapid.T) { w.tick(t, rapid.IntRange(0, 2*patience).Draw(t, "passes")) },
+			"":      w.check,
 		})
-		w.queue.Prune() // dropped requests return even when no credit comes back any more
-		for len(w.holding) > 0 {
-			w.giveOne(0)
+		w.tick(t, patience) // dropped requests return even when no credit comes back any more
+		for len(w.holding) > 0 || len(w.asked) > 0 {
+			if len(w.holding) > 0 {
+				w.giveOne(0)
+			}
 			w.serve()
+			w.tick(t, patience) // of large messages only one begins without room
 		}
 		w.check(t)
-		if w.budget.Used() != 0 || w.budget.Waiters() != 0 || len(w.asked) != 0 {
+		if w.budget.Used() != 0 || w.budget.Booked() != 0 || w.budget.Waiters() != 0 || len(w.asked) != 0 {
 			t.Fatalf("left: %d used, %d waiters", w.budget.Used(), w.budget.Waiters())
 		}
 	})
@@ -223,7 +275,7 @@ func TestCreditManyLoops(t *testing.T) {
 		}
 	}
 	var serve atomic.Bool
-	queue := pipeline.NewCreditQueue(budget, func() {
+	queue := pipeline.NewCreditQueue(budget, time.Second, func() {
 		serve.Store(true)
 		select {
 		case wake <- struct{}{}:
@@ -253,7 +305,7 @@ func TestCreditManyLoops(t *testing.T) {
 			for i := range rounds {
 				a.Bytes, a.Growing = int64(1+(i+loop)%limit), i%3 == 0
 				credit := a.Bytes
-				if !budget.Claim(credit) {
+				if !budget.Claim(credit, 0) {
 					a.Begin(posterFunc(post))
 					<-returned
 					credit = a.End()

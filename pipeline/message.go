@@ -70,7 +70,17 @@ type Memory struct {
 	Credit   int64         // held for the body, the current part excepted
 	Wanted   int64         // wanted by the session before 354
 	Request  CreditRequest // pending when the budget had too little
+	Booked   int64         // expected to be taken for the body beyond Credit
 	Envelope int64         // held for a long envelope
+	// EnvelopeSince is the tick since which it holds any for its envelope.
+	EnvelopeSince int64
+	Mark          Mark
+}
+
+// Mark is the start of the measurement of what a message makes of its memory.
+type Mark struct {
+	Received int64 // bytes received by then, of the envelope or the text
+	Tick     int64
 }
 
 // Parts is the state of a message that is uploaded in parts.
@@ -100,7 +110,7 @@ type Result struct {
 func (m *Message) Reset() {
 	m.Envelope.Reset()
 	m.Stage, m.ID, m.Client = StageEnvelope, ID{}, Client{}
-	m.Memory.Wanted, m.Decoded = 0, 0
+	m.Memory.Wanted, m.Memory.Mark, m.Decoded = 0, Mark{}, 0
 	m.Task.Run, m.Owner = m.OnResult, nil
 	m.Decoder, m.Report = codec.BodyDecoder{}, codec.BodyReport{}
 	m.Header = m.Header[:0]

@@ -15,14 +15,18 @@ import (
 // (32 KiB), together with what stays unread without a pause.
 const readAhead = 40 << 10
 
-// growth bounds the bytes that a message of undeclared size takes at a time.
+// growth bounds the bytes that a message takes at a time as it grows.
 const growth = 1 << 20
 
-// waitGrowth bounds the bytes that such a message asks for when it has to wait.
+// waitGrowth bounds the bytes that it asks for when it has to wait: a common part.
 const waitGrowth = 5 << 20
 
-// patience divides timeouts.credit. When no waiting message got memory for that time,
-// the youngest of them is refused.
+// firstGrowth bounds the bytes that a message has before 354, whatever its sender declares:
+// enough for most messages.
+const firstGrowth = 256 << 10
+
+// patience divides timeouts.credit. For that time small requests for credit pass a larger
+// one. When no waiting message got memory for that time, one of them is refused.
 const patience = 30
 
 // errNoMemory is the failure of a message that outgrew the memory there was.
@@ -30,19 +34,22 @@ var errNoMemory = &pipeline.Failure{Kind: pipeline.KindMemory, Op: "receive"}
 
 // creditPool hands out the credit of one budget to all loops of the process.
 type creditPool struct {
+	budget   *pipeline.Budget
 	queue    *pipeline.CreditQueue
 	notice   pipeline.Task
 	notified atomic.Bool
+	waited   atomic.Int64 // nanoseconds that the first message in the queue has waited
 }
 
 // newCreditPool returns the pool of a budget. The loop home serves its queue.
 func newCreditPool(budget *pipeline.Budget, home *Loop) *creditPool {
-	p := &creditPool{}
+	wait := home.shared.Timeouts.Credit / patience
+	p := &creditPool{budget: budget}
 	p.notice.Run = func() {
 		p.notified.Store(false)
 		p.queue.Serve()
 	}
-	p.queue = pipeline.NewCreditQueue(budget, func() {
+	p.queue = pipeline.NewCreditQueue(budget, wait, func() {
 		if p.notified.CompareAndSwap(false, true) {
 			home.Post(&p.notice)
 		}
@@ -59,15 +66,21 @@ func (s *Shared) own(l *Loop) {
 	}
 }
 
-// sweep sees to those who wait for credit, once a tick.
+// sweep sees to those who wait for credit, once a tick. Messages that wait for a part
+// hold nothing of the part budget, so none of them has to give way.
 func (s *Shared) sweep(now time.Time) {
-	if s.Budget.Waiters() > 0 {
-		s.bodyCredits.queue.Prune()
-		s.bodyCredits.queue.EvictYoungest(now, s.Timeouts.Credit/patience)
+	s.bodyCredits.sweep(now)
+	s.bodyCredits.queue.EvictSlowest()
+	if s.partCredits != nil {
+		s.partCredits.sweep(now)
 	}
-	if s.parts != nil && s.Parts.Waiters() > 0 {
-		s.partCredits.queue.Prune()
+}
+
+func (p *creditPool) sweep(now time.Time) {
+	if p.budget.Waiters() > 0 {
+		p.queue.Tick(now)
 	}
+	p.waited.Store(int64(p.queue.Waited()))
 }
 
 // askCredit takes body memory for the transaction, or has it wait for some. It reports
@@ -75,15 +88,17 @@ func (s *Shared) sweep(now time.Time) {
 func (l *Loop) askCredit(c *Conn) bool {
 	m := c.session.Message()
 	m.Owner = c
-	m.Memory.Wanted = min(m.Memory.Wanted, l.shared.firstCredit)
-	if l.shared.Budget.Claim(m.Memory.Wanted) {
-		m.Memory.Credit = m.Memory.Wanted
+	wanted := min(m.Memory.Wanted, l.shared.firstCredit)
+	first := min(wanted, pipeline.SlabBytes(firstGrowth))
+	if l.shared.Budget.Claim(first, wanted-first) {
+		m.Memory.Credit, m.Memory.Booked = first, wanted-first
 		l.beginBody(m)
 		return true
 	}
 	m.Stage = pipeline.StageCredit
 	l.setDeadline(c, l.shared.Timeouts.Credit)
-	l.ask(m, l.shared.bodyCredits, m.Memory.Wanted)
+	m.Memory.Request.Expected = wanted - first
+	l.ask(m, l.shared.bodyCredits, first)
 	return false
 }
 
@@ -93,7 +108,7 @@ func (l *Loop) ask(m *pipeline.Message, pool *creditPool, octets int64) {
 	a.Queue, a.Bytes, a.Since = pool.queue, octets, l.now
 	a.Growing = m.Stage == pipeline.StageReceiving
 	if a.Growing {
-		a.Born = m.ID.Time()
+		a.Expected, a.Hold = 0, l.holdTime(m)
 	}
 	a.Begin(l.shared.creditHome)
 }
@@ -105,13 +120,27 @@ func (l *Loop) extend(m *pipeline.Message) bool {
 	}
 	n := pipeline.SlabBytes(min(2*m.Memory.Credit, m.Memory.Credit+growth, l.shared.firstCredit)) - m.Memory.Credit
 	if l.shared.Budget.ClaimMore(n) {
-		m.Memory.Credit += n
+		l.addCredit(m, n)
 		return true
 	}
-	// Who has to wait waits seldom: for the rest of a common part, if need be.
-	n = pipeline.SlabBytes(min(m.Memory.Credit+waitGrowth, l.shared.firstCredit)) - m.Memory.Credit
+	// Who has to wait waits seldom: for as much as it has, up to a common part.
+	n = pipeline.SlabBytes(min(max(2*m.Memory.Credit, m.Memory.Credit+firstGrowth), m.Memory.Credit+waitGrowth, l.shared.firstCredit)) - m.Memory.Credit
 	l.ask(m, l.shared.bodyCredits, n)
 	return false
+}
+
+// addCredit adds credit that was taken for a message that grows.
+func (l *Loop) addCredit(m *pipeline.Message, n int64) {
+	m.Memory.Credit += n
+	l.unbook(m, max(0, m.Memory.Booked-n))
+}
+
+// unbook leaves a message no more than n bytes booked.
+func (l *Loop) unbook(m *pipeline.Message, n int64) {
+	if n < m.Memory.Booked {
+		l.shared.Budget.Book(n - m.Memory.Booked)
+		m.Memory.Booked = n
+	}
 }
 
 // reserveAhead asks for the memory that the next input will need, and hands a full
@@ -144,16 +173,17 @@ func (l *Loop) creditCame(c *Conn, m *pipeline.Message, credit int64) {
 	l.creditWaited(m, "granted")
 	switch {
 	case m.Stage == pipeline.StageCredit:
-		m.Memory.Credit = credit
+		m.Memory.Credit, m.Memory.Booked = credit, m.Memory.Request.Expected
 		l.beginBody(m)
 		l.step(c, session.Event{Kind: session.CreditGranted})
 		return
 	case l.partFull(m):
 		l.beginPart(m)
 	default:
-		m.Memory.Credit += credit
+		l.addCredit(m, credit)
 	}
 	m.Rate.Since = 0 // the time that it waited is ours
+	l.mark(m)
 	l.setTextDeadline(c, m)
 }
 

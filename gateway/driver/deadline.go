@@ -26,7 +26,7 @@ func (l *Loop) setCommandDeadline(c *Conn) {
 	case c.session.Helo() == "":
 		l.setDeadline(c, l.shared.Timeouts.Greeting)
 	default:
-		l.setDeadline(c, l.shared.Timeouts.Command)
+		l.setDeadline(c, min(l.shared.Timeouts.Command, l.envelopeLeft(c.session.Message())))
 	}
 }
 

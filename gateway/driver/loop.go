@@ -32,7 +32,9 @@ type Loop struct {
 	callsOut int                  // in flight
 	partSent func(*pipeline.Part) // onPart
 
-	stalled []*Conn // sessions whose clients do not read, those listed first at the head
+	stalled   []*Conn  // sessions whose clients do not read, those listed first at the head
+	holders   []holder // who may be asked for memory, in the present look
+	relieveAt int64    // the tick of the next look
 
 	draining bool
 	refusal  Refusal
@@ -147,6 +149,7 @@ func (l *Loop) Tick(asked time.Time) {
 	if l.shared.creditHome == l {
 		l.shared.sweep(l.now)
 	}
+	l.relieve()
 	if !l.draining && l.shared.admission.draining.Load() {
 		l.drain()
 	}

@@ -67,8 +67,12 @@ func (l *Loop) envelopeRoom(m *pipeline.Message, recipient []byte) bool {
 	need := 2*int64(m.Envelope.Text()+len(recipient)) - envelopeFree +
 		m.Envelope.EventSize() + pipeline.RecipientBound(recipient)
 	for m.Memory.Envelope < need {
-		if !l.shared.Budget.TryTake(envelopeChunk) {
+		if !l.shared.Budget.TakeBelow(envelopeChunk) {
 			return false
+		}
+		if m.Memory.Envelope == 0 {
+			m.Memory.EnvelopeSince = l.tick()
+			l.mark(m)
 		}
 		m.Memory.Envelope += envelopeChunk
 	}
@@ -78,6 +82,7 @@ func (l *Loop) envelopeRoom(m *pipeline.Message, recipient []byte) bool {
 // freeBody returns the slabs and the credit of a message to their pools.
 func (l *Loop) freeBody(m *pipeline.Message) {
 	m.Body.Release(l.slabs)
+	l.unbook(m, 0)
 	if m.Memory.Credit > 0 {
 		credit := m.Memory.Credit
 		m.Memory.Credit = 0

@@ -58,6 +58,7 @@ func (l *Loop) sendPart(m *pipeline.Message) {
 	}
 	m.Parts.Current = nil
 	m.Parts.Out++
+	l.shared.partsOut.Add(p.Credit)
 	l.shared.parts.PutPart(p)
 }
 
@@ -87,6 +88,7 @@ func (l *Loop) abortUpload(m *pipeline.Message) {
 
 // partEnded frees a part that has its result.
 func (l *Loop) partEnded(p *pipeline.Part) {
+	l.shared.partsOut.Add(-p.Credit)
 	l.freePart(p)
 	p.Message.Parts.Out--
 }

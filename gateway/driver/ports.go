@@ -103,6 +103,9 @@ type Observer interface {
 	// CreditWaited is called when the wait of a message for body memory ends.
 	// result is granted, refused or gone.
 	CreditWaited(result string, seconds float64)
+	// MemoryRelieved is called when the memory of a message is taken back, because
+	// others need it and it hardly gets on. sending is envelope or body.
+	MemoryRelieved(sending string)
 	// SessionPaused is called when a session stops reading from its client.
 	// waitsFor is client (it does not read our replies), credit (before 354),
 	// memory (for a message that grows) or outcome (of a message or a call).

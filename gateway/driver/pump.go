@@ -169,6 +169,7 @@ func (l *Loop) bodyEnded(c *Conn, m *pipeline.Message) {
 	m.ReceivedAt = l.now
 	m.Report = m.Decoder.Report()
 	m.Memory.Request.Drop()
+	l.unbook(m, 0)
 	if spare := m.Memory.Credit - m.Body.Held(); spare > 0 {
 		m.Memory.Credit -= spare
 		l.shared.Budget.Give(spare)

@@ -1,6 +1,7 @@
 package driver
 
 import (
+	"sync/atomic"
 	"time"
 
 	"sluice/gateway/session"
@@ -63,7 +64,8 @@ type Shared struct {
 	// firstCredit bounds the body memory of a message before 354: that of its first
 	// part where the store takes parts, else that of the whole message.
 	firstCredit int64
-	partCredit  int64 // the memory of one part
+	partCredit  int64        // the memory of one part
+	partsOut    atomic.Int64 // of the part budget, what the store reads
 	// creditHome is the loop that owns the credit pools: the first one there is.
 	creditHome  *Loop
 	bodyCredits *creditPool

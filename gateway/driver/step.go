@@ -58,6 +58,7 @@ func (l *Loop) stepOnce(c *Conn, ev session.Event) (next session.Event, follows 
 func (l *Loop) beginBody(m *pipeline.Message) {
 	m.Stage = pipeline.StageReceiving
 	m.ID = pipeline.NewID(l.now, l.random)
+	l.mark(m)
 }
 
 // commit hands a complete message to the pipeline.

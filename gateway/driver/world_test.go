@@ -95,6 +95,7 @@ type counts struct {
 	messages       map[string]int
 	late, orphans  map[string]int
 	credit         map[string]int
+	relieved       map[string]int
 	lenient        map[string]int
 	refusals       []Refusal
 	losses         []string // to, bytes, stage and end of each
@@ -105,7 +106,7 @@ func newCounts() counts {
 	return counts{
 		refused: map[string]int{}, shed: map[string]int{}, closed: map[string]int{}, replies: map[string]int{},
 		messages: map[string]int{}, late: map[string]int{}, credit: map[string]int{}, pauses: map[string]int{},
-		lenient: map[string]int{}, orphans: map[string]int{},
+		lenient: map[string]int{}, orphans: map[string]int{}, relieved: map[string]int{},
 	}
 }
 
@@ -120,6 +121,7 @@ func (c *counts) StageDone(string, string, float64)             {}
 func (c *counts) LateResult(stage, result string)               { c.late[stage+" "+result]++ }
 func (c *counts) Orphaned(fate string)                          { c.orphans[fate]++ }
 func (c *counts) CreditWaited(result string, _ float64)         { c.credit[result]++ }
+func (c *counts) MemoryRelieved(sending string)                 { c.relieved[sending]++ }
 func (c *counts) LoopDelay(float64)                             {}
 func (c *counts) SessionPaused(waitsFor string)                 { c.pauses[waitsFor]++; c.paused++ }
 func (c *counts) SessionResumed()                               { c.paused-- }

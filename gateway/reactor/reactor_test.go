@@ -102,6 +102,7 @@ func (nothing) Orphaned(string)                    {}
 func (nothing) CreditWaited(string, float64)       {}
 func (nothing) SessionPaused(string)               {}
 func (nothing) SessionResumed()                    {}
+func (nothing) MemoryRelieved(string)              {}
 func (nothing) LoopDelay(float64)                  {}
 func (nothing) Panicked(string)                    {}
 func (nothing) Refused(*driver.Refusal)            {}

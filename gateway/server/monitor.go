@@ -42,8 +42,11 @@ func (s *Server) openMonitor() error {
 
 // localInputs returns the inputs of the pressure gate that this process measures itself.
 func (s *Server) localInputs(now time.Time) pressure.Inputs {
-	budget := s.shared.Budget
-	in := pressure.Inputs{BodyMemory: ratio(budget.Used(), budget.Limit())}
+	bodies, parts := s.shared.Budget, s.shared.Parts
+	// Parts fill their own budget whenever senders are faster than the store. So they
+	// count as a share of all memory, not of their own.
+	in := pressure.Inputs{BodyMemory: max(ratio(bodies.Used(), bodies.Limit()),
+		ratio(bodies.Used()+parts.Used(), bodies.Limit()+parts.Limit()))}
 	in.UploadAge, in.StoreErrors = s.storing.Sample(now)
 	_, in.EventsErrors = s.publishing.Sample(now)
 	if s.events.Depth != nil {

@@ -72,6 +72,8 @@ var mutations = []mutation{
 		"s.refusals++", "_ = s.refusals", "got its refusal"},
 	{"no deadline while a message waits for memory", "gateway/driver/credit.go",
 		"l.setDeadline(c, l.shared.Timeouts.Credit)", "", "credit"},
+	{"memory stays with those who do not get on", "gateway/driver/loop.go",
+		"l.relieve()", "", "not every message was delivered|waited in vain"},
 	{"commands are executed during a call", "gateway/driver/conn.go",
 		"return c.call != nil", "return false", "took input during a call"},
 	{"a call without a deadline", "gateway/driver/call.go",

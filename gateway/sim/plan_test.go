@@ -83,7 +83,7 @@ func (p *plan) listener() *driver.Listener {
 		MessageSize: messageLimit, Recipients: 20, CommandErrors: 5, RecipientErrors: refusals, JunkCommands: 3 * p.ahead,
 		Messages: 20, ReceivedHeaders: 100,
 	}
-	accept := session.AcceptDomains([]string{"example.net"})
+	accept := session.AcceptDomains([]string{"example.net", "*.example.net"})
 	return &driver.Listener{Settings: session.NewSettings("mx.example.net", limits, accept)}
 }
 

@@ -75,6 +75,9 @@ func TestSeeds(t *testing.T) {
 				if n%4 == 3 {
 					r.live(t, callWorlds|(first+n))
 				}
+				if n%8 == 5 {
+					r.live(t, hoardWorlds|(first+n))
+				}
 			}
 		})
 	}
@@ -86,7 +89,7 @@ func TestSeeds(t *testing.T) {
 	for _, what := range []string{"250", "kill -9", "SIGTERM", "store error", "part error", "log error", "late answer",
 		"client reset", "client deaf", "client stalls", "no descriptor", "store out", "log out", "credit granted", "credit refused",
 		"texts refused", "refusal recipient_errors", "packs", "packs held", "pack error", "pack splits", "pauses for memory", "pauses for outcome", "pauses for client", "pauses for credit",
-		"calls", "calls overdue", "calls of ended sessions"} {
+		"hoarded", "relief of body", "relief of envelope", "calls", "calls overdue", "calls of ended sessions"} {
 		if r.tally[what] == 0 && r.worlds >= 100 {
 			t.Errorf("no %s in %d worlds", what, r.worlds)
 		}
@@ -95,7 +98,7 @@ func TestSeeds(t *testing.T) {
 
 // TestReplay: a seed is the same world each time.
 func TestReplay(t *testing.T) {
-	for _, seed := range []uint64{1, 2, 3, 4, 5, callWorlds | 1, callWorlds | 2} {
+	for _, seed := range []uint64{1, 2, 3, 4, 5, callWorlds | 1, callWorlds | 2, hoardWorlds | 1} {
 		a, _ := simulate(seed)
 		b, _ := simulate(seed)
 		if a.trace.hash != b.trace.hash || a.trace.count != b.trace.count {

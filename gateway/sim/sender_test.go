@@ -28,6 +28,7 @@ type sender struct {
 	delivered []delivery
 	awake     bool
 	silent    bool // the third phase
+	hoards    bool // it is a hoarder
 
 	socket   *socket
 	unsent   []byte
@@ -128,6 +129,9 @@ func (s *sender) act() {
 	}
 	w := s.w
 	switch {
+	case s.hoards:
+		s.hoard()
+		return
 	case s.socket == nil:
 		s.open()
 		return

@@ -57,6 +57,8 @@ func (o witness) CreditWaited(result string, seconds float64) {
 	}
 }
 
+func (o witness) MemoryRelieved(sending string) { o.p.w.tally["relief of "+sending]++ }
+
 func (o witness) LoopDelay(float64) {}
 
 func (o witness) SessionPaused(waitsFor string) {

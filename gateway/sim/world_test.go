@@ -24,9 +24,10 @@ type world struct {
 
 	storeOut, logOut outage
 
-	senders []*sender
-	working []*job // slow work in flight
-	jobs    int    // begun so far
+	senders  []*sender
+	hoarders []*sender
+	working  []*job // slow work in flight
+	jobs     int    // begun so far
 
 	broken string // the first invariant that did not hold
 }
@@ -43,6 +44,11 @@ func newWorld(seed uint64) *world {
 	w.start()
 	for n := range w.plan.senders {
 		w.senders = append(w.senders, newSender(w, n))
+	}
+	if seed&hoardWorlds != 0 {
+		for n := range 1 + w.random.IntN(max(1, w.plan.connections/3)) {
+			w.hoarders = append(w.hoarders, newHoarder(w, n))
+		}
 	}
 	w.after(0, w.mishap)
 	return w
@@ -105,7 +111,7 @@ func (w *world) run() string {
 		w.fail("all is well for ten minutes, and not every message was delivered: %s", w.missing())
 	}
 	w.note("silence", 0, 0)
-	for _, s := range w.senders {
+	for _, s := range append(w.senders, w.hoarders...) {
 		s.leave()
 	}
 	w.until(12*time.Second, func() bool { return false })

@@ -27,12 +27,13 @@ func Build(ctx context.Context, path string, flags ...string) error {
 type Kind string
 
 // Embedded is the default of a bare machine: files and a log in a folder. Fleet
-// is an S3 store and a Kafka. Cluster is files and several Kafka brokers. Discard keeps
-// nothing.
+// is an S3 store and a Kafka, Bucket an S3 store and the log of Embedded. Cluster is
+// files and several Kafka brokers. Discard keeps nothing.
 const (
 	Embedded Kind = "embedded"
 	Fleet    Kind = "fleet"
 	Cluster  Kind = "cluster"
+	Bucket   Kind = "bucket"
 	Discard  Kind = "discard"
 )
 
@@ -52,7 +53,7 @@ type Sluice struct {
 	Events string // host:port, Kafka protocol; of a Cluster several, with commas between
 	Topic  string
 	Kind   Kind
-	S3     S3     // of a Fleet
+	S3     S3     // of a Fleet or a Bucket
 	Config string // further lines of YAML
 }
 
@@ -84,9 +85,13 @@ func (s *Sluice) Args() ([]string, error) {
 	switch s.Kind {
 	case Discard:
 		yaml.WriteString("unsafe_discard: true\nstore: {kind: discard}\nevents: {kind: discard}\n")
-	case Fleet:
+	case Fleet, Bucket:
 		fmt.Fprintf(&yaml, "store: {kind: s3, s3: {endpoint: %q, bucket: %s, create_bucket: true, secure: false, credentials: static, access_key: %s, secret_key: %s}, %s}\n",
 			s.S3.Endpoint, s.S3.Bucket, s.S3.AccessKey, s.S3.SecretKey, s.S3.More)
+	}
+	switch s.Kind {
+	case Discard:
+	case Fleet:
 		fmt.Fprintf(&yaml, "events: {kind: kafka, topic: %s, kafka: {brokers: [%q], create_topic: {partitions: 3, replication: 1}}}\n", s.Topic, s.Events)
 	case Cluster:
 		fmt.Fprintf(&yaml, "events: {kind: kafka, topic: %s, kafka: {brokers: [\"%s\"]}}\n",

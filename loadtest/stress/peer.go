@@ -30,10 +30,15 @@ const patience = time.Minute
 // dial connects. receive is the size of the peer's receive buffer in bytes, 0 for
 // the kernel's choice.
 func dial(ctx context.Context, address string, receive int) (*peer, error) {
+	return dialFrom(ctx, address, net.IPv4(127, 0, 1, byte(1+dialed.Add(1)%250)), receive)
+}
+
+// dialFrom is dial from an address of loopback.
+func dialFrom(ctx context.Context, address string, from net.IP, receive int) (*peer, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	dialer := net.Dialer{
-		LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(1+dialed.Add(1)%250))},
+		LocalAddr: &net.TCPAddr{IP: from},
 		KeepAlive: -1,
 	}
 	if receive > 0 {

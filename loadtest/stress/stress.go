@@ -40,6 +40,8 @@ func Long() []Scenario {
 		Outages{Victims: []string{drill.VictimStore, drill.VictimLog, drill.VictimBoth}, Sessions: 50, Length: time.Minute,
 			Steady: 5 * time.Second, Deadline: 30 * time.Second, Budget: 128 * mib},
 		ConnectionChurn{Connections: 100_000, AtOnce: 400},
+		Hoarders{Declared: 5, Parts: 14, Envelopes: 540, Budget: 256 * mib, Honest: 20, Every: 250 * time.Millisecond,
+			Span: 90 * time.Second, Rotate: 25 * time.Second, Credit: 90 * time.Second, Part: 0.8, Slowest: 2 * time.Second},
 	}
 }
 
@@ -56,6 +58,8 @@ func Short() []Scenario {
 		Outages{Victims: []string{drill.VictimBoth}, Sessions: 20, Length: 4 * time.Second,
 			Steady: time.Second, Deadline: 3 * time.Second, Budget: 64 * mib},
 		ConnectionChurn{Connections: 4000, AtOnce: 100},
+		Hoarders{Declared: 5, Parts: 6, Envelopes: 60, Budget: 48 * mib, Honest: 5, Every: 250 * time.Millisecond,
+			Span: 6 * time.Second, Rotate: 5 * time.Second, Credit: 30 * time.Second, Part: 0.5, Slowest: 4 * time.Second},
 	}
 }
 

@@ -1,0 +1,224 @@
+package driver
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"sluice/gateway/session"
+	"sluice/pipeline"
+)
+
+// reliefWorld is a world with a budget for bodies and messages of up to 50 MiB.
+func reliefWorld(t *testing.T, budget int64) *world {
+	o := testOptions()
+	o.Budget = pipeline.NewBudget(budget)
+	limits := testLimits()
+	limits.MessageSize, limits.Recipients = 50<<20, 1000
+	o.Settings = session.NewSettings("mx1.example.net", limits, session.AcceptAny())
+	return newWorld(t, o)
+}
+
+// begin opens a session and brings it to its 354. declared 0 declares nothing.
+func (w *world) begin(declared int64) *memorySocket {
+	s := w.connect()
+	size := ""
+	if declared > 0 {
+		size = fmt.Sprintf(" SIZE=%d", declared)
+	}
+	s.send(ehlo + "MAIL FROM:<a@example.com>" + size + "\r\nRCPT TO:<b@example.net>\r\nDATA\r\n")
+	return s
+}
+
+// end sends the final dot and returns the last reply.
+func (s *memorySocket) end() string {
+	s.hear()
+	s.send(".\r\n")
+	s.w.settle()
+	return s.hear()
+}
+
+// goesOn has sessions send some text each second for a while.
+func (w *world) goesOn(span time.Duration, each int, all ...*memorySocket) {
+	for ; span > 0; span -= time.Second {
+		for _, s := range all {
+			s.send(largeText(each))
+		}
+		w.advance(time.Second)
+	}
+}
+
+// Five messages of a declared 50 MiB take no more before 354 than others.
+func TestDeclaredSizeHoldsNothing(t *testing.T) {
+	w := reliefWorld(t, 256<<20)
+	var all []*memorySocket
+	for range 5 {
+		s := w.begin(50 << 20)
+		if got := s.hear(); !strings.Contains(got, "354 ") {
+			t.Fatalf("got %q", got)
+		}
+		all = append(all, s)
+	}
+	if used := w.shared.Budget.Used(); used > 5*guessed {
+		t.Errorf("%d octets are held for what was declared", used)
+	}
+	if booked := w.shared.Budget.Booked(); booked < 240<<20 {
+		t.Errorf("%d octets are booked", booked)
+	}
+	small, large := w.begin(10<<10), w.begin(50<<20)
+	if got := small.hear(); !strings.Contains(got, "354 ") {
+		t.Errorf("a small mail: %q", got)
+	}
+	if got := large.hear(); strings.Contains(got, "354 ") {
+		t.Errorf("a large one beside five that are expected to fill the budget: %q", got)
+	}
+	w.goesOn(5*time.Second, 600, all...) // who crawls is not expected to need much soon
+	if got := large.hear(); !strings.Contains(got, "354 ") {
+		t.Errorf("a large one beside five that crawl: %q", got)
+	}
+	for _, s := range append(all, small, large) {
+		s.gone()
+	}
+	w.clean()
+}
+
+// Whoever holds most for each byte of progress gives way to others, once memory is short.
+func TestSlowestGivesWay(t *testing.T) {
+	w := reliefWorld(t, 10<<20)
+	crawls, walks := w.begin(0), w.begin(0)
+	for _, s := range []*memorySocket{crawls, walks} {
+		s.send(largeText(3 << 20))
+	}
+	w.goesOn(2*time.Minute, 600, crawls)
+	w.goesOn(10*time.Second, 100<<10, walks)
+	if used := w.shared.Budget.Used(); used < 7<<20 {
+		t.Fatalf("%d octets are held while there is enough", used)
+	}
+	runs := w.begin(0)
+	for range 8 {
+		w.goesOn(time.Second, 200<<10, walks, runs)
+		crawls.send("a line now and then\r\n")
+	}
+	if got := crawls.end(); !strings.HasPrefix(got, "452 4.3.1") {
+		t.Errorf("who crawls: %q", got)
+	}
+	for name, s := range map[string]*memorySocket{"who walks": walks, "who runs": runs} {
+		if got := s.end(); !strings.HasPrefix(got, "250 ") {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+	if w.seen.relieved["body"] != 1 {
+		t.Errorf("relieved: %v", w.seen.relieved)
+	}
+	for _, s := range []*memorySocket{crawls, walks, runs} {
+		s.gone()
+	}
+	w.clean()
+}
+
+// Credit that a message does not need comes back when memory is short.
+func TestSpareCreditComesBack(t *testing.T) {
+	w := reliefWorld(t, 3<<20)
+	var idle []*memorySocket
+	for range 10 {
+		idle = append(idle, w.begin(0))
+	}
+	before := w.shared.Budget.Used()
+	w.advance(1500 * time.Millisecond)
+	if used := w.shared.Budget.Used(); used > before/5 {
+		t.Errorf("%d octets of %d are still held for nothing", used, before)
+	}
+	for i, s := range idle {
+		s.hear()
+		s.send(largeText(200 << 10))
+		if got := s.end(); !strings.HasPrefix(got, "250 ") {
+			t.Errorf("the number %d: %q", i, got)
+		}
+		s.gone()
+	}
+	w.clean()
+}
+
+// A long envelope that does not come to DATA ends: after a time, and soon when memory is
+// short.
+func TestLongEnvelopesEnd(t *testing.T) {
+	rcpt := "RCPT TO:<" + strings.Repeat("u", 60) + "@" + strings.Repeat("d.", 90) + "example.net>\r\n"
+	open := func(w *world) *memorySocket {
+		s := w.connect()
+		s.send(ehlo + "MAIL FROM:<a@example.com>\r\n")
+		for range 100 {
+			s.send(strings.Repeat(rcpt, 5))
+			s.hear()
+		}
+		return s
+	}
+	w := reliefWorld(t, 10<<20)
+	s := open(w)
+	for range 9 {
+		w.advance(time.Minute)
+		s.send("NOOP\r\n")
+	}
+	if got := s.hear(); s.closed || !strings.HasPrefix(got, "250 ") {
+		t.Fatalf("after nine minutes: %q", got)
+	}
+	w.advance(62 * time.Second)
+	if got := s.hear(); !strings.Contains(got, "421 4.4.2") {
+		t.Errorf("after ten minutes: %q", got)
+	}
+	s.gone()
+	w.clean()
+
+	w = reliefWorld(t, 4<<20)
+	var all []*memorySocket
+	for range 20 {
+		all = append(all, open(w))
+	}
+	small := w.begin(0)
+	if got := small.hear(); !strings.Contains(got, "354 ") {
+		t.Errorf("a mail beside long envelopes: %q", got)
+	}
+	small.gone()
+	w.advance(30 * time.Second)
+	if used := w.shared.Budget.Used(); used > 3<<20+100<<10 {
+		t.Errorf("idle envelopes hold %d octets", used)
+	}
+	if w.seen.relieved["envelope"] == 0 {
+		t.Errorf("relieved: %v", w.seen.relieved)
+	}
+	for _, s := range all {
+		s.gone()
+	}
+	w.clean()
+}
+
+// Messages that crawl behind their first part do not keep others from theirs.
+func TestPartsAreRelieved(t *testing.T) {
+	o := testOptions()
+	w, store := partWorld(t, o)
+	w.shared.Parts = pipeline.NewBudget(4 * w.shared.partCredit)
+	w.shared.partCredits = newCreditPool(w.shared.Parts, w.loop)
+	var slow []*memorySocket
+	for range 4 {
+		s := w.begin(0)
+		s.send(largeText(3 * testPartSize / 2))
+		slow = append(slow, s)
+	}
+	w.goesOn(20*time.Second, 600, slow...)
+	large := w.begin(0)
+	large.send(largeText(5 * testPartSize))
+	if !large.paused {
+		t.Fatal("there was a part for it")
+	}
+	w.goesOn(10*time.Second, 600, slow...)
+	if got := large.end(); !strings.HasPrefix(got, "250 ") {
+		t.Errorf("got %q", got)
+	}
+	if n := w.seen.relieved["body"]; n != 1 {
+		t.Errorf("%d gave way to one", n)
+	}
+	for _, s := range append(slow, large) {
+		s.gone()
+	}
+	w.cleanParts(store)
+}

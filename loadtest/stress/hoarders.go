@@ -1,0 +1,304 @@
+package stress
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"sluice/loadtest/client"
+	"sluice/loadtest/process"
+	"sluice/loadtest/stack"
+)
+
+// Hoarders are senders that hold memory and hardly get on, beside honest ones: messages
+// of a large declared size, messages that crawl behind their first part, and long
+// envelopes that never come to DATA. Each kind comes from one address and comes back when
+// it is cut.
+type Hoarders struct {
+	Declared  int // messages that declare 50 MiB and crawl from the start
+	Parts     int // messages that crawl behind their first part
+	Envelopes int // of a thousand recipients
+	Budget    int64
+	Honest    int           // senders of small mail, beside one of large mail
+	Every     time.Duration // between two small mails of one sender
+	Span      time.Duration // of each measurement
+	Rotate    time.Duration // after which a message that crawls begins anew
+	Credit    time.Duration // timeouts.credit
+	Part      float64       // of the rate of small mail that must remain
+	Slowest   time.Duration // bound of 99 % of small mails
+}
+
+// Name of the scenario.
+func (h Hoarders) Name() string {
+	return fmt.Sprintf("%d senders of a declared 50 MiB at 600 B/s, %d that crawl behind their first part, %d idle envelopes of 1,000 recipients; budget %.0f MiB",
+		h.Declared, h.Parts, h.Envelopes, inMiB(h.Budget))
+}
+
+const (
+	// crawlEvery is the time between two lines of 60 bytes: 600 bytes a second.
+	crawlEvery = 100 * time.Millisecond
+	crawlLine  = "a line of sixty bytes, which is more than the least rate...\r\n"
+	// beyondPart is a little more than the first part of an upload.
+	beyondPart = 5*mib + 200*kib
+	// honestLarge is the size of the large mails: of three parts.
+	honestLarge = 12 * mib
+	// comeBack is the pause of a hoarder that was cut or refused.
+	comeBack = 2 * time.Second
+)
+
+// Run measures the honest senders alone and then beside the hoarders.
+func (h Hoarders) Run(ctx context.Context, env *Env) (*Row, error) {
+	folder := filepath.Join(env.Scratch, "hoarders")
+	store, err := stack.StartMinIO(folder)
+	if err != nil {
+		return nil, err
+	}
+	defer store.Kill() //nolint:errcheck // it ends with us in any case
+	gateway, err := process.NewSluice(env.Binary, filepath.Join(folder, "gateway"), process.Bucket)
+	if err != nil {
+		return nil, err
+	}
+	gateway.S3 = process.S3{Endpoint: store.Endpoint, Bucket: "mail", AccessKey: store.AccessKey, SecretKey: store.SecretKey}
+	gateway.Config = fmt.Sprintf("memory: {bodies: %d}\ntimeouts: {credit: %v}\nlog: {level: error}\n", h.Budget, h.Credit)
+	inst, err := start(ctx, gateway)
+	if err != nil {
+		return nil, err
+	}
+	defer inst.close()
+	alone, err := h.measure(ctx, inst)
+	if err != nil {
+		return nil, err
+	}
+	env.say("alone: %v", alone)
+	ends := newTally()
+	hoarding, over := context.WithCancel(ctx)
+	gone := h.hoard(hoarding, inst, ends)
+	seen := inst.watch(ctx)
+	beside, err := h.measure(ctx, inst)
+	over()
+	gone()
+	if err := seen.stop(); err != nil {
+		return nil, err
+	}
+	if err != nil {
+		return nil, err
+	}
+	after, err := inst.settle(ctx)
+	if err != nil {
+		return nil, err
+	}
+	row := &Row{Scenario: h.Name()}
+	row.atLeast("small mail, of the rate without them", float64(len(beside.took))/float64(len(alone.took)), h.Part)
+	row.atMost("s for 99 % of small mails", beside.slowest().Seconds(), h.Slowest.Seconds())
+	row.atLeast("large mails delivered", float64(beside.large.Load()), 1)
+	row.atMost("large mails refused or cut", float64(beside.refused.total()-beside.shed()), 0)
+	row.atMost("MiB of bodies", seen.metrics[metricBodies]/mib, inMiB(h.Budget))
+	row.atMost("bytes of bodies afterwards", after.metrics[metricBodies], 0)
+	row.note("alone %v; beside them %v", alone, beside)
+	row.note("hoarders: %s", ends)
+	return row, nil
+}
+
+// honest is what the honest senders have seen.
+type honest struct {
+	mu      sync.Mutex
+	took    []time.Duration // of each small mail, from the first attempt to its 250
+	retries atomic.Int64    // of small mails
+	large   atomic.Int64
+	refused *tally // answers to large mails that were not 250
+}
+
+func (o *honest) slowest() time.Duration {
+	if len(o.took) == 0 {
+		return time.Hour
+	}
+	slices.Sort(o.took)
+	return o.took[len(o.took)*99/100]
+}
+
+// shed returns the number of large mails that the gate shed before they began.
+func (o *honest) shed() int { return o.refused.of("421") }
+
+func (o *honest) String() string {
+	return fmt.Sprintf("%d small mails, 99 %% within %v, %d retries; %d large ones, not taken: %s",
+		len(o.took), o.slowest().Round(time.Millisecond), o.retries.Load(), o.large.Load(), o.refused)
+}
+
+// measure has the honest send for a while.
+func (h Hoarders) measure(ctx context.Context, inst *instance) (*honest, error) {
+	seen := &honest{refused: newTally()}
+	end := time.Now().Add(h.Span)
+	var all sync.WaitGroup
+	for range h.Honest {
+		all.Go(func() { h.small(ctx, inst, seen, end) })
+	}
+	all.Go(func() { h.large(ctx, inst, seen, end) })
+	err := inst.pass(ctx, h.Span)
+	all.Wait()
+	return seen, err
+}
+
+// small sends a small mail now and then, each until it is taken.
+func (h Hoarders) small(ctx context.Context, inst *instance, seen *honest, end time.Time) {
+	for number := int64(0); ctx.Err() == nil && time.Now().Before(end); number++ {
+		began := time.Now()
+		for ctx.Err() == nil {
+			if code := deliver(ctx, inst.SMTP, smallMail(number)); code == "250" {
+				seen.mu.Lock()
+				seen.took = append(seen.took, time.Since(began))
+				seen.mu.Unlock()
+				break
+			}
+			seen.retries.Add(1)
+			if time.Now().After(end.Add(patience)) {
+				return
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		time.Sleep(time.Until(began.Add(h.Every)))
+	}
+}
+
+// large sends one large mail after another.
+func (h Hoarders) large(ctx context.Context, inst *instance, seen *honest, end time.Time) {
+	mail := smallMail(0)
+	mail.Content = append(mail.Content, strings.Repeat(crawlLine, honestLarge/len(crawlLine))...)
+	for ctx.Err() == nil && time.Now().Before(end) {
+		if code := deliver(ctx, inst.SMTP, mail); code == "250" {
+			seen.large.Add(1)
+		} else {
+			seen.refused.add(code)
+		}
+		time.Sleep(h.Every)
+	}
+}
+
+// deliver sends a mail on a connection of its own and returns the code that it ended with,
+// or what else ended it.
+func deliver(ctx context.Context, address string, mail *client.Mail) string {
+	conn, err := client.Dial(ctx, address)
+	if err == nil {
+		_, err = conn.Send(mail)
+		_ = conn.Close() // it has served
+	}
+	var reply *client.Reply
+	switch {
+	case err == nil:
+		return "250"
+	case errors.As(err, &reply):
+		return strconv.Itoa(reply.Code)
+	}
+	return plainError(err)
+}
+
+// hoard starts the hoarders. The function that it returns waits for their end.
+func (h Hoarders) hoard(ctx context.Context, inst *instance, ends *tally) (wait func()) {
+	var all sync.WaitGroup
+	for _, kind := range []struct {
+		name  string
+		count int
+		from  net.IP
+		once  func(context.Context, *peer) error
+	}{
+		{"declared", h.Declared, net.IPv4(127, 0, 0, 2), func(ctx context.Context, p *peer) error {
+			return h.crawl(ctx, p, " SIZE=52428800", 0)
+		}},
+		{"parts", h.Parts, net.IPv4(127, 0, 0, 3), func(ctx context.Context, p *peer) error {
+			return h.crawl(ctx, p, "", beyondPart)
+		}},
+		{"envelope", h.Envelopes, net.IPv4(127, 0, 0, 4), longEnvelope},
+	} {
+		for range kind.count {
+			all.Go(func() {
+				for ctx.Err() == nil {
+					err := hoardOnce(ctx, inst.SMTP, kind.from, kind.once)
+					if ctx.Err() == nil {
+						ends.add(kind.name + ": " + plainError(err))
+					}
+					select {
+					case <-ctx.Done():
+					case <-time.After(comeBack):
+					}
+				}
+			})
+		}
+	}
+	return all.Wait
+}
+
+// hoardOnce has one peer do what it does until that ends or ctx does.
+func hoardOnce(ctx context.Context, address string, from net.IP, do func(context.Context, *peer) error) error {
+	p, err := dialFrom(ctx, address, from, 0)
+	if err != nil {
+		return err
+	}
+	defer context.AfterFunc(ctx, p.reset)()
+	defer p.Close()
+	if err := p.greet(); err != nil {
+		return err
+	}
+	return do(ctx, p)
+}
+
+// crawl begins a message, sends some bytes of it at once, and then 600 bytes a second
+// until it begins anew.
+func (h Hoarders) crawl(ctx context.Context, p *peer, parameters string, atOnce int) error {
+	for _, step := range [][2]string{
+		{"MAIL FROM:<sender@example.org>" + parameters + "\r\n", "250"}, {"RCPT TO:<recipient@example.net>\r\n", "250"}, {"DATA\r\n", "354"},
+		{"Subject: slow\r\n\r\n", ""},
+	} {
+		if err := p.say(step[0]); err != nil {
+			return err
+		}
+		if step[1] == "" {
+			continue
+		}
+		if err := p.ask("", step[1]); err != nil {
+			return err
+		}
+	}
+	if err := p.say(strings.Repeat(crawlLine, atOnce/len(crawlLine))); err != nil {
+		return err
+	}
+	for began := time.Now(); ctx.Err() == nil && time.Since(began) < h.Rotate; time.Sleep(crawlEvery) {
+		if err := p.say(crawlLine); err != nil {
+			return err
+		}
+	}
+	return errRotated
+}
+
+// errRotated ends a hoarder that was not noticed.
+var errRotated = errors.New("crawled to its end")
+
+// longEnvelope sends a thousand long recipients and waits.
+func longEnvelope(_ context.Context, p *peer) error {
+	if err := p.ask("MAIL FROM:<sender@example.org>\r\n", "250"); err != nil {
+		return err
+	}
+	const each = 50
+	rcpts := strings.Repeat("RCPT TO:<"+strings.Repeat("u", 60)+"@"+strings.Repeat("d.", 90)+"example.net>\r\n", each)
+	for range 1000 / each {
+		if err := p.say(rcpts); err != nil {
+			return err
+		}
+		for range each {
+			if err := p.ask("", "250"); err != nil {
+				return err
+			}
+		}
+	}
+	reply, err := p.reply(time.Hour)
+	if err != nil {
+		return err
+	}
+	return errors.New(reply)
+}
