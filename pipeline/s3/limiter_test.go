@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"math"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -41,25 +42,42 @@ func (s *simulatedStore) run(span time.Duration, large int) {
 	}
 }
 
-// advance goes on to a time and returns the number of large tasks then in flight.
+// advance goes on to a time, by the milliseconds in which something happens, and returns
+// the number of large tasks then in flight.
 func (s *simulatedStore) advance(to time.Time, large int) int {
-	for ; !s.now.After(to); s.now = s.now.Add(time.Millisecond) {
-		left := s.ends[:0]
-		for _, end := range s.ends {
-			if end.After(s.now) {
-				left = append(left, end)
-			}
+	for !s.now.After(to) {
+		for len(s.ends) > 0 && !s.ends[0].After(s.now) { // in order: all take partTime
+			s.ends = s.ends[1:]
 		}
-		for s.ends = left; len(s.ends) < min(large, s.allowed(s.now)); {
+		for allowed := min(large, s.allowed(s.now)); len(s.ends) < allowed; {
 			s.ends = append(s.ends, s.now.Add(s.partTime))
 			s.largeStarted(s.now, 0)
 		}
+		ticked := s.lastTick.Before(s.now)
 		for ; s.lastTick.Before(s.now); s.lastTick = s.lastTick.Add(tickInterval) {
 			s.tick(s.lastTick, large-len(s.ends))
 		}
+		s.now = s.now.Add(max(s.quiet(ticked, large)+time.Millisecond-1, time.Millisecond).Truncate(time.Millisecond))
 	}
 	s.now = to
 	return len(s.ends)
+}
+
+// quiet returns how long nothing happens: no large task ends, no tick follows, and no
+// further task is allowed, as after a tick or once small requests are rare.
+func (s *simulatedStore) quiet(ticked bool, large int) time.Duration {
+	if ticked {
+		return 0
+	}
+	quiet := s.lastTick.Sub(s.now) + 1
+	if len(s.ends) > 0 {
+		quiet = min(quiet, s.ends[0].Sub(s.now))
+	}
+	if len(s.ends) < min(large, s.max) {
+		contended := math.Log(s.rate(s.now)/s.contendedRate) * float64(rateWindow)
+		quiet = min(quiet, time.Duration(contended))
+	}
+	return quiet
 }
 
 // noisy is the latency of a real store: most requests are near the minimum, and a long
