@@ -25,7 +25,7 @@ type KafkaCluster struct {
 // program that is no test. They end with the program, or when they are killed.
 func StartKafkaCluster(dir string, brokers int) (*KafkaCluster, error) {
 	nodes := make([]kafkaNode, brokers)
-	clusterID := newClusterID()
+	clusterID := newKafkaID()
 	var voters []string
 	for i := range nodes {
 		n := &nodes[i]

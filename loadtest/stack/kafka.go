@@ -2,12 +2,9 @@ package stack
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -82,16 +79,8 @@ type kafkaNode struct {
 func newKafka(dir, address, controller string, settings KafkaSettings) (*KafkaServer, error) {
 	return newKafkaNode(dir, kafkaNode{
 		id: 1, address: address, controller: controller,
-		voters: []string{"1@" + controller}, clusterID: newClusterID(), heap: "512m",
+		voters: []string{"1@" + controller}, clusterID: newKafkaID(), heap: "512m",
 	}, settings)
-}
-
-// newClusterID returns what the brokers of one cluster are formatted with.
-func newClusterID() string {
-	var id [16]byte
-	_, _ = rand.Read(id[:]) // never fails
-	id[0] &= 0x7f           // else the id may begin with "-" and be read as an option
-	return base64.RawURLEncoding.EncodeToString(id[:])
 }
 
 func newKafkaNode(dir string, node kafkaNode, settings KafkaSettings) (*KafkaServer, error) {
@@ -141,23 +130,7 @@ func newKafkaNode(dir string, node kafkaNode, settings KafkaSettings) (*KafkaSer
 		command: append(jvm, "kafka.Kafka", file),
 		probe:   k.answersMetadata,
 	}
-	return k, format(jvm, dir, file, node.clusterID)
-}
-
-// format prepares the data folder, once.
-func format(jvm []string, dir, properties, clusterID string) error {
-	if _, err := os.Stat(filepath.Join(dir, "data", "meta.properties")); err == nil {
-		return nil
-	}
-	args := append(append([]string(nil), jvm[1:]...), "kafka.tools.StorageTool", "format",
-		"--cluster-id", clusterID, "--config", properties)
-	for _, mechanism := range []string{"SCRAM-SHA-256", "SCRAM-SHA-512"} {
-		args = append(args, "--add-scram", fmt.Sprintf("%s=[name=%s,password=%s]", mechanism, kafkaUser, kafkaPassword))
-	}
-	if out, err := exec.Command(jvm[0], args...).CombinedOutput(); err != nil {
-		return fmt.Errorf("kafka: format: %w\n%s", err, out)
-	}
-	return nil
+	return k, format(jvm, dir, file, node)
 }
 
 // secure returns the listeners with SASL and TLS and their settings.
