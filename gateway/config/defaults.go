@@ -55,9 +55,9 @@ func DefaultOn(m Machine) Config {
 		Socket: SocketConfig{
 			// The kernel accepted 4.1 MB of replies for a client that did not read before
 			// the client looked stalled, and 1.3 MB from a paused sender. Both count as
-			// memory of the container. Larger ones made nothing faster on loopback, and
-			// mail of 1 MB slower at a fourth (docs/measurements.md, Memory).
-			SendBuffer:    64 * KiB,
+			// memory of the container. Larger ones made nothing faster on loopback, half as
+			// large ones slowed senders that pipeline (docs/measurements.md, Memory).
+			SendBuffer:    32 * KiB,
 			ReceiveBuffer: 128 * KiB,
 		},
 		Store:  defaultStore(),

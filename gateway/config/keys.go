@@ -105,7 +105,7 @@ var mainKeys = []key{
 	{"memory.bodies", func(c *Config) value { return memoryShare{&c.Memory.Bodies} },
 		"a share of the memory from 1% to 75%, or a size such as 512MiB", "25%"},
 	{"socket.send_buffer", func(c *Config) value { return byteSize{&c.Socket.SendBuffer, 4 * KiB, 16 * MiB} },
-		aBuffer, "64KiB"},
+		aBuffer, "32KiB"},
 	{"socket.receive_buffer", func(c *Config) value { return byteSize{&c.Socket.ReceiveBuffer, 4 * KiB, 16 * MiB} },
 		aBuffer, "128KiB"},
 }

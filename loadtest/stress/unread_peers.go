@@ -31,7 +31,7 @@ func (u UnreadPeers) Name() string {
 
 const (
 	// unreadSend and unreadReceive are the socket buffers, in KiB.
-	unreadSend, unreadReceive = 64, 128
+	unreadSend, unreadReceive = 32, 128
 	// unreadKernel is what the kernel may take for each stalled session, in KiB: twice
 	// the buffers, and a segment more than fits.
 	unreadKernel = 2*(unreadSend+unreadReceive) + 64
