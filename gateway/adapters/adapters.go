@@ -57,6 +57,9 @@ type Log struct {
 	Brokers func() []kafka.BrokerState
 	// OpenLag returns a reader of the consumers' lag; nil for a log without consumers.
 	OpenLag func() (monitor.LagSource, error)
+	// Unread returns the fraction of the log's bound that events take which a consumer
+	// group has not read; nil for a log that keeps events longer than for its own bound.
+	Unread func() float64
 	// Address is where the log listens in this process, "" if it is elsewhere.
 	Address string
 

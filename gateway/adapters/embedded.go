@@ -40,7 +40,7 @@ func openEmbedded(c *config.Config, d Deps) (*Log, error) {
 		return nil, errors.Join(err, broker.Close())
 	}
 	opened := kafkaLog(c, log, options)
-	opened.Address = broker.Addr()
+	opened.Address, opened.Unread = broker.Addr(), broker.Unread
 	opened.close = func() error { return errors.Join(log.Close(), broker.Close()) }
 	return opened, nil
 }

@@ -109,7 +109,7 @@ func unlikeDefault() Config {
 			{"customers", nil, true, 5, 6, time.Minute, time.Hour},
 		},
 		Memory: PercentBand{1, 2}, UploadAge: TimeBand{3, 4 * time.Second}, ProducerBuffer: PercentBand{5, 6},
-		StoreErrors: PercentBand{7, 8}, EventsErrors: PercentBand{9, 10}, OpenFiles: PercentBand{0, 9},
+		StoreErrors: PercentBand{7, 8}, EventsErrors: PercentBand{9, 10}, UnreadEvents: PercentBand{11, 12}, OpenFiles: PercentBand{0, 9},
 	}
 	return c
 }

@@ -19,6 +19,7 @@ type PressureConfig struct {
 	ProducerBuffer PercentBand // of the limit of events in flight
 	StoreErrors    PercentBand // of the recent requests to the store
 	EventsErrors   PercentBand // of the recent events
+	UnreadEvents   PercentBand // of events.embedded.retention_bytes
 	OpenFiles      PercentBand // of RLIMIT_NOFILE
 }
 
@@ -84,7 +85,10 @@ func defaultPressure() PressureConfig {
 		ProducerBuffer: PercentBand{Low: 50, High: 90},
 		StoreErrors:    PercentBand{Low: 20, High: 80}, // senders retry the occasional failure
 		EventsErrors:   PercentBand{Low: 20, High: 80},
-		OpenFiles:      PercentBand{Low: 97, High: 99}, // limits.connections leaves 5 % free
+		// Half of the bound is left for consumers that are away, and a tenth for the
+		// events of one run of retention.
+		UnreadEvents: PercentBand{Low: 50, High: 90},
+		OpenFiles:    PercentBand{Low: 97, High: 99}, // limits.connections leaves 5 % free
 	}
 }
 
@@ -99,6 +103,7 @@ func (c *Config) bands() []band {
 		{"pressure.producer_buffer.low", "pressure.producer_buffer.high", int64(p.ProducerBuffer.Low), int64(p.ProducerBuffer.High)},
 		{"pressure.store_errors.low", "pressure.store_errors.high", int64(p.StoreErrors.Low), int64(p.StoreErrors.High)},
 		{"pressure.events_errors.low", "pressure.events_errors.high", int64(p.EventsErrors.Low), int64(p.EventsErrors.High)},
+		{"pressure.unread_events.low", "pressure.unread_events.high", int64(p.UnreadEvents.Low), int64(p.UnreadEvents.High)},
 		{"pressure.open_files.low", "pressure.open_files.high", int64(p.OpenFiles.Low), int64(p.OpenFiles.High)},
 	}
 }
@@ -183,6 +188,10 @@ var pressureKeys = []key{
 		aPercentage, "20%"},
 	{"pressure.events_errors.high", func(c *Config) value { return percent{&c.Pressure.EventsErrors.High} },
 		aHighPercentage, "80%"},
+	{"pressure.unread_events.low", func(c *Config) value { return percent{&c.Pressure.UnreadEvents.Low} },
+		aPercentage, "50%"},
+	{"pressure.unread_events.high", func(c *Config) value { return percent{&c.Pressure.UnreadEvents.High} },
+		aHighPercentage, "90%"},
 	{"pressure.open_files.low", func(c *Config) value { return percent{&c.Pressure.OpenFiles.Low} },
 		aPercentage, "97%"},
 	{"pressure.open_files.high", func(c *Config) value { return percent{&c.Pressure.OpenFiles.High} },

@@ -25,6 +25,7 @@ func Settings(c *config.Config) pressure.Settings {
 		ProducerBuffer: percentBand(p.ProducerBuffer),
 		StoreErrors:    percentBand(p.StoreErrors),
 		EventsErrors:   percentBand(p.EventsErrors),
+		UnreadEvents:   percentBand(p.UnreadEvents),
 		OpenFiles:      percentBand(p.OpenFiles),
 	}
 	if !c.DiscardsEvents() {

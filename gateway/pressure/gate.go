@@ -82,6 +82,7 @@ const (
 	CauseProducerBuffer = "producer_buffer"
 	CauseStoreErrors    = "store_errors"
 	CauseEventsErrors   = "events_errors"
+	CauseUnreadEvents   = "unread_events" // the log would delete them soon
 	CauseOpenFiles      = "open_files"
 )
 
@@ -90,7 +91,7 @@ func Causes() []string {
 	return []string{
 		CauseLagRecords, CauseLagAge, CauseLagStale, CauseLagUnknown,
 		CauseBodyMemory, CauseUploadAge, CauseProducerBuffer, CauseStoreErrors, CauseEventsErrors,
-		CauseOpenFiles,
+		CauseUnreadEvents, CauseOpenFiles,
 	}
 }
 
@@ -154,7 +155,7 @@ func (g *Gate) followLag(i int, now time.Time, step float64) {
 }
 
 // localInputs is the number of inputs from this process.
-const localInputs = 6
+const localInputs = 7
 
 // followLocal applies the inputs from this process to their tracks.
 func (g *Gate) followLocal(in *Inputs, step float64) {
@@ -169,6 +170,7 @@ func (g *Gate) followLocal(in *Inputs, step float64) {
 		{s.ProducerBuffer, in.ProducerBuffer, CauseProducerBuffer},
 		{s.StoreErrors, in.StoreErrors, CauseStoreErrors},
 		{s.EventsErrors, in.EventsErrors, CauseEventsErrors},
+		{s.UnreadEvents, in.UnreadEvents, CauseUnreadEvents},
 		{s.OpenFiles, in.OpenFiles, CauseOpenFiles},
 	} {
 		g.local[i].cause = p.cause

@@ -182,7 +182,7 @@ func TestMaximumOfAll(t *testing.T) {
 	s.Lag.Groups = []string{"indexer", "archive"}
 	s.BodyMemory, s.UploadAge = Band{0.5, 1}, Band{5, 15}
 	s.ProducerBuffer, s.StoreErrors, s.OpenFiles = Band{0.5, 1}, Band{0.2, 0.6}, Band{0.8, 1}
-	s.EventsErrors = Band{0.2, 0.6}
+	s.EventsErrors, s.UnreadEvents = Band{0.2, 0.6}, Band{0.5, 0.9}
 	for _, c := range []struct {
 		in    Inputs
 		want  float64
@@ -194,6 +194,7 @@ func TestMaximumOfAll(t *testing.T) {
 		{Inputs{ProducerBuffer: 1}, 1, CauseProducerBuffer},
 		{Inputs{StoreErrors: 0.5}, 0.75, CauseStoreErrors},
 		{Inputs{EventsErrors: 0.5, StoreErrors: 0.3}, 0.75, CauseEventsErrors},
+		{Inputs{UnreadEvents: 0.7, EventsErrors: 0.3}, 0.5, CauseUnreadEvents},
 		{Inputs{OpenFiles: 0.95}, 0.75, CauseOpenFiles},
 		{Inputs{BodyMemory: math.NaN(), UploadAge: math.Inf(1)}, 1, CauseUploadAge},
 		{Inputs{BodyMemory: -1, UploadAge: -5}, 0, ""},

@@ -13,6 +13,7 @@ type Inputs struct {
 	ProducerBuffer float64 // fraction of the buffer in use
 	StoreErrors    float64 // fraction of recent requests that failed
 	EventsErrors   float64 // fraction of recent events that failed
+	UnreadEvents   float64 // fraction of the log's bound that events take which a group has not read
 	OpenFiles      float64 // fraction of RLIMIT_NOFILE in use
 }
 

@@ -20,6 +20,7 @@ type Settings struct {
 	ProducerBuffer Band // fraction of the limit of events in flight, 0…1
 	StoreErrors    Band // fraction of store requests that failed, 0…1
 	EventsErrors   Band // fraction of events that failed, 0…1
+	UnreadEvents   Band // fraction of the log's bound, 0…1
 	OpenFiles      Band // fraction of RLIMIT_NOFILE, 0…1
 }
 

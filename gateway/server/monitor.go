@@ -52,6 +52,9 @@ func (s *Server) localInputs(now time.Time) pressure.Inputs {
 	if s.events.Depth != nil {
 		in.ProducerBuffer = ratio(s.events.Depth(), int64(s.config.Limits.Connections))
 	}
+	if s.events.Unread != nil {
+		in.UnreadEvents = s.events.Unread()
+	}
 	in.OpenFiles = ratio(openFiles(), int64(s.config.Machine().Files))
 	return in
 }

@@ -15,7 +15,7 @@ import (
 // measurements of what retention would delete unread.
 const (
 	retainInterval  = time.Minute
-	measureInterval = 5 * time.Second
+	measureInterval = 2 * time.Second
 )
 
 func (b *Broker) retain() {
