@@ -176,7 +176,7 @@ func (s *store) keep(key string, whole []byte) {
 			s.w.fail("the event of %s in pack %s leads elsewhere: %+v", id, key, e.Blob)
 			return
 		}
-		s.objects[id] = s.check(e, whole[from:to])
+		s.objects[id], s.lines[[2]string{key, id}] = s.check(e, whole[from:to]), string(line)
 	}
 	s.packs[key] = whole
 }

@@ -26,6 +26,7 @@ type plan struct {
 	pause, noPause, impatient, out       int
 	ahead                                int // commands that a client may send ahead
 	calls                                int // slow work between commands
+	silent, topic                        int
 }
 
 const (
@@ -67,6 +68,7 @@ func newPlan(r *rand.Rand) plan {
 	}
 	p.rate = int64(r.IntN(2) * 100)
 	p.fin = often(40)
+	p.silent, p.topic = often(20), often(8)
 	return p
 }
 

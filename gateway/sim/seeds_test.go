@@ -12,7 +12,7 @@ import (
 var (
 	oneSeed   = flag.Uint64("sim.seed", 0, "simulate this seed alone and print its trace")
 	firstSeed = flag.Uint64("sim.first", 1, "the first of the seeds")
-	manySeeds = flag.Int("sim.seeds", 500, "simulate so many seeds")
+	manySeeds = flag.Int("sim.seeds", 320, "simulate so many seeds")
 	seedsFor  = flag.Duration("sim.for", 0, "simulate fresh seeds for so long")
 )
 
@@ -87,7 +87,7 @@ func TestSeeds(t *testing.T) {
 		r.tally["messages received"], r.tally["messages delivered"], r.tally["steps"], took.Round(time.Millisecond),
 		float64(r.tally["messages received"])*600/took.Seconds(), r.tally)
 	for _, what := range []string{"250", "kill -9", "SIGTERM", "store error", "part error", "log error", "late answer",
-		"client reset", "client deaf", "client stalls", "no descriptor", "store out", "log out", "credit granted", "credit refused",
+		"client reset", "client deaf", "client stalls", "no descriptor", "store out", "log out", "log out alone", "topic refused", "silent request", "credit granted", "credit refused",
 		"texts refused", "refusal recipient_errors", "packs", "packs held", "pack error", "pack splits", "pauses for memory", "pauses for outcome", "pauses for client", "pauses for credit",
 		"hoarded", "relief of body", "relief of envelope", "calls", "calls overdue", "calls of ended sessions"} {
 		if r.tally[what] == 0 && r.worlds >= 100 {

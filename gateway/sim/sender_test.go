@@ -7,18 +7,6 @@ import (
 	"time"
 )
 
-// letter is a message that a sender has to deliver.
-type letter struct {
-	n     int
-	body  string
-	tries int
-	// odd says that its text has a bare CR, a bare LF or a NUL: it must be refused.
-	odd bool
-}
-
-// delivery is a letter that was answered 250.
-type delivery struct{ id, body string }
-
 // sender is a client that delivers its letters, one after another, as long as it
 // takes. It sends as RFC 2920 allows, and now and then more than that.
 type sender struct {
@@ -63,55 +51,16 @@ func newSender(w *world, n int) *sender {
 		if l.odd = w.chance(60); l.odd {
 			l.body = w.spoil(l.body)
 		}
+		if l.from = fmt.Sprintf("from-%d-%d@example.com", n, i); i%5 == 4 {
+			l.from = "" // as of a bounce
+		}
+		if (n+i)%3 == 0 {
+			l.declared = int64(len(l.body))
+		}
 		s.letters = append(s.letters, l)
 	}
 	w.after(w.within(time.Second), s.act)
 	return s
-}
-
-// letterText draws a mail text: most are short, and some are larger than a part.
-func (w *world) letterText(sender, n int) string {
-	size := w.random.IntN(600)
-	switch {
-	case w.chance(100):
-		size = w.random.IntN(messageLimit - 1200)
-	case w.chance(100):
-		size = partSize + w.random.IntN(40)
-	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "Subject: %d/%d\r\n\r\n", sender, n)
-	for line := 0; b.Len() < size; line++ {
-		switch w.random.IntN(12) {
-		case 0:
-			b.WriteString(".\r\n")
-		case 1:
-			b.WriteString("..dots\r\n")
-		default:
-			fmt.Fprintf(&b, "%d %s\r\n", line, filler[:w.random.IntN(len(filler))])
-		}
-	}
-	return b.String()
-}
-
-// spoil puts an end of data that is none into a text, with commands behind it.
-func (w *world) spoil(body string) string {
-	ends := [...]string{"\n.\n", "\n.\r\n", "\r.\r\n", "\r\n.\n", "\r\n\x00.\r\n", "\r\n.\r\r\n", "x\r", "\x00"}
-	at := w.random.IntN(len(body))
-	if body[at] == '\n' { // not between CR and LF
-		at++
-	}
-	return body[:at] + "x" + ends[w.random.IntN(len(ends))] +
-		"MAIL FROM:<smuggled@example.com>\r\nRCPT TO:<b@example.net>\r\n" + body[at:]
-}
-
-var filler = strings.Repeat("abcdefghij", 90)
-
-// stuffed is what goes over the wire (RFC 5321 §4.5.2).
-func stuffed(body string) string {
-	if strings.HasPrefix(body, ".") {
-		body = "." + body
-	}
-	return strings.ReplaceAll(body, "\r\n.", "\r\n..") + ".\r\n"
 }
 
 // wake has the sender look soon at what has happened.
@@ -250,9 +199,16 @@ func (s *sender) speak() {
 func (s *sender) envelope() {
 	l := s.letters[0]
 	l.tries++
-	s.say("MAIL FROM:<a@example.com>\r\n", "250 2.1.0", nil)
+	size := ""
+	if l.declared > 0 {
+		size = fmt.Sprintf(" SIZE=%d", l.declared)
+	}
+	s.say("MAIL FROM:<"+l.from+">"+size+"\r\n", "250 2.1.0", nil)
+	l.to = l.to[:0]
 	for range 1 + s.w.random.IntN(2) {
-		s.say("RCPT TO:<b@example.net>\r\n", "250 2.1.5", nil)
+		to := fmt.Sprintf("to-%d-%d-%d-%d@example.net", s.n, l.n, l.tries, len(l.to))
+		l.to = append(l.to, to)
+		s.say("RCPT TO:<"+to+">\r\n", "250 2.1.5", nil)
 	}
 	if s.w.chance(100) {
 		for range 1 + s.w.random.IntN(2*refusals) {
@@ -378,7 +334,7 @@ func (s *sender) reply(line string) {
 	case !strings.HasPrefix(line, due.want) && !temporary:
 		w.fail("sender %d got %q to %s, due was %q", s.n, line, due.to, due.want)
 	case due.to == "greeting":
-		s.say("EHLO c.example.com\r\n", "250 ", nil)
+		s.say("EHLO "+s.helo()+"\r\n", "250 ", nil)
 	case due.want == "221 2.0.0":
 		s.hangUp("quit")
 	case due.want == "354 " && !temporary:
@@ -408,13 +364,16 @@ func (s *sender) counted(line string, due expectation) {
 
 // done strikes a letter off the list.
 func (s *sender) done(l *letter, id string) {
-	if err := s.w.durable(id, &l.body); err != nil {
+	d := delivery{id: id, sender: s, client: s.socket.client, letter: l}
+	if err := s.w.durable(id, &d); err != nil {
 		s.w.fail("sender %d was told 250: %v", s.n, err)
 	}
 	s.w.tally["messages delivered"]++
-	s.delivered = append(s.delivered, delivery{id, l.body})
+	s.delivered = append(s.delivered, d)
 	s.letters = s.letters[1:]
 }
+
+func (s *sender) helo() string { return fmt.Sprintf("c-%d.example.com", s.n) }
 
 // behave ends what keeps a sender from getting on.
 func (s *sender) behave() {

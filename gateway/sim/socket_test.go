@@ -20,6 +20,7 @@ type socket struct {
 	p      *process
 	loop   *loop
 	sender *sender
+	client netip.AddrPort
 	conn   driver.Conn
 
 	in      []byte     // read and not discarded
@@ -46,13 +47,14 @@ var errGone = errors.New("reset")
 func (p *process) connect(sender *sender) *socket {
 	w := p.w
 	s := &socket{p: p, loop: p.loops[w.random.IntN(len(p.loops))], sender: sender}
+	port := uint16(1024 + len(p.sockets)%60000)
+	s.client = netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(sender.n)}), port)
 	p.sockets = append(p.sockets, s)
 	w.after(w.within(2*time.Millisecond), func() {
 		s.loop.call(func() {
-			client := netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(sender.n)}), 25)
 			s.loop.open++
 			s.opened = true
-			s.loop.loop.Open(&s.conn, s, client, p.listener)
+			s.loop.loop.Open(&s.conn, s, s.client, p.listener)
 			s.call()
 			s.poll()
 		})

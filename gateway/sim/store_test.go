@@ -27,6 +27,7 @@ type store struct {
 	objects map[string]object
 	uploads map[*upload]struct{}
 	packs   map[string][]byte
+	lines   map[[2]string]string // the events of packs, by pack and message
 }
 
 // upload is one that was begun and neither completed nor aborted.
@@ -36,7 +37,7 @@ type upload struct {
 }
 
 func newStore(w *world) *store {
-	return &store{w: w, objects: map[string]object{}, uploads: map[*upload]struct{}{}, packs: map[string][]byte{}}
+	return &store{w: w, objects: map[string]object{}, uploads: map[*upload]struct{}{}, packs: map[string][]byte{}, lines: map[[2]string]string{}}
 }
 
 // slabUse is a slab that the store reads, with what it held when it was given.
@@ -103,6 +104,9 @@ func (w *world) pace(late int, o outage) time.Duration {
 	if o.to > w.now && !w.calm {
 		return o.to - w.now + w.within(40*time.Millisecond)
 	}
+	if w.fault("silent request", w.plan.silent) { // until a deadline, or long after all of them
+		return [...]time.Duration{timeouts.Store, timeouts.Message, 30 * time.Second}[w.random.IntN(3)]
+	}
 	if w.fault("late answer", late) {
 		return w.within(15 * time.Second)
 	}
@@ -150,7 +154,8 @@ func (s *store) alone(m *pipeline.Message, then func()) {
 	w.note("put", 0, int(length))
 	w.begin(w.pace(w.plan.storeLate, w.storeOut), effect, func() {
 		giveBack()
-		m.Stored(pipeline.Blob{Store: "sim", Key: id, Length: length, Added: added}, kept.digest, err)
+		blob := pipeline.Blob{Store: "sim", Key: id, Length: added + int64(len(kept.body)), Added: added}
+		m.Stored(blob, kept.digest, err)
 		then()
 	})
 }
@@ -223,23 +228,37 @@ func (s *store) pending(p *process) int {
 // eventLog is the event log of the world. It lives through every kill.
 type eventLog struct {
 	w      *world
-	events map[string]pipeline.Digest
+	events map[string]logged
+}
+
+// logged is an event in the log: its value, and the digest in it.
+type logged struct {
+	digest pipeline.Digest
+	value  string
 }
 
 func newEventLog(w *world) *eventLog {
-	return &eventLog{w: w, events: map[string]pipeline.Digest{}}
+	return &eventLog{w: w, events: map[string]logged{}}
 }
 
 // Publish implements pipeline.EventLog.
 func (l *eventLog) Publish(m *pipeline.Message) {
 	w := l.w
-	id, digest := m.ID.String(), m.Result.Digest
+	id, event := m.ID.String(), logged{m.Result.Digest, string(pipeline.AppendEvent(nil, m))}
+	if line, packed := w.store.lines[[2]string{m.Result.Blob.Key, id}]; packed && line != event.value {
+		w.fail("the events of %s in the log and in its pack differ:\n%s\n%s", id, event.value, line)
+	}
 	if m.Result.Blob.Container == "" && m.Result.Blob.Key != id || m.Result.Blob.Container != "" && !w.store.leadsTo(m) {
 		w.fail("an event of %s points at %q", id, m.Result.Blob.Key)
 	}
 	var err error
 	lost := w.fault("log error", w.plan.logError)
 	refused := lost && w.chance(300)
+	late := w.logOut
+	if w.topicGone.to > w.now && !w.calm { // every publish fails, and at once
+		w.tally["topic refused"]++
+		lost, refused, late = true, w.chance(800), outage{}
+	}
 	switch {
 	case refused:
 		err = errRefused
@@ -247,40 +266,44 @@ func (l *eventLog) Publish(m *pipeline.Message) {
 		err = errFault
 	}
 	w.note("publish", 0, 0)
-	w.begin(w.pace(w.plan.logLate, w.logOut), func() {
+	w.begin(w.pace(w.plan.logLate, late), func() {
 		if refused || lost && w.chance(500) {
 			return // else the answer alone was lost
 		}
 		if _, there := l.events[id]; there {
 			w.fail("two events of %s", id)
 		}
-		l.events[id] = digest
+		l.events[id] = event
 	}, func() { m.Published(err) })
 }
 
 // durable returns an error if anything is missing of a message that was answered 250.
-func (w *world) durable(id string, body *string) error {
+// d is what its sender knows of it, nil when that is not asked.
+func (w *world) durable(id string, d *delivery) error {
 	kept, found := w.store.objects[id]
 	if !found {
 		return fmt.Errorf("%s has no object", id)
 	}
-	digest, found := w.log.events[id]
+	event, found := w.log.events[id]
 	switch {
 	case !found:
 		return fmt.Errorf("%s has no event", id)
-	case digest != kept.digest:
+	case event.digest != kept.digest:
 		return fmt.Errorf("the event of %s has another digest than its object", id)
-	case body != nil && *body != kept.body:
-		return fmt.Errorf("the object of %s has %d octets, its sender sent %d", id, len(kept.body), len(*body))
+	case d == nil:
+		return nil
+	case d.letter.body != kept.body:
+		return fmt.Errorf("the object of %s has %d octets, its sender sent %d", id, len(kept.body), len(d.letter.body))
 	}
-	return nil
+	return d.compare(event.value)
 }
 
 // audit looks for all that was ever acknowledged, and for events that lead nowhere.
 func (w *world) audit() {
 	for _, s := range w.senders {
-		for _, d := range s.delivered {
-			if err := w.durable(d.id, &d.body); err != nil {
+		for i := range s.delivered {
+			d := &s.delivered[i]
+			if err := w.durable(d.id, d); err != nil {
 				w.fail("in the end: %v", err)
 			}
 		}

@@ -39,7 +39,14 @@ func (o witness) MessageDone(result string, octets int64, seconds float64) {
 	}
 }
 
-func (o witness) StageDone(stage, _ string, _ float64) {
+func (o witness) StageDone(stage, result string, seconds float64) {
+	limit := timeouts.Message
+	if stage == pipeline.StageStoring.String() {
+		limit = timeouts.Store
+	}
+	if most := (limit + slack).Seconds(); seconds > most {
+		o.p.w.fail("the stage %s ended with %s after %.1f s", stage, result, seconds)
+	}
 	if !slices.Contains(pipeline.ObservedStages(), stage) {
 		o.p.w.fail("a result of the stage %q", stage)
 	}

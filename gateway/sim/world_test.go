@@ -22,7 +22,7 @@ type world struct {
 	store   *store
 	log     *eventLog
 
-	storeOut, logOut outage
+	storeOut, logOut, topicGone outage
 
 	senders  []*sender
 	hoarders []*sender
@@ -221,6 +221,11 @@ func (w *world) mishap() {
 		w.storeOut.to = w.now + w.within(20*time.Second)
 	case w.fault("log out", w.plan.out):
 		w.logOut.to = w.now + w.within(20*time.Second)
+		if w.storeOut.to <= w.now {
+			w.tally["log out alone"]++
+		}
+	case w.fault("topic gone", w.plan.topic):
+		w.topicGone.to = w.now + w.within(20*time.Second)
 	case w.fault("loop stands still", w.plan.pause):
 		l := p.loops[w.random.IntN(len(p.loops))]
 		if l.pausedTo+10*maxPause < w.now { // slack allows for one within a deadline
