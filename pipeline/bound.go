@@ -56,8 +56,26 @@ func frameSize() int64 {
 // the Message-ID once that was read, and never shrinks.
 func (m *Message) EventBound() int64 {
 	return eventFrame + VerdictReserve + int64(len(m.Gateway)) + // ce_source has the name as it is
-		textSize(m.Gateway) + textSize(m.Client.Helo) + textSize(m.Client.Protocol) +
+		textSize(m.Gateway) + m.Client.bound() +
 		m.Envelope.eventSize + textSize(m.Summary.MessageID)
+}
+
+// proxyFrame is the size of client.name and client.proxy without the texts in them.
+var proxyFrame = int64(maxAddress + len(appendProxy([]byte(`,"name":""`), &Proxy{TLS: &codec.ProxyTLS{}})))
+
+// bound returns the most bytes that the client's texts take in the event.
+func (c *Client) bound() int64 {
+	size := textSize(c.Helo) + textSize(c.Protocol)
+	if c.Name != "" || c.Proxy != nil {
+		size += proxyFrame + textSize(c.Name)
+	}
+	if p := c.Proxy; p != nil {
+		size += textSize(p.Authority) + int64(len(p.UniqueID))
+		if t := p.TLS; t != nil {
+			size += textSize(t.Version) + textSize(t.Cipher) + textSize(t.CommonName)
+		}
+	}
+	return size
 }
 
 // RecipientBound returns the number of bytes by which EventBound grows with a recipient.

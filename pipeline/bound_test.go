@@ -42,7 +42,23 @@ func extremeMessage() *Message {
 // TestEventBound: no event is larger than was said before it was stored, and what is
 // refused without need is no more than the reserve and the longest numbers.
 func TestEventBound(t *testing.T) {
+	for name, m := range map[string]*Message{"plain": extremeMessage(), "proxied": proxiedMessage()} {
+		t.Run(name, func(t *testing.T) { checkEventBound(t, m) })
+	}
+}
+
+// proxiedMessage is extremeMessage of a client that a load balancer named.
+func proxiedMessage() *Message {
 	m := extremeMessage()
+	m.Client.Name = strings.Repeat("\x01", 255)
+	m.Client.Proxy = &Proxy{
+		Address: m.Client.Address.Addr(), Authority: strings.Repeat("\"", 4000), UniqueID: strings.Repeat("ff", 128),
+		TLS: &codec.ProxyTLS{Version: "\x01", Cipher: "\\", CommonName: strings.Repeat("\xff", 300)},
+	}
+	return m
+}
+
+func checkEventBound(t *testing.T, m *Message) {
 	bound := m.EventBound()
 	for i := range 50 {
 		if size := eventSize(m) + VerdictReserve; size > m.EventBound() {

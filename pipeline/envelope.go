@@ -11,6 +11,16 @@ type Client struct {
 	Address  netip.AddrPort
 	Helo     string // the argument of HELO or EHLO
 	Protocol string // SMTP or ESMTP (RFC 3848 has the names that TLS and AUTH add)
+	Name     string // host name by XCLIENT, "" if there is none
+	Proxy    *Proxy // the load balancer that named the client, nil if none did
+}
+
+// Proxy is what a load balancer said of a client in a PROXY header.
+type Proxy struct {
+	Address   netip.Addr // the balancer's own
+	Authority string
+	UniqueID  string          // in hexadecimal
+	TLS       *codec.ProxyTLS // nil if the client spoke no TLS with the balancer
 }
 
 // Envelope holds the arguments of MAIL and RCPT (RFC 5321 §2.3.1). Its addresses stand in

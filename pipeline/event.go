@@ -90,7 +90,37 @@ func appendClient(dst []byte, c *Client) []byte {
 	dst = appendString(dst, c.Helo)
 	dst = append(dst, `,"protocol":`...)
 	dst = appendString(dst, c.Protocol)
-	return append(dst, `,"tls":null,"auth":null}`...)
+	dst = append(dst, `,"tls":null,"auth":null`...)
+	if c.Name != "" {
+		dst = append(dst, `,"name":`...)
+		dst = appendString(dst, c.Name)
+	}
+	if c.Proxy != nil {
+		dst = appendProxy(dst, c.Proxy)
+	}
+	return append(dst, '}')
+}
+
+func appendProxy(dst []byte, p *Proxy) []byte {
+	dst = append(dst, `,"proxy":{"address":"`...)
+	dst = p.Address.Unmap().AppendTo(dst)
+	dst = append(dst, `","authority":`...)
+	dst = appendString(dst, p.Authority)
+	dst = append(dst, `,"unique_id":"`...)
+	dst = append(dst, p.UniqueID...)
+	dst = append(dst, `","tls":`...)
+	if p.TLS == nil {
+		return append(dst, `null}`...)
+	}
+	dst = append(dst, `{"version":`...)
+	dst = appendString(dst, p.TLS.Version)
+	dst = append(dst, `,"cipher":`...)
+	dst = appendString(dst, p.TLS.Cipher)
+	dst = append(dst, `,"common_name":`...)
+	dst = appendString(dst, p.TLS.CommonName)
+	dst = append(dst, `,"verified":`...)
+	dst = strconv.AppendBool(dst, p.TLS.Verified)
+	return append(dst, `}}`...)
 }
 
 func appendEnvelope(dst []byte, e *Envelope) []byte {

@@ -88,11 +88,37 @@ func (o *eventObject) client(name string) Client {
 	c.nullable("tls")
 	c.nullable("auth")
 	port := c.integer("port", math.MaxUint16)
-	return Client{
+	client := Client{
 		Address:  netip.AddrPortFrom(c.address("address"), uint16(port)),
 		Helo:     c.text("helo", 0),
 		Protocol: c.text("protocol", 1),
 	}
+	if c.has("name") {
+		client.Name = c.text("name", 1)
+	}
+	if c.has("proxy") {
+		client.Proxy = c.proxy("proxy")
+	}
+	return client
+}
+
+func (o *eventObject) proxy(name string) *Proxy {
+	p := o.object(name)
+	proxy := &Proxy{
+		Address:   p.address("address"),
+		Authority: p.text("authority", 0),
+		UniqueID: p.string("unique_id", "pairs of hexadecimal digits", func(s string) bool {
+			return len(s)%2 == 0 && strings.Trim(s, "0123456789abcdef") == ""
+		}),
+	}
+	if value := p.member("tls"); p.err == nil && value[0] != 'n' {
+		t := p.object("tls")
+		proxy.TLS = &codec.ProxyTLS{
+			Version: t.text("version", 0), Cipher: t.text("cipher", 0),
+			CommonName: t.text("common_name", 0), Verified: t.bool("verified"),
+		}
+	}
+	return proxy
 }
 
 func (o *eventObject) envelope(name string) EventEnvelope {

@@ -2,6 +2,7 @@ package pipeline_test
 
 import (
 	"bytes"
+	"encoding/hex"
 	"fmt"
 	"math"
 	"net/netip"
@@ -209,6 +210,21 @@ func drawMessage(r *rapid.T) *pipeline.Message {
 		Address:  netip.AddrPortFrom(address, rapid.Uint16().Draw(r, "port")),
 		Helo:     string(octets("helo", 0)),
 		Protocol: rapid.SampledFrom([]string{"SMTP", "ESMTP", "ESMTPSA"}).Draw(r, "protocol"),
+	}
+	if rapid.Bool().Draw(r, "has a name") {
+		m.Client.Name = string(octets("name", 1))
+	}
+	if rapid.Bool().Draw(r, "is proxied") {
+		m.Client.Proxy = &pipeline.Proxy{
+			Address: netip.AddrFrom4([4]byte{10, 0, 0, 1}), Authority: string(octets("authority", 0)),
+			UniqueID: hex.EncodeToString(octets("unique id", 0)),
+		}
+		if rapid.Bool().Draw(r, "is encrypted") {
+			m.Client.Proxy.TLS = &codec.ProxyTLS{
+				Version: string(octets("version", 0)), Cipher: string(octets("cipher", 0)),
+				CommonName: string(octets("common name", 0)), Verified: rapid.Bool().Draw(r, "is verified"),
+			}
+		}
 	}
 	m.Envelope.SetReversePath(octets("from", 0))
 	for i := range rapid.IntRange(1, 5).Draw(r, "recipients") {

@@ -47,6 +47,16 @@ func expected(m *pipeline.Message) *pipeline.Event {
 	}
 	address := m.Client.Address
 	e.Client.Address = netip.AddrPortFrom(address.Addr().Unmap(), address.Port())
+	e.Client.Name = legible(m.Client.Name)
+	if p := m.Client.Proxy; p != nil {
+		e.Client.Proxy = &pipeline.Proxy{Address: p.Address.Unmap(), Authority: legible(p.Authority), UniqueID: p.UniqueID}
+		if p.TLS != nil {
+			e.Client.Proxy.TLS = &codec.ProxyTLS{
+				Version: legible(p.TLS.Version), Cipher: legible(p.TLS.Cipher),
+				CommonName: legible(p.TLS.CommonName), Verified: p.TLS.Verified,
+			}
+		}
+	}
 	for i := range m.Envelope.Recipients() {
 		e.Envelope.RcptTo = append(e.Envelope.RcptTo, legible(m.Envelope.Recipient(i)))
 	}
@@ -88,6 +98,14 @@ func events() map[string]*pipeline.Message {
 	mapped.ReceivedAt = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC) // the fraction has three digits all the same
 	mapped.Gateway = "<script>&'\u2028\u2029\U0001F4E7\ufffd"
 	all["mapped"] = mapped
+
+	proxied := porttest.Stored()
+	proxied.Client.Name = "client.example.org"
+	proxied.Client.Proxy = &pipeline.Proxy{
+		Address: netip.MustParseAddr("::ffff:10.0.0.1"), Authority: "mx\"é\xff", UniqueID: "00ff",
+		TLS: &codec.ProxyTLS{Version: "TLSv1.3", Cipher: "\x00", CommonName: "\\", Verified: true},
+	}
+	all["proxied"] = proxied
 
 	discarded := porttest.Stored()
 	discarded.Result.Blob = pipeline.Blob{Store: "discard", Length: 10, Added: 10}
