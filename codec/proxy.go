@@ -44,6 +44,9 @@ const (
 	proxyFaultCount
 )
 
+// ProxyFaultCount is the number of faults, including ProxyOK.
+const ProxyFaultCount = int(proxyFaultCount)
+
 var proxyFaultNames = [proxyFaultCount]string{
 	ProxyOK: "none", ProxyMissing: "missing", ProxyMalformed: "malformed",
 	ProxyTooLong: "too_long", ProxyChecksum: "checksum",

@@ -35,6 +35,8 @@ const maxScrapes = 4
 type Labels struct {
 	// Replies are the reply codes with their causes.
 	Replies []Reply
+	// ProxyCauses are the causes of a connection closed for want of a PROXY header.
+	ProxyCauses []string
 	// RefusalCauses are the causes of a 421 in place of the greeting.
 	RefusalCauses []string
 	// MessageResults are the causes of a refusal after the 354.
@@ -74,6 +76,7 @@ type Metrics struct {
 	acceptFailures  byLabel[prometheus.Counter]
 	displaced       byLabel[prometheus.Counter]
 	sessionsOpened  prometheus.Counter
+	proxyRefused    byLabel[prometheus.Counter]
 	sessionsRefused byLabel[prometheus.Counter]
 	sessionsShed    byLabel[prometheus.Counter]
 	sessionsClosed  byLabel[prometheus.Counter]
@@ -146,6 +149,9 @@ func (m *Metrics) addSessions(labels Labels) {
 		"server", []string{"admin", "events"})
 	m.sessionsOpened = m.counter("sluice_sessions_total",
 		"SMTP sessions greeted with 220.")
+	m.proxyRefused = m.counters("sluice_proxy_refused_total",
+		"Connections closed without a reply because no valid PROXY header came from one of proxy_networks, by cause.",
+		"cause", labels.ProxyCauses)
 	m.sessionsRefused = m.counters("sluice_sessions_refused_total",
 		"Connections answered 421 in place of the greeting, by cause.",
 		"cause", labels.RefusalCauses)

@@ -25,6 +25,7 @@ var update = flag.Bool("update", false, "rewrite testdata/metrics.golden")
 func testLabels() Labels {
 	return Labels{
 		Replies:        []Reply{{250, "ok"}, {452, "no_memory"}, {452, "storage_full"}},
+		ProxyCauses:    []string{"network", "late"},
 		RefusalCauses:  []string{"connections", "connections_per_ip"},
 		MessageResults: []string{"too_large", "temporary"},
 		PathLeniencies: []string{"no_brackets", "dots"},
@@ -193,6 +194,7 @@ func TestObservationsArriveUnderTheirLabels(t *testing.T) {
 		want    float64
 	}{
 		{"opened", (*Metrics).SessionOpened, "sluice_sessions_total", nil, 1},
+		{"proxy", func(m *Metrics) { m.ProxyRefused("late") }, "sluice_proxy_refused_total", labels{"cause": "late"}, 1},
 		{"refused", func(m *Metrics) { m.SessionRefused("connections") }, "sluice_sessions_refused_total", labels{"cause": "connections"}, 1},
 		{"shed", func(m *Metrics) { m.SessionShed("lag_age") }, "sluice_sessions_shed_total", labels{"cause": "lag_age"}, 1},
 		{"shed, unknown cause", func(m *Metrics) { m.SessionShed("x") }, "sluice_sessions_shed_total", labels{"cause": "other"}, 1},

@@ -12,6 +12,9 @@ func (m *Metrics) ConnectionDisplaced(server string) { m.displaced.at(server).In
 // SessionOpened counts a session that was greeted with 220.
 func (m *Metrics) SessionOpened() { m.sessionsOpened.Inc() }
 
+// ProxyRefused counts a connection closed for want of a valid PROXY header.
+func (m *Metrics) ProxyRefused(cause string) { m.proxyRefused.at(cause).Inc() }
+
 // SessionRefused counts a connection answered 421 in place of the greeting.
 func (m *Metrics) SessionRefused(cause string) { m.sessionsRefused.at(cause).Inc() }
 

@@ -14,13 +14,9 @@ import (
 type classes struct{ at *[]ClassConfig }
 
 func (v classes) read(w rawValue) *valueError {
-	if w.kind == kindUntyped && strings.TrimSpace(w.text) != "" {
-		root, syntax := parseYAML("classes: " + w.text)
-		if syntax != nil || len(root.fields) != 1 {
-			return &valueError{got: w.describe(), why: "not a list in one line of YAML"}
-		}
-		w = root.fields[0].value
-		w.line = 0
+	w, f := inlineYAML(w)
+	if f != nil {
+		return f
 	}
 	items, f := listItems(w)
 	if f != nil {

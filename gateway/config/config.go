@@ -68,11 +68,6 @@ func (c *Config) SetByFlagOrEnv(path string) bool {
 	return layer == byFlag || layer == byEnv
 }
 
-// ListenerConfig is one address that accepts SMTP connections.
-type ListenerConfig struct {
-	Address string // host:port; no host means all addresses, port 0 a free port
-}
-
 // AdminConfig is the HTTP server for /metrics, /livez and /readyz.
 type AdminConfig struct {
 	Address string
@@ -108,6 +103,7 @@ type LimitsConfig struct {
 
 // TimeoutsConfig bounds every wait.
 type TimeoutsConfig struct {
+	Proxy     time.Duration // for the PROXY header
 	Greeting  time.Duration // from the greeting to the first command
 	Command   time.Duration // for the next command
 	DataStart time.Duration // from 354 to the first byte of the message

@@ -85,7 +85,10 @@ func unlikeDefault() Config {
 	c.Hostname = "mx7.example.net"
 	c.DataDir = "/var/lib/a \"b\"\n\\c: #d é"
 	c.UnsafeDiscard = true
-	c.Listeners = []ListenerConfig{{":25"}, {"[::1]:2526"}}
+	c.Listeners = []ListenerConfig{
+		{Address: ":25", ProxyProtocol: ProxyRequired, ProxyNetworks: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")}},
+		{Address: "[::1]:2526", ProxyProtocol: ProxyOff, XclientNetworks: []netip.Prefix{netip.MustParsePrefix("::1/128")}},
+	}
 	c.Admin.Address = "[::1]:8026"
 	c.Log = LogConfig{Level: -4, Format: FormatJSON}
 	c.TrustedNetworks = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::1/128")}
@@ -93,7 +96,7 @@ func unlikeDefault() Config {
 	c.SmugglingExempt = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
 	c.Accept = AcceptConfig{Domains: []string{"example.net", "*.example.org"}, Any: false}
 	c.Limits = LimitsConfig{1<<20 + 1, 101, 102, 0, 110, 104, 109, 105, 106, 107, 108}
-	c.Timeouts = TimeoutsConfig{time.Second, 2500 * time.Millisecond, 3 * time.Second, time.Hour, 61 * time.Second, 6 * time.Second, 90 * time.Minute / 10, 8 * time.Second}
+	c.Timeouts = TimeoutsConfig{time.Second, time.Second, 2500 * time.Millisecond, 3 * time.Second, time.Hour, 61 * time.Second, 6 * time.Second, 90 * time.Minute / 10, 8 * time.Second}
 	c.Memory.Bodies = Share{Octets: 123 * MiB}
 	c.Socket = SocketConfig{8 * KiB, 5000}
 	c.Store = StoreConfig{Kind: KindDiscard, Packing: PackingOff, Pack: PackConfig{3, 9 * MiB, 5, 2 * MiB, time.Millisecond}, S3: S3Config{

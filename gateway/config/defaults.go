@@ -32,7 +32,7 @@ func DefaultOn(m Machine) Config {
 		DataDir:  "./sluice-data",
 		// Loopback and an unprivileged port: trying Sluice out needs no privilege and
 		// exposes nothing.
-		Listeners: []ListenerConfig{{Address: "127.0.0.1:2525"}},
+		Listeners: []ListenerConfig{{Address: "127.0.0.1:2525", ProxyProtocol: ProxyOff}},
 		Admin:     AdminConfig{Address: "127.0.0.1:8025"}, // has no password, so loopback
 		// Refusals are logged at info and acceptances at debug, since the event records
 		// them. In text format and on loopback alone, where somebody tries Sluice out,
@@ -92,6 +92,7 @@ func defaultLimits(m Machine) LimitsConfig {
 
 func defaultTimeouts() TimeoutsConfig {
 	return TimeoutsConfig{
+		Proxy:     5 * time.Second, // the balancer is near and sends it at once
 		Greeting:  5 * time.Minute, // RFC 5321 §4.5.3.2.7: a server waits at least 5 min for a command
 		Command:   5 * time.Minute, // RFC 5321 §4.5.3.2.7
 		DataStart: 2 * time.Minute, // RFC 5321 §4.5.3.2.4, the sender's own wait for 354

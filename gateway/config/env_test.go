@@ -42,7 +42,7 @@ func TestEveryKeyHasAVariable(t *testing.T) {
 
 // plainUnlessQuoted writes a list as the environment does.
 func plainUnlessQuoted(value string) string {
-	if strings.HasPrefix(value, "[{") || strings.HasPrefix(value, `["`) {
+	if strings.HasPrefix(value, `["`) {
 		return plain(value)
 	}
 	return value
@@ -53,7 +53,7 @@ func TestBadVariables(t *testing.T) {
 		{"SLUICE_LIMITS_RECIPIENT=5", "SLUICE_LIMITS_RECIPIENT: unknown variable: expected SLUICE_ and a key in upper case, with underscores for dots; did you mean SLUICE_LIMITS_RECIPIENTS?"},
 		{"SLUICE_NONSENSE=1", "SLUICE_NONSENSE: unknown variable: expected SLUICE_ and a key in upper case, with underscores for dots; unset it, or see sluice config print"},
 		{"SLUICE_LIMITS_RECIPIENTS=lots", `SLUICE_LIMITS_RECIPIENTS: limits.recipients: got "lots": expected a whole number of at least 100 (RFC 5321 §4.5.3.1.8) and at most 3000 (more would not fit in one event); set e.g. SLUICE_LIMITS_RECIPIENTS=1000`},
-		{"SLUICE_LISTENERS=", `SLUICE_LISTENERS: listeners: got none: expected a list of different addresses, each an IP address and a port, such as "127.0.0.1:2525" or ":25"; set e.g. SLUICE_LISTENERS=127.0.0.1:2525`},
+		{"SLUICE_LISTENERS=", `SLUICE_LISTENERS: listeners: got none: expected a list of different addresses, each an IP address and a port, such as "127.0.0.1:2525" or ":25", and if need be proxy_protocol (off or required), proxy_networks and xclient_networks; set e.g. SLUICE_LISTENERS=127.0.0.1:2525`},
 		{"SLUICE_TRUSTED_NETWORKS=10.0.0.0/8,x", `SLUICE_TRUSTED_NETWORKS: trusted_networks[1]: got "x" (neither an address nor a prefix): expected a list of IP addresses and prefixes; set e.g. SLUICE_TRUSTED_NETWORKS=192.0.2.0/24,2001:db8::1`},
 		{"SLUICE_STORE_KIND=s3", `default: store.s3.access_key: got "" (the default): expected the name of a key, because store.s3.credentials is static; set it and store.s3.secret_key_file, or e.g. SLUICE_STORE_S3_CREDENTIALS=env`},
 	} {

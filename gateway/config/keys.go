@@ -36,7 +36,7 @@ var mainKeys = []key{
 	{"unsafe_discard", func(c *Config) value { return boolean{&c.UnsafeDiscard} },
 		trueOrFalse, "false"},
 	{"listeners", func(c *Config) value { return listeners{&c.Listeners} },
-		"a list of different addresses, each " + anAddress, `[{address: "127.0.0.1:2525"}]`},
+		"a list of different addresses, each " + anAddress + moreOfListener, `[{address: "127.0.0.1:2525"}]`},
 	{"admin.address", func(c *Config) value { return text{&c.Admin.Address, isAddress} },
 		anAddress, `"127.0.0.1:8025"`},
 	{"log.level", func(c *Config) value { return level{&c.Log.Level} },
@@ -85,6 +85,8 @@ var mainKeys = []key{
 	{"limits.min_data_rate", func(c *Config) value { return byteSize{&c.Limits.MinDataRate, 0, MiB} },
 		"the least bytes of mail text per second that a client must send, from 0 (any rate) to 1MiB", "500"},
 
+	{"timeouts.proxy", func(c *Config) value { return duration{&c.Timeouts.Proxy, minTimeout, maxTimeout} },
+		aTimeout, "5s"},
 	{"timeouts.greeting", func(c *Config) value { return duration{&c.Timeouts.Greeting, minTimeout, maxTimeout} },
 		aTimeout, "5m"},
 	{"timeouts.command", func(c *Config) value { return duration{&c.Timeouts.Command, minTimeout, maxTimeout} },
@@ -125,7 +127,9 @@ const (
 	senderDataInit = 2 * time.Minute  // RFC 5321 §4.5.3.2.4
 	senderFinalDot = 10 * time.Minute // RFC 5321 §4.5.3.2.6
 
-	trueOrFalse  = "true or false"
+	trueOrFalse    = "true or false"
+	moreOfListener = ", and if need be proxy_protocol (off or required), proxy_networks and xclient_networks"
+
 	anAddress    = `an IP address and a port, such as "127.0.0.1:2525" or ":25"`
 	aCount       = "a whole number from 1 to 32767"
 	aTimeout     = "a time from 1ms to 1h, with its unit, such as 90s or 5m"

@@ -43,6 +43,21 @@ func stringItems(w rawValue) ([]string, *valueError) {
 	return all, nil
 }
 
+// inlineYAML returns the list that the environment or a flag writes in one line of YAML,
+// and any other value as it is.
+func inlineYAML(w rawValue) (rawValue, *valueError) {
+	if w.kind != kindUntyped || strings.TrimSpace(w.text) == "" {
+		return w, nil
+	}
+	root, syntax := parseYAML("list: " + w.text)
+	if syntax != nil || len(root.fields) != 1 {
+		return w, &valueError{got: w.describe(), why: "not a list in one line of YAML"}
+	}
+	w = root.fields[0].value
+	w.line = 0
+	return w, nil
+}
+
 func index(i int) string { return "[" + strconv.Itoa(i) + "]" }
 
 // flowList returns a YAML list on one line.
@@ -138,80 +153,3 @@ func parseNetwork(text string) (netip.Prefix, string) {
 
 func (v networks) check() *valueError { return nil }
 func (v networks) String() string     { return flowList(quoted(*v.at)) }
-
-// listeners is a list of mappings; the environment and flags give addresses.
-type listeners struct{ at *[]ListenerConfig }
-
-func (v listeners) read(w rawValue) *valueError {
-	items, verr := listItems(w)
-	if verr != nil {
-		return verr
-	}
-	*v.at = nil
-	for i, item := range items {
-		address, verr := readListener(item)
-		if verr != nil {
-			verr.at = index(i) + verr.at
-			return verr
-		}
-		*v.at = append(*v.at, ListenerConfig{Address: address})
-	}
-	return nil
-}
-
-func readListener(w rawValue) (string, *valueError) {
-	switch w.kind {
-	case kindUntyped:
-		return w.text, nil
-	case kindMapping:
-	default:
-		f := w.typeError()
-		f.why = `write it as {address: "127.0.0.1:2525"}`
-		return "", f
-	}
-	var address string
-	for _, field := range w.fields {
-		if field.name != "address" {
-			return "", &valueError{got: strconv.Quote(field.name), at: "." + field.name, line: field.line, why: "unknown key"}
-		}
-		if field.value.kind != kindString {
-			f := field.value.typeError()
-			f.at = ".address"
-			return "", f
-		}
-		address = field.value.text
-	}
-	return address, nil
-}
-
-func (v listeners) check() *valueError {
-	if len(*v.at) == 0 {
-		return outOfRange("none")
-	}
-	for i, l := range *v.at {
-		f := &valueError{got: strconv.Quote(l.Address), at: index(i) + ".address"}
-		if !isAddress(l.Address) {
-			return f
-		}
-		for _, other := range (*v.at)[:i] {
-			switch {
-			case !overlap(other.Address, l.Address):
-				continue
-			case other.Address == l.Address:
-				f.why = "duplicate"
-			default:
-				f.why = strconv.Quote(other.Address) + " and it have addresses in common"
-			}
-			return f
-		}
-	}
-	return nil
-}
-
-func (v listeners) String() string {
-	var all []string
-	for _, l := range *v.at {
-		all = append(all, "{address: "+strconv.Quote(l.Address)+"}")
-	}
-	return flowList(all)
-}

@@ -38,6 +38,6 @@ func TestWarnings(t *testing.T) {
 }
 
 func public(c *Config) {
-	c.Listeners = []ListenerConfig{{"192.0.2.1:25"}}
+	c.Listeners = []ListenerConfig{{Address: "192.0.2.1:25", ProxyProtocol: ProxyOff}}
 	c.Accept = AcceptConfig{Domains: []string{"example.net"}}
 }

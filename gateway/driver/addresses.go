@@ -37,19 +37,16 @@ func (a *addressCounts) cells(address netip.Addr) uint64 {
 	return maphash.Bytes(a.seed, key[:])
 }
 
-// add counts a session and returns the number of sessions of its address.
-func (a *addressCounts) add(address netip.Addr) int32 {
-	return a.change(address, 1)
-}
+// add counts a session in the cells of its address and returns the number of sessions of
+// that address.
+func (a *addressCounts) add(cells uint64) int32 { return a.change(cells, 1) }
 
 // drop takes a session out of the count.
-func (a *addressCounts) drop(address netip.Addr) {
-	a.change(address, -1)
-}
+func (a *addressCounts) drop(cells uint64) { a.change(cells, -1) }
 
-func (a *addressCounts) change(address netip.Addr, by int32) int32 {
+func (a *addressCounts) change(cells uint64, by int32) int32 {
 	var cell [8]byte
-	binary.LittleEndian.PutUint64(cell[:], a.cells(address))
+	binary.LittleEndian.PutUint64(cell[:], cells)
 	least := int32(1<<31 - 1)
 	for row := range a.rows {
 		i := binary.LittleEndian.Uint16(cell[2*row:])

@@ -30,44 +30,57 @@ type admission struct {
 	draining  atomic.Bool
 }
 
-// admit counts a new session in, or returns the reply that refuses it.
-func (a *admission) admit(c *Conn, client netip.Addr) *codec.Reply {
+// admit counts a connection in the process, unless it was counted, or returns the reply
+// that refuses it.
+func (a *admission) admit(c *Conn) *codec.Reply {
 	if a.draining.Load() {
 		return codec.ReplyDraining
+	}
+	if c.counted {
+		return nil
 	}
 	if a.open.Add(1) > int64(a.limits.Connections) {
 		a.open.Add(-1)
 		return codec.ReplyTooManyConnections
 	}
-	if count := a.addresses.add(client); a.overPerIP(count, client) {
-		a.addresses.drop(client)
-		a.open.Add(-1)
-		return codec.ReplyTooManyFromAddress
-	}
 	c.counted = true
 	return nil
 }
 
-func (a *admission) overPerIP(count int32, client netip.Addr) bool {
-	if a.limits.ConnectionsPerIP == 0 || int(count) <= a.limits.ConnectionsPerIP {
-		return false
+// admitAddress counts a connection with the address of its client, or returns the reply
+// that refuses it.
+func (a *admission) admitAddress(c *Conn, client netip.Addr) *codec.Reply {
+	a.leaveAddress(c)
+	cells := a.addresses.cells(client)
+	if count := a.addresses.add(cells); a.limits.ConnectionsPerIP != 0 &&
+		int(count) > a.limits.ConnectionsPerIP && !trusts(a.limits.Trusted, client) {
+		a.addresses.drop(cells)
+		return codec.ReplyTooManyFromAddress
 	}
-	client = client.Unmap()
-	for _, network := range a.limits.Trusted {
-		if network.Contains(client) {
-			return false
-		}
-	}
-	return true
+	c.cells, c.located = cells, true
+	return nil
 }
 
-// release counts a session out.
+// leaveAddress ends the count of a connection with an address.
+func (a *admission) leaveAddress(c *Conn) {
+	if c.located {
+		c.located = false
+		a.addresses.drop(c.cells)
+	}
+}
+
+// release counts a connection out.
 func (a *admission) release(c *Conn) {
+	a.leaveAddress(c)
 	if c.counted {
 		c.counted = false
 		a.open.Add(-1)
-		a.addresses.drop(c.session.Client().Addr())
 	}
+	a.leaveRefused(c)
+}
+
+// leaveRefused ends the count of a connection with those that are refused.
+func (a *admission) leaveRefused(c *Conn) {
 	if c.refused {
 		c.refused = false
 		a.refused.Add(-1)

@@ -73,7 +73,7 @@ func (l *Loop) hangUp(c *Conn) {
 // text fast enough has more time.
 func (l *Loop) lingered(c *Conn) {
 	least := max(1, l.shared.MinDataRate*int64(textLingerWindow/time.Second))
-	if !c.sends || l.tick() >= c.phaseEnd || c.lingerMark-c.lingerLeft < least {
+	if !c.sends || l.tick() >= c.phaseEnd || int64(c.lingerMark-c.lingerLeft) < least {
 		l.finish(c, "refused")
 		return
 	}
@@ -88,7 +88,7 @@ func (l *Loop) drop(c *Conn) {
 		return
 	}
 	c.discard(n)
-	c.lingerLeft -= int64(n)
+	c.lingerLeft -= int32(n) // no more than a read
 	if c.lingerLeft < 0 {
 		l.finish(c, "refused")
 	}
@@ -126,7 +126,7 @@ func (l *Loop) end(c *Conn, end string, how Ending) {
 	if c.leftOut > 0 {
 		l.shared.MailLog.LeftOut(c.session.Client(), int(c.leftOut))
 	}
-	if c.counted {
+	if c.opened {
 		l.shared.Observer.SessionClosed(float64(l.tick()-c.openedAt)*tickLength.Seconds(), end)
 	}
 	l.shared.admission.release(c)
@@ -145,6 +145,12 @@ func (l *Loop) drain() {
 		if c.finished || c.lingering {
 			continue
 		}
-		l.turn(c, "drain", func() { l.step(c, session.Event{Kind: session.Drained}) })
+		l.turn(c, "drain", func() {
+			if c.unnamed { // nothing may be sent before its header has come
+				l.finish(c, "refused")
+				return
+			}
+			l.step(c, session.Event{Kind: session.Drained})
+		})
 	}
 }

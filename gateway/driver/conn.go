@@ -11,9 +11,10 @@ import (
 // memory, apart from what the reactor keeps.
 type Conn struct {
 	stream
-	session session.Session
-	decoder codec.Decoder
-	call    *Call // in flight, nil for none
+	listener *Listener
+	session  session.Session
+	decoder  codec.Decoder
+	call     *Call // in flight, nil for none
 
 	// The wheel's links. A connection is in the wheel from Open to its end.
 	next, prev *Conn
@@ -26,15 +27,20 @@ type Conn struct {
 	stallAt int64  // the tick at which unsent replies end the session
 
 	openedAt   int64  // tick
-	lingerLeft int64  // bytes to read and drop before the close
-	lingerMark int64  // what lingerLeft was when the least rate was last looked at
+	cells      uint64 // of the address with which it is counted
+	lingerLeft int32  // bytes to read and drop before the close
+	lingerMark int32  // what lingerLeft was when the least rate was last looked at
 	carried    int32  // bytes of input that were read and wait, while it is paused
 	logSecond  uint32 // the second in which refusals were logged last
 	leftOut    uint32 // refusals since then that were not
 	logged     uint8  // how many in that second
 	draw       uint16
 	class      uint8
-	counted    bool // in the counts of admission
+	counted    bool // in the process's count of connections
+	located    bool // in the count of its address
+	opened     bool // was greeted
+	unnamed    bool // its PROXY header has not come yet
+	begun      bool // but a part of it has
 	refused    bool // answered 421 in place of the greeting
 	crowded    bool // refused when enough of those linger already
 	trial      bool // its message is a trial of the gate
@@ -49,7 +55,7 @@ type Conn struct {
 
 // reset prepares c for a new client.
 func (c *Conn) reset(socket Socket, client netip.AddrPort, at *Listener) {
-	*c = Conn{stream: stream{socket}, session: session.New(at.Settings, client)}
+	*c = Conn{stream: stream{socket}, listener: at, session: session.New(at.Settings, client)}
 }
 
 // waiting reports whether input must stay unread for now.

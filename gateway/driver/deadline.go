@@ -44,6 +44,8 @@ func (l *Loop) onDeadline(c *Conn) {
 	switch {
 	case c.lingering:
 		l.lingered(c)
+	case c.unnamed:
+		l.refuseProxy(c, proxyLate)
 	case len(c.unsent) > 0:
 		l.resend(c)
 		if c.call != nil && l.wheel.tick >= c.phaseEnd {

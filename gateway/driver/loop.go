@@ -72,32 +72,56 @@ func (l *Loop) Open(c *Conn, socket Socket, client netip.AddrPort, at *Listener)
 	l.beginCallback()
 	c.reset(socket, client, at)
 	c.openedAt = l.tick()
-	l.turn(c, "open", func() { l.greet(c) })
+	l.turn(c, "open", func() {
+		if at.Proxy {
+			l.awaitProxy(c)
+		} else {
+			l.greet(c)
+		}
+	})
 	l.endCallback()
 }
 
+// greet greets a client, or refuses its connection.
 func (l *Loop) greet(c *Conn) {
-	client := c.session.Client()
-	refusal := l.shared.admission.admit(c, client.Addr())
+	refusal := l.shared.admission.admit(c)
 	pressure := ""
 	if refusal == nil {
-		l.draw(c)
-		if pressure = l.shed(c); pressure != "" {
-			l.shared.admission.release(c)
-			refusal = codec.ReplyPressure
-		}
+		refusal, pressure = l.admitClient(c)
 	}
 	if refusal == nil {
+		c.opened = true
 		l.shared.Observer.SessionOpened()
 		l.step(c, session.Event{Kind: session.Opened})
 		return
 	}
 	l.shared.Observer.SessionRefused(refusal.Cause)
-	c.refused = true
-	c.crowded = l.shared.admission.refused.Add(1) > int64(l.shared.Admission.Refused)
+	l.shared.admission.release(c)
+	l.countRefused(c)
 	c.session.Abandon()
 	l.refusal.Pressure = pressure
 	l.reply(c, refusal, nil, whatGreeting)
+}
+
+// admitClient admits a connection by the address of its client, and draws its number for
+// the gate. It returns the reply that refuses it, with the gate's cause if that is why.
+func (l *Loop) admitClient(c *Conn) (refusal *codec.Reply, pressure string) {
+	refusal = l.shared.admission.admitAddress(c, c.session.Client().Addr())
+	if refusal != nil {
+		return refusal, ""
+	}
+	l.draw(c)
+	if pressure = l.shed(c); pressure != "" {
+		return codec.ReplyPressure, pressure
+	}
+	return nil, ""
+}
+
+// countRefused counts a connection that is refused and lingers. When there are too many
+// of those, it is closed at once.
+func (l *Loop) countRefused(c *Conn) {
+	c.refused = true
+	c.crowded = l.shared.admission.refused.Add(1) > int64(l.shared.Admission.Refused)
 }
 
 // Traffic reads what has come for a connection.
@@ -133,7 +157,13 @@ func (l *Loop) Closed(c *Conn, how Ending) {
 		return
 	}
 	l.beginCallback()
-	l.turn(c, "closed", func() { l.end(c, "client", how) })
+	l.turn(c, "closed", func() {
+		if c.unnamed {
+			l.closedUnnamed(c, how)
+			return
+		}
+		l.end(c, "client", how)
+	})
 	l.endCallback()
 }
 

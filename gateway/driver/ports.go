@@ -78,6 +78,9 @@ type Gate interface {
 type Observer interface {
 	// SessionOpened is called once for each session that got a 220 greeting.
 	SessionOpened()
+	// ProxyRefused is called once for each connection that was closed for want of a valid
+	// PROXY header. cause is one of ProxyCauses.
+	ProxyRefused(cause string)
 	// SessionRefused is called once for each connection answered 421 in place
 	// of the greeting.
 	SessionRefused(cause string)

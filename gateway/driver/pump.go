@@ -52,12 +52,14 @@ func (l *Loop) pump(c *Conn) (more bool) {
 func (l *Loop) consume(c *Conn, in []byte) (used int) {
 	for used < len(in) && len(l.out) < outHigh && !c.finished && !c.waiting() {
 		var n int
-		switch c.session.Phase() {
-		case session.PhaseCommand:
+		switch phase := c.session.Phase(); {
+		case c.unnamed:
+			n = l.proxyHeader(c, in[used:])
+		case phase == session.PhaseCommand:
 			n = l.command(c, in[used:])
-		case session.PhaseBody:
+		case phase == session.PhaseBody:
 			n = l.receive(c, in[used:])
-		case session.PhaseClosed:
+		case phase == session.PhaseClosed:
 			return len(in) // the last word was said: what follows is not read
 		}
 		if n == 0 {

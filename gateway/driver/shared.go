@@ -1,6 +1,7 @@
 package driver
 
 import (
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 
 // Timeouts are the deadlines of a session's phases.
 type Timeouts struct {
+	Proxy     time.Duration // to the end of a PROXY header
 	Greeting  time.Duration // to the first HELO or EHLO (RFC 5321 §4.5.3.2.1)
 	Command   time.Duration // to the next command (§4.5.3.2.7)
 	DataStart time.Duration // from 354 to the first mail text (§4.5.3.2.4)
@@ -24,6 +26,21 @@ type Timeouts struct {
 // a connection names it.
 type Listener struct {
 	Settings *session.Settings
+	// Proxy requires a PROXY header at the start of each connection. It may come from
+	// ProxyNetworks alone.
+	Proxy         bool
+	ProxyNetworks []netip.Prefix
+}
+
+// trusts reports whether an address is in one of the networks.
+func trusts(networks []netip.Prefix, address netip.Addr) bool {
+	address = address.Unmap()
+	for _, network := range networks {
+		if network.Contains(address) {
+			return true
+		}
+	}
+	return false
 }
 
 // Options are what a Shared is made of.

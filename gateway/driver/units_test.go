@@ -61,7 +61,7 @@ func TestWheel(t *testing.T) {
 func TestAddressCounts(t *testing.T) {
 	counts := newAddressCounts()
 	var wg sync.WaitGroup
-	address := func(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}) }
+	address := func(i int) uint64 { return counts.cells(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)})) }
 	for g := range 4 {
 		wg.Go(func() {
 			for i := range 5000 {

@@ -116,6 +116,7 @@ func (c *counts) SessionShed(cause string)                      { c.shed[cause]+
 func (c *counts) SessionClosed(_ float64, end string)           { c.closed[end]++ }
 func (c *counts) Reply(_ int, cause string)                     { c.replies[cause]++ }
 func (c *counts) LenientPath(kind string)                       { c.lenient[kind]++ }
+func (c *counts) ProxyRefused(cause string)                     { c.refused["proxy "+cause]++ }
 func (c *counts) MessageDone(result string, _ int64, _ float64) { c.messages[result]++ }
 func (c *counts) StageDone(string, string, float64)             {}
 func (c *counts) LateResult(stage, result string)               { c.late[stage+" "+result]++ }

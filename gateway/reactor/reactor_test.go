@@ -93,6 +93,7 @@ func (nothing) SessionOpened()                     {}
 func (nothing) SessionRefused(string)              {}
 func (nothing) SessionShed(string)                 {}
 func (nothing) LenientPath(string)                 {}
+func (nothing) ProxyRefused(string)                {}
 func (nothing) SessionClosed(float64, string)      {}
 func (nothing) Reply(int, string)                  {}
 func (nothing) MessageDone(string, int64, float64) {}

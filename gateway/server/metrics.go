@@ -100,5 +100,6 @@ func metricLabels(c *config.Config) metrics.Labels {
 		labels.PanicPlaces = append(labels.PanicPlaces, string(at))
 	}
 	labels.AcceptCauses = reactor.AcceptCauses()
+	labels.ProxyCauses = driver.ProxyCauses()
 	return labels
 }

@@ -30,10 +30,12 @@ func listenOn(c *config.Config) []reactor.Endpoint {
 	settings.Tolerate = c.Smuggling == config.SmugglingTolerate
 	settings.TolerateFrom = c.SmugglingExempt
 	settings.StrictPaths = c.StrictPaths
-	listener := &driver.Listener{Settings: settings}
 	var all []reactor.Endpoint
-	for _, address := range c.Addresses() {
-		all = append(all, reactor.Endpoint{Address: address, Listener: listener})
+	for _, l := range c.Listeners {
+		all = append(all, reactor.Endpoint{Address: l.Address, Listener: &driver.Listener{
+			Settings: settings,
+			Proxy:    l.ProxyProtocol == config.ProxyRequired, ProxyNetworks: l.ProxyNetworks,
+		}})
 	}
 	return all
 }

@@ -29,7 +29,7 @@ func (s *Session) mail(arg []byte, pool Pool) Actions {
 	}
 	m := pool.Take()
 	m.Gateway = s.settings.Hostname
-	m.Client = pipeline.Client{Address: s.client, Helo: s.helo, Protocol: s.protocol()}
+	m.Client = pipeline.Client{Address: s.client, Helo: s.helo, Protocol: s.protocol(), Proxy: s.proxy}
 	m.Envelope.SetReversePath(path.Address)
 	m.Envelope.Body, m.Envelope.SizeDeclared = params.Body, params.Size
 	s.message, s.state = m, codec.StateMail

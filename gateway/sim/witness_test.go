@@ -16,8 +16,9 @@ func (o witness) SessionOpened() { o.p.opened++ }
 
 func (o witness) SessionRefused(string) { o.p.w.tally["sessions refused"]++ }
 
-func (o witness) LenientPath(string) { o.p.w.tally["lenient paths"]++ }
-func (o witness) SessionShed(string) { o.p.w.tally["sessions shed"]++ }
+func (o witness) ProxyRefused(cause string) { o.p.w.tally["proxy "+cause]++ }
+func (o witness) LenientPath(string)        { o.p.w.tally["lenient paths"]++ }
+func (o witness) SessionShed(string)        { o.p.w.tally["sessions shed"]++ }
 
 func (o witness) SessionClosed(_ float64, end string) {
 	o.p.closed++

@@ -1,0 +1,137 @@
+package config
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// ListenerConfig is one address that accepts SMTP connections.
+type ListenerConfig struct {
+	Address string // host:port; no host means all addresses, port 0 a free port
+	// ProxyProtocol required takes connections from ProxyNetworks alone, and only with a
+	// PROXY header of version 1 or 2, which names the client. off takes none.
+	ProxyProtocol string
+	ProxyNetworks []netip.Prefix
+	// XclientNetworks are the networks of proxies that may name the client by XCLIENT.
+	XclientNetworks []netip.Prefix
+}
+
+// Whether connections begin with a PROXY header.
+const (
+	ProxyOff      = "off"
+	ProxyRequired = "required"
+)
+
+// listeners is a list of mappings. The environment and flags write it as addresses with
+// commas, or as the file does, in YAML on one line.
+type listeners struct{ at *[]ListenerConfig }
+
+func (v listeners) read(w rawValue) *valueError {
+	var verr *valueError
+	if strings.HasPrefix(strings.TrimSpace(w.text), "[{") { // "[" alone begins an IPv6 address
+		if w, verr = inlineYAML(w); verr != nil {
+			return verr
+		}
+	}
+	items, verr := listItems(w)
+	if verr != nil {
+		return verr
+	}
+	*v.at = nil
+	for i, item := range items {
+		l, verr := readListener(item)
+		if verr != nil {
+			verr.at = index(i) + verr.at
+			return verr
+		}
+		*v.at = append(*v.at, l)
+	}
+	return nil
+}
+
+func readListener(w rawValue) (l ListenerConfig, verr *valueError) {
+	switch w.kind {
+	case kindUntyped:
+		return ListenerConfig{Address: w.text, ProxyProtocol: ProxyOff}, nil
+	case kindMapping:
+	default:
+		f := w.typeError()
+		f.why = `write it as {address: "127.0.0.1:2525"}`
+		return l, f
+	}
+	l.ProxyProtocol = ProxyOff
+	for _, field := range w.fields {
+		v := l.fields()[field.name]
+		if v == nil {
+			return l, &valueError{got: strconv.Quote(field.name), at: "." + field.name, line: field.line, why: "unknown key"}
+		}
+		if verr = v.read(field.value); verr == nil {
+			verr = v.check()
+		}
+		if verr != nil {
+			verr.at = "." + field.name + verr.at
+			return l, verr
+		}
+	}
+	return l, nil
+}
+
+// fields returns the values of a listener by their names.
+func (l *ListenerConfig) fields() map[string]value {
+	return map[string]value{
+		"address":          text{&l.Address, func(string) bool { return true }}, // listeners.check knows which are valid
+		"proxy_protocol":   choice{&l.ProxyProtocol, []string{ProxyOff, ProxyRequired}, nil},
+		"proxy_networks":   networks{&l.ProxyNetworks},
+		"xclient_networks": networks{&l.XclientNetworks},
+	}
+}
+
+func (v listeners) check() *valueError {
+	if len(*v.at) == 0 {
+		return outOfRange("none")
+	}
+	for i, l := range *v.at {
+		f := &valueError{got: strconv.Quote(l.Address), at: index(i) + ".address"}
+		if !isAddress(l.Address) {
+			return f
+		}
+		for _, other := range (*v.at)[:i] {
+			switch {
+			case !overlap(other.Address, l.Address):
+				continue
+			case other.Address == l.Address:
+				f.why = "duplicate"
+			default:
+				f.why = strconv.Quote(other.Address) + " and it have addresses in common"
+			}
+			return f
+		}
+		switch required := l.ProxyProtocol == ProxyRequired; {
+		case required && len(l.ProxyNetworks) == 0:
+			f = &valueError{got: "none", at: index(i) + ".proxy_networks"}
+			f.why = "proxy_protocol: required needs the networks of the load balancers"
+			return f
+		case !required && len(l.ProxyNetworks) > 0:
+			f = &valueError{got: ProxyOff, at: index(i) + ".proxy_protocol"}
+			f.why = "proxy_networks need proxy_protocol: required"
+			return f
+		}
+	}
+	return nil
+}
+
+func (v listeners) String() string {
+	var all []string
+	for _, l := range *v.at {
+		text := "{address: " + strconv.Quote(l.Address)
+		if l.ProxyProtocol == ProxyRequired {
+			text += ", proxy_protocol: " + l.ProxyProtocol + ", proxy_networks: " + networks{&l.ProxyNetworks}.String()
+		}
+		if len(l.XclientNetworks) > 0 {
+			text += ", xclient_networks: " + networks{&l.XclientNetworks}.String()
+		}
+		all = append(all, text+"}")
+	}
+	return flowList(all)
+}
