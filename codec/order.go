@@ -28,6 +28,7 @@ var order = [VerbCount][stateCount]*Reply{
 	VerbAUTH:     {ReplyNotImplemented, ReplyNotImplemented, ReplyNotImplemented, ReplyNotImplemented},
 	VerbHTTP:     {ReplyHTTP, ReplyHTTP, ReplyHTTP, ReplyHTTP},
 	VerbTLS:      {ReplyTLS, ReplyTLS, ReplyTLS, ReplyTLS},
+	VerbXCLIENT:  {nil, nil, ReplyNestedMail, ReplyNestedMail},
 	VerbBDAT:     {ReplyNotImplemented, ReplyNotImplemented, ReplyNotImplemented, ReplyNotImplemented},
 }
 

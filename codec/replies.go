@@ -101,6 +101,9 @@ var (
 		Lines: []string{"A transaction is already under way"}}
 	ReplyRelayDenied = &Reply{Code: 550, Enhanced: EnhancedCode{5, 7, 1}, Cause: "relay_denied",
 		Lines: []string{"Relay access denied"}}
+	// ReplyUnknownRecipient refuses an address of an accepted domain that does not exist.
+	ReplyUnknownRecipient = &Reply{Code: 550, Enhanced: EnhancedCode{5, 1, 1}, Cause: "unknown_recipient",
+		Lines: []string{"No such recipient here"}}
 	ReplyPolicy = &Reply{Code: 550, Enhanced: EnhancedCode{5, 7, 1}, Cause: "policy",
 		Lines: []string{"Mail refused by policy"}}
 	ReplyTooLarge = &Reply{Code: 552, Enhanced: EnhancedCode{5, 3, 4}, Cause: "too_large",
@@ -155,7 +158,7 @@ func Replies() []*Reply {
 		ReplyLineTooLong, ReplyBadLine, ReplyUnknownCommand, ReplyBadArgument,
 		ReplyBadReversePath, ReplyBadForwardPath, ReplyNotImplemented,
 		ReplyNeedHelo, ReplyNeedMail, ReplyNestedMail,
-		ReplyRelayDenied, ReplyPolicy, ReplyTooLarge, ReplyEventTooLarge, ReplyTooLargeBye, ReplyNoRecipients,
+		ReplyRelayDenied, ReplyUnknownRecipient, ReplyPolicy, ReplyTooLarge, ReplyEventTooLarge, ReplyTooLargeBye, ReplyNoRecipients,
 		ReplyMailLoop, ReplySmuggling, ReplyPermanent, ReplyUnknownParameter,
 	}
 }

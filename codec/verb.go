@@ -23,6 +23,7 @@ const (
 	VerbSTARTTLS      // RFC 3207 §4
 	VerbAUTH          // RFC 4954 §4
 	VerbBDAT          // RFC 3030 §2
+	VerbXCLIENT       // Postfix, XCLIENT_README
 	VerbHTTP          // an HTTP request line (RFC 9110 §9, RFC 5789 §2)
 	VerbTLS           // the first TLS record (RFC 8446 §5.1)
 	verbCount
@@ -37,7 +38,8 @@ var verbNames = [verbCount]string{
 	VerbRCPT: "RCPT", VerbDATA: "DATA", VerbRSET: "RSET", VerbNOOP: "NOOP",
 	VerbVRFY: "VRFY", VerbEXPN: "EXPN", VerbHELP: "HELP", VerbQUIT: "QUIT",
 	VerbSTARTTLS: "STARTTLS", VerbAUTH: "AUTH", VerbBDAT: "BDAT",
-	VerbHTTP: "HTTP", VerbTLS: "TLS",
+	VerbXCLIENT: "XCLIENT",
+	VerbHTTP:    "HTTP", VerbTLS: "TLS",
 }
 
 // String returns the verb as RFC 5321 writes it, and "unknown" for VerbUnknown.
@@ -98,6 +100,8 @@ func lookupVerb(word []byte) Verb {
 		return VerbAUTH
 	case "BDAT":
 		return VerbBDAT
+	case "XCLIENT":
+		return VerbXCLIENT
 	case "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH":
 		return VerbHTTP
 	}

@@ -5,6 +5,9 @@ import (
 	"strconv"
 )
 
+// XclientExtension is the line of EHLO that offers XCLIENT with its attributes.
+const XclientExtension = "XCLIENT ADDR PORT NAME HELO PROTO"
+
 // Xclient holds the attributes of an XCLIENT command (Postfix, XCLIENT_README): what a
 // proxy in front says of its client. An attribute that is missing, [UNAVAILABLE] or
 // [TEMPUNAVAIL] is the zero value.

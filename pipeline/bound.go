@@ -60,17 +60,14 @@ func (m *Message) EventBound() int64 {
 		m.Envelope.eventSize + textSize(m.Summary.MessageID)
 }
 
-// proxyFrame is the size of client.name and client.proxy without the texts in them.
-var proxyFrame = int64(maxAddress + len(appendProxy([]byte(`,"name":""`), &Proxy{TLS: &codec.ProxyTLS{}})))
+// proxyFrame is the size of client.proxy without the texts in it.
+var proxyFrame = int64(maxAddress + len(appendProxy(nil, &Proxy{TLS: &codec.ProxyTLS{}})))
 
 // bound returns the most bytes that the client's texts take in the event.
 func (c *Client) bound() int64 {
 	size := textSize(c.Helo) + textSize(c.Protocol)
-	if c.Name != "" || c.Proxy != nil {
-		size += proxyFrame + textSize(c.Name)
-	}
 	if p := c.Proxy; p != nil {
-		size += textSize(p.Authority) + int64(len(p.UniqueID))
+		size += proxyFrame + textSize(p.Name) + textSize(p.Authority) + int64(len(p.UniqueID))
 		if t := p.TLS; t != nil {
 			size += textSize(t.Version) + textSize(t.Cipher) + textSize(t.CommonName)
 		}

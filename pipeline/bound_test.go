@@ -50,9 +50,8 @@ func TestEventBound(t *testing.T) {
 // proxiedMessage is extremeMessage of a client that a load balancer named.
 func proxiedMessage() *Message {
 	m := extremeMessage()
-	m.Client.Name = strings.Repeat("\x01", 255)
 	m.Client.Proxy = &Proxy{
-		Address: m.Client.Address.Addr(), Authority: strings.Repeat("\"", 4000), UniqueID: strings.Repeat("ff", 128),
+		Address: m.Client.Address.Addr(), Name: strings.Repeat("\x01", 255), Authority: strings.Repeat("\"", 4000), UniqueID: strings.Repeat("ff", 128),
 		TLS: &codec.ProxyTLS{Version: "\x01", Cipher: "\\", CommonName: strings.Repeat("\xff", 300)},
 	}
 	return m

@@ -11,13 +11,13 @@ type Client struct {
 	Address  netip.AddrPort
 	Helo     string // the argument of HELO or EHLO
 	Protocol string // SMTP or ESMTP (RFC 3848 has the names that TLS and AUTH add)
-	Name     string // host name by XCLIENT, "" if there is none
-	Proxy    *Proxy // the load balancer that named the client, nil if none did
+	Proxy    *Proxy // who named the client, nil if nobody did
 }
 
-// Proxy is what a load balancer said of a client in a PROXY header.
+// Proxy is what a load balancer said of a client in a PROXY header, or a proxy by XCLIENT.
 type Proxy struct {
-	Address   netip.Addr // the balancer's own
+	Address   netip.Addr // its own
+	Name      string     // host name of the client (XCLIENT)
 	Authority string
 	UniqueID  string          // in hexadecimal
 	TLS       *codec.ProxyTLS // nil if the client spoke no TLS with the balancer

@@ -91,10 +91,6 @@ func appendClient(dst []byte, c *Client) []byte {
 	dst = append(dst, `,"protocol":`...)
 	dst = appendString(dst, c.Protocol)
 	dst = append(dst, `,"tls":null,"auth":null`...)
-	if c.Name != "" {
-		dst = append(dst, `,"name":`...)
-		dst = appendString(dst, c.Name)
-	}
 	if c.Proxy != nil {
 		dst = appendProxy(dst, c.Proxy)
 	}
@@ -104,7 +100,9 @@ func appendClient(dst []byte, c *Client) []byte {
 func appendProxy(dst []byte, p *Proxy) []byte {
 	dst = append(dst, `,"proxy":{"address":"`...)
 	dst = p.Address.Unmap().AppendTo(dst)
-	dst = append(dst, `","authority":`...)
+	dst = append(dst, `","name":`...)
+	dst = appendString(dst, p.Name)
+	dst = append(dst, `,"authority":`...)
 	dst = appendString(dst, p.Authority)
 	dst = append(dst, `,"unique_id":"`...)
 	dst = append(dst, p.UniqueID...)

@@ -93,9 +93,6 @@ func (o *eventObject) client(name string) Client {
 		Helo:     c.text("helo", 0),
 		Protocol: c.text("protocol", 1),
 	}
-	if c.has("name") {
-		client.Name = c.text("name", 1)
-	}
 	if c.has("proxy") {
 		client.Proxy = c.proxy("proxy")
 	}
@@ -106,6 +103,7 @@ func (o *eventObject) proxy(name string) *Proxy {
 	p := o.object(name)
 	proxy := &Proxy{
 		Address:   p.address("address"),
+		Name:      p.text("name", 0),
 		Authority: p.text("authority", 0),
 		UniqueID: p.string("unique_id", "pairs of hexadecimal digits", func(s string) bool {
 			return len(s)%2 == 0 && strings.Trim(s, "0123456789abcdef") == ""

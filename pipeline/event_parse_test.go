@@ -211,12 +211,10 @@ func drawMessage(r *rapid.T) *pipeline.Message {
 		Helo:     string(octets("helo", 0)),
 		Protocol: rapid.SampledFrom([]string{"SMTP", "ESMTP", "ESMTPSA"}).Draw(r, "protocol"),
 	}
-	if rapid.Bool().Draw(r, "has a name") {
-		m.Client.Name = string(octets("name", 1))
-	}
 	if rapid.Bool().Draw(r, "is proxied") {
 		m.Client.Proxy = &pipeline.Proxy{
 			Address: netip.AddrFrom4([4]byte{10, 0, 0, 1}), Authority: string(octets("authority", 0)),
+			Name:     string(octets("name", 0)),
 			UniqueID: hex.EncodeToString(octets("unique id", 0)),
 		}
 		if rapid.Bool().Draw(r, "is encrypted") {

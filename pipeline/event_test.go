@@ -47,9 +47,8 @@ func expected(m *pipeline.Message) *pipeline.Event {
 	}
 	address := m.Client.Address
 	e.Client.Address = netip.AddrPortFrom(address.Addr().Unmap(), address.Port())
-	e.Client.Name = legible(m.Client.Name)
 	if p := m.Client.Proxy; p != nil {
-		e.Client.Proxy = &pipeline.Proxy{Address: p.Address.Unmap(), Authority: legible(p.Authority), UniqueID: p.UniqueID}
+		e.Client.Proxy = &pipeline.Proxy{Address: p.Address.Unmap(), Name: legible(p.Name), Authority: legible(p.Authority), UniqueID: p.UniqueID}
 		if p.TLS != nil {
 			e.Client.Proxy.TLS = &codec.ProxyTLS{
 				Version: legible(p.TLS.Version), Cipher: legible(p.TLS.Cipher),
@@ -100,9 +99,8 @@ func events() map[string]*pipeline.Message {
 	all["mapped"] = mapped
 
 	proxied := porttest.Stored()
-	proxied.Client.Name = "client.example.org"
 	proxied.Client.Proxy = &pipeline.Proxy{
-		Address: netip.MustParseAddr("::ffff:10.0.0.1"), Authority: "mx\"é\xff", UniqueID: "00ff",
+		Address: netip.MustParseAddr("::ffff:10.0.0.1"), Name: "client.example.org", Authority: "mx\"é\xff", UniqueID: "00ff",
 		TLS: &codec.ProxyTLS{Version: "TLSv1.3", Cipher: "\x00", CommonName: "\\", Verified: true},
 	}
 	all["proxied"] = proxied

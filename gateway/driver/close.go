@@ -127,7 +127,7 @@ func (l *Loop) end(c *Conn, end string, how Ending) {
 		l.shared.MailLog.LeftOut(c.session.Client(), int(c.leftOut))
 	}
 	if c.opened {
-		l.shared.Observer.SessionClosed(float64(l.tick()-c.openedAt)*tickLength.Seconds(), end)
+		l.shared.Observer.SessionClosed(float64(uint32(l.tick())-c.openedAt)*tickLength.Seconds(), end)
 	}
 	l.shared.admission.release(c)
 	c.unsent = nil

@@ -13,7 +13,6 @@ type Conn struct {
 	stream
 	listener *Listener
 	session  session.Session
-	decoder  codec.Decoder
 	call     *Call // in flight, nil for none
 
 	// The wheel's links. A connection is in the wheel from Open to its end.
@@ -26,8 +25,9 @@ type Conn struct {
 	unsent  []byte // replies that the kernel did not take yet
 	stallAt int64  // the tick at which unsent replies end the session
 
-	openedAt   int64  // tick
 	cells      uint64 // of the address with which it is counted
+	openedAt   uint32 // tick
+	decoder    codec.Decoder
 	lingerLeft int32  // bytes to read and drop before the close
 	lingerMark int32  // what lingerLeft was when the least rate was last looked at
 	carried    int32  // bytes of input that were read and wait, while it is paused

@@ -71,7 +71,7 @@ func (l *Loop) tick() int64 { return int64(l.now.Sub(l.shared.epoch) / tickLengt
 func (l *Loop) Open(c *Conn, socket Socket, client netip.AddrPort, at *Listener) {
 	l.beginCallback()
 	c.reset(socket, client, at)
-	c.openedAt = l.tick()
+	c.openedAt = uint32(l.tick())
 	l.turn(c, "open", func() {
 		if at.Proxy {
 			l.awaitProxy(c)
@@ -84,6 +84,9 @@ func (l *Loop) Open(c *Conn, socket Socket, client netip.AddrPort, at *Listener)
 
 // greet greets a client, or refuses its connection.
 func (l *Loop) greet(c *Conn) {
+	if trusts(c.listener.XclientNetworks, c.session.Client().Addr()) {
+		c.session.AllowXclient()
+	}
 	refusal := l.shared.admission.admit(c)
 	pressure := ""
 	if refusal == nil {
@@ -101,6 +104,19 @@ func (l *Loop) greet(c *Conn) {
 	c.session.Abandon()
 	l.refusal.Pressure = pressure
 	l.reply(c, refusal, nil, whatGreeting)
+}
+
+// readmit admits a connection whose client is another now, and reports whether it did. If
+// not, its session has ended.
+func (l *Loop) readmit(c *Conn) bool {
+	refusal, pressure := l.admitClient(c)
+	if refusal == nil {
+		return true
+	}
+	c.session.Abandon()
+	l.refusal.Pressure = pressure
+	l.reply(c, refusal, nil, codec.VerbXCLIENT.String())
+	return false
 }
 
 // admitClient admits a connection by the address of its client, and draws its number for

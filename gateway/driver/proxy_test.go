@@ -230,3 +230,83 @@ func TestProxyInEvent(t *testing.T) {
 	s.gone()
 	w.clean()
 }
+
+// TestXclient: a proxy names its client, and the session begins anew: the counts of
+// addresses move, and so does what the gate and the event say.
+func TestXclient(t *testing.T) {
+	o := testOptions()
+	o.Admission.ConnectionsPerIP = 2
+	o.XclientNetworks = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+	w := newWorld(t, o)
+	w.store.hold = true
+	heard := func(s *memorySocket, want string) {
+		t.Helper()
+		if got := s.hear(); !strings.HasPrefix(got, want) {
+			t.Fatalf("%q, want %s", got, want)
+		}
+	}
+	outsider := w.connect()
+	outsider.send(ehlo)
+	if got := outsider.hear(); strings.Contains(got, "XCLIENT") {
+		t.Errorf("offered to anybody: %q", got)
+	}
+	outsider.send("XCLIENT ADDR=192.0.2.7\r\n")
+	heard(outsider, "500 5.5.1 ")
+	outsider.gone()
+
+	var all []*memorySocket
+	for i := range 2 {
+		s := w.connectFrom(fmt.Sprint("10.0.0.1:", 40000+i))
+		all = append(all, s)
+		s.hear()
+		s.send("EHLO proxy.example\r\n")
+		if got := s.hear(); !strings.Contains(got, "250 "+codec.XclientExtension) {
+			t.Fatalf("not offered: %q", got)
+		}
+		s.send("XCLIENT ADDR=192.0.2.7 PORT=99 NAME=client.example.org HELO=c PROTO=ESMTP\r\n")
+		heard(s, "220 mx1.example.net ESMTP")
+	}
+	s := w.connectFrom("10.0.0.1:40009") // the first two are counted with their clients now
+	all = append(all, s)
+	s.send("EHLO proxy.example\r\n")
+	heard(s, "220 ")
+	s.send("XCLIENT ADDR=192.0.2.7\r\nNOOP\r\n") // a third one
+	heard(s, "421 4.7.0 ")
+
+	s = all[0]
+	s.send("XCLIENT NOPE=1\r\n")
+	heard(s, "501 5.5.4 ")
+	s.send("MAIL FROM:<a@example.org>\r\n")
+	heard(s, "503 5.5.1 ")
+	s.send("EHLO client.example.org\r\n" + envelope)
+	s.hear()
+	s.send("x\r\n.\r\n")
+	if len(w.store.held) != 1 {
+		t.Fatal("no message")
+	}
+	m := w.store.held[0]
+	if m.Client.Address.String() != "192.0.2.7:99" || m.Client.Proxy == nil ||
+		m.Client.Proxy.Address.String() != "10.0.0.1" || m.Client.Proxy.Name != "client.example.org" {
+		t.Errorf("client %+v, proxy %+v", m.Client, m.Client.Proxy)
+	}
+	w.store.release()
+	w.settle()
+	s.hear()
+	s.send("MAIL FROM:<a@example.org>\r\nXCLIENT ADDR=192.0.2.8\r\nRSET\r\nXCLIENT ADDR=192.0.2.8\r\n")
+	got := strings.Split(s.hear(), "\r\n")
+	for i, want := range []string{"250 ", "503 ", "250 ", "220 "} {
+		if !strings.HasPrefix(got[i], want) {
+			t.Errorf("reply %d: %q, want %s", i, got[i], want)
+		}
+	}
+	for _, s := range all {
+		s.gone()
+	}
+	w.clean()
+	for _, address := range []string{"192.0.2.7", "192.0.2.8", "10.0.0.1"} {
+		cells := w.shared.admission.addresses.cells(netip.MustParseAddr(address))
+		if n := w.shared.admission.addresses.add(cells); n != 1 {
+			t.Errorf("%d sessions of %s are still counted", n-1, address)
+		}
+	}
+}

@@ -30,6 +30,8 @@ type Listener struct {
 	// ProxyNetworks alone.
 	Proxy         bool
 	ProxyNetworks []netip.Prefix
+	// XclientNetworks are those of proxies that may name their client by XCLIENT.
+	XclientNetworks []netip.Prefix
 }
 
 // trusts reports whether an address is in one of the networks.

@@ -38,6 +38,8 @@ func (l *Loop) stepOnce(c *Conn, ev session.Event) (next session.Event, follows 
 	case session.DoCommit:
 		l.commit(c)
 		return session.Event{}, false
+	case session.DoReadmit:
+		return session.Event{Kind: session.Opened}, l.readmit(c)
 	case session.DoRelease:
 		if a.Message.Stage >= pipeline.StageReceiving {
 			l.messageDone(c, a.Message, a.Reply)

@@ -34,7 +34,7 @@ func listenOn(c *config.Config) []reactor.Endpoint {
 	for _, l := range c.Listeners {
 		all = append(all, reactor.Endpoint{Address: l.Address, Listener: &driver.Listener{
 			Settings: settings,
-			Proxy:    l.ProxyProtocol == config.ProxyRequired, ProxyNetworks: l.ProxyNetworks,
+			Proxy:    l.ProxyProtocol == config.ProxyRequired, ProxyNetworks: l.ProxyNetworks, XclientNetworks: l.XclientNetworks,
 		}})
 	}
 	return all

@@ -19,6 +19,9 @@ func (s *Session) command(ev Event, pool Pool) Actions {
 	default:
 		return Actions{Reply: codec.ReplyBadLine}
 	}
+	if cmd.Verb == codec.VerbXCLIENT && !s.mayName {
+		return Actions{Reply: codec.ReplyUnknownCommand}
+	}
 	if refusal := codec.Illegal(s.state, cmd.Verb); refusal != nil {
 		return Actions{Reply: refusal}
 	}
@@ -49,6 +52,8 @@ func (s *Session) command(ev Event, pool Pool) Actions {
 			return Actions{Reply: codec.ReplyBadArgument}
 		}
 		return s.junkCommand(s.verify(cmd.Arg))
+	case codec.VerbXCLIENT:
+		return s.xclient(cmd.Arg)
 	case codec.VerbHELP:
 		return s.junkCommand(Actions{Reply: codec.ReplyHelp})
 	case codec.VerbQUIT:
@@ -74,7 +79,10 @@ func (s *Session) hello(cmd codec.Command) Actions {
 	first := s.state == codec.StateStart
 	s.state = codec.StateReady
 	reply := s.settings.helo
-	if s.esmtp {
+	switch {
+	case s.esmtp && s.mayName:
+		reply = s.settings.ehloXclient
+	case s.esmtp:
 		reply = s.settings.ehlo
 	}
 	a := s.release(reply)

@@ -66,6 +66,9 @@ const (
 	DoReceive
 	// DoCommit stores and publishes the transaction's message.
 	DoCommit
+	// DoReadmit admits the connection anew: its client is another now. The session is
+	// opened after that, or abandoned.
+	DoReadmit
 	// DoRelease releases Actions.Message.
 	DoRelease
 )

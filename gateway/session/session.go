@@ -22,7 +22,7 @@ type Session struct {
 	settings *Settings
 	message  *pipeline.Message // nil between transactions
 	helo     string
-	proxy    *pipeline.Proxy // the load balancer that named the client, nil for none
+	proxy    *pipeline.Proxy // who named the client, nil for nobody
 	client   netip.AddrPort
 	messages uint32
 	errors   uint16 // since the last accepted message, as the next three
@@ -33,6 +33,7 @@ type Session struct {
 	phase    Phase
 	esmtp    bool
 	draining bool
+	mayName  bool // XCLIENT is offered
 }
 
 // New returns the session of a client.
@@ -51,9 +52,6 @@ func (s *Session) Client() netip.AddrPort { return s.client }
 
 // Helo returns the argument of the last HELO or EHLO.
 func (s *Session) Helo() string { return s.helo }
-
-// Name sets the client that a load balancer named, before the session is opened.
-func (s *Session) Name(client netip.AddrPort, by *pipeline.Proxy) { s.client, s.proxy = client, by }
 
 // Settings returns the settings that the session shares with all others.
 func (s *Session) Settings() *Settings { return s.settings }

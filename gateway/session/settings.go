@@ -24,6 +24,11 @@ type Settings struct {
 	Hostname string
 	Limits   Limits
 	Accept   *AcceptList
+	// Recipients are the addresses that exist in the accepted domains, nil for any.
+	Recipients Recipients
+	// Delimiter separates what follows the name of a recipient in its local part, such as
+	// user+detail; 0 for none.
+	Delimiter byte
 	// Tolerate accepts messages with a bare CR, a bare LF or a NUL from every client.
 	// Otherwise they are accepted only from TolerateFrom.
 	Tolerate     bool
@@ -32,22 +37,63 @@ type Settings struct {
 	StrictPaths bool
 
 	greeting, helo, ehlo *codec.Reply
+	ehloXclient          *codec.Reply // to those who may send XCLIENT
+}
+
+// Recipients is a set of addresses.
+type Recipients interface {
+	// Has reports whether an address is in the set: by itself, without what follows a
+	// delimiter in its local part, or by its domain. It is called on event loops: it must
+	// not block or allocate.
+	Has(local, domain []byte, delimiter byte) bool
 }
 
 // NewSettings returns the settings of sessions.
 func NewSettings(hostname string, limits Limits, accept *AcceptList) *Settings {
-	return &Settings{
-		Hostname: hostname,
-		Limits:   limits,
-		Accept:   accept,
-		greeting: codec.GreetingReply(hostname),
-		helo:     codec.HeloReply(hostname),
-		ehlo: codec.EhloReply(hostname,
-			"PIPELINING",
-			"SIZE "+strconv.FormatInt(limits.MessageSize, 10),
-			"8BITMIME",
-			"ENHANCEDSTATUSCODES"),
+	extensions := []string{
+		"PIPELINING",
+		"SIZE " + strconv.FormatInt(limits.MessageSize, 10),
+		"8BITMIME",
+		"ENHANCEDSTATUSCODES",
 	}
+	return &Settings{
+		Hostname:    hostname,
+		Limits:      limits,
+		Accept:      accept,
+		greeting:    codec.GreetingReply(hostname),
+		helo:        codec.HeloReply(hostname),
+		ehlo:        codec.EhloReply(hostname, extensions...),
+		ehloXclient: codec.EhloReply(hostname, append(extensions, codec.XclientExtension)...),
+	}
+}
+
+// refuseRecipient returns the reply that refuses a forward-path, nil for one that is
+// accepted. Postmaster is always accepted, in any case and at every accepted domain (RFC
+// 5321 §4.5.1).
+func (s *Settings) refuseRecipient(path *codec.Path) *codec.Reply {
+	switch {
+	case path.Kind == codec.PathPostmaster:
+		return nil
+	case !s.Accept.Accepts(path.Domain):
+		return codec.ReplyRelayDenied
+	case s.Recipients == nil || isPostmaster(path.Local) || s.Recipients.Has(path.Local, path.Domain, s.Delimiter):
+		return nil
+	}
+	return codec.ReplyUnknownRecipient
+}
+
+// isPostmaster reports whether a local part is postmaster in any case.
+func isPostmaster(local []byte) bool {
+	const name = "postmaster"
+	if len(local) != len(name) {
+		return false
+	}
+	for i, c := range local {
+		if c|0x20 != name[i] {
+			return false
+		}
+	}
+	return true
 }
 
 // guessedCredit is the body memory requested for a message of undeclared size: more than

@@ -56,9 +56,8 @@ func (s *Session) rcpt(arg []byte, eventLimit int64) Actions {
 	if fault := codec.ParseRcptParams(rest); fault != codec.FaultNone {
 		return Actions{Reply: parameterRefusal(fault)}
 	}
-	// <postmaster> is always accepted (RFC 5321 §4.5.1).
-	if path.Kind != codec.PathPostmaster && !s.settings.Accept.Accepts(path.Domain) {
-		return Actions{Reply: codec.ReplyRelayDenied}
+	if refusal := s.settings.refuseRecipient(&path); refusal != nil {
+		return Actions{Reply: refusal}
 	}
 	if s.message.Envelope.Recipients() >= s.settings.Limits.Recipients {
 		return Actions{Reply: codec.ReplyTooManyRecipients}
