@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"path/filepath"
 	"time"
+
+	"sluice/gateway/recipients"
 )
 
 // Config is everything that can be configured. The table in keys.go names its keys, as
@@ -48,10 +50,16 @@ type Config struct {
 	Pressure    PressureConfig
 	Process     ProcessConfig
 
+	recipients *recipients.List // of Accept.RecipientsFile, once it was validated
+
 	machine Machine
 	file    string            // "" for none
 	origins map[string]origin // by key; a key without one has its default
 }
+
+// Recipients returns the list of the addresses that exist, nil for all. It is read when
+// the configuration is validated.
+func (c *Config) Recipients() *recipients.List { return c.recipients }
 
 // Machine returns the machine that the configuration was made for.
 func (c *Config) Machine() Machine { return c.machine }
@@ -84,6 +92,12 @@ type LogConfig struct {
 type AcceptConfig struct {
 	Domains []string // lower case; exact, or *.sub for all below sub
 	Any     bool
+	// RecipientsFile names the file of the addresses that exist, "" if all of the
+	// accepted domains do.
+	RecipientsFile string
+	// RecipientDelimiter is the character that begins what follows the name of a
+	// recipient in its local part, "" for none.
+	RecipientDelimiter string
 }
 
 // LimitsConfig bounds what one client or message may use.

@@ -60,6 +60,10 @@ func TestEveryExampleIsRight(t *testing.T) {
 	for i := range keys {
 		k := &keys[i]
 		t.Run(k.path, func(t *testing.T) {
+			if k.path == "accept.recipients_file" { // a file that is on no machine but the user's
+				defer func(example string) { k.example = example }(k.example)
+				k.example = "testdata/recipients"
+			}
 			fromEnv, err := loadOn(testMachine, Sources{Env: []string{k.env() + "=" + plain(k.example)}})
 			if err != nil && k.path != "accept.any" { // the example is the safe value, which accepts no mail
 				t.Error(err)
@@ -94,7 +98,7 @@ func unlikeDefault() Config {
 	c.TrustedNetworks = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::1/128")}
 	c.Smuggling = SmugglingTolerate
 	c.SmugglingExempt = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
-	c.Accept = AcceptConfig{Domains: []string{"example.net", "*.example.org"}, Any: false}
+	c.Accept = AcceptConfig{Domains: []string{"example.net", "*.example.org"}, RecipientsFile: "testdata/recipients", RecipientDelimiter: "+"}
 	c.Limits = LimitsConfig{1<<20 + 1, 101, 102, 0, 110, 104, 109, 105, 106, 107, 108}
 	c.Timeouts = TimeoutsConfig{time.Second, time.Second, 2500 * time.Millisecond, 3 * time.Second, time.Hour, 61 * time.Second, 6 * time.Second, 90 * time.Minute / 10, 8 * time.Second}
 	c.Memory.Bodies = Share{Octets: 123 * MiB}
@@ -119,7 +123,7 @@ func unlikeDefault() Config {
 
 // plainConfig returns the configuration without the origins that loading records.
 func plainConfig(c Config) Config {
-	c.origins, c.file = nil, ""
+	c.origins, c.file, c.recipients = nil, "", nil
 	return c
 }
 

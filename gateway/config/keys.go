@@ -55,6 +55,10 @@ var mainKeys = []key{
 		`a list of domains (RFC 5321 §4.1.2), or "*.sub" for all below sub`, `["example.net", "*.example.net"]`},
 	{"accept.any", func(c *Config) value { return boolean{&c.Accept.Any} },
 		trueOrFalse, "false"},
+	{"accept.recipients_file", func(c *Config) value { return text{&c.Accept.RecipientsFile, isOptionalPath} },
+		"the path of a file with an address (user@example.net), or a domain (@example.net), in each line", "/etc/sluice/recipients"},
+	{"accept.recipient_delimiter", func(c *Config) value { return text{&c.Accept.RecipientDelimiter, isDelimiter} },
+		`one of the characters + - = _ . # ~ ! %, or "" for none`, `"+"`},
 
 	{"strict_paths", func(c *Config) value { return boolean{&c.StrictPaths} },
 		trueOrFalse, "false"},
@@ -136,6 +140,12 @@ const (
 	aCompression = "none, gzip, snappy, lz4 or zstd"
 	aBuffer      = "a size from 4KiB to 16MiB"
 )
+
+func isOptionalPath(text string) bool { return text == "" || isPath(text) }
+
+func isDelimiter(text string) bool {
+	return text == "" || len(text) == 1 && strings.Contains("+-=_.#~!%", text)
+}
 
 func isPath(text string) bool { return text != "" && !strings.Contains(text, "\x00") }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sluice/gateway/driver"
+	"sluice/gateway/recipients"
 )
 
 // check is a rule for the configurations of some roles.
@@ -53,7 +54,7 @@ func (c *Config) check(table []key, role Role) Problems {
 // checks are the rules on keys that depend on each other, except those of a kind.
 var checks = []check{
 	{ForServe, single(checkAccept)}, {ForServe, single(checkOpenDefault)}, {ForServe, single(checkConnections)},
-	{ForServe, single(checkBodies)}, {ForServe, single(checkStoreTimeout)}, {ForServe, single(checkAddresses)},
+	{ForServe, single(checkRecipients)}, {ForServe, single(checkBodies)}, {ForServe, single(checkStoreTimeout)}, {ForServe, single(checkAddresses)},
 }
 
 // lastChecks are the rules that run after those of the kinds.
@@ -87,6 +88,23 @@ func checkAccept(c *Config) *Problem {
 	}
 	return c.conflict("accept.domains", "the domains whose mail is taken: all recipients would be answered 550",
 		"set e.g. "+c.Setting("accept.domains", `["example.net"]`))
+}
+
+// checkRecipients reads the list of recipients.
+func checkRecipients(c *Config) *Problem {
+	c.recipients = nil
+	if c.Accept.RecipientsFile == "" {
+		return nil
+	}
+	list, err := recipients.Load(c.Accept.RecipientsFile)
+	if err == nil {
+		c.recipients = list
+		return nil
+	}
+	p := c.conflict("accept.recipients_file", findKey(keys, "accept.recipients_file").expected,
+		"set e.g. "+c.Setting("accept.recipients_file", "/etc/sluice/recipients")+", or leave it out to take any recipient of accept.domains")
+	p.Got += " (" + err.Error() + ")"
+	return p
 }
 
 // checkOpenDefault requires an explicit accept.any if a listener is not on loopback: mail

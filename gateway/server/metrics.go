@@ -3,6 +3,7 @@ package server
 import (
 	"sluice/codec"
 	"sluice/gateway/config"
+	"sluice/gateway/driver"
 	"sluice/gateway/monitor"
 	"sluice/gateway/pressure"
 	"sluice/gateway/reactor"

@@ -30,6 +30,12 @@ func listenOn(c *config.Config) []reactor.Endpoint {
 	settings.Tolerate = c.Smuggling == config.SmugglingTolerate
 	settings.TolerateFrom = c.SmugglingExempt
 	settings.StrictPaths = c.StrictPaths
+	if list := c.Recipients(); list != nil {
+		settings.Recipients = list
+	}
+	if c.Accept.RecipientDelimiter != "" {
+		settings.Delimiter = c.Accept.RecipientDelimiter[0]
+	}
 	var all []reactor.Endpoint
 	for _, l := range c.Listeners {
 		all = append(all, reactor.Endpoint{Address: l.Address, Listener: &driver.Listener{
