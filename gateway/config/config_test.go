@@ -109,6 +109,8 @@ func unlikeDefault() Config {
 		[]string{"k1.example.net:9092", "[::1]:9093"}, true, "/etc/kafka.pem", "kafka.example.net",
 		SASLConfig{"SCRAM-SHA-256", "user", Secret{plain: hush}}, CreateTopicConfig{7, 2}, "zstd", 7 * time.Millisecond}}
 	c.Drain = DrainConfig{time.Second, 2 * time.Second}
+	c.StrictPaths = true
+	c.Process.Scheduling = SchedulingInherit
 	c.Pressure = PressureConfig{
 		Lag: LagConfig{[]string{"indexer", "a:b"}, 1, 2, time.Second, time.Hour, 200 * time.Millisecond, time.Second, StaleShed, UncommittedIgnore},
 		Classes: []ClassConfig{

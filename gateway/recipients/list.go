@@ -5,6 +5,7 @@ package recipients
 import (
 	"bufio"
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"hash/maphash"
@@ -25,6 +26,7 @@ type List struct {
 	blocks [][]byte
 	table  []place // a power of two, at most three quarters full
 	count  int
+	sum    [sha256.Size]byte
 }
 
 // place is where an address stands: block number times blockSize plus offset plus 1, or 0
@@ -63,7 +65,8 @@ var ErrEmpty = errors.New("no address in it")
 // error, because a list that was cut would refuse mail for good.
 func Read(r io.Reader) (*List, error) {
 	l := &List{seed: maphash.MakeSeed(), table: make([]place, 1<<10)}
-	lines := bufio.NewScanner(r)
+	sum := sha256.New()
+	lines := bufio.NewScanner(io.TeeReader(r, sum))
 	lines.Buffer(make([]byte, maxLine), maxLine)
 	number := 0
 	for lines.Scan() {
@@ -82,6 +85,7 @@ func Read(r io.Reader) (*List, error) {
 	if l.count == 0 {
 		return nil, ErrEmpty
 	}
+	sum.Sum(l.sum[:0])
 	return l, nil
 }
 
@@ -109,6 +113,9 @@ func (l *List) add(line []byte) error {
 
 // Count returns the number of addresses and domains.
 func (l *List) Count() int { return l.count }
+
+// Sum returns the SHA-256 of the text that the list was read from.
+func (l *List) Sum() [sha256.Size]byte { return l.sum }
 
 // Has reports whether the address of a local part and a domain, both as in a path, is in
 // the list: by itself, without what follows a delimiter in the local part, or by its

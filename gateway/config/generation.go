@@ -1,0 +1,83 @@
+package config
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// startOnly are the keys, and the sections, that a running gateway cannot change.
+var startOnly = []string{
+	"data_dir", "unsafe_discard", "listeners", "admin.address", "log.format",
+	"limits.message_size", "limits.connections", "memory", "socket", "store", "events",
+	"pressure.lag.groups", "pressure.lag.interval", "process",
+}
+
+// NeedRestart returns the keys in which next differs from c and that a running gateway
+// cannot change. Of pressure.classes only the thresholds can be changed.
+func (c *Config) NeedRestart(next *Config) []string {
+	var changed []string
+	for i := range keys {
+		k := &keys[i]
+		if isStartOnly(k.path) && !sameValue(k.place(c), k.place(next)) {
+			changed = append(changed, k.path)
+		}
+	}
+	if !slices.EqualFunc(c.Pressure.Classes, next.Pressure.Classes, sameClients) {
+		changed = append(changed, "pressure.classes")
+	}
+	return changed
+}
+
+func isStartOnly(path string) bool {
+	return slices.ContainsFunc(startOnly, func(key string) bool {
+		return path == key || strings.HasPrefix(path, key+".")
+	})
+}
+
+func sameValue(a, b value) bool {
+	if s, ok := a.(secretValue); ok {
+		return s.at.plain == b.(secretValue).at.plain
+	}
+	return a.String() == b.String()
+}
+
+// sameClients reports whether two classes have the same name and the same clients.
+func sameClients(a, b ClassConfig) bool {
+	return a.Name == b.Name && a.Authenticated == b.Authenticated &&
+		slices.EqualFunc(a.Networks, b.Networks, func(x, y netip.Prefix) bool { return x == y })
+}
+
+// Hash returns 16 hexadecimal digits that differ between configurations. Processes of a
+// fleet have the same, because it leaves out what each has of its own: hostname,
+// addresses to listen on, data_dir, secrets and the names of files. It covers the content
+// of the list of recipients.
+func (c *Config) Hash() string {
+	sum := sha256.New()
+	for i := range keys {
+		k := &keys[i]
+		v := k.place(c)
+		switch at := v.(type) {
+		case secretValue, keyName:
+			continue
+		case listeners:
+			for _, l := range *at.at {
+				l.Address = ""
+				fmt.Fprintf(sum, "%v\n", l)
+			}
+			continue
+		}
+		switch k.path {
+		case "hostname", "data_dir", "admin.address", "events.embedded.address", "accept.recipients_file":
+			continue
+		}
+		fmt.Fprintf(sum, "%s: %s\n", k.path, v)
+	}
+	if c.recipients != nil {
+		fmt.Fprintf(sum, "%x\n", c.recipients.Sum())
+	}
+	return hex.EncodeToString(sum.Sum(nil))[:16]
+}

@@ -1,0 +1,87 @@
+package config
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// differingIn returns the default configuration with one key of another.
+func differingIn(t *testing.T, k *key, other *Config) Config {
+	t.Helper()
+	c := DefaultOn(testMachine)
+	if _, secret := k.place(&c).(secretValue); secret {
+		*k.place(&c).(secretValue).at = NewSecret("another")
+		return c
+	}
+	text := k.place(other).String()
+	root, syntax := parseYAML("key: " + text)
+	if syntax != nil {
+		t.Fatal(syntax)
+	}
+	if f := k.place(&c).read(root.fields[0].value); f != nil {
+		t.Fatalf("%s: %s: %+v", k.path, text, f)
+	}
+	return c
+}
+
+// TestReloadable lists the keys that a running gateway can change.
+func TestReloadable(t *testing.T) {
+	want := []string{
+		"hostname", "log.level", "trusted_networks", "smuggling", "smuggling_exempt",
+		"accept.domains", "accept.any", "accept.recipients_file", "accept.recipient_delimiter", "strict_paths",
+		"limits.recipients", "limits.connections_per_ip", "limits.command_errors", "limits.recipient_errors",
+		"limits.junk_commands", "limits.messages", "limits.received_headers", "limits.min_data_rate",
+		"timeouts.proxy", "timeouts.greeting", "timeouts.command", "timeouts.data_start", "timeouts.data_block",
+		"timeouts.credit", "timeouts.store", "timeouts.message", "timeouts.stall",
+		"drain.grace", "drain.deadline",
+	}
+	before, other := DefaultOn(testMachine), unlikeDefault()
+	for i := range keys {
+		k := &keys[i]
+		next := differingIn(t, k, &other)
+		need := before.NeedRestart(&next)
+		if slices.Contains(want, k.path) || strings.HasPrefix(k.path, "pressure.") && !slices.Contains(need, k.path) {
+			if len(need) != 0 {
+				t.Errorf("%s needs a restart for %v", k.path, need)
+			}
+			continue
+		}
+		if !slices.Equal(need, []string{k.path}) {
+			t.Errorf("%s: needs a restart for %v", k.path, need)
+		}
+	}
+	if same := before.NeedRestart(&before); len(same) > 0 {
+		t.Errorf("without a change: %v", same)
+	}
+}
+
+// TestHash: each key changes the hash, except those in which the processes of a fleet
+// differ.
+func TestHash(t *testing.T) {
+	before, other := DefaultOn(testMachine), unlikeDefault()
+	if h := before.Hash(); len(h) != 16 || h != before.Hash() {
+		t.Errorf("hash %q", h)
+	}
+	own := []string{
+		"hostname", "data_dir", "admin.address", "events.embedded.address", "accept.recipients_file",
+		"store.s3.access_key", "store.s3.secret_key", "events.kafka.sasl.password",
+	}
+	for i := range keys {
+		k := &keys[i]
+		next := differingIn(t, k, &other)
+		if same := next.Hash() == before.Hash(); same != slices.Contains(own, k.path) {
+			t.Errorf("%s: the hash is the same: %v", k.path, same)
+		}
+	}
+	moved := DefaultOn(testMachine)
+	moved.Listeners[0].Address = "10.0.0.1:25"
+	if moved.Hash() != before.Hash() {
+		t.Error("the address of a listener changes the hash")
+	}
+	listed := DefaultOn(testMachine)
+	listed.Accept.RecipientsFile = "testdata/recipients"
+	if err := listed.Validate(ForServe); err != nil || listed.Hash() == before.Hash() {
+		t.Errorf("the list of recipients does not change the hash (%v)", err)
+	}
+}
