@@ -55,6 +55,8 @@ type Sluice struct {
 	Kind   Kind
 	S3     S3     // of a Fleet or a Bucket
 	Config string // further lines of YAML
+	// Listener are further keys of the listener, as YAML in braces without the braces.
+	Listener string
 }
 
 // NewSluice chooses the ports.
@@ -100,6 +102,9 @@ func (s *Sluice) Args() ([]string, error) {
 		fmt.Fprintf(&yaml, "events: {kind: embedded, topic: %s, embedded: {address: %q}}\n", s.Topic, s.Events)
 	}
 	yaml.WriteString(s.Config)
+	if s.Listener != "" {
+		fmt.Fprintf(&yaml, "\nlisteners: [{address: %q, %s}]\n", s.SMTP, s.Listener)
+	}
 	if err := os.MkdirAll(s.Dir, 0o755); err != nil {
 		return nil, err
 	}
@@ -107,7 +112,11 @@ func (s *Sluice) Args() ([]string, error) {
 	if err := os.WriteFile(file, []byte(yaml.String()), 0o600); err != nil {
 		return nil, err
 	}
-	return []string{"serve", "--config", file, "--listen", s.SMTP, "--admin", s.Admin, "--data", s.DataDir()}, nil
+	args := []string{"serve", "--config", file, "--admin", s.Admin, "--data", s.DataDir()}
+	if s.Listener == "" {
+		args = append(args, "--listen", s.SMTP)
+	}
+	return args, nil
 }
 
 // Start starts the gateway and waits until it is ready. wrapper, when given, is a
