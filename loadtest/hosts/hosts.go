@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 )
 
 // Host is a network namespace with an address of its own and a loopback.
@@ -23,10 +24,13 @@ const (
 	clientAddress = "192.0.2.2"
 )
 
+// pairs counts the pairs of this process, for their names.
+var pairs atomic.Int64
+
 // Pair makes two hosts with a cable between them. They have no IPv6, as a container's
 // network by default. Close both with Remove.
 func Pair(ctx context.Context) (server, client *Host, err error) {
-	prefix := fmt.Sprintf("sluice%d", os.Getpid())
+	prefix := fmt.Sprintf("sluice%d-%d", os.Getpid(), pairs.Add(1))
 	server, client = &Host{prefix + "s", serverAddress}, &Host{prefix + "c", clientAddress}
 	steps := []string{
 		"ip netns add " + server.Name,
