@@ -30,7 +30,7 @@ func TestReloadable(t *testing.T) {
 	want := []string{
 		"hostname", "log.level", "trusted_networks", "smuggling", "smuggling_exempt",
 		"accept.domains", "accept.any", "accept.recipients_file", "accept.recipient_delimiter", "strict_paths",
-		"limits.recipients", "limits.connections_per_ip", "limits.command_errors", "limits.recipient_errors",
+		"limits.recipients", "limits.connections_per_ip", "limits.stalled_sessions", "limits.command_errors", "limits.recipient_errors",
 		"limits.junk_commands", "limits.messages", "limits.received_headers", "limits.min_data_rate",
 		"timeouts.proxy", "timeouts.greeting", "timeouts.command", "timeouts.data_start", "timeouts.data_block",
 		"timeouts.credit", "timeouts.store", "timeouts.message", "timeouts.stall",
