@@ -408,3 +408,40 @@ func TestSlowBecauseOfUs(t *testing.T) {
 	s.gone()
 	w.clean()
 }
+
+// TestOutgrownMessageDoesNotWait checks that a message longer than its SIZE is refused
+// while others wait for memory, and that its text is read. One that keeps to it waits.
+func TestOutgrownMessageDoesNotWait(t *testing.T) {
+	for size, refused := range map[string]bool{" SIZE=100": true, "": false} {
+		o := testOptions()
+		o.Budget = pipeline.NewBudget(8 << 20)
+		w := newWorld(t, o)
+		other, s := w.connect(), w.connect()
+		other.send(ehlo + envelope)
+		s.send(ehlo + "MAIL FROM:<a@example.com>" + size + "\r\nRCPT TO:<b@example.net>\r\nDATA\r\n")
+		s.hear()
+		rest := o.Budget.Limit() - o.Budget.Used() - 100<<10 // less than a message asks for
+		if !o.Budget.TryTake(rest) {
+			t.Fatal("no rest")
+		}
+		text := strings.Repeat(strings.Repeat("x", 998)+"\r\n", 30) // as a reactor reads at a time
+		for !other.paused {
+			other.send(text)
+		}
+		for range 10 {
+			s.send(text)
+		}
+		if s.paused == refused {
+			t.Errorf("MAIL%s: paused %v", size, s.paused)
+		}
+		o.Budget.Give(rest)
+		w.settle()
+		s.send("\r\n.\r\n")
+		if got := s.hear(); strings.HasPrefix(got, "452 4.3.1") != refused || strings.HasPrefix(got, "250 2.0.0") == refused {
+			t.Errorf("MAIL%s: %q", size, got)
+		}
+		other.gone()
+		s.send("QUIT\r\n")
+		w.clean()
+	}
+}

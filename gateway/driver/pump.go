@@ -103,6 +103,9 @@ func (l *Loop) receive(c *Conn, in []byte) (used int) {
 	for used < len(in) {
 		room := l.room(m)
 		if room == nil {
+			if l.giveUpOutgrown(m) {
+				continue
+			}
 			break // it waits for memory
 		}
 		nd, ns, ended := m.Decoder.Decode(room, in[used:])
@@ -128,6 +131,7 @@ func (l *Loop) receive(c *Conn, in []byte) (used int) {
 		}
 	}
 	l.reserveAhead(m)
+	l.giveUpOutgrown(m)
 	l.setTextDeadline(c, m)
 	return used
 }
@@ -151,6 +155,19 @@ func (l *Loop) room(m *pipeline.Message) []byte {
 	}
 	room := body.Room()
 	return room[:min(int64(len(room)), most)]
+}
+
+// giveUpOutgrown reports whether it gave up m, which waits for memory although it is longer
+// than the SIZE that its sender has declared. It holds little for a place in the queue, and
+// what comes meanwhile would stay with the kernel.
+func (l *Loop) giveUpOutgrown(m *pipeline.Message) bool {
+	declared := m.Envelope.SizeDeclared
+	if declared <= 0 || m.Decoded <= declared || !m.Memory.Request.InFlight() || m.Result.Err != nil {
+		return false
+	}
+	l.creditWaited(m, "refused")
+	l.failBody(m, errNoMemory)
+	return true
 }
 
 // failBody ends the keeping of a message whose text still arrives: what it holds is

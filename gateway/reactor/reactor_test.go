@@ -535,3 +535,32 @@ func (c *discardCounter) Discard(n int) (int, error) {
 	c.discarded = append(c.discarded, n)
 	return n, nil
 }
+
+// TestDropUnsentResets checks that a close behind DropUnsent leaves nothing to the kernel.
+func TestDropUnsentResets(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	client, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	conn, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := conn.(*net.TCPConn).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = raw.Control(func(fd uintptr) { (&socket{fd: int(fd)}).DropUnsent() })
+	if err != nil || conn.Close() != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.Read(make([]byte, 1)); !errors.Is(err, unix.ECONNRESET) {
+		t.Errorf("the client reads %v, want a reset", err)
+	}
+}
