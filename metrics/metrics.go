@@ -45,6 +45,8 @@ type Labels struct {
 	PathLeniencies []string
 	// FailureKinds are the kinds of failure of the object store and the event log.
 	FailureKinds []string
+	// RetryCauses are the causes of a further attempt at a request to the object store.
+	RetryCauses []string
 	// Stages are the stages of a complete message, as pipeline.ObservedStages has them.
 	Stages []string
 	// PanicPlaces are the handlers and goroutines that recover from panics.
@@ -91,6 +93,8 @@ type Metrics struct {
 	stages  map[string]*stage // read only
 	orphans byLabel[prometheus.Counter]
 	strict  bool
+
+	storeRetries byLabel[prometheus.Counter]
 
 	creditWait byLabel[prometheus.Observer]
 	relieved   byLabel[prometheus.Counter]
@@ -196,6 +200,9 @@ func (m *Metrics) addStages(labels Labels) {
 	m.orphans = m.counters("sluice_orphans_total",
 		"Objects whose event is certainly not in the log, by what became of them: removed, or kept because they share a pack or the store removes none.",
 		"fate", []string{"removed", "kept"})
+	m.storeRetries = m.counters("sluice_store_retries_total",
+		"Further attempts at requests to the object store, by what became of the one before: silent (no answer for longer than usual), broken (no connection, or it broke) or busy (the store refused it for now).",
+		"cause", labels.RetryCauses)
 	m.stages, m.strict = make(map[string]*stage), labels.Strict
 	for _, name := range labels.Stages {
 		help, found := stageHelp[name]

@@ -30,6 +30,7 @@ func testLabels() Labels {
 		MessageResults: []string{"too_large", "temporary"},
 		PathLeniencies: []string{"no_brackets", "dots"},
 		FailureKinds:   []string{"temporary", "permanent"},
+		RetryCauses:    []string{"silent", "broken"},
 		Stages:         pipeline.ObservedStages(),
 		PanicPlaces:    []string{"traffic"},
 		AcceptCauses:   []string{"process_descriptors", "other"},

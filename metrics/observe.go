@@ -95,3 +95,6 @@ func (m *Metrics) LoopDelay(seconds float64) { m.loopDelay.Observe(seconds) }
 
 // Panicked counts a panic that a handler recovered from.
 func (m *Metrics) Panicked(where string) { m.panics.at(where).Inc() }
+
+// StoreRetried counts a further attempt at a request to the object store.
+func (m *Metrics) StoreRetried(cause string) { m.storeRetries.at(cause).Inc() }

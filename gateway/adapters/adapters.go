@@ -19,6 +19,8 @@ import (
 type Deps struct {
 	MailLog *maillog.Log
 	Packs   pack.Observer // counts packs
+	// Retried counts a further attempt at a request to the store, by one of RetryCauses.
+	Retried func(cause string)
 	// Bound bounds the connections of a listener in this process.
 	Bound func(net.Listener) net.Listener
 }

@@ -11,6 +11,7 @@ import (
 func openS3(c *config.Config, d Deps) (*Store, error) {
 	options := s3Options(c)
 	options.LeftBehind, options.Pack = d.MailLog.LeftBehind, packOptions(c, d)
+	options.Retried = newRetryLog(d).retried
 	options.Reread = rereadKeys(c, d.MailLog.Logger())
 	s, err := s3.Open(context.Background(), options)
 	if err != nil {

@@ -2,6 +2,7 @@ package server
 
 import (
 	"sluice/codec"
+	"sluice/gateway/adapters"
 	"sluice/gateway/config"
 	"sluice/gateway/driver"
 	"sluice/gateway/monitor"
@@ -95,6 +96,7 @@ func metricLabels(c *config.Config) metrics.Labels {
 	for _, k := range pipeline.FailureKinds() {
 		labels.FailureKinds = append(labels.FailureKinds, k.String())
 	}
+	labels.RetryCauses = adapters.RetryCauses()
 	labels.Stages = pipeline.ObservedStages()
 	labels.PanicPlaces = []string{"open", "traffic", "ended", "closed", "timer", "result", "credit", "call", "drain", "run", "tick"}
 	for _, at := range panics.Places() {

@@ -79,7 +79,10 @@ func (s *Server) open() (err error) {
 		s.metrics.Panicked(string(at))
 		s.log.Panicked(string(at), reason, stack)
 	})
-	deps := adapters.Deps{MailLog: s.log, Packs: s.metrics, Bound: s.bounded("events")}
+	deps := adapters.Deps{
+		MailLog: s.log, Packs: s.metrics, Bound: s.bounded("events"),
+		Retried: s.metrics.StoreRetried,
+	}
 	if s.events, err = adapters.OpenLog(&s.config, deps); err != nil {
 		return err
 	}

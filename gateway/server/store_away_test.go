@@ -24,6 +24,7 @@ type bucket struct {
 	address string
 	stored  atomic.Int64
 	server  *http.Server
+	away    atomic.Bool                   // breaks connections
 	silence atomic.Pointer[chan struct{}] // closed to resume replies
 }
 
@@ -69,6 +70,9 @@ func (b *bucket) open() {
 // ServeHTTP replies as a store that has every object.
 func (b *bucket) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(io.Discard, r.Body)
+	if b.away.Load() {
+		panic(http.ErrAbortHandler) // closes the connection
+	}
 	if silence := b.silence.Load(); silence != nil {
 		<-*silence
 	}
@@ -89,6 +93,12 @@ func (b *bucket) hush() (speak func()) {
 }
 
 const awayTick = time.Second
+
+// shed reports whether the gate sheds all mail.
+func (r *running) shed() bool {
+	_, shed := r.monitor.Gate().Shed(0, 65535)
+	return shed
+}
 
 func (b *bucket) launch() *running {
 	b.t.Helper()
@@ -129,7 +139,10 @@ func TestStoreComesLater(t *testing.T) {
 	log := captureLog(t)
 	r := b.launch()
 	began := time.Now()
-	testkit.Eventually(t, "mail is turned away", func() bool { return strings.HasPrefix(r.send(t), "421 ") })
+	testkit.Eventually(t, "mail is turned away", r.shed)
+	if got := r.send(t); !strings.HasPrefix(got, "421 ") {
+		t.Errorf("without a store: %q", got)
+	}
 	if late := time.Since(began); late > 2*awayTick {
 		t.Errorf("after %v, which is more than two intervals", late)
 	}
@@ -154,8 +167,8 @@ func TestStoreComesLater(t *testing.T) {
 	r.end(t)
 }
 
-// TestStoreGoesAway checks that an unavailable store shuts the gate with the first
-// message that fails.
+// TestStoreGoesAway checks that an unavailable store shuts the gate while its first
+// message waits. That message is answered 250 once the store is back.
 func TestStoreGoesAway(t *testing.T) {
 	b := newBucket(t)
 	b.open()
@@ -163,21 +176,21 @@ func TestStoreGoesAway(t *testing.T) {
 	if got := r.send(t); !strings.HasPrefix(got, "250 2.0.0 Ok ") {
 		t.Fatalf("with a store: %q", got)
 	}
-	if err := b.server.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if got := r.send(t); !strings.HasPrefix(got, "451 4.3.0 ") {
-		t.Fatalf("without: %q", got)
-	}
+	b.away.Store(true)
+	waiting := r.dial(t)
+	waiting.Begin()
 	began := time.Now()
-	testkit.Eventually(t, "the gate is shut", func() bool { _, shed := r.monitor.Gate().Shed(0, 65535); return shed })
-	if late := time.Since(began); late > 2*awayTick {
-		t.Errorf("after %v, which is more than two intervals", late)
+	_, _ = io.WriteString(waiting.Conn, "text\r\n.\r\n")
+	testkit.Eventually(t, "the gate is shut", r.shed)
+	if late := time.Since(began); late > 3*awayTick {
+		t.Errorf("after %v, which is more than three intervals", late)
 	}
 	r.dial(t).Expect("421 ")
 	if got := r.status(t, "/readyz"); got != http.StatusOK {
 		t.Errorf("/readyz without a store: %d", got)
 	}
+	b.away.Store(false)
+	waiting.Expect("250 2.0.0 Ok ")
 	r.end(t)
 }
 
@@ -195,7 +208,7 @@ func TestStoreFallsSilent(t *testing.T) {
 	waiting := r.dial(t)
 	waiting.Begin()
 	_, _ = io.WriteString(waiting.Conn, "text\r\n.\r\n")
-	testkit.Eventually(t, "the gate is shut", func() bool { _, shed := r.monitor.Gate().Shed(0, 65535); return shed })
+	testkit.Eventually(t, "the gate is shut", r.shed)
 	if cause, _ := r.monitor.Gate().Shed(0, 65535); cause != "store_errors" {
 		t.Errorf("by %q", cause)
 	}

@@ -112,6 +112,8 @@ type Batcher struct {
 	token        chan *queued
 	completed    chan struct{} // wakes the holder of token when a request has ended
 	waitingBytes atomic.Int64
+	spares       chan struct{} // a value for each spare request that is free
+	writer       func(n int) Writer
 	workers      sync.WaitGroup
 
 	busy     atomic.Int64 // workers with a request
@@ -132,14 +134,29 @@ func Start(o Options, writer func(n int) Writer) *Batcher {
 	b := &Batcher{
 		options: o, queue: make(chan queued, o.Queue),
 		token: make(chan *queued, 1), completed: make(chan struct{}, 1),
+		spares: make(chan struct{}, o.Lanes), writer: writer,
 	}
 	b.token <- nil
 	for n := range o.Lanes {
-		w := &batchWorker{batcher: b, writer: writer(n), pack: New(), timer: time.NewTimer(0)}
-		w.timer.Stop()
-		b.workers.Go(func() { panics.Keep(panics.Pack, w.run) })
+		b.spares <- struct{}{}
+		b.startWorker(n, nil)
 	}
 	return b
+}
+
+// startWorker starts the n-th worker. One with a spare request ends when stop is closed;
+// for the others stop is nil.
+func (b *Batcher) startWorker(n int, stop <-chan struct{}) {
+	w := &batchWorker{
+		batcher: b, writer: b.writer(n), pack: New(), timer: time.NewTimer(0), stop: stop,
+	}
+	w.timer.Stop()
+	b.workers.Go(func() {
+		panics.Keep(panics.Pack, w.run)
+		if stop != nil {
+			b.ReturnSpare()
+		}
+	})
 }
 
 // Accepts reports whether m may share an object: it is small and was not begun in

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"sluice/internal/testkit"
 	"sluice/pipeline"
 	"sluice/pipeline/pack"
 	"sluice/pipeline/porttest"
@@ -102,7 +103,7 @@ func start(t *testing.T, n int, o pack.Options) (*pack.Batcher, []*testWriter, *
 		writers[i] = &testWriter{taken: make(chan []*pipeline.Message, 100), release: make(chan error, 100)}
 	}
 	o.Lanes, o.Observer = n, seen
-	b := pack.Start(o, func(n int) pack.Writer { return writers[n] })
+	b := pack.Start(o, func(n int) pack.Writer { return writers[min(n, len(writers)-1)] })
 	t.Cleanup(func() {
 		for _, w := range writers {
 			for range 100 {
@@ -404,4 +405,27 @@ func TestBatcherLearnsNothingFromFailures(t *testing.T) {
 	if usual := pack.UsualLatency(b); usual < 5*time.Millisecond {
 		t.Errorf("the usual duration is %v, of requests that took 5 ms", usual)
 	}
+}
+
+// TestOpenLane checks that another lane stores messages while all others stand still,
+// that there are only as many as spare requests, and that it ends when it is closed.
+func TestOpenLane(t *testing.T) {
+	b, w, _ := startOne(t, pack.Options{})
+	put(t, b, 1, 1)
+	<-w.taken
+	closeLane := b.OpenLane()
+	if closeLane == nil || b.OpenLane() != nil {
+		t.Fatal("one lane has one spare request")
+	}
+	sent := put(t, b, 1, 1)
+	if got := <-w.taken; !slices.Equal(got, sent) {
+		t.Errorf("the lane took %d messages", len(got))
+	}
+	w.release <- nil
+	w.release <- nil
+	closeLane()
+	testkit.Eventually(t, "the lane has ended", b.TakeSpare)
+	b.ReturnSpare()
+	put(t, b, 1, 1)
+	<-w.taken // by the lane that stays
 }

@@ -16,6 +16,7 @@ type batchWorker struct {
 	fillStart time.Time   // when the pack got its first message
 	putTimes  []time.Time // when each message of the pack was put
 	timer     *time.Timer
+	stop      <-chan struct{} // ends the worker; nil for one that stays
 }
 
 func (w *batchWorker) run() {
@@ -26,18 +27,26 @@ func (w *batchWorker) run() {
 
 // gather fills the pack. It holds the token meanwhile: two workers that filled at the
 // same time would get half a pack each. It returns false once the queue is closed and
-// empty.
+// empty, or the worker is to stop.
 func (w *batchWorker) gather() bool {
 	b := w.batcher
-	first := <-b.token
-	var leftover *queued
+	var first, leftover *queued
+	select {
+	case first = <-b.token:
+	case <-w.stop:
+		return false
+	}
 	defer func() { b.token <- leftover }()
 	if first == nil {
-		next, open := <-b.queue
-		if !open {
+		select {
+		case next, open := <-b.queue:
+			if !open {
+				return false
+			}
+			first = &next
+		case <-w.stop:
 			return false
 		}
-		first = &next
 	}
 	w.fillStart, w.putTimes = time.Now(), w.putTimes[:0]
 	leftover = w.fill(*first)

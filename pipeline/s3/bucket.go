@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/minio/minio-go/v7"
@@ -36,7 +37,7 @@ func (s *Store) Probe(ctx context.Context) error {
 }
 
 func (s *Store) probe(ctx context.Context) error {
-	exists, err := s.client.BucketExists(ctx, s.bucket)
+	exists, err := s.bucketExists(ctx)
 	if err == nil && !exists && s.options.CreateBucket {
 		err = s.createBucket(ctx)
 	} else if err == nil && !exists {
@@ -44,6 +45,20 @@ func (s *Store) probe(ctx context.Context) error {
 			errRefused, s.bucket, s.options.Endpoint, s.bucket, s.bucket)
 	}
 	return s.explain(err)
+}
+
+// bucketExists asks for the bucket. A connection that is silent must not make the store
+// seem away, so it asks by another one as well, in a quarter of the time.
+func (s *Store) bucketExists(ctx context.Context) (bool, error) {
+	r := exchange{once: true, send: func(ctx context.Context, _ *payload) (string, error) {
+		exists, err := s.client.BucketExists(ctx, s.bucket)
+		return strconv.FormatBool(exists), err
+	}}
+	if end, ok := ctx.Deadline(); ok {
+		r.patience = time.Until(end) / 4
+	}
+	answer, _, err := s.try(ctx, r)
+	return answer == strconv.FormatBool(true), err
 }
 
 // explain adds to the error of a probe what the operator should check.

@@ -110,7 +110,7 @@ func (c *cleaner) cleanDue(waiting []leftover) []leftover {
 		}
 		ctx, cancel := context.WithTimeout(c.store.ctx, c.store.options.Timeout)
 		used := c.store.client.keys.get()
-		err := panics.Try(panics.Store, func() error { return c.clean(ctx, *l) })
+		err := c.cleanBy(ctx, *l)
 		c.store.client.renew(err, used) // for the next attempt
 		cancel()
 		if err != nil {
@@ -142,6 +142,14 @@ func (c *cleaner) finalPass(waiting []leftover) {
 			c.giveUp(l, err)
 		}
 	}
+}
+
+// cleanBy removes a leftover, by another connection when the first is silent.
+func (c *cleaner) cleanBy(ctx context.Context, l leftover) error {
+	_, _, err := c.store.try(ctx, exchange{once: true, send: func(ctx context.Context, _ *payload) (string, error) {
+		return "", c.clean(ctx, l)
+	}})
+	return err
 }
 
 // clean removes a leftover. It is no error when there is nothing to remove.

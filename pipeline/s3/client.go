@@ -18,6 +18,9 @@ import (
 const (
 	dialTimeout = 10 * time.Second
 	idleTimeout = 60 * time.Second
+	// unacknowledgedTimeout is how long the peer's machine may leave bytes unacknowledged
+	// before the connection breaks. Linux itself waits for a quarter of an hour.
+	unacknowledgedTimeout = 10 * time.Second
 	// spareConnections is the number of connections for the cleaner and for readers.
 	spareConnections = 4
 	wireBuffer       = 64 << 10
@@ -30,7 +33,9 @@ const (
 func newTransport(o *Options) (*http.Transport, error) {
 	dial := o.dial
 	if dial == nil {
-		dial = (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext
+		dial = (&net.Dialer{
+			Timeout: dialTimeout, KeepAlive: 30 * time.Second, Control: limitUnacknowledged,
+		}).DialContext
 	}
 	connections := o.Concurrency + spareConnections
 	if o.Pack != nil {

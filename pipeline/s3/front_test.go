@@ -150,6 +150,6 @@ func (f *fake) requests(kind string) []request {
 func (f *fake) options() Options {
 	return Options{
 		Endpoint: strings.TrimPrefix(f.URL, "http://"), Bucket: "mail", Region: "us-east-1",
-		AccessKey: testAccess, SecretKey: testSecret, Concurrency: 4,
+		AccessKey: testAccess, SecretKey: testSecret, Concurrency: 4, failures: 3,
 	}
 }

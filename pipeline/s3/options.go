@@ -79,6 +79,13 @@ type Options struct {
 	// could not be removed. It is called from any goroutine and must not block.
 	LeftBehind func(key string, err error)
 
+	// Retried is called when a further attempt at a request becomes necessary, with one of
+	// RetryCauses and the failure. It is called from any goroutine and must not block.
+	Retried func(cause string, err error)
+
+	// failures is the number of attempts that fail before a request does, for tests. 0
+	// means as many as fit into the time.
+	failures int
 	// dial opens connections; nil means TCP.
 	dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
@@ -104,6 +111,9 @@ func (o *Options) defaults() {
 	}
 	if o.LeftBehind == nil {
 		o.LeftBehind = func(string, error) {}
+	}
+	if o.Retried == nil {
+		o.Retried = func(string, error) {}
 	}
 }
 

@@ -56,9 +56,13 @@ func (w packWriter) PutPack(p *pack.Pack, since time.Time) (split bool, err erro
 	sum := checksum(p.CRC32C())
 	o := w.plainOptions()
 	o.ContentType, o.UserMetadata = pack.ContentType, map[string]string{headerChecksum: sum}
-	ambiguous, err := w.try(ctx, nil, p.Pieces(), func(body *payload) error {
-		info, err := w.client.PutObject(ctx, w.bucket, p.Key(), body, p.Size(), "", "", o)
-		return confirmation{info.ETag, info.ChecksumCRC32C}.confirm(sum, err)
+	key, size := p.Key(), p.Size()
+	_, ambiguous, err := w.try(ctx, exchange{
+		bytes: size, chunks: p.Pieces(), lanes: w.lanes(),
+		send: func(ctx context.Context, body *payload) (string, error) {
+			info, err := w.client.PutObject(ctx, w.bucket, key, body, size, "", "", o)
+			return "", confirmation{info.ETag, info.ChecksumCRC32C}.confirm(sum, err)
+		},
 	})
 	if err == nil {
 		done(p.Size())

@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"context"
 	"io"
 	"strings"
 	"testing"
@@ -13,9 +14,12 @@ import (
 func TestTryRevokesAfterPanic(t *testing.T) {
 	s := &Store{Reader: Reader{client: &client{}}}
 	var lent *payload
-	_, err := s.try(t.Context(), nil, [][]byte{[]byte("text")}, func(body *payload) error {
-		lent = body
-		panic("broken")
+	_, _, err := s.try(t.Context(), exchange{
+		chunks: [][]byte{[]byte("text")},
+		send: func(_ context.Context, body *payload) (string, error) {
+			lent = body
+			panic("broken")
+		},
 	})
 	if pipeline.KindOf(err) != pipeline.KindTemporary || !strings.Contains(err.Error(), "broken") {
 		t.Errorf("%v", err)

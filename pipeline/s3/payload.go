@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"time"
 
 	"sluice/internal/panics"
 )
@@ -23,12 +24,22 @@ type payload struct {
 	piece   int // index of the current piece; 0 is head, then the chunks
 	at      int // offset in the piece
 	revoked bool
+	began   time.Time
+	moved   time.Time // when bytes were last read
 }
 
 var _ io.ReadSeeker = (*payload)(nil)
 
 func newPayload(head []byte, chunks [][]byte) *payload {
-	return &payload{head: head, chunks: chunks}
+	now := time.Now()
+	return &payload{head: head, chunks: chunks, began: now, moved: now}
+}
+
+// Idle returns the time since bytes were last read, or since the start.
+func (p *payload) Idle() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return time.Since(p.moved)
 }
 
 func (p *payload) current() []byte {
@@ -47,6 +58,7 @@ func (p *payload) Read(b []byte) (n int, err error) {
 	if p.revoked {
 		return 0, errRevoked
 	}
+	p.moved = time.Now()
 	for p.piece <= len(p.chunks) {
 		copied := copy(b[n:], p.current()[p.at:])
 		n, p.at = n+copied, p.at+copied

@@ -138,7 +138,7 @@ func TestEarlyAnswer(t *testing.T) {
 			dialled := 0
 			s := mustOpen(t, Options{
 				Endpoint: "store.invalid:80", Bucket: "mail", Region: "us-east-1",
-				AccessKey: testAccess, SecretKey: testSecret, Concurrency: 1,
+				AccessKey: testAccess, SecretKey: testSecret, Concurrency: 1, failures: 3,
 				dial: func(context.Context, string, string) (net.Conn, error) {
 					if dialled++; dialled == 2 { // the first is Open's
 						return c, nil

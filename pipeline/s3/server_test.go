@@ -113,6 +113,7 @@ func (s *server) options(t testing.TB) Options {
 		SecretKey:    testSecret,
 		CreateBucket: true,
 		Timeout:      30 * time.Second,
+		failures:     3,
 	}
 }
 

@@ -28,6 +28,7 @@ type Store struct {
 	large   chan task         // with packing, all other tasks; they pass the gate
 	gate    *limiterGate      // limits large tasks
 	batcher *pack.Batcher     // nil without packing
+	pace    pace              // of the store
 	puts    *inflight.Tracker // from Put or PutPart until the result
 	workers sync.WaitGroup
 
@@ -83,7 +84,11 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Pack != nil {
 		packs := *o.Pack
 		packs.Queue, packs.Timeout = o.Queue, o.Timeout
-		s.batcher = pack.Start(packs, func(int) pack.Writer { return packWriter{newWorker(s)} })
+		s.batcher = pack.Start(packs, func(int) pack.Writer {
+			w := newWorker(s)
+			w.lane = true
+			return packWriter{w}
+		})
 	}
 	return s, nil
 }

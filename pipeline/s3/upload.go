@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 
 	"github.com/minio/minio-go/v7"
 
@@ -135,14 +136,13 @@ func (w *worker) initiate(ctx context.Context, u *upload, m *pipeline.Message) e
 	o := w.objectOptions(m)
 	o.UserMetadata[headerChecksumAlgorithm] = "CRC32C"
 	o.UserMetadata[headerChecksumType] = fullObject
-	var id string
-	ambiguous, err := w.try(ctx, nil, nil, func(*payload) (err error) {
-		id, err = w.client.NewMultipartUpload(ctx, w.bucket, u.key, o)
+	id, ambiguous, err := w.try(ctx, exchange{send: func(ctx context.Context, _ *payload) (string, error) {
+		id, err := w.client.NewMultipartUpload(ctx, w.bucket, u.key, o)
 		if err == nil && id == "" {
 			err = errNoUpload
 		}
-		return err
-	})
+		return id, err
+	}})
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.strays = u.strays || ambiguous
@@ -160,14 +160,18 @@ func (w *worker) sendPart(ctx context.Context, u *upload, p uploadPart) error {
 		CustomHeader:         http.Header{http.CanonicalHeaderKey(headerChecksum): {sum}},
 		DisableContentSha256: true,
 	}
-	_, err := w.try(ctx, p.head, p.chunks, func(body *payload) error {
-		part, err := w.client.PutObjectPart(ctx, w.bucket, u.key, u.id, p.number, body, p.size, o)
-		p.etag = part.ETag
-		return confirmation{part.ETag, part.ChecksumCRC32C}.confirm(sum, err)
+	id, number, size := u.id, p.number, p.size
+	etag, _, err := w.try(ctx, exchange{
+		bytes: size, head: p.head, chunks: p.chunks,
+		send: func(ctx context.Context, body *payload) (string, error) {
+			part, err := w.client.PutObjectPart(ctx, w.bucket, u.key, id, number, body, size, o)
+			return part.ETag, confirmation{part.ETag, part.ChecksumCRC32C}.confirm(sum, err)
+		},
 	})
 	if err != nil {
 		return fail("part", err)
 	}
+	p.etag = etag
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	p.head, p.chunks = nil, nil // their owner takes them back with the result
@@ -226,15 +230,17 @@ func (w *worker) complete(
 	u.completing = true
 	strays := u.strays
 	u.mu.Unlock()
-	ambiguous := false
-	_, err := w.try(ctx, nil, nil, func(*payload) error {
-		info, err := w.client.CompleteMultipartUpload(ctx, w.bucket, u.key, u.id, list, o)
-		if ambiguous && isCode(err, codeNoSuchUpload) && w.isStored(ctx, b) {
-			return nil // the attempt before took effect
-		}
-		err = confirmation{info.ETag, info.ChecksumCRC32C}.confirm(sum, err)
-		ambiguous = ambiguous || uncertain(err)
-		return err
+	var begun atomic.Int64
+	_, _, err := w.try(ctx, exchange{
+		bytes: b.Length, // that the store assembles
+		send: func(ctx context.Context, _ *payload) (string, error) {
+			first := begun.Add(1) == 1
+			info, err := w.client.CompleteMultipartUpload(ctx, w.bucket, u.key, u.id, list, o)
+			if !first && isCode(err, codeNoSuchUpload) && w.isStored(ctx, b) {
+				return "", nil // another attempt took effect
+			}
+			return "", confirmation{info.ETag, info.ChecksumCRC32C}.confirm(sum, err)
+		},
 	})
 	if err != nil {
 		return fail("complete", err)

@@ -5,19 +5,22 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 )
 
-// valve dials for a store under test. It can stall the network or break it.
+// valve dials for a store under test. It can stall the network, break it or swallow the
+// connections that are open.
 type valve struct {
 	mu     sync.Mutex
 	change sync.Cond
 	halted bool
 	broken bool
-	conns  map[net.Conn]struct{}
+	conns  map[net.Conn]*valveConn
+	dialed int
 }
 
 func newValve() *valve {
-	v := &valve{conns: map[net.Conn]struct{}{}}
+	v := &valve{conns: map[net.Conn]*valveConn{}}
 	v.change.L = &v.mu
 	return v
 }
@@ -67,21 +70,49 @@ func (v *valve) dial(ctx context.Context, network, address string) (net.Conn, er
 	if err != nil {
 		return nil, err
 	}
-	v.conns[c] = struct{}{}
-	return &valveConn{c, v}, nil
+	v.dialed++
+	wrapped := &valveConn{Conn: c, v: v, closed: make(chan struct{})}
+	v.conns[c] = wrapped
+	return wrapped, nil
+}
+
+// swallow makes every connection that is open silent: what is written is taken and lost,
+// and nothing is answered. Connections that are opened later are not touched.
+func (v *valve) swallow() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, c := range v.conns {
+		c.silent.Store(true)
+	}
 }
 
 type valveConn struct {
 	net.Conn
-	v *valve
+	v      *valve
+	silent atomic.Bool
+	once   sync.Once
+	closed chan struct{}
 }
 
 func (c *valveConn) Write(b []byte) (int, error) {
+	if c.silent.Load() {
+		return len(b), nil
+	}
 	c.v.wait()
 	return c.Conn.Write(b)
 }
 
+func (c *valveConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if c.silent.Load() {
+		<-c.closed
+		return 0, net.ErrClosed
+	}
+	return n, err
+}
+
 func (c *valveConn) Close() error {
+	c.once.Do(func() { close(c.closed) })
 	c.v.mu.Lock()
 	delete(c.v.conns, c.Conn)
 	c.v.mu.Unlock()

@@ -6,33 +6,33 @@ import (
 	"errors"
 	"hash"
 	"hash/crc32"
-	"math/rand/v2"
-	"time"
 
 	"github.com/minio/minio-go/v7"
 
 	"sluice/internal/panics"
 	"sluice/pipeline"
+	"sluice/pipeline/pack"
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
-const (
-	// attempts is the number of attempts at one request, including the first.
-	attempts = 3
-	// backoff is the longest wait before the second attempt. It doubles for each further
-	// one. minio-go itself waits up to 200 ms after a response such as 503.
-	backoff = 100 * time.Millisecond
-)
 
 // worker is the state of one goroutine that handles tasks one after another.
 type worker struct {
 	*Store
 	digest hash.Hash
 	pause  func() // called while hashing (pauseEvery); nil for the worker of a lane
+	lane   bool   // belongs to the batcher
 }
 
 func newWorker(s *Store) *worker { return &worker{Store: s, digest: sha256.New()} }
+
+// lanes returns the batcher that the worker belongs to, nil for a worker of the pool.
+func (w *worker) lanes() *pack.Batcher {
+	if w.lane {
+		return w.batcher
+	}
+	return nil
+}
 
 // run handles tasks of w.queue and of admitted, until both are closed and empty.
 func (w *worker) run(admitted <-chan task) {
@@ -119,10 +119,13 @@ func (w *worker) put(ctx context.Context, m *pipeline.Message) (stored, error) {
 	o := w.objectOptions(m)
 	sum := checksum(result.blob.CRC32C)
 	o.UserMetadata[headerChecksum] = sum
-	ambiguous, err := w.try(ctx, m.Header, m.Body.Chunks(), func(body *payload) error {
-		b := &result.blob
-		info, err := w.client.PutObject(ctx, w.bucket, b.Key, body, b.Length, "", "", o)
-		return confirmation{info.ETag, info.ChecksumCRC32C}.confirm(sum, err)
+	key, size := result.blob.Key, result.blob.Length
+	_, ambiguous, err := w.try(ctx, exchange{
+		bytes: size, head: m.Header, chunks: m.Body.Chunks(), lanes: w.lanes(),
+		send: func(ctx context.Context, body *payload) (string, error) {
+			info, err := w.client.PutObject(ctx, w.bucket, key, body, size, "", "", o)
+			return "", confirmation{info.ETag, info.ChecksumCRC32C}.confirm(sum, err)
+		},
 	})
 	if err != nil {
 		if ambiguous {
@@ -156,42 +159,4 @@ func (s *Store) objectOptions(m *pipeline.Message) minio.PutObjectOptions {
 	o := s.plainOptions()
 	o.UserMetadata, o.ContentType = metadata(m), "message/rfc822"
 	return o
-}
-
-// try sends a request with the body head and chunks. It retries transient failures until
-// ctx ends or attempts are used up. The bytes of the body are no longer read when it
-// returns. ambiguous reports that a failed attempt may have taken effect.
-func (s *Store) try(
-	ctx context.Context, head []byte, chunks [][]byte, send func(*payload) error,
-) (ambiguous bool, err error) {
-	for attempt := 1; ; attempt++ {
-		body, used := newPayload(head, chunks), s.client.keys.get()
-		err = panics.Try(panics.Store, func() error { return send(body) })
-		if whole := body.Revoke(); err == nil && !whole {
-			err = errEarly
-		}
-		if err == nil {
-			return ambiguous, nil
-		}
-		ambiguous = ambiguous || uncertain(err)
-		if s.client.renew(err, used) && attempt < attempts {
-			continue
-		}
-		if attempt == attempts || !transient(err) || !backOff(ctx, backoff<<(attempt-1)) {
-			return ambiguous, s.explainTooLarge(err)
-		}
-	}
-}
-
-// backOff sleeps for a random part of max, so that a fleet does not retry in step. It
-// reports false when ctx has ended.
-func backOff(ctx context.Context, max time.Duration) bool {
-	timer := time.NewTimer(rand.N(max))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }
