@@ -67,6 +67,7 @@ bench: tools
 drill:
 	go run ./loadtest drill $(ARGS)
 	go run ./loadtest drill --on cluster --sessions 30
+	go run ./loadtest drill --on fleet --away 60s --sessions 20
 	go run ./loadtest stress
 	go test -count=1 -timeout 1h -run '^(TestSmtpSource|TestFleet)$$' ./loadtest -messages 10000
 

@@ -20,6 +20,7 @@ type drillCommand struct {
 	On       string        `enum:"embedded,fleet,cluster" default:"embedded" help:"What the gateway uses: its embedded parts, or MinIO and Kafka, which are killed in turn with it, or three Kafka brokers, of which one is frozen, one killed and two killed."`
 	Rounds   int           `default:"20" help:"How often something is killed."`
 	Pause    time.Duration `help:"Kill nothing; stop the store and then the broker of a fleet for so long (SIGSTOP), such as 60s."`
+	Away     time.Duration `help:"Kill nothing at random; for so long delete the topic of a fleet, and then kill its broker."`
 	Sessions int           `default:"50" help:"Sessions at the same time."`
 	Seed     uint64        `help:"Draws mails and moments of death; 0 for another one each time."`
 	Binary   string        `type:"existingfile" placeholder:"FILE" help:"A sluice binary; without it one is built."`
@@ -30,12 +31,12 @@ type drillCommand struct {
 // errBroken makes the exit status say what the report says.
 var errBroken = errors.New("a promise was broken: see lost, altered and dangling, pending uploads, and what came late, above")
 
-// errPauseNeeds says why --pause cannot be done.
-var errPauseNeeds = errors.New("--pause needs --on fleet: an embedded store and log cannot be stopped alone")
+// errPauseNeeds says why --pause or --away cannot be done.
+var errPauseNeeds = errors.New("--pause and --away need --on fleet: an embedded store and log cannot be stopped alone")
 
 // Run does the drill, prints the report and writes it to the folder of results.
 func (c *drillCommand) Run(ctx context.Context) error {
-	if c.Pause > 0 && process.Kind(c.On) != process.Fleet {
+	if c.Pause+c.Away > 0 && process.Kind(c.On) != process.Fleet {
 		return errPauseNeeds
 	}
 	scratch, err := os.MkdirTemp("", "sluice-drill-")
@@ -112,6 +113,9 @@ func (c *drillCommand) do(ctx context.Context, plan drill.Plan) (*drill.Report, 
 	if plan.Cluster != nil {
 		return drill.Lose(ctx, plan, []string{drill.LossFrozen, drill.LossKilled, drill.LossTwo})
 	}
+	if c.Away > 0 {
+		return drill.Withhold(ctx, plan, c.Away)
+	}
 	if c.Pause == 0 {
 		return drill.Run(ctx, plan)
 	}
@@ -128,6 +132,9 @@ func (c *drillCommand) name(at time.Time) string {
 	}
 	if c.Pause > 0 {
 		what += "pause-"
+	}
+	if c.Away > 0 {
+		what += "away-"
 	}
 	return what + at.Format("20060102-150405")
 }

@@ -15,6 +15,7 @@ type meter struct {
 	slow         time.Duration // a success after this time came too late for its sender
 	done, failed atomic.Int64
 	streak       atomic.Int64  // failures since the last success
+	stalled      atomic.Bool   // there was no result for long; the next success ends that
 	slowest      atomic.Uint64 // seconds, as float64 bits, since the last sample
 	failure      atomic.Pointer[error]
 
@@ -41,6 +42,7 @@ func (m *meter) result(err error, took time.Duration) {
 	case err == nil && took <= m.slow:
 		m.done.Add(1)
 		m.streak.Store(0)
+		m.stalled.Store(false)
 	case err == nil:
 		m.fail(errLate)
 	default:
@@ -81,6 +83,7 @@ func (m *meter) sample() (slowest float64, results int64, errors float64) {
 // reset discards all failures so far.
 func (m *meter) reset() {
 	m.streak.Store(0)
+	m.stalled.Store(false)
 	now := m.answers()
 	for i := range m.seen {
 		m.seen[i] = now

@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -11,7 +12,7 @@ import (
 // shorter limit would take a stage under load for an unavailable one. A longer one would
 // keep senders waiting for a 451 who could have had their 421.
 const (
-	minProbe = time.Second
+	minProbe = 2 * time.Second
 	maxProbe = 5 * time.Second
 	// logEvery is the least time between two log lines that say why a stage cannot be
 	// used.
@@ -23,6 +24,10 @@ const (
 	// stage cannot be used. The next success ends that, so a few that failed together
 	// under load cost nothing.
 	failuresInRow = 3
+	// stalledAfter is the time without any result, while messages wait for one, from which
+	// a stage cannot be used although its probe succeeds. A cluster that moves the
+	// partitions of a lost broker takes less.
+	stalledAfter = 15 * time.Second
 )
 
 // StageOptions are the settings of a Stage.
@@ -39,7 +44,7 @@ type StageOptions struct {
 }
 
 // Stage is the object store or the event log as the gate sees it. It can be used unless
-// its probe failed last, or its last results were all failures.
+// its probe failed last, its last results were all failures, or none has come for long.
 //
 // The probe is asked while the mail does not show that the stage is available. That is
 // the case from the start, from a failed result, and while messages wait without a
@@ -63,7 +68,8 @@ type Stage struct {
 	proven   bool  // a success has shown that the stage is available
 	done     int64 // as of the last check
 	failed   int64
-	waited   bool // messages waited at the last check
+	waited   bool      // messages waited at the last check
+	resultAt time.Time // when there was a result last, or nobody waited
 
 	probeErr   error // of the last probe
 	down       bool  // it could not be used at the last check
@@ -84,7 +90,7 @@ func NewStage(o StageOptions) *Stage {
 
 // Usable reports whether the stage can be used, as far as is known.
 func (s *Stage) Usable() bool {
-	return s.Off || !s.away.Load() && s.meter.streak.Load() < failuresInRow
+	return s.Off || !s.away.Load() && s.meter.streak.Load() < failuresInRow && !s.meter.stalled.Load()
 }
 
 // trial reports whether a trial may begin while the stage cannot be used.
@@ -103,7 +109,7 @@ func (s *Stage) check(now time.Time) (probe bool) {
 	s.trials.Store(1)
 	switch {
 	case s.inFlight:
-	case !s.inDoubt():
+	case !s.inDoubt(now):
 		s.setAvailable(nil)
 	case now.Sub(s.askedAt) >= s.pause():
 		s.askedAt, s.inFlight = now, true
@@ -113,7 +119,7 @@ func (s *Stage) check(now time.Time) (probe bool) {
 }
 
 // inDoubt reports whether the mail leaves it open whether the stage is available.
-func (s *Stage) inDoubt() bool {
+func (s *Stage) inDoubt(now time.Time) bool {
 	if s.Probe == nil || s.Off {
 		return false
 	}
@@ -121,9 +127,14 @@ func (s *Stage) inDoubt() bool {
 	done, failed := s.meter.done.Load(), s.meter.failed.Load()
 	switch {
 	case done > s.done || failed > s.failed:
-		s.proven = s.meter.good()
+		s.proven, s.resultAt = s.meter.good(), now
 	case waits && s.waited:
 		s.proven = false
+		if now.Sub(s.resultAt) >= stalledAfter {
+			s.meter.stalled.Store(true)
+		}
+	default:
+		s.resultAt = now
 	}
 	s.done, s.failed, s.waited = done, failed, waits
 	return !s.proven
@@ -191,10 +202,15 @@ func (s *Stage) follow(now time.Time) (changed bool) {
 	return changed
 }
 
+var errStalled = errors.New("no answers, though it is available")
+
 // reason returns why the stage cannot be used.
 func (s *Stage) reason() error {
 	if s.probeErr != nil {
 		return s.probeErr
+	}
+	if s.meter.good() {
+		return errStalled
 	}
 	return *s.meter.failure.Load()
 }

@@ -103,7 +103,7 @@ func TestSuccessWhileAsked(t *testing.T) {
 // TestProbeIsBounded checks that at most one probe is in flight, that it has a deadline,
 // and that one interrupted at the end has no effect.
 func TestProbeIsBounded(t *testing.T) {
-	for interval, want := range map[time.Duration]time.Duration{50 * time.Millisecond: minProbe, 2 * time.Second: 2 * time.Second, time.Minute: maxProbe} {
+	for interval, want := range map[time.Duration]time.Duration{50 * time.Millisecond: minProbe, 3 * time.Second: 3 * time.Second, time.Minute: maxProbe} {
 		w := newProbeEnv(t)
 		w.Interval = interval
 		ctx, cancel := context.WithCancel(t.Context())
@@ -192,6 +192,30 @@ func TestTrials(t *testing.T) {
 	shed(false)
 	if cause, trial := g.Admit(); cause != "" || trial || !g.MayStore() {
 		t.Errorf("after a success: %q, %v", cause, trial)
+	}
+}
+
+// TestStalledStage checks that a stage that is available and gives no results cannot be
+// used, but for trials, until there is one.
+func TestStalledStage(t *testing.T) {
+	w := newProbeEnv(t)
+	w.tick()
+	w.waiting = 5
+	for began := w.now; w.Usable(); w.tick() {
+		if w.now.Sub(began) > 2*stalledAfter {
+			t.Fatal("it can be used")
+		}
+	}
+	if !w.take() || w.take() {
+		t.Error("not one trial")
+	}
+	w.tick()
+	if want := `err="no answers, though it is available"`; !strings.Contains(w.log.String(), want) {
+		t.Errorf("logged %q", w.log.Lines())
+	}
+	w.answer(1, nil, 0)
+	if !w.Usable() {
+		t.Error("not after a result")
 	}
 }
 

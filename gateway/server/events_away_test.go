@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -192,7 +194,9 @@ func (r *running) expectAway(t *testing.T) {
 	t.Helper()
 	r.expectSample(t, "sluice_events_usable 0")
 	r.expectSample(t, "sluice_store_usable 1")
-	r.expectSample(t, `sluice_pressure_cause{cause="events_errors",class="default"} 1`)
+	testkit.Eventually(t, "the gate has decided", func() bool {
+		return r.sample(t, `sluice_pressure_cause{cause="events_errors",class="default"}`) == 1
+	})
 	code, text := r.page(t, "/readyz")
 	if code != http.StatusOK || !strings.Contains(text, "the event log cannot be used") {
 		t.Errorf("/readyz: %d %q", code, text)
@@ -227,5 +231,28 @@ func TestBrokersComeLater(t *testing.T) {
 		t.Errorf("%d messages stored", n)
 	}
 	r.end(t)
+	expectLines(t, log(), 1, 0)
+}
+
+// TestEmbeddedLogFails checks that an embedded log that has failed for good shuts the gate
+// with the first message, whose object is removed.
+func TestEmbeddedLogFails(t *testing.T) {
+	log := captureLog(t)
+	r := launch(t, func(c *config.Config) { c.Store.Packing = config.PackingOff })
+	r.oneMail(t)
+	partition := filepath.Join(r.config.EventsDir(), "partitions", r.config.Events.Topic+"-0")
+	if err := os.Rename(partition, partition+".gone"); err != nil {
+		t.Fatal(err)
+	}
+	testkit.Eventually(t, "the log has failed", func() bool { return strings.Contains(log(), "the event log has failed") })
+	if got := r.send(t); !strings.HasPrefix(got, "451 4.3.0 ") {
+		t.Errorf("got %q", got)
+	}
+	testkit.Eventually(t, "mail is turned away", func() bool { return strings.HasPrefix(r.send(t), "421 ") })
+	r.expectAway(t)
+	testkit.Eventually(t, "the log says so", func() bool { return strings.Contains(log(), "the event log cannot be used") })
+	testkit.Eventually(t, "no object is left without an event", func() bool { return r.storedObjects(t) == 1 })
+	r.cancel()
+	<-r.ended // what it says of its log is not of interest here
 	expectLines(t, log(), 1, 0)
 }

@@ -43,6 +43,8 @@ type drill struct {
 	report  *Report
 
 	gateway *process.Process
+	// auditFrom is when the topic was made, if it was deleted in between.
+	auditFrom time.Time
 	// killed is when a gateway was last ended before it could clean up.
 	killed time.Time
 
@@ -120,7 +122,7 @@ func (d *drill) end(ctx context.Context) (*Report, error) {
 		return nil
 	}
 	if d.plan.Fleet == nil {
-		if err := d.report.audit(ctx, d.plan.Gateway, d.ledger); err != nil {
+		if err := d.audit(ctx); err != nil {
 			return nil, err
 		}
 		return d.report, stop()
@@ -132,7 +134,7 @@ func (d *drill) end(ctx context.Context) (*Report, error) {
 	if err := d.countUploads(); err != nil {
 		return nil, err
 	}
-	return d.report, d.report.audit(ctx, d.plan.Gateway, d.ledger)
+	return d.report, d.audit(ctx)
 }
 
 // countUploads tells uploads that a killed gateway could not abort from those

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,6 +28,7 @@ type Report struct {
 	Rounds   []Round       `json:"rounds,omitempty"`
 	Outages  []Outage      `json:"outages,omitempty"`
 	Losses   []Loss        `json:"losses,omitempty"`
+	Absences []*Absence    `json:"absences,omitempty"`
 	Tally    client.Tally  `json:"sent_again"`
 	Audit    *audit.Report `json:"audit"`
 
@@ -57,15 +59,22 @@ func (r *Report) OK() bool {
 			return false
 		}
 	}
+	for _, a := range r.Absences {
+		if !a.ok() {
+			return false
+		}
+	}
 	return r.Audit.OK() && r.Pending == 0 && r.Slowest <= r.Deadline
 }
 
-func (r *Report) audit(ctx context.Context, gateway *process.Sluice, ledger *client.Ledger) error {
-	var err error
-	if r.Receipts, err = ledger.Receipts(); err != nil {
+// audit audits what was promised since auditFrom.
+func (d *drill) audit(ctx context.Context) error {
+	receipts, err := d.ledger.Receipts()
+	if err != nil {
 		return fmt.Errorf("receipts were not written: %w", err)
 	}
-	r.Audit, err = Audit(ctx, gateway, r.Receipts)
+	d.report.Receipts = slices.DeleteFunc(receipts, func(r client.Receipt) bool { return r.At.Before(d.auditFrom) })
+	d.report.Audit, err = Audit(ctx, d.plan.Gateway, d.report.Receipts)
 	return err
 }
 
@@ -113,6 +122,9 @@ func (r *Report) String() string {
 	for _, l := range r.Losses {
 		fmt.Fprintf(&b, "%s under load from %d sessions: %d answered 250, longest pause %.1f s, allowed %.1f s, logged: %t\n",
 			l.What, r.Sessions, l.Acknowledged, l.Pause, l.Allowed, l.Logged)
+	}
+	for _, a := range r.Absences {
+		fmt.Fprintln(&b, a)
 	}
 	if r.Answers > 0 {
 		fmt.Fprintf(&b, "slowest of %d answers %.2f s, allowed %.2f s\n", r.Answers, r.Slowest, r.Deadline)
