@@ -6,6 +6,7 @@ import (
 
 	"sluice/gateway/monitor"
 	"sluice/gateway/pressure"
+	"sluice/pipeline"
 )
 
 // openMonitor creates the monitor. The event log must be open.
@@ -42,11 +43,7 @@ func (s *Server) openMonitor() error {
 
 // localInputs returns the inputs of the pressure gate that this process measures itself.
 func (s *Server) localInputs(now time.Time) pressure.Inputs {
-	bodies, parts := s.shared.Budget, s.shared.Parts
-	// Parts fill their own budget whenever senders are faster than the store. So they
-	// count as a share of all memory, not of their own.
-	in := pressure.Inputs{BodyMemory: max(ratio(bodies.Used(), bodies.Limit()),
-		ratio(bodies.Used()+parts.Used(), bodies.Limit()+parts.Limit()))}
+	in := pressure.Inputs{BodyMemory: bodyMemory(s.shared.Budget, s.shared.Parts)}
 	in.UploadAge, in.StoreErrors = s.storing.Sample(now)
 	_, in.EventsErrors = s.publishing.Sample(now)
 	if s.events.Depth != nil {
@@ -57,6 +54,14 @@ func (s *Server) localInputs(now time.Time) pressure.Inputs {
 	}
 	in.OpenFiles = ratio(openFiles(), int64(s.config.Machine().Files))
 	return in
+}
+
+// bodyMemory returns the fraction of body memory that is in use: of the first budget, or of
+// both if that is more. Parts fill their own budget whenever senders are faster than the
+// store, so it does not count alone.
+func bodyMemory(bodies, parts *pipeline.Budget) float64 {
+	both := ratio(bodies.Used()+parts.Used(), bodies.Limit()+parts.Limit())
+	return max(ratio(bodies.Used(), bodies.Limit()), both)
 }
 
 // ratio returns of/whole, 0 if the whole is unknown.

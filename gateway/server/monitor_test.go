@@ -16,6 +16,7 @@ import (
 	"sluice/gateway/pressure"
 	"sluice/internal/testkit"
 	"sluice/metrics"
+	"sluice/pipeline"
 )
 
 const lagGroup = "indexer"
@@ -113,5 +114,25 @@ func TestCausesAreLabels(t *testing.T) {
 	}
 	if !strings.Contains(page.Body.String(), `sluice_sessions_shed_total{cause="other"} 0`) {
 		t.Error("a cause of the gate is counted under other")
+	}
+}
+
+func TestBodyMemoryCountsParts(t *testing.T) {
+	for _, c := range []struct {
+		bodies, parts int64
+		want          float64
+	}{
+		{0, 0, 0}, {150, 0, 0.5}, {150, 100, 0.625}, {300, 0, 1}, {270, 100, 0.925}, {0, 100, 0.25},
+	} {
+		bodies, parts := pipeline.NewBudget(300), pipeline.NewBudget(100)
+		if !bodies.TryTake(c.bodies) || !parts.TryTake(c.parts) {
+			t.Fatal("no room")
+		}
+		if got := bodyMemory(bodies, parts); got != c.want {
+			t.Errorf("%d of 300 and %d of 100 are %v, want %v", c.bodies, c.parts, got, c.want)
+		}
+	}
+	if got := bodyMemory(pipeline.NewBudget(300), pipeline.NewBudget(0)); got != 0 {
+		t.Errorf("nothing, and no parts, are %v", got)
 	}
 }
