@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -23,7 +25,7 @@ type Loss struct {
 	Ended        float64 `json:"pause_ended_seconds"`   // when that pause ended, since the loss
 	Then         int     `json:"then"`                  // 250s in the 3 s after it
 	Returned     float64 `json:"returned_seconds"`      // when the brokers served again, since the loss
-	Logged       bool    `json:"logged"`                // that a broker does not answer
+	Named        bool    `json:"named"`                 // whether the gateway's metrics named the broker
 }
 
 // Kinds of loss.
@@ -90,13 +92,12 @@ func (d *drill) lose(ctx context.Context, what string) (Loss, error) {
 		span = 15 * time.Second
 	}
 	before, _ := d.ledger.Len()
-	logged := d.silences()
 	began := time.Now()
 	if err := each(victims, away); err != nil {
 		return loss, err
 	}
 	err = d.live(ctx, span)
-	loss.Logged = d.silences() > logged
+	loss.Named = d.names(ctx, slices.Index(brokers.Brokers, leader)+1)
 	if err := errors.Join(err, together(victims, back)); err != nil {
 		return loss, err
 	}
@@ -120,9 +121,19 @@ func (d *drill) lose(ctx context.Context, what string) (Loss, error) {
 	return loss, nil
 }
 
-// silences counts the gateway's log lines about brokers that do not answer.
-func (d *drill) silences() int {
-	return strings.Count(d.gateway.Output(), "a Kafka broker does not answer")
+// names reports whether the gateway's metrics say that a broker does not answer.
+func (d *drill) names(ctx context.Context, broker int) bool {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+d.plan.Gateway.Admin+"/metrics", nil)
+	if err != nil {
+		return false
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return false
+	}
+	defer response.Body.Close()
+	page, err := io.ReadAll(response.Body)
+	return err == nil && strings.Contains(string(page), fmt.Sprintf("sluice_broker_silent{broker=\"%d\"} 1\n", broker))
 }
 
 // note takes the pause and the resumption from the receipts that came since a loss.

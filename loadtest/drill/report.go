@@ -55,7 +55,7 @@ func (r *Report) OK() bool {
 		}
 	}
 	for _, l := range r.Losses {
-		if l.Pause > l.Allowed || !l.Logged {
+		if l.Pause > l.Allowed || !l.Named {
 			return false
 		}
 	}
@@ -120,8 +120,8 @@ func (r *Report) String() string {
 			o.Victim, o.Paused, r.Sessions, o.Before, o.During, o.Back, o.After)
 	}
 	for _, l := range r.Losses {
-		fmt.Fprintf(&b, "%s under load from %d sessions: %d answered 250, longest pause %.1f s, allowed %.1f s, logged: %t\n",
-			l.What, r.Sessions, l.Acknowledged, l.Pause, l.Allowed, l.Logged)
+		fmt.Fprintf(&b, "%s under load from %d sessions: %d answered 250, longest pause %.1f s, allowed %.1f s, broker named: %t\n",
+			l.What, r.Sessions, l.Acknowledged, l.Pause, l.Allowed, l.Named)
 	}
 	for _, a := range r.Absences {
 		fmt.Fprintln(&b, a)

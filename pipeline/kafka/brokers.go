@@ -33,14 +33,18 @@ const (
 	// usualTimes is how many times as long as usual an answer may take, if that is longer.
 	usualTimes = 8
 	// silentPatience is for a broker that was silent already, which is tried again with
-	// trialPause between. It grows with the silence, so that a slow broker is reached in
-	// the end.
-	silentPatience = time.Second
-	silentShare    = 8
-	trialPause     = 500 * time.Millisecond
+	// trialPause between. It grows with the silence, to maxSilentPatience, so that a slow
+	// broker is reached in the end.
+	silentPatience    = time.Second
+	silentShare       = 4
+	maxSilentPatience = 10 * time.Second
+	trialPause        = 500 * time.Millisecond
 
-	// reportAfter is the shortest silence that is reported.
+	// reportAfter is the shortest silence that is reported. It is over when the broker has
+	// left no request without an answer for calmAfter: one whose disk stands still answers
+	// some requests.
 	reportAfter = time.Second
+	calmAfter   = 3 * time.Second
 	// maxBrokers bounds the table, and forgetAfter is when a broker that is no longer
 	// asked leaves it.
 	maxBrokers  = 100
@@ -63,7 +67,8 @@ type broker struct {
 	usual    time.Duration // a moving mean of what answers take
 	silent   time.Time     // when the first request was begun that has no answer, or zero
 	trial    time.Time     // when a silent one may be tried again
-	reported bool          // that it is silent
+	reported time.Time     // since when it was silent, if that was reported
+	answers  time.Time     // since when it answers, if it is reported as silent
 }
 
 func newBrokers(report func(BrokerState)) *brokers {
@@ -96,7 +101,7 @@ func (k *broker) patience(now time.Time) time.Duration {
 	if k.silent.IsZero() {
 		return max(minPatience, usualTimes*k.usual)
 	}
-	return max(silentPatience, now.Sub(k.silent)/silentShare)
+	return min(max(silentPatience, now.Sub(k.silent)/silentShare), maxSilentPatience)
 }
 
 // mayConnect reports whether a connection may be opened now. The client has several
@@ -121,16 +126,21 @@ func (b *brokers) mayConnect(address string) bool {
 // answered notes an answer that took some time.
 func (b *brokers) answered(address string, took time.Duration) {
 	b.mu.Lock()
-	k := b.find(address)
+	k, now := b.find(address), time.Now()
 	k.usual += (took - k.usual) / 8
-	state := BrokerState{ID: k.id, Address: address, Answers: true}
-	report := k.reported
-	if report {
-		state.Silent = time.Since(k.silent)
+	k.silent, k.trial = time.Time{}, time.Time{}
+	var over time.Duration // how long it was silent
+	switch {
+	case k.reported.IsZero():
+	case k.answers.IsZero():
+		k.answers = now
+	case now.Sub(k.answers) >= calmAfter:
+		over = k.answers.Sub(k.reported)
+		k.reported, k.answers = time.Time{}, time.Time{}
 	}
-	k.silent, k.trial, k.reported = time.Time{}, time.Time{}, false
+	state := BrokerState{ID: k.id, Address: address, Silent: over, Answers: true}
 	b.mu.Unlock()
-	if report && b.report != nil {
+	if over > 0 && b.report != nil {
 		b.report(state)
 	}
 }
@@ -138,14 +148,16 @@ func (b *brokers) answered(address string, took time.Duration) {
 // unanswered notes that a request which began at a time was given up.
 func (b *brokers) unanswered(address string, began time.Time) {
 	b.mu.Lock()
-	k := b.find(address)
-	k.asked = time.Now()
+	k, now := b.find(address), time.Now()
+	k.asked, k.trial, k.answers = now, now.Add(trialPause), time.Time{}
 	if k.silent.IsZero() {
-		k.silent = began
+		k.silent, k.trial = began, time.Time{} // the first trial is at once
 	}
-	state := BrokerState{ID: k.id, Address: address, Silent: time.Since(k.silent)}
-	report := !k.reported && k.id >= 0 && state.Silent >= reportAfter
-	k.reported = k.reported || report
+	state := BrokerState{ID: k.id, Address: address, Silent: now.Sub(k.silent)}
+	report := k.reported.IsZero() && k.id >= 0 && state.Silent >= reportAfter
+	if report {
+		k.reported = k.silent
+	}
 	b.mu.Unlock()
 	if report && b.report != nil {
 		b.report(state)
@@ -178,10 +190,10 @@ func (b *brokers) states() []BrokerState {
 	for address, k := range b.byAddress {
 		switch {
 		case k.id < 0:
-		case k.reported && time.Since(k.asked) > forgetAfter: // it left the cluster
+		case !k.reported.IsZero() && time.Since(k.asked) > forgetAfter: // it left the cluster
 			delete(b.byAddress, address)
-		case k.reported:
-			all = append(all, BrokerState{ID: k.id, Address: address, Silent: time.Since(k.silent)})
+		case !k.reported.IsZero():
+			all = append(all, BrokerState{ID: k.id, Address: address, Silent: time.Since(k.reported)})
 		default:
 			all = append(all, BrokerState{ID: k.id, Address: address, Answers: true})
 		}

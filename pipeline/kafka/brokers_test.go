@@ -45,7 +45,17 @@ func TestPatience(t *testing.T) {
 		want(silentPatience, "after one request that was not answered")
 		time.Sleep(40 * time.Second)
 		b.unanswered(here, time.Now())
-		want(5*time.Second, "after 40 s of silence")
+		want(10*time.Second, "after 40 s of silence")
+		time.Sleep(time.Hour)
+		if !b.mayConnect(here) || b.mayConnect(here) {
+			t.Error("after an hour: not one trial at a time")
+		}
+		b.unanswered(here, time.Now())
+		want(10*time.Second, "after an hour of silence")
+		time.Sleep(trialPause)
+		if !b.mayConnect(here) {
+			t.Error("after an hour: a broker that refuses connections is not tried soon again")
+		}
 		b.answered(here, time.Millisecond)
 		want(minPatience, "after an answer")
 		for range 100 {
@@ -77,10 +87,20 @@ func TestSilenceIsReportedOnce(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		b.answered(here, 0)
+		time.Sleep(calmAfter / 2)
+		b.unanswered(here, time.Now()) // another kind of request
+		b.answered(here, 0)
+		time.Sleep(calmAfter / 2)
+		b.answered(here, 0)
+		if got := b.states(); len(got) != 1 || got[0].Answers {
+			t.Errorf("answers some requests: %+v", got)
+		}
+		time.Sleep(calmAfter / 2)
+		b.answered(here, 0)
 		b.answered(here, 0)
 		want := []BrokerState{
 			{ID: 3, Address: here, Silent: reportAfter},
-			{ID: 3, Address: here, Silent: reportAfter + time.Second, Answers: true},
+			{ID: 3, Address: here, Silent: reportAfter + time.Second + calmAfter/2, Answers: true},
 		}
 		if !slices.Equal(reports, want) {
 			t.Errorf("reports %+v, want %+v", reports, want)

@@ -154,7 +154,7 @@ func classify(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, kgo.ErrRecordTimeout), errors.Is(err, context.DeadlineExceeded):
+	case overdue(err), errors.Is(err, context.DeadlineExceeded):
 		return &pipeline.Failure{Kind: pipeline.KindTimeout, Op: "kafka: produce", Err: err}
 	case tooLarge(err):
 		return &pipeline.Failure{Kind: pipeline.KindEventTooLarge, Op: "kafka: produce", Err: err}

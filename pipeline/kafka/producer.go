@@ -80,13 +80,18 @@ func (p *producer) produce(
 		switch {
 		case err == nil:
 			p.succeeded()
-		case errors.Is(err, kgo.ErrRecordTimeout):
+		case overdue(err):
 			p.replaceOverdue(client)
 		case ctx.Err() == nil && !tooLarge(err):
 			p.failed(client)
 		}
 		promise(client, err)
 	})
+}
+
+// overdue reports whether an event failed because no broker answered in time.
+func overdue(err error) bool {
+	return errors.Is(err, kgo.ErrRecordTimeout) || errors.Is(err, errSilent)
 }
 
 // succeeded ends a run of failures.
