@@ -26,8 +26,8 @@ type Absence struct {
 	Back        float64 `json:"back_seconds"`
 	BackAllowed float64 `json:"back_allowed_seconds"`
 
-	Begun   int     `json:"lines_begun"`    // log lines that say that it began
-	Ended   int     `json:"lines_ended"`    // and that it ended
+	Begun int `json:"lines_begun"` // log lines that say that it began
+	Ended int `json:"lines_ended"` // and that it ended
 }
 
 // Kinds of absence.
