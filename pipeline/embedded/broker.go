@@ -263,6 +263,7 @@ func (l logger) Logf(level kfake.LogLevel, format string, args ...any) {
 		for _, arg := range args {
 			if err, is := arg.(error); is {
 				l.refusal.Store(&err)
+				return // the line of each message that fails for it says so
 			}
 		}
 	}
