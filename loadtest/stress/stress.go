@@ -40,6 +40,7 @@ func Long() []Scenario {
 		LongEnvelopes{Sessions: 300, Messages: 2, Pack: 8192, Heap: 32, Rest: 5 * time.Minute},
 		Outages{Victims: []string{drill.VictimStore, drill.VictimLog, drill.VictimBoth}, Sessions: 50, Length: time.Minute,
 			Steady: 5 * time.Second, Deadline: 30 * time.Second, Budget: 128 * mib},
+		SilentStore{Sessions: 30, Steady: 5 * time.Second, Refusal: 1500 * time.Millisecond, Back: 3},
 		ConnectionChurn{Connections: 100_000, AtOnce: 400},
 		Hoarders{Declared: 5, Parts: 14, Envelopes: 540, Budget: 256 * mib, Honest: 20, Every: 250 * time.Millisecond,
 			Span: 90 * time.Second, Rotate: 25 * time.Second, Credit: 90 * time.Second, Part: 0.8, Slowest: 2 * time.Second},

@@ -190,3 +190,26 @@ func TestLanesShareSpares(t *testing.T) {
 		b.Close()
 	})
 }
+
+// BenchmarkTry measures what a request costs beside its one attempt.
+func BenchmarkTry(b *testing.B) {
+	o := Options{}
+	o.defaults()
+	s := &Store{options: o}
+	s.client = &client{transport: &http.Transport{}}
+	chunks := [][]byte{make([]byte, 10<<10)}
+	buffer := make([]byte, 16<<10)
+	b.ReportAllocs()
+	for b.Loop() {
+		_, _, err := s.try(b.Context(), exchange{
+			chunks: chunks, bytes: 10 << 10,
+			send: func(_ context.Context, body *payload) (string, error) {
+				_, err := body.Read(buffer)
+				return "", err
+			},
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+}
