@@ -12,7 +12,7 @@ import (
 	"sluice/loadtest/process"
 )
 
-// LongEnvelopes are sessions that each send messages of one octet to a thousand recipients,
+// LongEnvelopes are sessions that each send messages of one byte to a thousand recipients,
 // all at the same moment: their events are 250,000 times as large.
 type LongEnvelopes struct {
 	Sessions, Messages int           // messages of each session
@@ -23,7 +23,7 @@ type LongEnvelopes struct {
 
 // Name of the scenario.
 func (e LongEnvelopes) Name() string {
-	return fmt.Sprintf("%d sessions that send %d messages of an octet to 1,000 recipients of 250 octets, packs of %d KiB", e.Sessions, e.Messages, e.Pack)
+	return fmt.Sprintf("%d sessions that send %d messages of a byte to 1,000 recipients of 250 bytes, packs of %d KiB", e.Sessions, e.Messages, e.Pack)
 }
 
 const (
