@@ -33,18 +33,19 @@ build:
 		-ldflags "-X main.stampedVersion=$(VERSION) -X main.stampedRevision=$(REVISION)" ./gateway
 
 # What a change is tried with, in a minute or two: vet, and the tests that need only Go.
-# Many of them wait more than they compute, so packages run four at a time.
+# Many of them wait more than they compute, so packages run four at a time. vet has seen
+# all, so go test does not run it again.
 check:
 	go vet ./...
-	go test -short -p 4 ./...
+	go test -vet=off -short -p 4 ./...
 
 # Everything that must be green: vet, linter, all tests with the race detector. The
-# packages that take minutes begin first, so that none is left
-# alone at the end; three run at a time, as many tests wait.
+# packages that take minutes begin first, so that none is left alone at the end. Three
+# run at a time, as many tests wait.
 test: tools
 	go vet ./...
 	"$(LINTER)" run ./...
-	TEST_TOOLS=required go test -race -shuffle=on -timeout $(TESTTIME) -p 3 $(SLOW) ./...
+	TEST_TOOLS=required go test -vet=off -race -shuffle=on -timeout $(TESTTIME) -p 3 $(SLOW) ./...
 
 # What the tests need beside Go (Debian packages, the linter); quick when it is there.
 tools:
