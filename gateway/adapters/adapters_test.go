@@ -1,11 +1,16 @@
 package adapters
 
 import (
+	"io"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"sluice/gateway/config"
+	"sluice/gateway/maillog"
 )
 
 // TestEveryKindHasAnAdapter: what the configuration may name can be opened and, if it is
@@ -24,6 +29,27 @@ func TestEveryKindHasAnAdapter(t *testing.T) {
 		if !slices.Equal(table.kinds, table.open) {
 			t.Errorf("%s (adapters.go, reader.go): the configuration names %v, and %v have an adapter", table.name, table.kinds, table.open)
 		}
+	}
+}
+
+// TestErrorsNameTheirKeys: what cannot be opened because of a folder or an address is
+// told with the keys that set them.
+func TestErrorsNameTheirKeys(t *testing.T) {
+	c, err := config.Load(config.Sources{}, config.ForServe)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.DataDir = filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(c.DataDir, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d := Deps{MailLog: maillog.New(maillog.Options{}, io.Discard)}
+	defer d.MailLog.Close()
+	if _, err = OpenStore(&c, d); err == nil || !strings.Contains(err.Error(), "(data_dir)") {
+		t.Errorf("store: %v", err)
+	}
+	if _, err = OpenLog(&c, d); err == nil || !strings.Contains(err.Error(), "(events.embedded.address, data_dir)") {
+		t.Errorf("log: %v", err)
 	}
 }
 

@@ -1,6 +1,8 @@
 package adapters
 
 import (
+	"fmt"
+
 	"sluice/gateway/config"
 	"sluice/pipeline/dir"
 )
@@ -15,7 +17,7 @@ func openDir(c *config.Config, d Deps) (*Store, error) {
 		LeftBehind: d.MailLog.LeftBehind,
 	})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("object store (data_dir): %w", err)
 	}
 	return &Store{
 		Objects: s, Bucket: s.Bucket(), Depth: s.Depth, LeftBehind: s.LeftBehind, Batcher: s.Batcher(), close: s.Close,

@@ -3,6 +3,7 @@ package adapters
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"sluice/gateway/config"
 	"sluice/pipeline/embedded"
@@ -24,7 +25,7 @@ func openEmbedded(c *config.Config, d Deps) (*Log, error) {
 		Bound:          d.Bound,
 	})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("event log (events.embedded.address, data_dir): %w", err)
 	}
 	options := kafka.Options{
 		Brokers:     []string{broker.Addr()},

@@ -114,6 +114,9 @@ func checkOpenDefault(c *Config) *Problem {
 	if chosen || !c.Accept.Any || len(c.PublicListeners()) == 0 {
 		return nil
 	}
+	if !isAddress(c.PublicListeners()[0]) {
+		return nil // a problem of its own, and mending it may mend this
+	}
 	return c.conflict("accept.any", "a listener on loopback, or a choice of whose mail is taken on "+c.PublicListeners()[0],
 		"set e.g. "+c.Setting("accept.domains", `["example.net"]`))
 }

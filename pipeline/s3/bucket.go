@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 
@@ -72,6 +73,10 @@ func (s *Store) explain(err error) error {
 	}
 	r, answered := response(err)
 	if !answered || transient(err) {
+		var request *url.Error // names the endpoint twice more
+		if errors.As(err, &request) {
+			err = request.Err
+		}
 		return fmt.Errorf("s3: %s: %w", s.options.Endpoint, err)
 	}
 	if r.StatusCode == http.StatusForbidden {
