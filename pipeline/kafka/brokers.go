@@ -38,7 +38,7 @@ const (
 	silentPatience    = time.Second
 	silentShare       = 4
 	maxSilentPatience = 10 * time.Second
-	trialPause        = 500 * time.Millisecond
+	trialPause        = 250 * time.Millisecond
 
 	// reportAfter is the shortest silence that is reported. It is over when the broker has
 	// left no request without an answer for calmAfter: one whose disk stands still answers
@@ -121,6 +121,16 @@ func (b *brokers) mayConnect(address string) bool {
 	}
 	k.trial = now.Add(k.patience(now) + trialPause)
 	return true
+}
+
+// ended notes that an attempt to connect, or a connection, is over. Another may be tried
+// soon, also if nobody waited for the answer to the end.
+func (b *brokers) ended(address string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if k, soon := b.find(address), time.Now().Add(trialPause); k.trial.After(soon) {
+		k.trial = soon
+	}
 }
 
 // answered notes an answer that took some time.

@@ -50,6 +50,11 @@ func TestPatience(t *testing.T) {
 		if !b.mayConnect(here) || b.mayConnect(here) {
 			t.Error("after an hour: not one trial at a time")
 		}
+		b.ended(here) // nobody waited for its answer
+		time.Sleep(trialPause)
+		if !b.mayConnect(here) {
+			t.Error("after a trial that was given up there is none")
+		}
 		b.unanswered(here, time.Now())
 		want(10*time.Second, "after an hour of silence")
 		time.Sleep(trialPause)

@@ -38,6 +38,12 @@ func (c *patientConn) SetReadDeadline(t time.Time) error {
 	return c.Conn.SetReadDeadline(t)
 }
 
+// Close closes the connection.
+func (c *patientConn) Close() error {
+	c.brokers.ended(c.address)
+	return c.Conn.Close()
+}
+
 // Read reads a part of an answer. Each part allows the same time for the next.
 func (c *patientConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)

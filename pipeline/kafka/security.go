@@ -142,6 +142,7 @@ func (d *dialer) dial(ctx context.Context, network, host string) (net.Conn, erro
 		if !errors.Is(ctx.Err(), context.Canceled) {
 			d.brokers.unanswered(host, began)
 		}
+		d.brokers.ended(host)
 		return nil, err
 	}
 	return &patientConn{Conn: conn, brokers: d.brokers, address: host}, nil
