@@ -111,7 +111,7 @@ func (a app) run(args []string) int {
 	case "healthcheck":
 		err = a.healthcheck(c.Admin.Address)
 	case "serve":
-		if err = a.serve(context.Background(), c, a.out); err != nil && c.Log.Format == config.FormatJSON {
+		if err = a.serve(context.Background(), c, from, a.out); err != nil && c.Log.Format == config.FormatJSON {
 			say(a.err, jsonLine(err))
 			return exitFailure
 		}

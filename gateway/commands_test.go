@@ -26,7 +26,7 @@ type ran struct {
 func run(env []string, failure error, args ...string) ran {
 	var out, errs strings.Builder
 	var r ran
-	w := app{env: env, out: &out, err: &errs, serve: func(_ context.Context, c config.Config, _ io.Writer) error {
+	w := app{env: env, out: &out, err: &errs, serve: func(_ context.Context, c config.Config, _ config.Sources, _ io.Writer) error {
 		r.served = &c
 		return failure
 	}}
@@ -103,7 +103,7 @@ func TestServe(t *testing.T) {
 
 func TestHealthcheck(t *testing.T) {
 	ready := true
-	server := httptest.NewServer(admin.Pages(http.NotFoundHandler(), func() (bool, string) { return ready, "so it is" }))
+	server := httptest.NewServer(admin.Pages{Metrics: http.NotFoundHandler(), Ready: func() (bool, string) { return ready, "so it is" }}.Handler())
 	address := server.Listener.Addr().String()
 	_, port, err := net.SplitHostPort(address)
 	if err != nil {

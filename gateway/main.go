@@ -32,7 +32,7 @@ type app struct {
 	env   []string
 	out   io.Writer
 	err   io.Writer
-	serve func(ctx context.Context, c config.Config, out io.Writer) error
+	serve func(ctx context.Context, c config.Config, from config.Sources, out io.Writer) error
 }
 
 // jsonLine returns the error with which a gateway ended, for readers of a log in JSON.

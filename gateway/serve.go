@@ -13,11 +13,11 @@ import (
 )
 
 // serve runs the gateway until it is told to end.
-func serve(ctx context.Context, cfg config.Config, out io.Writer) error {
+func serve(ctx context.Context, cfg config.Config, from config.Sources, out io.Writer) error {
 	// The reader of our output may go away. That is an error of a write and must not end
 	// the process.
 	signal.Ignore(syscall.SIGPIPE)
-	s, err := server.New(server.Options{Config: cfg, Out: out, Program: os.Args[0], Build: build()})
+	s, err := server.New(server.Options{Config: cfg, Sources: from, Out: out, Program: os.Args[0], Build: build()})
 	if err != nil {
 		return err
 	}

@@ -37,6 +37,8 @@ type Labels struct {
 	Replies []Reply
 	// ProxyCauses are the causes of a connection closed for want of a PROXY header.
 	ProxyCauses []string
+	// ReloadResults are the results of a reload of the configuration.
+	ReloadResults []string
 	// RefusalCauses are the causes of a 421 in place of the greeting.
 	RefusalCauses []string
 	// MessageResults are the causes of a refusal after the 354.
@@ -105,6 +107,10 @@ type Metrics struct {
 
 	lenientPaths byLabel[prometheus.Counter]
 
+	reloads    byLabel[prometheus.Counter]
+	reloadedAt prometheus.Gauge
+	configInfo *prometheus.GaugeVec
+
 	packs    packs
 	pressure pressure
 }
@@ -129,6 +135,7 @@ func New(labels Labels) *Metrics {
 	m.addLoops(labels)
 	m.addPacks(labels)
 	m.addPressure(labels)
+	m.addConfig(labels)
 	return m
 }
 

@@ -26,6 +26,7 @@ func testLabels() Labels {
 	return Labels{
 		Replies:        []Reply{{250, "ok"}, {452, "no_memory"}, {452, "storage_full"}},
 		ProxyCauses:    []string{"network", "late"},
+		ReloadResults:  []string{"ok", "invalid"},
 		RefusalCauses:  []string{"connections", "connections_per_ip"},
 		MessageResults: []string{"too_large", "temporary"},
 		PathLeniencies: []string{"no_brackets", "dots"},
@@ -196,6 +197,8 @@ func TestObservationsArriveUnderTheirLabels(t *testing.T) {
 	}{
 		{"opened", (*Metrics).SessionOpened, "sluice_sessions_total", nil, 1},
 		{"proxy", func(m *Metrics) { m.ProxyRefused("late") }, "sluice_proxy_refused_total", labels{"cause": "late"}, 1},
+		{"reload", func(m *Metrics) { m.Reloaded("invalid") }, "sluice_config_reloads_total", labels{"result": "invalid"}, 1},
+		{"config", func(m *Metrics) { m.ConfigUsed("0a"); m.ConfigUsed("1b") }, "sluice_config_info", labels{"hash": "1b"}, 1},
 		{"refused", func(m *Metrics) { m.SessionRefused("connections") }, "sluice_sessions_refused_total", labels{"cause": "connections"}, 1},
 		{"shed", func(m *Metrics) { m.SessionShed("lag_age") }, "sluice_sessions_shed_total", labels{"cause": "lag_age"}, 1},
 		{"shed, unknown cause", func(m *Metrics) { m.SessionShed("x") }, "sluice_sessions_shed_total", labels{"cause": "other"}, 1},

@@ -2,6 +2,7 @@
 package admin
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -29,11 +30,10 @@ func Listen(address string) (net.Listener, error) {
 	return listener, nil
 }
 
-// New returns a server that serves on listener until Close. metrics serves /metrics.
-// ready reports whether load balancers may send connections, and the reason.
-func New(listener net.Listener, metrics http.Handler, ready func() (ready bool, why string)) *Server {
+// New returns a server that serves pages on listener until Close.
+func New(listener net.Listener, pages Pages) *Server {
 	a := &Server{listener: listener, failed: make(chan error, 1), server: &http.Server{
-		Handler: recovered(Pages(metrics, ready)),
+		Handler: recovered(pages.Handler()),
 		// A scraper sends a short request and reads one page; anything slower is not a
 		// scraper.
 		ReadHeaderTimeout: 5 * time.Second,
@@ -64,25 +64,49 @@ func recovered(h http.Handler) http.Handler {
 	})
 }
 
-// Pages returns the handler of all pages of the server.
-func Pages(metrics http.Handler, ready func() (bool, string)) http.Handler {
+// Pages are what the server serves.
+type Pages struct {
+	Metrics http.Handler
+	// Ready reports whether load balancers may send connections, and the reason.
+	Ready func() (ready bool, why string)
+	// Reload reads the configuration anew; nil answers 403.
+	Reload func(context.Context) error
+}
+
+// Handler returns the handler of all pages.
+func (p Pages) Handler() http.Handler {
 	pages := http.NewServeMux()
-	pages.Handle("GET /metrics", metrics)
+	pages.Handle("GET /metrics", p.Metrics)
 	pages.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
 		page(w, http.StatusOK, "alive")
 	})
 	pages.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		is, why := ready()
+		is, why := p.Ready()
 		if !is {
 			page(w, http.StatusServiceUnavailable, why)
 			return
 		}
 		page(w, http.StatusOK, why)
 	})
+	pages.HandleFunc("POST /-/reload", p.reload)
 	pages.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		page(w, http.StatusOK, "Sluice: /metrics /livez /readyz")
 	})
 	return pages
+}
+
+// reload reloads the configuration, but not for a page in somebody's browser, which sends
+// its origin.
+func (p Pages) reload(w http.ResponseWriter, r *http.Request) {
+	if p.Reload == nil || r.Header.Get("Origin") != "" {
+		page(w, http.StatusForbidden, "reload is allowed where admin.address is on loopback; elsewhere send SIGHUP")
+		return
+	}
+	if err := p.Reload(r.Context()); err != nil {
+		page(w, http.StatusUnprocessableEntity, err.Error())
+		return
+	}
+	page(w, http.StatusOK, "reloaded")
 }
 
 func page(w http.ResponseWriter, status int, text string) {

@@ -18,7 +18,7 @@ func startAdmin(t *testing.T, ready func() (bool, string)) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := New(l, metrics.New(metrics.Labels{}).Handler(), ready)
+	a := New(l, Pages{Metrics: metrics.New(metrics.Labels{}).Handler(), Ready: ready})
 	t.Cleanup(func() {
 		if err := a.Close(); err != nil {
 			t.Error(err)
@@ -99,7 +99,7 @@ func TestAdminFails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	closed := New(l, http.NotFoundHandler(), nil)
+	closed := New(l, Pages{Metrics: http.NotFoundHandler()})
 	broken := startAdmin(t, nil)
 	if err := errors.Join(closed.Close(), broken.listener.Close()); err != nil {
 		t.Fatal(err)

@@ -13,6 +13,8 @@ import (
 var startOnly = []string{
 	"data_dir", "unsafe_discard", "listeners", "admin.address", "log.format",
 	"limits.message_size", "limits.connections", "memory", "socket", "store", "events",
+	// Stages of a message and the adapters that hold them have these from the start.
+	"timeouts.store", "timeouts.message", "pressure.store_errors", "pressure.events_errors",
 	"pressure.lag.groups", "pressure.lag.interval", "process",
 }
 

@@ -33,7 +33,7 @@ func TestReloadable(t *testing.T) {
 		"limits.recipients", "limits.connections_per_ip", "limits.stalled_sessions", "limits.command_errors", "limits.recipient_errors",
 		"limits.junk_commands", "limits.messages", "limits.received_headers", "limits.min_data_rate",
 		"timeouts.proxy", "timeouts.greeting", "timeouts.command", "timeouts.data_start", "timeouts.data_block",
-		"timeouts.credit", "timeouts.store", "timeouts.message", "timeouts.stall",
+		"timeouts.credit", "timeouts.stall",
 		"drain.grace", "drain.deadline",
 	}
 	before, other := DefaultOn(testMachine), unlikeDefault()

@@ -11,9 +11,7 @@ import (
 
 // AdmissionLimits bound who may open a session.
 type AdmissionLimits struct {
-	Connections      int            // sessions open in the process
-	ConnectionsPerIP int            // sessions open from one address, 0 for no limit
-	Trusted          []netip.Prefix // networks that ConnectionsPerIP does not concern
+	Connections int // sessions open in the process
 	// Refused bounds how many refused connections may linger until their 421 was
 	// read. Past it they are closed at once: when connections are short,
 	// descriptors matter more than manners.
@@ -49,11 +47,11 @@ func (a *admission) admit(c *Conn) *codec.Reply {
 
 // admitAddress counts a connection with the address of its client, or returns the reply
 // that refuses it.
-func (a *admission) admitAddress(c *Conn, client netip.Addr) *codec.Reply {
+func (a *admission) admitAddress(c *Conn, client netip.Addr, g *Generation) *codec.Reply {
 	a.leaveAddress(c)
 	cells := a.addresses.cells(client)
-	if count := a.addresses.add(cells); a.limits.ConnectionsPerIP != 0 &&
-		int(count) > a.limits.ConnectionsPerIP && !trusts(a.limits.Trusted, client) {
+	if count := a.addresses.add(cells); g.ConnectionsPerIP != 0 &&
+		int(count) > g.ConnectionsPerIP && !trusts(g.Trusted, client) {
 		a.addresses.drop(cells)
 		return codec.ReplyTooManyFromAddress
 	}

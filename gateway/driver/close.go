@@ -54,7 +54,7 @@ func (l *Loop) hangUp(c *Conn) {
 	window := lingerTime
 	if c.sends = c.sends && !l.draining; c.sends {
 		c.lingerLeft, window = maxTextLinger, textLingerWindow
-		c.phaseEnd = l.tick() + ticksOf(l.shared.Timeouts.Message)
+		c.phaseEnd = l.tick() + ticksOf(l.generation.Timeouts.Message)
 	}
 	c.lingerMark = c.lingerLeft
 	c.detachCall()
@@ -72,7 +72,7 @@ func (l *Loop) hangUp(c *Conn) {
 // lingered ends a connection whose time to linger is over. A client that still sends
 // text fast enough has more time.
 func (l *Loop) lingered(c *Conn) {
-	least := max(1, l.shared.MinDataRate*int64(textLingerWindow/time.Second))
+	least := max(1, l.generation.MinDataRate*int64(textLingerWindow/time.Second))
 	if !c.sends || l.tick() >= c.phaseEnd || int64(c.lingerMark-c.lingerLeft) < least {
 		l.finish(c, "refused")
 		return

@@ -54,8 +54,8 @@ type Conn struct {
 }
 
 // reset prepares c for a new client.
-func (c *Conn) reset(socket Socket, client netip.AddrPort, at *Listener) {
-	*c = Conn{stream: stream{socket}, listener: at, session: session.New(at.Settings, client)}
+func (c *Conn) reset(socket Socket, client netip.AddrPort, at *Listener, settings *session.Settings) {
+	*c = Conn{stream: stream{socket}, listener: at, session: session.New(settings, client)}
 }
 
 // waiting reports whether input must stay unread for now.

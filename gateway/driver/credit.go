@@ -43,7 +43,7 @@ type creditPool struct {
 
 // newCreditPool returns the pool of a budget. The loop home serves its queue.
 func newCreditPool(budget *pipeline.Budget, home *Loop) *creditPool {
-	wait := home.shared.Timeouts.Credit / patience
+	wait := home.generation.Timeouts.Credit / patience
 	p := &creditPool{budget: budget}
 	p.notice.Run = func() {
 		p.notified.Store(false)
@@ -96,7 +96,7 @@ func (l *Loop) askCredit(c *Conn) bool {
 		return true
 	}
 	m.Stage = pipeline.StageCredit
-	l.setDeadline(c, l.shared.Timeouts.Credit)
+	l.setDeadline(c, l.generation.Timeouts.Credit)
 	m.Memory.Request.Expected = wanted - first
 	l.ask(m, l.shared.bodyCredits, first)
 	return false

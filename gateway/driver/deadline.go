@@ -24,17 +24,17 @@ func (l *Loop) setCommandDeadline(c *Conn) {
 	case c.session.Phase() != session.PhaseCommand:
 	case c.call != nil: // its limit holds, whatever the session is told meanwhile
 	case c.session.Helo() == "":
-		l.setDeadline(c, l.shared.Timeouts.Greeting)
+		l.setDeadline(c, l.generation.Timeouts.Greeting)
 	default:
-		l.setDeadline(c, min(l.shared.Timeouts.Command, l.envelopeLeft(c.session.Message())))
+		l.setDeadline(c, min(l.generation.Timeouts.Command, l.envelopeLeft(c.session.Message())))
 	}
 }
 
 // setStageDeadline sets the deadline of the stage that a complete message is in.
 func (l *Loop) setStageDeadline(c *Conn, m *pipeline.Message) {
-	left := l.shared.Timeouts.Message - l.now.Sub(m.ReceivedAt)
+	left := l.generation.Timeouts.Message - l.now.Sub(m.ReceivedAt)
 	if m.Stage == pipeline.StageStoring {
-		left = min(left, l.shared.Timeouts.Store)
+		left = min(left, l.generation.Timeouts.Store)
 	}
 	l.setDeadline(c, left)
 }

@@ -117,7 +117,7 @@ func TestEndOfInputAndNoAnswer(t *testing.T) {
 	s := w.connect()
 	s.send(ehlo + envelope + mailText + "QUIT\r\n")
 	s.ends()
-	w.advance(w.shared.Timeouts.Store + 2*tickLength)
+	w.advance(testTimeouts().Store + 2*tickLength)
 	if got := s.hear(); !strings.Contains(got, "\r\n451 4.3.0") || !strings.Contains(got, "\r\n221 ") || !s.closed {
 		t.Errorf("got %q, closed: %v", got, s.closed)
 	}

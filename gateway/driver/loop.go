@@ -15,8 +15,10 @@ import (
 // never one inside another. Post alone may be called from anywhere.
 type Loop struct {
 	shared *Shared
-	waker  Waker
-	random pipeline.Random
+	// generation is what was the newest at the last tick.
+	generation *Generation
+	waker      Waker
+	random     pipeline.Random
 
 	inbox pipeline.Inbox
 	awake atomic.Bool
@@ -55,6 +57,7 @@ func (s *Shared) NewLoop(waker Waker, random pipeline.Random) *Loop {
 		slabs:   pipeline.NewSlabPool(s.SlabsKept),
 		now:     s.Clock.Now(),
 	}
+	l.generation = s.generation.Load()
 	l.messages.loop, l.partSent = l, l.onPart
 	l.wheel.tick = l.tick()
 	if s.creditHome == nil {
@@ -70,7 +73,7 @@ func (l *Loop) tick() int64 { return int64(l.now.Sub(l.shared.epoch) / tickLengt
 // or was used before.
 func (l *Loop) Open(c *Conn, socket Socket, client netip.AddrPort, at *Listener) {
 	l.beginCallback()
-	c.reset(socket, client, at)
+	c.reset(socket, client, at, l.shared.newest(at))
 	c.openedAt = uint32(l.tick())
 	l.turn(c, "open", func() {
 		if at.Proxy {
@@ -122,7 +125,7 @@ func (l *Loop) readmit(c *Conn) bool {
 // admitClient admits a connection by the address of its client, and draws its number for
 // the gate. It returns the reply that refuses it, with the gate's cause if that is why.
 func (l *Loop) admitClient(c *Conn) (refusal *codec.Reply, pressure string) {
-	refusal = l.shared.admission.admitAddress(c, c.session.Client().Addr())
+	refusal = l.shared.admission.admitAddress(c, c.session.Client().Addr(), l.generation)
 	if refusal != nil {
 		return refusal, ""
 	}
@@ -188,6 +191,7 @@ func (l *Loop) Closed(c *Conn, how Ending) {
 func (l *Loop) Tick(asked time.Time) {
 	defer l.recoverLoop("tick")
 	l.beginCallback()
+	l.generation = l.shared.generation.Load()
 	l.shared.Observer.LoopDelay(l.now.Sub(asked).Seconds())
 	l.wheel.turn(l.tick(), func(c *Conn) {
 		l.turn(c, "timer", func() { l.onDeadline(c) })

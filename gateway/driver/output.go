@@ -92,7 +92,7 @@ func (l *Loop) send(c *Conn, p []byte) {
 	}
 	if n < len(p) {
 		c.unsent = append(c.unsent, p[n:]...)
-		c.stallAt = l.tick() + ticksOf(l.shared.Timeouts.Stall)
+		c.stallAt = l.tick() + ticksOf(l.generation.Timeouts.Stall)
 		l.wheel.set(c, l.wheel.tick+1)
 	}
 }
@@ -113,7 +113,7 @@ func (l *Loop) resend(c *Conn) {
 	default:
 		if n > 0 {
 			c.unsent = append(c.unsent[:0], c.unsent[n:]...)
-			c.stallAt = l.wheel.tick + ticksOf(l.shared.Timeouts.Stall)
+			c.stallAt = l.wheel.tick + ticksOf(l.generation.Timeouts.Stall)
 		}
 		l.wheel.set(c, l.wheel.tick+1)
 		l.noteStalled(c)

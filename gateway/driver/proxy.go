@@ -35,7 +35,7 @@ func (l *Loop) awaitProxy(c *Conn) {
 			l.shared.Observer.SessionRefused(refusal.Cause)
 		}
 	}
-	l.setDeadline(c, l.shared.Timeouts.Proxy)
+	l.setDeadline(c, l.generation.Timeouts.Proxy)
 }
 
 // proxyHeader reads the PROXY header at the start of in and greets the client that it

@@ -126,7 +126,7 @@ func TestProxyHealthChecks(t *testing.T) {
 // the address of its client.
 func TestProxyCounts(t *testing.T) {
 	o := proxied()
-	o.Admission.Connections, o.Admission.ConnectionsPerIP = 3, 1
+	o.Admission.Connections, o.ConnectionsPerIP = 3, 1
 	w := newWorld(t, o)
 	header := func(last int) string {
 		return fmt.Sprintf("PROXY TCP4 192.0.2.%d 198.51.100.2 4711 25\r\n", last)
@@ -235,7 +235,7 @@ func TestProxyInEvent(t *testing.T) {
 // addresses move, and so does what the gate and the event say.
 func TestXclient(t *testing.T) {
 	o := testOptions()
-	o.Admission.ConnectionsPerIP = 2
+	o.ConnectionsPerIP = 2
 	o.XclientNetworks = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
 	w := newWorld(t, o)
 	w.store.hold = true

@@ -80,6 +80,8 @@ func (l *Loop) command(c *Conn, in []byte) int {
 	ev := session.Event{Kind: session.Commanded, Command: cmd}
 	m := c.session.Message()
 	switch {
+	case cmd.Verb == codec.VerbEHLO || cmd.Verb == codec.VerbHELO:
+		ev.Settings = l.shared.newest(c.listener)
 	case cmd.Verb == codec.VerbMAIL:
 		ev.Shed = l.shed(c)
 	case cmd.Verb == codec.VerbDATA && m != nil && m.Envelope.Recipients() > 0:

@@ -11,22 +11,22 @@ import (
 // timeouts.data_block is shorter: a network may stand still for some seconds.
 const rateWindow = time.Minute
 
-func (s *Shared) rateWindow() int64 { return ticksOf(min(rateWindow, s.Timeouts.DataBlock)) }
+func (l *Loop) rateWindow() int64 { return ticksOf(min(rateWindow, l.generation.Timeouts.DataBlock)) }
 
 // setTextDeadline sets the deadline for the next mail text: of a piece of it (RFC 5321
 // §4.5.3.2.5), or earlier, of all that must have come by then.
 func (l *Loop) setTextDeadline(c *Conn, m *pipeline.Message) {
 	switch {
 	case c.awaitingMemory():
-		l.setDeadline(c, l.shared.Timeouts.Credit)
+		l.setDeadline(c, l.generation.Timeouts.Credit)
 		return
-	case l.shared.MinDataRate == 0:
-		l.setDeadline(c, l.shared.Timeouts.DataBlock)
+	case l.generation.MinDataRate == 0:
+		l.setDeadline(c, l.generation.Timeouts.DataBlock)
 		return
 	case m.Rate.Since == 0:
 		m.Rate.Since, m.Rate.Decoded = l.tick(), m.Decoded
 	}
-	left := m.Rate.Since + l.shared.rateWindow() - l.tick()
+	left := m.Rate.Since + l.rateWindow() - l.tick()
 	l.setDeadline(c, time.Duration(max(0, left))*tickLength)
 }
 
@@ -34,11 +34,11 @@ func (l *Loop) setTextDeadline(c *Conn, m *pipeline.Message) {
 // rate until then, and begins the next window.
 func (l *Loop) meetsMinRate(c *Conn) bool {
 	m := c.session.Message()
-	if l.shared.MinDataRate == 0 || c.session.Phase() != session.PhaseBody || m.Rate.Since == 0 {
+	if l.generation.MinDataRate == 0 || c.session.Phase() != session.PhaseBody || m.Rate.Since == 0 {
 		return false
 	}
 	over := l.tick() - m.Rate.Since
-	if over < l.shared.rateWindow() || m.Decoded-m.Rate.Decoded < l.shared.MinDataRate*over/ticksOf(time.Second) {
+	if over < l.rateWindow() || m.Decoded-m.Rate.Decoded < l.generation.MinDataRate*over/ticksOf(time.Second) {
 		return false
 	}
 	m.Rate.Since, m.Rate.Decoded = l.tick(), m.Decoded

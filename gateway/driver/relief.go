@@ -67,14 +67,14 @@ func (l *Loop) envelopeLeft(m *pipeline.Message) time.Duration {
 		return math.MaxInt64
 	}
 	age := time.Duration(l.tick()-m.Memory.EnvelopeSince) * tickLength
-	return max(0, envelopeTimes*l.shared.Timeouts.Command-age)
+	return max(0, envelopeTimes*l.generation.Timeouts.Command-age)
 }
 
 // longestHold returns the longest hold time in ticks for who holds body memory. It is
 // timeouts.credit × limit / 50 for each byte above three quarters of the budget, 7 s in
 // the end. A message that waits for 3 s makes it 11 s.
 func (s *Shared) longestHold() int64 {
-	credit := ticksOf(s.Timeouts.Credit)
+	credit := ticksOf(s.generation.Load().Timeouts.Credit)
 	hold := s.bodyCredits.shareOf(credit * credit / 240)
 	limit := s.Budget.Limit()
 	if above := s.Budget.Used() - limit*3/4; above > 0 {
@@ -90,7 +90,7 @@ func (s *Shared) longestPartHold() int64 {
 	if s.partCredits == nil || 2*s.partsOut.Load() > s.Parts.Limit() {
 		return math.MaxInt64
 	}
-	credit := ticksOf(s.Timeouts.Credit)
+	credit := ticksOf(s.generation.Load().Timeouts.Credit)
 	return s.partCredits.shareOf(credit * credit / 32)
 }
 
@@ -106,7 +106,7 @@ func (p *creditPool) shareOf(square int64) int64 {
 // window returns the time in ticks that tells the rate of a message, for a longest hold
 // time: 2 to 10 s. A network may stand still for that time.
 func (s *Shared) window(longest int64) int64 {
-	credit := ticksOf(s.Timeouts.Credit)
+	credit := ticksOf(s.generation.Load().Timeouts.Credit)
 	return max(1, credit/45, min(longest/10, credit/9))
 }
 

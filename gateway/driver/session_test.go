@@ -236,8 +236,8 @@ func TestRefusedConnectionsAreBounded(t *testing.T) {
 
 func TestConnectionsPerAddress(t *testing.T) {
 	o := testOptions()
-	o.Admission.ConnectionsPerIP = 2
-	o.Admission.Trusted = prefixes("198.51.100.0/24")
+	o.ConnectionsPerIP = 2
+	o.Trusted = prefixes("198.51.100.0/24")
 	w := newWorld(t, o)
 	for i, c := range []struct{ from, want string }{
 		{"192.0.2.1:1", "220"}, {"192.0.2.1:2", "220"}, {"192.0.2.1:3", "421 mx1.example.net Too many"},

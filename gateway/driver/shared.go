@@ -23,8 +23,9 @@ type Timeouts struct {
 }
 
 // Listener is what the sessions of one listening socket have in common. Whoever accepts
-// a connection names it.
+// a connection names it. It does not change.
 type Listener struct {
+	// Settings are those of its sessions, unless the generation has others.
 	Settings *session.Settings
 	// Proxy requires a PROXY header at the start of each connection. It may come from
 	// ProxyNetworks alone.
@@ -50,9 +51,9 @@ type Options struct {
 	// MessageSize is the size of the largest message that any listener takes.
 	MessageSize int64
 
-	Admission AdmissionLimits
-	Timeouts  Timeouts
-	Budget    *pipeline.Budget
+	Generation // the first one
+	Admission  AdmissionLimits
+	Budget     *pipeline.Budget
 	// Parts is the budget of the parts of large messages, from the second on. It is
 	// used only when the store takes parts.
 	Parts     *pipeline.Budget
@@ -62,12 +63,6 @@ type Options struct {
 	MailLog   MailLog
 	// Gate sheds sessions under pressure; nil sheds none.
 	Gate Gate
-	// MinDataRate is the least rate of mail text in bytes a second, on average over a
-	// minute or Timeouts.DataBlock, the shorter; 0 for no bound.
-	MinDataRate int64
-	// StalledSessions is how many sessions of one loop may wait for a client that does
-	// not read; 0 for no bound.
-	StalledSessions int
 	// SlabsKept bounds the bytes of free slabs that each loop keeps.
 	SlabsKept int64
 }
@@ -76,8 +71,9 @@ type Options struct {
 // change, and counts that are atomic.
 type Shared struct {
 	Options
-	admission admission
-	epoch     time.Time
+	generation atomic.Pointer[Generation]
+	admission  admission
+	epoch      time.Time
 	// parts is the object store if it takes messages in parts, nil else.
 	parts pipeline.PartStore
 	// firstCredit bounds the body memory of a message before 354: that of its first
@@ -94,6 +90,8 @@ type Shared struct {
 // NewShared returns the state that the loops of a process share.
 func NewShared(o Options) *Shared {
 	s := &Shared{Options: o, epoch: o.Clock.Now().Add(-tickLength)}
+	s.Reload(o.Generation)
+	s.Generation = Generation{} // nobody shall read the first one for the present one
 	s.admission.limits = o.Admission
 	s.firstCredit = mostCredit(o.MessageSize, 0)
 	if parts, ok := o.Committer.Store.(pipeline.PartStore); ok {

@@ -14,7 +14,7 @@ func (l *Loop) noteStalled(c *Conn) {
 	}
 	c.stalled = true
 	l.stalled = append(l.stalled, c)
-	if most := l.shared.StalledSessions; most > 0 && len(l.stalled) > most {
+	if most := l.generation.StalledSessions; most > 0 && len(l.stalled) > most {
 		l.endStalled(l.stalled[0], "stalled_sessions")
 	}
 }

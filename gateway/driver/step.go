@@ -33,13 +33,13 @@ func (l *Loop) stepOnce(c *Conn, ev session.Event) (next session.Event, follows 
 	case session.DoCredit:
 		return session.Event{Kind: session.CreditGranted}, l.askCredit(c)
 	case session.DoReceive:
-		l.setDeadline(c, l.shared.Timeouts.DataStart)
+		l.setDeadline(c, l.generation.Timeouts.DataStart)
 		return session.Event{}, false
 	case session.DoCommit:
 		l.commit(c)
 		return session.Event{}, false
 	case session.DoReadmit:
-		return session.Event{Kind: session.Opened}, l.readmit(c)
+		return session.Event{Kind: session.Opened, Settings: l.shared.newest(c.listener)}, l.readmit(c)
 	case session.DoRelease:
 		if a.Message.Stage >= pipeline.StageReceiving {
 			l.messageDone(c, a.Message, a.Reply)

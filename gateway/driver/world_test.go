@@ -173,11 +173,11 @@ type options struct {
 func testOptions() options {
 	return options{
 		Options: Options{
-			Admission: AdmissionLimits{Connections: 100, Refused: 50},
-			Timeouts:  testTimeouts(),
-			Budget:    pipeline.NewBudget(64 << 20),
-			Parts:     pipeline.NewBudget(16 << 20),
-			SlabsKept: 1 << 20,
+			Admission:  AdmissionLimits{Connections: 100, Refused: 50},
+			Generation: Generation{Timeouts: testTimeouts()},
+			Budget:     pipeline.NewBudget(64 << 20),
+			Parts:      pipeline.NewBudget(16 << 20),
+			SlabsKept:  1 << 20,
 		},
 		Listener: Listener{
 			Settings: session.NewSettings("mx1.example.net", testLimits(), session.AcceptDomains([]string{"example.net"})),

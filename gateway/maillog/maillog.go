@@ -55,10 +55,8 @@ type Log struct {
 	waiting  chan struct{}
 	seed     maphash.Seed
 
-	acceptance   bool // whether acceptances are written
-	acceptanceAt slog.Level
-	refusal      bool // whether the level is info or debug
-	warning      bool // whether the level is not error
+	level        slog.LevelVar
+	acceptanceAt slog.Level // level of acceptances
 	dropped      atomic.Int64
 	omitted      atomic.Int64 // lines beyond the quota of their client
 	left         atomic.Int64 // lines beyond the limit of their session, or panicEvery
@@ -86,10 +84,7 @@ func New(o Options, w io.Writer) *Log {
 		notices:      make(chan entry, noticeLines),
 		waiting:      make(chan struct{}, 1),
 		seed:         maphash.MakeSeed(),
-		refusal:      o.Level <= slog.LevelInfo,
-		acceptance:   o.Level <= slog.LevelDebug,
 		acceptanceAt: slog.LevelDebug,
-		warning:      o.Level <= slog.LevelWarn,
 		quota:        newClientQuota(),
 		lines:        &lineWriter{to: w},
 		stop:         make(chan struct{}),
@@ -98,7 +93,8 @@ func New(o Options, w io.Writer) *Log {
 	for i := range m.shards {
 		m.shards[i] = make(chan entry, shardLines)
 	}
-	options := &slog.HandlerOptions{Level: o.Level}
+	m.level.Set(o.Level)
+	options := &slog.HandlerOptions{Level: &m.level}
 	handler := func(w io.Writer) slog.Handler {
 		if o.JSON {
 			return slog.NewJSONHandler(w, options)
@@ -115,7 +111,13 @@ func New(o Options, w io.Writer) *Log {
 
 // ShowAccepted logs acceptances at info, for a user who tries Sluice out on one machine.
 // It must be called before the log is used.
-func (m *Log) ShowAccepted() { m.acceptance, m.acceptanceAt = m.refusal, slog.LevelInfo }
+func (m *Log) ShowAccepted() { m.acceptanceAt = slog.LevelInfo }
+
+// SetLevel sets the level of the lines that are written from now on.
+func (m *Log) SetLevel(level slog.Level) { m.level.Set(level) }
+
+// writes reports whether lines of a level are written.
+func (m *Log) writes(level slog.Level) bool { return m.level.Level() <= level }
 
 // Logger returns the logger for everything outside the mail path. It never waits.
 func (m *Log) Logger() *slog.Logger { return m.logger }
@@ -131,7 +133,7 @@ func (m *Log) Omitted() int64 { return m.omitted.Load() + m.left.Load() }
 // Refused implements driver.MailLog.
 func (m *Log) Refused(r *driver.Refusal) {
 	m.left.Add(int64(r.LeftOut))
-	if !m.refusal {
+	if !m.writes(slog.LevelInfo) {
 		return
 	}
 	m.putRefusal(r.Client.Addr(), entry{
@@ -144,14 +146,14 @@ func (m *Log) Refused(r *driver.Refusal) {
 // LeftOut implements driver.MailLog.
 func (m *Log) LeftOut(client netip.AddrPort, lines int) {
 	m.left.Add(int64(lines))
-	if m.refusal {
+	if m.writes(slog.LevelInfo) {
 		m.putRefusal(client.Addr(), entry{kind: leftOut, client: address(client), leftOut: lines})
 	}
 }
 
 // Lost implements driver.MailLog.
 func (m *Log) Lost(l *driver.Loss) {
-	if !m.refusal {
+	if !m.writes(slog.LevelInfo) {
 		return
 	}
 	m.putRefusal(l.Client.Addr(), entry{
@@ -163,7 +165,7 @@ func (m *Log) Lost(l *driver.Loss) {
 
 // Accepted implements driver.MailLog.
 func (m *Log) Accepted(a *driver.Acceptance) {
-	if !m.acceptance {
+	if !m.writes(m.acceptanceAt) {
 		return
 	}
 	m.put(m.accepted, entry{
@@ -175,14 +177,14 @@ func (m *Log) Accepted(a *driver.Acceptance) {
 // LeftBehind logs a failed message that left an object or upload in the bucket. It may be
 // called on event loops.
 func (m *Log) LeftBehind(key string, err error) {
-	if m.warning {
+	if m.writes(slog.LevelWarn) {
 		m.put(m.notices, entry{kind: leftBehind, message: key, err: err})
 	}
 }
 
 // PackSplit logs why the object store refused a pack, and its number of messages.
 func (m *Log) PackSplit(messages int, err error) {
-	if m.warning {
+	if m.writes(slog.LevelWarn) {
 		m.put(m.notices, entry{kind: packSplit, messages: messages, err: err})
 	}
 }

@@ -47,6 +47,7 @@ type Monitor struct {
 	groups     []atomic.Value     // by group, the cause of an unknown lag (a string)
 	reading    chan []pipeline.Lag
 	probed     chan probed
+	changes    chan pressure.Settings
 	cancel     context.CancelFunc
 	ended      chan struct{} // nil until Start
 }
@@ -66,10 +67,20 @@ func New(o Options) *Monitor {
 	}
 	m := &Monitor{options: o, reading: make(chan []pipeline.Lag, 1)}
 	m.gate = &Gate{pressure.NewGate(o.Settings), o.Store, o.Events}
+	m.changes = make(chan pressure.Settings, 1)
 	m.probed = make(chan probed, len(m.stages()))
 	m.lastLogged = make([]pressure.Verdict, len(o.Settings.Classes)+1)
 	m.groups = make([]atomic.Value, len(o.Settings.Lag.Groups))
 	return m
+}
+
+// Change replaces the thresholds of the gate (pressure.Gate.Change). One goroutine calls it.
+func (m *Monitor) Change(s pressure.Settings) {
+	select {
+	case <-m.changes: // one that was not taken yet
+	default:
+	}
+	m.changes <- s
 }
 
 // Gate returns the gate that the event loops consult.
@@ -127,6 +138,10 @@ func (m *Monitor) run(ctx context.Context) {
 		case <-check.C:
 			m.checkStages(ctx)
 			m.followStages()
+		case s := <-m.changes:
+			m.options.Settings = s
+			m.gate.Change(s)
+			m.update(nil)
 		case <-tick.C:
 			if !inFlight {
 				inFlight = m.startReading(ctx)

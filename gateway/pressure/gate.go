@@ -16,6 +16,7 @@ import (
 // belongs to one caller; the other methods are safe for concurrent use.
 type Gate struct {
 	settings Settings
+	clients  []Class            // of settings; they do not change
 	local    [localInputs]track // inputs of this process, the same for all classes
 	groups   []group
 	classes  []class
@@ -32,7 +33,7 @@ type class struct {
 
 // NewGate returns an open gate.
 func NewGate(s Settings) *Gate {
-	g := &Gate{settings: s, groups: make([]group, len(s.Lag.Groups))}
+	g := &Gate{settings: s, clients: s.Classes, groups: make([]group, len(s.Lag.Groups))}
 	g.add(Class{Name: DefaultClass})
 	for _, c := range s.Classes {
 		g.add(c)
@@ -42,18 +43,32 @@ func NewGate(s Settings) *Gate {
 }
 
 func (g *Gate) add(c Class) {
-	lag := &g.settings.Lag
-	added := class{
-		name: c.Name, records: lag.Records, age: lag.Age,
-		recordsOf: make([]track, len(lag.Groups)), ageOf: make([]track, len(lag.Groups)),
-	}
-	if c.Records.On() {
-		added.records = c.Records
-	}
-	if c.Age.On() {
-		added.age = c.Age
-	}
+	groups := len(g.settings.Lag.Groups)
+	added := class{name: c.Name, recordsOf: make([]track, groups), ageOf: make([]track, groups)}
+	added.follow(c, &g.settings.Lag)
 	g.classes = append(g.classes, added)
+}
+
+// follow sets the thresholds of a class.
+func (c *class) follow(of Class, lag *LagSettings) {
+	c.records, c.age = lag.Records, lag.Age
+	if of.Records.On() {
+		c.records = of.Records
+	}
+	if of.Age.On() {
+		c.age = of.Age
+	}
+}
+
+// Change replaces the thresholds from the next Update on. The groups, the interval, and the
+// names and clients of the classes must be those of before. Change belongs to the caller of
+// Update.
+func (g *Gate) Change(s Settings) {
+	g.settings = s
+	g.classes[0].follow(Class{}, &s.Lag)
+	for i, c := range s.Classes {
+		g.classes[i+1].follow(c, &s.Lag)
+	}
 }
 
 // Decision is the result of an update.

@@ -40,8 +40,8 @@ func (g *Gate) Shed(class uint8, draw uint16) (cause string, shed bool) {
 // allocates.
 func (g *Gate) ClassOf(client netip.Addr) uint8 {
 	client = client.Unmap().WithZone("")
-	for i := range g.settings.Classes {
-		for _, network := range g.settings.Classes[i].Networks {
+	for i := range g.clients {
+		for _, network := range g.clients[i].Networks {
 			if network.Contains(client) {
 				return uint8(i + 1)
 			}
@@ -54,8 +54,8 @@ func (g *Gate) ClassOf(client netip.Addr) uint8 {
 // class or the first one for authenticated clients, whichever is first in
 // Settings.Classes.
 func (g *Gate) Authenticated(class uint8) uint8 {
-	for i := range g.settings.Classes {
-		if n := uint8(i + 1); n == class || g.settings.Classes[i].Authenticated {
+	for i := range g.clients {
+		if n := uint8(i + 1); n == class || g.clients[i].Authenticated {
 			return n
 		}
 	}

@@ -185,10 +185,10 @@ func driverOptions(s *server, limits session.Limits) driver.Options {
 	return driver.Options{
 		MessageSize: limits.MessageSize,
 		Admission:   driver.AdmissionLimits{Connections: 15000},
-		Timeouts: driver.Timeouts{
+		Generation: driver.Generation{Timeouts: driver.Timeouts{
 			Greeting: minute, Command: minute, DataStart: minute, DataBlock: minute,
 			Credit: minute, Store: minute, Message: minute, Stall: minute,
-		},
+		}},
 		Budget:    pipeline.NewBudget(256 << 20),
 		Committer: &pipeline.Committer{Store: s.store, Log: discard.Log{}, Observer: nothing{}},
 		Clock:     realClock{},

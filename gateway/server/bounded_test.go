@@ -26,7 +26,7 @@ func TestBoundedIdleConnections(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := admin.New(newBounded(l, most, func() { displaced.Add(1) }), page, func() (bool, string) { return true, "serving" })
+	a := admin.New(newBounded(l, most, func() { displaced.Add(1) }), admin.Pages{Metrics: page, Ready: func() (bool, string) { return true, "serving" }})
 	defer a.Close()
 	before := openDescriptors(t)
 	for _, request := range []string{"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n", "GET /livez HT", ""} {

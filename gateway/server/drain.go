@@ -68,8 +68,9 @@ func (s *Server) stop() error {
 // number of sessions left.
 func (s *Server) drain(signals <-chan os.Signal) int64 {
 	s.draining.Store(true)
-	deadline := time.After(s.config.Drain.Grace + s.config.Drain.Deadline)
-	grace := time.After(s.config.Drain.Grace)
+	bounds := s.current.Load().Drain
+	deadline := time.After(bounds.Grace + bounds.Deadline)
+	grace := time.After(bounds.Grace)
 	poll := time.NewTicker(20 * time.Millisecond)
 	defer poll.Stop()
 	refusing := false

@@ -103,6 +103,6 @@ func metricLabels(c *config.Config) metrics.Labels {
 		labels.PanicPlaces = append(labels.PanicPlaces, string(at))
 	}
 	labels.AcceptCauses = reactor.AcceptCauses()
-	labels.ProxyCauses = driver.ProxyCauses()
+	labels.ProxyCauses, labels.ReloadResults = driver.ProxyCauses(), ReloadResults()
 	return labels
 }

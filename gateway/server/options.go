@@ -12,8 +12,21 @@ import (
 	"sluice/pipeline"
 )
 
-// listenOn returns the addresses to listen on, with the settings of their sessions.
+// listenOn returns the addresses to listen on, with what their sessions have in common.
 func listenOn(c *config.Config) []reactor.Endpoint {
+	settings := sessionSettings(c)
+	var all []reactor.Endpoint
+	for _, l := range c.Listeners {
+		all = append(all, reactor.Endpoint{Address: l.Address, Listener: &driver.Listener{
+			Settings: settings,
+			Proxy:    l.ProxyProtocol == config.ProxyRequired, ProxyNetworks: l.ProxyNetworks, XclientNetworks: l.XclientNetworks,
+		}})
+	}
+	return all
+}
+
+// sessionSettings returns the settings of sessions.
+func sessionSettings(c *config.Config) *session.Settings {
 	accept := session.AcceptDomains(c.Accept.Domains)
 	if c.Accept.Any {
 		accept = session.AcceptAny()
@@ -36,43 +49,49 @@ func listenOn(c *config.Config) []reactor.Endpoint {
 	if c.Accept.RecipientDelimiter != "" {
 		settings.Delimiter = c.Accept.RecipientDelimiter[0]
 	}
-	var all []reactor.Endpoint
-	for _, l := range c.Listeners {
-		all = append(all, reactor.Endpoint{Address: l.Address, Listener: &driver.Listener{
-			Settings: settings,
-			Proxy:    l.ProxyProtocol == config.ProxyRequired, ProxyNetworks: l.ProxyNetworks, XclientNetworks: l.XclientNetworks,
-		}})
+	return settings
+}
+
+// generation returns what a running gateway can change, as a configuration has it.
+func (s *Server) generation(c *config.Config) driver.Generation {
+	settings := sessionSettings(c)
+	g := driver.Generation{
+		Timeouts:         driver.Timeouts(c.Timeouts),
+		MinDataRate:      int64(c.Limits.MinDataRate),
+		StalledSessions:  (c.Limits.StalledSessions + s.loops - 1) / s.loops,
+		ConnectionsPerIP: c.Limits.ConnectionsPerIP,
+		Trusted:          c.TrustedNetworks,
+		Settings:         make(map[*driver.Listener]*session.Settings),
 	}
-	return all
+	for _, e := range s.endpoints {
+		g.Settings[e.Listener] = settings
+	}
+	return g
 }
 
 // driverOptions returns the options of the event loops.
-func (s *Server) driverOptions(loops int) driver.Options {
+func (s *Server) driverOptions() driver.Options {
 	c := &s.config
 	of := c.Parts()
 	bodies, parts := driver.Budgets(c.BodyMemory(), of.Size, of.Concurrency)
 	return driver.Options{
 		MessageSize: int64(c.Limits.MessageSize),
 		Admission: driver.AdmissionLimits{
-			Connections:      c.Limits.Connections,
-			ConnectionsPerIP: c.Limits.ConnectionsPerIP,
-			Trusted:          c.TrustedNetworks,
-			Refused:          min(256, (c.Machine().Files-c.Limits.Connections)/4),
+			Connections: c.Limits.Connections,
+			Refused:     min(256, (c.Machine().Files-c.Limits.Connections)/4),
 		},
-		Timeouts:    driver.Timeouts(c.Timeouts),
-		Budget:      bodies,
-		Parts:       parts,
-		MinDataRate: int64(c.Limits.MinDataRate),
-		Gate:        s.monitor.Gate(),
+		Generation: s.generation(c),
+		Budget:     bodies,
+		Parts:      parts,
+		Gate:       s.monitor.Gate(),
 		Committer: &pipeline.Committer{
 			Store: s.objects.Objects, Log: s.events.Events, Bucket: s.objects.Bucket,
 			Observer: s.metrics, Watcher: s.monitor.Gate(),
 		},
-		Clock:           systemClock{},
-		Observer:        s.tally,
-		MailLog:         s.log,
-		StalledSessions: (c.Limits.StalledSessions + loops - 1) / loops,
-		SlabsKept:       c.BodyMemory() / 16 / int64(loops),
+		Clock:     systemClock{},
+		Observer:  s.tally,
+		MailLog:   s.log,
+		SlabsKept: c.BodyMemory() / 16 / int64(s.loops),
 	}
 }
 

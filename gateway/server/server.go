@@ -26,9 +26,10 @@ import (
 // Options are the settings of a Server.
 type Options struct {
 	Config  config.Config
-	Out     io.Writer     // for the banner
-	Program string        // the command by which the gateway was started, for the banner
-	Build   metrics.Build // the version that is running
+	Sources config.Sources // of Config, for a reload
+	Out     io.Writer      // for the banner
+	Program string         // the command by which the gateway was started, for the banner
+	Build   metrics.Build  // the version that is running
 }
 
 // Server is a gateway. No other package joins the parts of the gateway.
@@ -47,7 +48,11 @@ type Server struct {
 	admin         *admin.Server
 	adminListener net.Listener
 	tally         *tally
+	loops         int
+	endpoints     []reactor.Endpoint
 	hangups       chan os.Signal
+	reloads       chan reloadRequest
+	current       atomic.Pointer[config.Config] // since the last reload
 	ready         atomic.Bool
 	draining      atomic.Bool
 }
@@ -70,10 +75,12 @@ func (s *Server) open() (err error) {
 	if s.config.Log.Format == config.FormatText && len(s.config.PublicListeners()) == 0 {
 		s.log.ShowAccepted()
 	}
-	s.hangups = make(chan os.Signal, 1)
+	s.current.Store(&s.config)
+	s.hangups, s.reloads = make(chan os.Signal, 1), make(chan reloadRequest)
 	signal.Notify(s.hangups, syscall.SIGHUP)
 	schedule(s.config.Process.Scheduling, batchThreads, s.log.Logger())
 	s.metrics = metrics.New(metricLabels(&s.config))
+	s.metrics.ConfigUsed(s.config.Hash())
 	s.tally = &tally{Metrics: s.metrics}
 	panics.Notify(func(at panics.Place, reason any, stack []byte) {
 		s.metrics.Panicked(string(at))
@@ -92,11 +99,11 @@ func (s *Server) open() (err error) {
 	if err = s.openMonitor(); err != nil {
 		return err
 	}
-	loops := reserveLoops()
-	s.shared = driver.NewShared(s.driverOptions(loops))
+	s.loops, s.endpoints = reserveLoops(), listenOn(&s.config)
+	s.shared = driver.NewShared(s.driverOptions())
 	s.reactor = reactor.New(s.shared, reactor.Options{
-		Endpoints:     listenOn(&s.config),
-		Loops:         loops,
+		Endpoints:     s.endpoints,
+		Loops:         s.loops,
 		SendBuffer:    int(s.config.Socket.SendBuffer),
 		ReceiveBuffer: int(s.config.Socket.ReceiveBuffer),
 		NewRandom:     newRandom,
@@ -107,7 +114,7 @@ func (s *Server) open() (err error) {
 	if s.adminListener, err = admin.Listen(s.config.Admin.Address); err != nil {
 		return err
 	}
-	s.admin = admin.New(s.bounded("admin")(s.adminListener), s.metrics.Handler(), s.readiness)
+	s.admin = admin.New(s.bounded("admin")(s.adminListener), s.adminPages())
 	return nil
 }
 
@@ -121,7 +128,7 @@ func (s *Server) Run(ctx context.Context) error {
 	serving, over := context.WithCancel(ctx)
 	defer over()
 	go panics.Keep(panics.Process, func() { limitHeap(serving, &s.config, s.shared.SessionsOpen) })
-	go panics.Keep(panics.Process, func() { s.ignoreHangups(serving) })
+	go panics.Keep(panics.Process, func() { s.awaitReloads(serving) })
 	ended := make(chan error, 1)
 	go func() { ended <- panics.Try(panics.Process, s.reactor.Run) }()
 	select {
@@ -148,17 +155,14 @@ func (s *Server) Run(ctx context.Context) error {
 	return errors.Join(failed, s.shutdown(signals, ended))
 }
 
-// ignoreHangups handles SIGHUP, which a terminal sends when it is closed, and a service
-// manager to have the configuration reloaded.
-func (s *Server) ignoreHangups(serving context.Context) {
-	for {
-		select {
-		case <-serving.Done():
-			return
-		case <-s.hangups:
-			s.log.Logger().Warn("SIGHUP changes nothing: a new configuration needs a restart, SIGTERM drains")
-		}
+// adminPages returns the pages of the admin server. Whoever reaches it on an address that
+// is not on loopback may read, and no more.
+func (s *Server) adminPages() admin.Pages {
+	pages := admin.Pages{Metrics: s.metrics.Handler(), Ready: s.readiness}
+	if at, ok := s.adminListener.Addr().(*net.TCPAddr); ok && at.IP.IsLoopback() {
+		pages.Reload = s.requestReload
 	}
+	return pages
 }
 
 // bounded returns a function that bounds the connections of a listener for something

@@ -27,7 +27,7 @@ func (s *Session) command(ev Event, pool Pool) Actions {
 	}
 	switch cmd.Verb {
 	case codec.VerbHELO, codec.VerbEHLO:
-		return s.hello(cmd)
+		return s.hello(ev)
 	case codec.VerbMAIL:
 		if ev.Shed != "" {
 			return Actions{Reply: codec.ReplyPressure}
@@ -67,7 +67,8 @@ func (s *Session) command(ev Event, pool Pool) Actions {
 
 // hello handles HELO and EHLO. Either one ends an open transaction, as RSET would (RFC
 // 5321 §4.1.4).
-func (s *Session) hello(cmd codec.Command) Actions {
+func (s *Session) hello(ev Event) Actions {
+	cmd := ev.Command
 	domain, ok := codec.ValidHelo(cmd.Arg)
 	if !ok {
 		return Actions{Reply: codec.ReplyBadArgument}
@@ -75,6 +76,7 @@ func (s *Session) hello(cmd codec.Command) Actions {
 	if s.helo != string(domain) { // repeating the same name does not allocate
 		s.helo = string(domain)
 	}
+	s.renew(ev.Settings)
 	s.esmtp = cmd.Verb == codec.VerbEHLO
 	first := s.state == codec.StateStart
 	s.state = codec.StateReady

@@ -49,6 +49,8 @@ type Event struct {
 	// session may stay.
 	Shed string
 	Err  error // for PauseFailed
+	// Settings are the newest for HELO, EHLO and Opened; nil keeps those of the session.
+	Settings *Settings
 	// EventLimit is the largest event in bytes that the log accepts (RCPT and BodyEnded),
 	// 0 while unknown.
 	EventLimit int64

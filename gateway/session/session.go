@@ -91,6 +91,7 @@ func (s *Session) Step(ev Event, pool Pool) Actions {
 func (s *Session) step(ev Event, pool Pool) Actions {
 	switch ev.Kind {
 	case Opened:
+		s.renew(ev.Settings)
 		return Actions{Reply: s.settings.greeting}
 	case Commanded:
 		return s.command(ev, pool)
@@ -120,6 +121,13 @@ func (s *Session) step(ev Event, pool Pool) Actions {
 		return Actions{Reply: s.exhausted()}
 	}
 	return Actions{}
+}
+
+// renew takes the newest settings, if there are any.
+func (s *Session) renew(newest *Settings) {
+	if newest != nil {
+		s.settings = newest
+	}
 }
 
 // release ends the transaction and releases its message.

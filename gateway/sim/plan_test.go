@@ -94,11 +94,9 @@ func (p *plan) options() driver.Options {
 	return driver.Options{
 		MessageSize: messageLimit,
 		Admission:   driver.AdmissionLimits{Connections: p.connections, Refused: 4},
-		Timeouts:    timeouts,
+		Generation:  driver.Generation{Timeouts: timeouts, MinDataRate: p.rate},
 		Budget:      bodies,
 		Parts:       parts,
 		SlabsKept:   256 << 10,
-
-		MinDataRate: p.rate,
 	}
 }

@@ -1,0 +1,101 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"sluice/gateway/config"
+	"sluice/gateway/monitor"
+)
+
+// Results of a reload, as metrics label them.
+const (
+	reloadDone    = "ok"
+	reloadInvalid = "invalid"
+	reloadRestart = "needs_restart"
+)
+
+// ReloadResults returns every result of a reload.
+func ReloadResults() []string { return []string{reloadDone, reloadInvalid, reloadRestart} }
+
+// errNeedsRestart is the error of a reload that would change what only a restart changes.
+type errNeedsRestart struct{ keys []string }
+
+func (e *errNeedsRestart) Error() string {
+	return "only a restart changes " + strings.Join(e.keys, ", ") + "; nothing was changed"
+}
+
+// reload reads the configuration anew and makes it the present one, as a whole or not at
+// all. An error says why the one before stays. Only awaitReloads calls it.
+func (s *Server) reload() error {
+	next, err := config.Load(s.options.Sources, config.ForServe)
+	if err != nil {
+		s.metrics.Reloaded(reloadInvalid)
+		return err
+	}
+	if keys := s.config.NeedRestart(&next); len(keys) > 0 {
+		s.metrics.Reloaded(reloadRestart)
+		return &errNeedsRestart{keys}
+	}
+	s.shared.Reload(s.generation(&next))
+	s.monitor.Change(monitor.Settings(&next))
+	s.log.SetLevel(next.Log.Level)
+	s.current.Store(&next)
+	s.metrics.Reloaded(reloadDone)
+	s.metrics.ConfigUsed(next.Hash())
+	return nil
+}
+
+// reloadRequest asks for a reload; its channel receives the result.
+type reloadRequest chan error
+
+// awaitReloads reloads the configuration for each SIGHUP and each request of the admin
+// server, until serving ends.
+func (s *Server) awaitReloads(serving context.Context) {
+	for {
+		var answer reloadRequest
+		select {
+		case <-serving.Done():
+			return
+		case <-s.hangups:
+		case answer = <-s.reloads:
+		}
+		err := s.reload()
+		s.logReload(err)
+		if answer != nil {
+			answer <- err
+		}
+	}
+}
+
+// logReload logs the result of a reload: each problem of a bad configuration has a line.
+func (s *Server) logReload(err error) {
+	var problems config.Problems
+	switch {
+	case err == nil:
+		s.log.Logger().Info("configuration reloaded", "set", s.current.Load())
+	case errors.As(err, &problems):
+		for _, p := range problems {
+			s.log.Logger().Error("configuration not reloaded: the one before stays", "err", p.Error())
+		}
+	default:
+		s.log.Logger().Error("configuration not reloaded: the one before stays", "err", err)
+	}
+}
+
+// requestReload reloads the configuration for the admin server and returns the result.
+func (s *Server) requestReload(ctx context.Context) error {
+	answer := make(reloadRequest, 1)
+	select {
+	case s.reloads <- answer:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case err := <-answer:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
