@@ -14,137 +14,116 @@ import (
 // packLimits is small, so that packs are full often.
 var packLimits = pack.Limits{Messages: 6, Bytes: 48 << 10, Message: 12 << 10}
 
-// batcher stores small messages in real packs. It belongs to a process, and works by
-// events where pack.Batcher has goroutines and a channel.
-type batcher struct {
-	s        *store
-	p        *process
-	waiting  []lent
-	free     []*pack.Pack
-	inFlight int  // messages in the packs that are not free
-	holding  bool // until packMaxWait is over
-}
+// lineSize is the number of messages that may wait for a lane.
+const lineSize = 4
 
-// packMaxWait bounds the wait for a pack that is large enough to be sent.
-const packMaxWait = 20 * time.Millisecond
-
-// lent is a message that the store reads, until giveBack.
-type lent struct {
-	m        *pipeline.Message
-	giveBack func()
-}
-
-func newBatcher(s *store, p *process) *batcher {
-	b := &batcher{s: s, p: p}
-	for range p.w.plan.lanes {
-		b.free = append(b.free, pack.New())
+// newBatcher returns a pack.Batcher whose workers wait for the world.
+func newBatcher(s *store, p *process) (*pack.Batcher, *line) {
+	l := &line{p: p}
+	if p.w.plan.lanes == 0 {
+		return nil, l
 	}
-	return b
+	return pack.Start(pack.Options{
+		Limits: packLimits, Lanes: p.w.plan.lanes, Timeout: timeouts.Store,
+		Observer: packObserver{p.w}, Line: l, Go: l.start,
+	}, func(int) pack.Writer { return packWriter{s, l} }), l
 }
 
-// put queues a message.
-func (b *batcher) put(m *pipeline.Message) {
-	b.waiting = append(b.waiting, lent{m, b.p.lend(&m.Body)})
-	b.take(b.shouldSend)
+type packObserver struct{ w *world }
+
+func (packObserver) PackWaited(float64)     {}
+func (packObserver) PackDone(string)        {}
+func (packObserver) PackTaken(int, int64)   {}
+func (o packObserver) PackSplit(int, error) { o.w.tally["pack splits"]++ }
+
+// errLate is the failure of a request that was not done at its deadline.
+var errLate = &pipeline.Failure{Kind: pipeline.KindTimeout, Op: "sim", Err: errFault}
+
+// packWriter is the pack.Writer of the world.
+type packWriter struct {
+	s *store
+	l *line
 }
 
-// shouldSend reports whether the waiting messages fill a pack, or are enough for a
-// request alongside those in flight.
-func (b *batcher) shouldSend() bool {
-	n, size := 0, int64(0)
-	for ; n < len(b.waiting) && packLimits.HasRoom(n, size); n++ {
-		size += pack.Footprint(b.waiting[n].m)
+// left returns the time until the deadline of a request whose oldest message was put at
+// since.
+func (o packWriter) left(since time.Time) time.Duration {
+	return since.Add(timeouts.Store).Sub(o.l.Now())
+}
+
+// PutOne implements pack.Writer.
+func (o packWriter) PutOne(m *pipeline.Message, since time.Time) (stored bool) {
+	o.l.giveBack()
+	if o.l.p.dead {
+		return false
 	}
-	return !packLimits.HasRoom(n, size) || pack.ShouldSend(len(b.waiting), int64(b.p.w.plan.lanes-len(b.free)), int64(b.inFlight))
-}
-
-// hold sends what waits after packMaxWait.
-func (b *batcher) hold() {
-	if b.holding || b.p.dead {
-		return
-	}
-	b.holding = true
-	b.p.w.after(packMaxWait, func() {
-		b.holding = false
-		b.take(func() bool { return true })
+	done := false
+	o.s.alone(m, o.left(since), func(err error) {
+		stored, done = err == nil, true
+		o.l.wake(0)
 	})
+	o.l.wait(func() bool { return done })
+	return stored
 }
 
-// take fills free packs with what waits and stores them, as long as ready returns true.
-func (b *batcher) take(ready func() bool) {
-	for len(b.free) > 0 && len(b.waiting) > 0 && !b.p.dead {
-		if !ready() {
-			b.p.w.tally["packs held"]++
-			b.hold()
-			return
-		}
-		last := len(b.free) - 1
-		p := b.free[last]
-		b.free = b.free[:last]
-		var taken []lent
-		for len(b.waiting) > 0 && packLimits.HasRoom(p.Len(), p.Footprint()) {
-			p.Add(b.waiting[0].m)
-			taken = append(taken, b.waiting[0])
-			b.waiting = b.waiting[1:]
-		}
-		if p.Bytes() > packLimits.Bytes || p.Len() > packLimits.Messages {
-			b.p.w.fail("a pack of %d messages and %d bytes", p.Len(), p.Bytes())
-		}
-		b.inFlight += len(taken)
-		if p.Len() == 1 {
-			p.Clear()
-			taken[0].giveBack()
-			b.s.alone(taken[0].m, func() { b.release(p, 1) })
-			continue
-		}
-		b.p.w.tally["packs"]++
-		p.Compose(pipeline.NewID(epoch.Add(b.p.w.now), b.p.w.random), pipeline.Blob{Store: "sim"})
-		b.store(p, taken, 1)
+// PutPack implements pack.Writer. It sometimes tries again after a failure.
+func (o packWriter) PutPack(p *pack.Pack, since time.Time) (split bool, err error) {
+	w := o.s.w
+	defer o.l.giveBack()
+	if p.Bytes() > packLimits.Bytes || p.Len() > packLimits.Messages {
+		w.fail("a pack of %d messages and %d bytes", p.Len(), p.Bytes())
 	}
+	if o.left(since) < 0 {
+		w.fail("a pack is to be stored %v after its deadline", -o.left(since))
+	}
+	w.tally["packs"]++
+	p.Compose(pipeline.NewID(epoch.Add(w.now), w.random), pipeline.Blob{Store: "sim"})
+	for attempt := 1; attempt <= 2; attempt++ {
+		if err = o.request(p, since); err == nil || w.chance(500) || o.left(since) <= 0 {
+			break
+		}
+	}
+	return w.chance(500), err
 }
 
-func (b *batcher) release(p *pack.Pack, messages int) {
-	b.free = append(b.free, p)
-	b.inFlight -= messages
-	b.take(b.shouldSend)
-}
-
-// store puts a pack, and sometimes again after a failure.
-func (b *batcher) store(p *pack.Pack, taken []lent, attempt int) {
-	w := b.p.w
-	err := error(nil)
+func (o packWriter) request(p *pack.Pack, since time.Time) (err error) {
+	w, l := o.s.w, o.l
+	if l.p.dead {
+		return errFault
+	}
 	if w.fault("pack error", w.plan.storeError) {
 		err = errFault
 	}
+	took := w.pace(w.plan.storeLate, w.storeOut)
+	if left := o.left(since); took > left {
+		took, err = left, errLate
+	}
 	w.note("pack", 0, p.Len())
-	w.begin(w.pace(w.plan.storeLate, w.storeOut), func() {
+	done := false
+	w.begin(took, func() {
 		if err == nil || w.chance(500) { // else only the response is lost
-			b.s.keep(p.Key(), bytes.Join(p.Pieces(), nil))
+			o.s.keep(p.Key(), bytes.Join(p.Pieces(), nil))
 		}
 	}, func() {
-		if err != nil && attempt == 1 && w.chance(500) {
-			b.store(p, taken, 2)
-			return
-		}
-		for _, one := range taken {
-			one.giveBack()
-		}
-		switch {
-		case err == nil:
-			p.Stored()
-		case w.chance(500):
-			p.Fail(err)
-		default:
-			w.tally["pack splits"]++
-			split := append([]*pipeline.Message{}, p.Messages()...)
-			p.Clear()
-			for _, m := range split {
-				b.s.alone(m, func() {})
-			}
-		}
-		b.release(p, len(taken))
+		done = true
+		l.wake(0)
 	})
+	l.wait(func() bool { return done })
+	if !done {
+		return errFault // killed
+	}
+	return err
 }
+
+// Requeue implements pack.Writer.
+func (o packWriter) Requeue(m *pipeline.Message, _ time.Time) {
+	if !o.l.p.dead {
+		o.s.alone(m, noLimit, func(error) {})
+	}
+}
+
+// Done implements pack.Writer. What is still held had its result without a request.
+func (o packWriter) Done(int) { o.l.giveBack() }
 
 // keep takes a pack: everything in it must be what its events say.
 func (s *store) keep(key string, whole []byte) {

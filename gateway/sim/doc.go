@@ -6,4 +6,7 @@
 // second all is well, and every message that may be delivered must be. In the
 // third all clients fall silent, and everything must come to its end by itself. In some
 // worlds sessions have slow work that is no message (driver.Call).
+//
+// The workers of pack.Batcher are coroutines: each runs until it waits, and goes on when
+// the world has what it waits for (line).
 package sim

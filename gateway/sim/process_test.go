@@ -6,6 +6,7 @@ import (
 
 	"sluice/gateway/driver"
 	"sluice/pipeline"
+	"sluice/pipeline/pack"
 )
 
 // process is one life of Sluice, from its start to its end by kill -9. All of it
@@ -17,7 +18,8 @@ type process struct {
 	loops       []*loop
 	sockets     []*socket
 	slabs       map[*byte]*slabUse // slabs that the store reads, by their first byte
-	batcher     *batcher
+	batcher     *pack.Batcher
+	line        *line // of batcher
 	dead        bool
 	terminating bool
 	shedBelow   uint32
@@ -39,7 +41,8 @@ type loop struct {
 
 func (w *world) start() {
 	p := &process{w: w, slabs: map[*byte]*slabUse{}}
-	w.process, p.batcher = p, newBatcher(w.store, p)
+	w.process = p
+	p.batcher, p.line = newBatcher(w.store, p)
 	o := w.plan.options()
 	o.Clock, o.Observer, o.MailLog, o.Gate = w, witness{p}, mailLog{witness{p}}, p
 	o.Committer = &pipeline.Committer{Store: w.store, Log: w.log, Observer: witness{p}}
@@ -136,6 +139,7 @@ func (w *world) kill(why string) {
 		}
 		j.done = true
 	}
+	p.line.end()
 	w.after(w.within(2*time.Second), func() {
 		if w.process == nil {
 			w.start()
@@ -164,14 +168,19 @@ func (p *process) quiet() {
 		{"calls that are not home", int64(calls)},
 		{"slabs that the store reads", int64(len(p.slabs))},
 		{"sessions opened and not closed", int64(p.opened - p.closed)},
-		{"messages that wait for a lane", int64(len(p.batcher.waiting))},
-		{"lanes that are busy", int64(w.plan.lanes - len(p.batcher.free))},
+		{"messages that wait for a lane", int64(len(p.line.waiting))},
 		{"uploads that are pending", int64(w.store.pending(p))},
 		{"things in flight", int64(len(w.working))},
 	} {
 		if left.n != 0 {
 			w.fail("after a quiet time there are %d %s", left.n, left.what)
 		}
+	}
+	if b := p.batcher; b != nil {
+		if b.Busy() != 0 || b.WaitingBytes() != 0 {
+			w.fail("after a quiet time %d lanes are busy, %d bytes wait", b.Busy(), b.WaitingBytes())
+		}
+		b.Close()
 	}
 	for _, s := range p.sockets {
 		if !s.closed {

@@ -7,12 +7,14 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"sluice/internal/panics"
 )
 
 var (
 	oneSeed   = flag.Uint64("sim.seed", 0, "simulate this seed alone and print its trace")
 	firstSeed = flag.Uint64("sim.first", 1, "the first of the seeds")
-	manySeeds = flag.Int("sim.seeds", 320, "simulate so many seeds")
+	manySeeds = flag.Int("sim.seeds", 300, "simulate so many seeds")
 	seedsFor  = flag.Duration("sim.for", 0, "simulate fresh seeds for so long")
 )
 
@@ -56,6 +58,9 @@ func TestSeeds(t *testing.T) {
 		}
 		return
 	}
+	panics.Notify(func(at panics.Place, reason any, stack []byte) {
+		t.Errorf("panic in %s: %v\n%s", at, reason, stack)
+	})
 	first, began := *firstSeed, time.Now()
 	if *seedsFor > 0 {
 		first = uint64(began.UnixNano())
@@ -88,7 +93,7 @@ func TestSeeds(t *testing.T) {
 		float64(r.tally["messages received"])*600/took.Seconds(), r.tally)
 	for _, what := range []string{"250", "kill -9", "SIGTERM", "store error", "part error", "log error", "late answer",
 		"client reset", "client deaf", "client stalls", "no descriptor", "store out", "log out", "log out alone", "topic refused", "silent request", "credit granted", "credit refused",
-		"texts refused", "refusal recipient_errors", "packs", "packs held", "pack error", "pack splits", "pauses for memory", "pauses for outcome", "pauses for client", "pauses for credit",
+		"texts refused", "refusal recipient_errors", "packs", "packs held", "packs with a message left over", "no room for a lane", "pack error", "pack splits", "pauses for memory", "pauses for outcome", "pauses for client", "pauses for credit",
 		"hoarded", "relief of body", "relief of envelope", "calls", "calls overdue", "calls of ended sessions"} {
 		if r.tally[what] == 0 && r.worlds >= 100 {
 			t.Errorf("no %s in %d worlds", what, r.worlds)

@@ -115,15 +115,21 @@ func (w *world) pace(late int, o outage) time.Duration {
 
 // Put implements pipeline.ObjectStore.
 func (s *store) Put(m *pipeline.Message) {
-	if s.w.plan.lanes > 0 && m.Parts.Upload == nil && packLimits.Fits(m.Length()) {
-		s.w.process.batcher.put(m)
+	if b := s.w.process.batcher; b.Accepts(m) {
+		if !b.Put(m) {
+			refuse(m)
+		}
 		return
 	}
-	s.alone(m, func() {})
+	s.alone(m, noLimit, func(error) {})
 }
 
-// alone puts a message as an object of its own; then is called after its answer.
-func (s *store) alone(m *pipeline.Message, then func()) {
+// noLimit is longer than any request takes.
+const noLimit = time.Hour
+
+// alone puts a message as an object of its own, which fails after limit. then is called
+// after its result.
+func (s *store) alone(m *pipeline.Message, limit time.Duration, then func(error)) {
 	w, p := s.w, s.w.process
 	giveBack := p.lend(&m.Body)
 	u, _ := m.Parts.Upload.(*upload)
@@ -152,11 +158,15 @@ func (s *store) alone(m *pipeline.Message, then func()) {
 		delete(s.uploads, u)
 	}
 	w.note("put", 0, int(length))
-	w.begin(w.pace(w.plan.storeLate, w.storeOut), effect, func() {
+	took := w.pace(w.plan.storeLate, w.storeOut)
+	if took > limit {
+		took, err = limit, errLate
+	}
+	w.begin(took, effect, func() {
 		giveBack()
 		blob := pipeline.Blob{Store: "sim", Key: id, Length: added + int64(len(kept.body)), Added: added}
 		m.Stored(blob, kept.digest, err)
-		then()
+		then(err)
 	})
 }
 

@@ -59,6 +59,10 @@ type Options struct {
 	// is one minute.
 	Timeout  time.Duration
 	Observer Observer
+	// Line and Go are set by the simulator: where messages wait, and how a worker is
+	// started. Both are nil otherwise.
+	Line Line
+	Go   func(run func())
 }
 
 // Defaults of Options and Limits. At 8 MiB the fixed cost of a request is small compared
@@ -105,12 +109,8 @@ func (unobserved) PackSplit(int, error) {}
 // all messages that wait, up to the limits. While others are busy it waits a moment for
 // a pack that is large enough (ShouldSend). At low load a message leaves at once.
 type Batcher struct {
-	options Options
-	queue   chan queued
-	// token is held by the one worker that fills a pack. Its value is the message that
-	// the holder before took and did not add, or nil.
-	token        chan *queued
-	completed    chan struct{} // wakes the holder of token when a request has ended
+	options      Options
+	line         Line
 	waitingBytes atomic.Int64
 	spares       chan struct{} // a value for each spare request that is free
 	writer       func(n int) Writer
@@ -121,22 +121,17 @@ type Batcher struct {
 	latency  latencyFloor
 }
 
-// queued is a message in the queue, put at since.
-type queued struct {
-	message *pipeline.Message
-	since   time.Time
-}
-
 // Start starts a Batcher with a worker for each lane. writer returns the Writer of the
 // n-th worker.
 func Start(o Options, writer func(n int) Writer) *Batcher {
 	o.defaults()
 	b := &Batcher{
-		options: o, queue: make(chan queued, o.Queue),
-		token: make(chan *queued, 1), completed: make(chan struct{}, 1),
+		options: o, line: o.Line,
 		spares: make(chan struct{}, o.Lanes), writer: writer,
 	}
-	b.token <- nil
+	if b.line == nil {
+		b.line = newChannelLine(o.Queue)
+	}
 	for n := range o.Lanes {
 		b.spares <- struct{}{}
 		b.startWorker(n, nil)
@@ -147,10 +142,11 @@ func Start(o Options, writer func(n int) Writer) *Batcher {
 // startWorker starts the n-th worker. One with a spare request ends when stop is closed;
 // for the others stop is nil.
 func (b *Batcher) startWorker(n int, stop <-chan struct{}) {
-	w := &batchWorker{
-		batcher: b, writer: b.writer(n), pack: New(), timer: time.NewTimer(0), stop: stop,
+	w := &batchWorker{batcher: b, writer: b.writer(n), pack: New(), stop: stop}
+	if b.options.Go != nil {
+		b.options.Go(w.run)
+		return
 	}
-	w.timer.Stop()
 	b.workers.Go(func() {
 		panics.Keep(panics.Pack, w.run)
 		if stop != nil {
@@ -169,13 +165,11 @@ func (b *Batcher) Accepts(m *pipeline.Message) bool {
 func (b *Batcher) Put(m *pipeline.Message) bool {
 	size := m.Length()
 	b.waitingBytes.Add(size)
-	select {
-	case b.queue <- queued{m, time.Now()}:
-		return true
-	default:
+	if !b.line.Put(Waiting{m, b.line.Now()}) {
 		b.waitingBytes.Add(-size)
 		return false
 	}
+	return true
 }
 
 // WaitingBytes returns the bytes of the messages that wait for a worker.
@@ -193,6 +187,6 @@ func (b *Batcher) Close() {
 	if b == nil {
 		return
 	}
-	close(b.queue)
+	b.line.Close()
 	b.workers.Wait()
 }

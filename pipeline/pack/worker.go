@@ -13,9 +13,8 @@ type batchWorker struct {
 	batcher   *Batcher
 	writer    Writer
 	pack      *Pack
-	fillStart time.Time   // when the pack got its first message
-	putTimes  []time.Time // when each message of the pack was put
-	timer     *time.Timer
+	fillStart time.Time       // when the pack got its first message
+	putTimes  []time.Time     // when each message of the pack was put
 	stop      <-chan struct{} // ends the worker; nil for one that stays
 }
 
@@ -25,31 +24,19 @@ func (w *batchWorker) run() {
 	}
 }
 
-// gather fills the pack. It holds the token meanwhile: two workers that filled at the
+// gather fills the pack. Other workers wait meanwhile: two workers that filled at the
 // same time would get half a pack each. It returns false once the queue is closed and
 // empty, or the worker is to stop.
 func (w *batchWorker) gather() bool {
 	b := w.batcher
-	var first, leftover *queued
-	select {
-	case first = <-b.token:
-	case <-w.stop:
+	first, open := b.line.Begin(w.stop)
+	if !open {
 		return false
 	}
-	defer func() { b.token <- leftover }()
-	if first == nil {
-		select {
-		case next, open := <-b.queue:
-			if !open {
-				return false
-			}
-			first = &next
-		case <-w.stop:
-			return false
-		}
-	}
-	w.fillStart, w.putTimes = time.Now(), w.putTimes[:0]
-	leftover = w.fill(*first)
+	var leftover *Waiting
+	defer func() { b.line.End(leftover) }()
+	w.fillStart, w.putTimes = b.line.Now(), w.putTimes[:0]
+	leftover = w.fill(first)
 	b.busy.Add(1)
 	b.inFlight.Add(int64(w.pack.Len()))
 	return true
@@ -58,44 +45,21 @@ func (w *batchWorker) gather() bool {
 // fill adds first and what waits. A pack has the deadline of its oldest message. So a
 // message that was put much later than first is left over for the next pack, as is one
 // whose event is too large for this one.
-func (w *batchWorker) fill(first queued) (leftover *queued) {
+func (w *batchWorker) fill(first Waiting) (leftover *Waiting) {
 	o := &w.batcher.options
+	until := func() time.Time { return w.fillStart.Add(w.waitLimit()) }
 	for w.add(first); o.HasRoom(w.pack.Len(), w.pack.Footprint()); {
-		next, found := w.next()
+		next, found := w.batcher.line.Next(until)
 		if !found {
 			return nil
 		}
-		if next.since.Sub(first.since) > o.Timeout/4 ||
-			w.pack.Footprint()+Footprint(next.message) > o.Bytes {
+		if next.Since.Sub(first.Since) > o.Timeout/4 ||
+			w.pack.Footprint()+Footprint(next.Message) > o.Bytes {
 			return &next
 		}
 		w.add(next)
 	}
 	return nil
-}
-
-// next returns a message from the queue, and waits for one as long as the pack may
-// wait. It returns false when the pack should be sent as it is.
-func (w *batchWorker) next() (queued, bool) {
-	b := w.batcher
-	for {
-		select {
-		case next, open := <-b.queue:
-			return next, open
-		default:
-		}
-		remaining := w.waitLimit() - time.Since(w.fillStart)
-		if remaining <= 0 {
-			return queued{}, false
-		}
-		w.timer.Reset(remaining)
-		select {
-		case next, open := <-b.queue:
-			return next, open
-		case <-b.completed: // a smaller pack may now be enough
-		case <-w.timer.C:
-		}
-	}
 }
 
 // waitLimit returns how long after fillStart the pack may wait for more messages.
@@ -111,10 +75,10 @@ func (w *batchWorker) waitLimit() time.Duration {
 	return max(b.options.Linger, wait)
 }
 
-func (w *batchWorker) add(q queued) {
-	w.batcher.waitingBytes.Add(-q.message.Length())
-	w.pack.Add(q.message)
-	w.putTimes = append(w.putTimes, q.since)
+func (w *batchWorker) add(q Waiting) {
+	w.batcher.waitingBytes.Add(-q.Message.Length())
+	w.pack.Add(q.Message)
+	w.putTimes = append(w.putTimes, q.Since)
 }
 
 var errWaited = errors.New("waited too long for a lane")
@@ -122,24 +86,21 @@ var errWaited = errors.New("waited too long for a lane")
 // store stores the pack, delivers its results and wakes the worker that fills the next.
 func (w *batchWorker) store() {
 	b, n := w.batcher, w.pack.Len()
-	began := time.Now()
+	began := b.line.Now()
 	typical := false
 	err := panics.Try(panics.Pack, func() error {
 		typical = w.send(n, began)
 		return nil
 	})
 	if typical {
-		b.latency.observe(time.Since(began))
+		b.latency.observe(b.line.Now().Sub(began))
 	}
 	if left := w.pack.Len(); err != nil && left > 0 {
 		w.deliver(left, err)
 	}
 	b.inFlight.Add(-int64(n))
 	b.busy.Add(-1)
-	select {
-	case b.completed <- struct{}{}:
-	default:
-	}
+	b.line.Completed()
 }
 
 // send makes the request for the pack of n messages. It reports whether the duration is
