@@ -51,6 +51,7 @@ type trial struct {
 	*Store
 	exchange
 	ctx       context.Context
+	cancel    context.CancelFunc // ends all attempts
 	results   chan result
 	flying    []*attempt // oldest first
 	begun     int
@@ -77,69 +78,135 @@ type result struct {
 	panicked bool // and would again
 }
 
+// ending is how a trial ended.
+type ending struct {
+	answer    string
+	ambiguous bool
+	err       error
+}
+
 // try makes a request. A failure that is transient is retried until ctx ends. An attempt
 // that stands still for longer than such requests usually take gets another one beside it,
 // by another connection. The bytes of the body are no longer read when it returns.
 // ambiguous reports that an attempt other than the successful one may have taken effect,
 // or may still do so.
+//
+// The first attempt runs on the caller's goroutine, because a goroutine of its own would
+// wake other threads for each request. Only when it stands still does another one direct
+// the trial.
 func (s *Store) try(ctx context.Context, r exchange) (answer string, ambiguous bool, err error) {
 	if r.patience == 0 {
 		r.patience = s.pace.patience(r.bytes)
 	}
 	t := &trial{Store: s, exchange: r, results: make(chan result)}
-	var cancel context.CancelFunc
-	t.ctx, cancel = context.WithCancel(ctx)
-	defer t.end(cancel)
-	t.start()
-	timer := time.NewTimer(t.patience)
+	t.ctx, t.cancel = context.WithCancel(ctx)
+	first, attemptContext := t.next()
+	directed := make(chan ending, 1)
+	overdue := time.AfterFunc(t.patience, func() {
+		var e ending
+		e.err = panics.Try(panics.Store, func() error {
+			e = t.direct(ctx, nil)
+			return e.err
+		})
+		directed <- e
+	})
+	got := t.attempt(attemptContext, first)
+	var e ending
+	if overdue.Stop() {
+		e = t.direct(ctx, &got)
+	} else {
+		t.report(got)
+		e = <-directed
+	}
+	return e.answer, e.ambiguous, e.err
+}
+
+// direct looks after the attempts until the trial ends. It begins with the result of the
+// first one, or with nil when that is overdue.
+func (t *trial) direct(ctx context.Context, first *result) ending {
+	defer t.end()
+	wait := time.Duration(0)
+	if first != nil {
+		var ended *ending
+		if wait, ended = t.take(*first); ended != nil {
+			return *ended
+		}
+	}
+	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	for {
 		select {
 		case r := <-t.results:
-			if !t.remove(r.attempt) { // given up before
-				continue
+			wait, ended := t.take(r)
+			if ended != nil {
+				return *ended
 			}
-			if r.err == nil {
-				if !t.once {
-					s.pace.observe(t.bytes, r.body.Idle())
-				}
-				return r.answer, t.maybe(), nil
+			if wait >= 0 {
+				timer.Reset(wait)
 			}
-			wait, again := t.fail(r)
-			if !again {
-				return "", t.maybe(), s.explainTooLarge(r.err)
-			}
-			timer.Reset(wait)
 		case <-timer.C:
 			timer.Reset(t.proceed())
 		case <-ctx.Done():
-			return "", t.maybe(), t.expired(ctx.Err())
+			return ending{"", t.maybe(), t.expired(ctx.Err())}
 		}
 	}
 }
 
-// start begins another attempt.
+// take takes the result of an attempt. It returns the end of the trial, or how long to
+// wait before the next attempt. That is negative when the attempt was given up before.
+func (t *trial) take(r result) (wait time.Duration, ended *ending) {
+	if !t.remove(r.attempt) {
+		return -1, nil
+	}
+	if r.err == nil {
+		if !t.once {
+			t.pace.observe(t.bytes, r.body.Idle())
+		}
+		return 0, &ending{r.answer, t.maybe(), nil}
+	}
+	wait, again := t.fail(r)
+	if !again {
+		return 0, &ending{"", t.maybe(), t.explainTooLarge(r.err)}
+	}
+	return wait, nil
+}
+
+// start begins another attempt, on a goroutine of its own.
 func (t *trial) start() {
+	a, ctx := t.next()
+	go func() { t.report(t.attempt(ctx, a)) }()
+}
+
+// next returns another attempt, which is in flight from now on.
+func (t *trial) next() (*attempt, context.Context) {
 	ctx, cancel := context.WithCancel(t.ctx)
 	a := &attempt{body: newPayload(t.head, t.chunks), keys: t.client.keys.get(), cancel: cancel}
 	t.flying = append(t.flying, a)
 	t.begun++
-	go func() {
-		defer cancel()
-		r := result{attempt: a, panicked: true}
-		r.err = panics.Try(panics.Store, func() (err error) {
-			r.answer, err = t.send(ctx, a.body)
-			r.panicked = false
-			return err
-		})
-		if whole := a.body.Revoke(); r.err == nil && !whole {
-			r.err = errEarly
-		}
-		select {
-		case t.results <- r:
-		case <-t.ctx.Done():
-		}
-	}()
+	return a, ctx
+}
+
+// attempt makes an attempt and returns its result.
+func (t *trial) attempt(ctx context.Context, a *attempt) result {
+	defer a.cancel()
+	r := result{attempt: a, panicked: true}
+	r.err = panics.Try(panics.Store, func() (err error) {
+		r.answer, err = t.send(ctx, a.body)
+		r.panicked = false
+		return err
+	})
+	if whole := a.body.Revoke(); r.err == nil && !whole {
+		r.err = errEarly
+	}
+	return r
+}
+
+// report gives a result to whoever directs the trial, if it has not ended.
+func (t *trial) report(r result) {
+	select {
+	case t.results <- r:
+	case <-t.ctx.Done():
+	}
 }
 
 // fail takes the failure of an attempt. It returns how long to wait before the next one,
@@ -256,8 +323,8 @@ func (t *trial) expired(err error) error {
 }
 
 // end cancels what is in flight and returns what is lent.
-func (t *trial) end(cancel context.CancelFunc) {
-	cancel()
+func (t *trial) end() {
+	t.cancel()
 	for _, a := range t.flying {
 		a.body.Revoke()
 	}
