@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"runtime"
+	"slices"
 	"strings"
 
 	"sluice/gateway/config"
@@ -78,9 +79,13 @@ func nextSteps(line func(string, ...any), c *config.Config, at endpoints) {
 	if !c.Accept.Any {
 		recipient = "someone@" + strings.Replace(c.Accept.Domains[0], "*", "mail", 1)
 	}
-	line("Send a mail, and see the dialog with its 250:")
-	line(`  printf 'From: you@example.org\r\nTo: %s\r\nSubject: Hello\r\n\r\nHello, Sluice.\r\n' | curl -sSv smtp://%s --mail-from you@example.org --mail-rcpt %s -T - 2>&1 | grep -v '^[*{}]'`,
-		recipient, reachable(at.SMTP[0]), recipient)
+	if front := slices.IndexFunc(c.Listeners, func(l config.ListenerConfig) bool { return l.ProxyProtocol != config.ProxyRequired }); front < 0 {
+		line("Send a mail through the load balancer: without a PROXY header nobody is answered.")
+	} else {
+		line("Send a mail, and see the dialog with its 250:")
+		line(`  printf 'From: you@example.org\r\nTo: %s\r\nSubject: Hello\r\n\r\nHello, Sluice.\r\n' | curl -sSv smtp://%s --mail-from you@example.org --mail-rcpt %s -T - 2>&1 | grep -v '^[*{}]'`,
+			recipient, reachable(at.SMTP[front]), recipient)
+	}
 	if at.Events != "" {
 		line("Show the events, each with its headers:")
 		line(`  kcat -b %s -C -t %s -o beginning -e -f '%%h\n%%s\n'`, reachable(at.Events), c.Events.Topic)

@@ -2,6 +2,7 @@ package server
 
 import (
 	"flag"
+	"net/netip"
 	"os"
 	"os/exec"
 	"regexp"
@@ -56,6 +57,10 @@ func TestBannerFollowsTheConfiguration(t *testing.T) {
 		has    []string
 		hasNot []string
 	}{
+		{"behind a load balancer", config.Sources{}, func(c *config.Config) {
+			c.Listeners[0].ProxyProtocol = config.ProxyRequired
+			c.Listeners[0].ProxyNetworks = []netip.Prefix{netip.MustParsePrefix("192.0.2.1/32")}
+		}, someEndpoints, []string{"through the load balancer"}, []string{"curl -sSv smtp://"}},
 		{"domains", config.Sources{}, func(c *config.Config) {
 			c.Accept = config.AcceptConfig{Domains: []string{"*.example.com", "b.example", "c.example", "d.example"}}
 		}, someEndpoints,
