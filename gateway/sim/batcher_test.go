@@ -25,7 +25,7 @@ func newBatcher(s *store, p *process) (*pack.Batcher, *line) {
 	}
 	return pack.Start(pack.Options{
 		Limits: packLimits, Lanes: p.w.plan.lanes, Timeout: timeouts.Store,
-		Observer: packObserver{p.w}, Line: l, Go: l.start,
+		Observer: packObserver{p.w}, Line: l, Spawn: l.start,
 	}, func(int) pack.Writer { return packWriter{s, l} }), l
 }
 

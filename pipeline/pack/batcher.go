@@ -59,10 +59,10 @@ type Options struct {
 	// is one minute.
 	Timeout  time.Duration
 	Observer Observer
-	// Line and Go are set by the simulator: where messages wait, and how a worker is
+	// Line and Spawn are set by the simulator: where messages wait, and how a worker is
 	// started. Both are nil otherwise.
-	Line Line
-	Go   func(run func())
+	Line  Line
+	Spawn func(run func())
 }
 
 // Defaults of Options and Limits. At 8 MiB the fixed cost of a request is small compared
@@ -143,8 +143,8 @@ func Start(o Options, writer func(n int) Writer) *Batcher {
 // for the others stop is nil.
 func (b *Batcher) startWorker(n int, stop <-chan struct{}) {
 	w := &batchWorker{batcher: b, writer: b.writer(n), pack: New(), stop: stop}
-	if b.options.Go != nil {
-		b.options.Go(w.run)
+	if b.options.Spawn != nil {
+		b.options.Spawn(w.run)
 		return
 	}
 	b.workers.Go(func() {
