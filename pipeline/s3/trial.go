@@ -174,7 +174,10 @@ func (t *trial) take(r result) (wait time.Duration, ended *ending) {
 // start begins another attempt, on a goroutine of its own.
 func (t *trial) start() {
 	a, ctx := t.next()
-	go func() { t.report(t.attempt(ctx, a)) }()
+	go func() {
+		defer panics.Recover(panics.Store, nil)
+		t.report(t.attempt(ctx, a))
+	}()
 }
 
 // next returns another attempt, which is in flight from now on.
