@@ -40,9 +40,16 @@ func isStartOnly(path string) bool {
 	})
 }
 
+// sameValue reports whether two values of a key are equal. A secret in a file is the same
+// as long as the file is: what the file holds is read again when a server refuses it.
 func sameValue(a, b value) bool {
-	if s, ok := a.(secretValue); ok {
-		return s.at.plain == b.(secretValue).at.plain
+	switch at := a.(type) {
+	case secretValue:
+		other := b.(secretValue).at
+		return at.at.file == other.file && (other.file != "" || at.at.plain == other.plain)
+	case keyName:
+		other := b.(keyName)
+		return *at.file == *other.file && (*other.file != "" || *at.at == *other.at)
 	}
 	return a.String() == b.String()
 }

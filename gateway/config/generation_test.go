@@ -56,6 +56,26 @@ func TestReloadable(t *testing.T) {
 	}
 }
 
+// TestRotatedSecrets: what a secret's file holds is read again while the gateway runs, so
+// another secret in it stands in the way of no reload. Another file does.
+func TestRotatedSecrets(t *testing.T) {
+	withFile := func(file, plain string) Config {
+		c := DefaultOn(testMachine)
+		for _, s := range []*Secret{&c.Store.S3.SecretKey, &c.Events.Kafka.SASL.Password} {
+			*s = Secret{plain: plain, file: file}
+		}
+		c.Store.S3.AccessKey, c.Store.S3.accessKeyFile = plain, file
+		return c
+	}
+	before, rotated, moved := withFile("/run/secret", "old"), withFile("/run/secret", "new"), withFile("/run/other", "old")
+	if need := before.NeedRestart(&rotated); len(need) > 0 {
+		t.Errorf("other secrets in the same files need a restart for %v", need)
+	}
+	if need := before.NeedRestart(&moved); len(need) != 3 {
+		t.Errorf("other files need a restart for %v", need)
+	}
+}
+
 // TestHash: each key changes the hash, except those in which the processes of a fleet
 // differ.
 func TestHash(t *testing.T) {
