@@ -61,6 +61,14 @@ type Config struct {
 // the configuration is validated.
 func (c *Config) Recipients() *recipients.List { return c.recipients }
 
+// ShareRecipients makes c use the list of recipients of before if it has the same text, so
+// that a reload does not hold it twice for as long as sessions have the former.
+func (c *Config) ShareRecipients(before *Config) {
+	if a, b := c.recipients, before.recipients; a != nil && b != nil && a.Sum() == b.Sum() {
+		c.recipients = b
+	}
+}
+
 // Machine returns the machine that the configuration was made for.
 func (c *Config) Machine() Machine { return c.machine }
 

@@ -1,9 +1,11 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"sluice/gateway/driver"
@@ -90,6 +92,25 @@ func checkAccept(c *Config) *Problem {
 		"set e.g. "+c.Setting("accept.domains", `["example.net"]`))
 }
 
+// errForeignList is the error of a list that, as an empty one, would refuse all mail.
+var errForeignList = errors.New("no address of accept.domains in it")
+
+// accepts returns a function that reports whether mail for a domain in lower case is
+// accepted.
+func (c *Config) accepts() func(domain []byte) bool {
+	names := make(map[string]bool) // example.net, and .example.net for *.example.net
+	for _, d := range c.Accept.Domains {
+		names[strings.TrimPrefix(strings.ToLower(d), "*")] = true
+	}
+	return func(domain []byte) bool {
+		taken := c.Accept.Any || names[string(domain)]
+		for i := range domain {
+			taken = taken || domain[i] == '.' && names[string(domain[i:])]
+		}
+		return taken
+	}
+}
+
 // checkRecipients reads the list of recipients.
 func checkRecipients(c *Config) *Problem {
 	c.recipients = nil
@@ -97,6 +118,9 @@ func checkRecipients(c *Config) *Problem {
 		return nil
 	}
 	list, err := recipients.Load(c.Accept.RecipientsFile)
+	if err == nil && !list.Within(c.accepts()) {
+		err = errForeignList
+	}
 	if err == nil {
 		c.recipients = list
 		return nil

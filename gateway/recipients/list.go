@@ -102,17 +102,34 @@ func (l *List) add(line []byte) error {
 	}
 	path, fault := codec.ParseVrfy(address)
 	var k key
-	if fault != codec.FaultNone || path.Kind != codec.PathMailbox || !k.set(path.Local, path.Domain) {
+	switch {
+	case fault != codec.FaultNone || path.Kind != codec.PathMailbox || !k.set(path.Local, path.Domain):
 		return errNoAddress
-	}
-	if whole {
+	case whole:
 		return l.insert(k.domain())
+	case k.local == 0: // "" in quotes: its key would be that of the whole domain
+		return errNoAddress
 	}
 	return l.insert(k.bytes())
 }
 
 // Count returns the number of addresses and domains.
 func (l *List) Count() int { return l.count }
+
+// Within reports whether an address or a domain of the list is in a domain that accepts
+// takes.
+func (l *List) Within(accepts func(domain []byte) bool) bool {
+	for _, block := range l.blocks {
+		for len(block) > 0 {
+			k := block[1 : 1+int(block[0])]
+			if accepts(k[bytes.LastIndexByte(k, '@')+1:]) {
+				return true
+			}
+			block = block[1+len(k):]
+		}
+	}
+	return false
+}
 
 // Sum returns the SHA-256 of the text that the list was read from.
 func (l *List) Sum() [sha256.Size]byte { return l.sum }

@@ -38,6 +38,7 @@ func (s *Server) reload() error {
 		s.metrics.Reloaded(reloadRestart)
 		return &errNeedsRestart{keys}
 	}
+	next.ShareRecipients(s.current.Load())
 	s.shared.Reload(s.generation(&next))
 	s.monitor.Change(monitor.Settings(&next))
 	s.log.SetLevel(next.Log.Level)

@@ -107,6 +107,7 @@ func TestReload(t *testing.T) {
 		{"another listener", strings.ReplaceAll(c.with("accept: {domains: [example.com]}\n"), "listeners: [{address: \"127.0.0.1:0\"}]", "listeners: [{address: \"127.0.0.1:1\"}]"), "", "only a restart changes listeners"},
 		{"an empty list", c.with("accept: {domains: [example.net], recipients_file: " + c.list + "}\n"), "\n", "no address in it"},
 		{"a cut list", c.with("accept: {domains: [example.net], recipients_file: " + c.list + "}\n"), "ann@example.net\nbo", "line 2"},
+		{"a list of other domains", c.with("accept: {domains: [example.net], recipients_file: " + c.list + "}\n"), "ann@example.org\n", "no address of accept.domains in it"},
 	} {
 		c.write(c.file, bad.file)
 		if bad.list != "" {
@@ -120,7 +121,7 @@ func TestReload(t *testing.T) {
 		}
 		c.takes(bad.name, first)
 	}
-	c.expectSample(t, `sluice_config_reloads_total{result="invalid"} 5`)
+	c.expectSample(t, `sluice_config_reloads_total{result="invalid"} 6`)
 	c.expectSample(t, `sluice_config_reloads_total{result="needs_restart"} 1`)
 	c.expectSample(t, `sluice_config_info{hash="`+hash+`"} 1`)
 
@@ -134,12 +135,17 @@ func TestReload(t *testing.T) {
 		t.Error("the hash is the same")
 	}
 
+	list := c.current.Load().Recipients()
+	if status, text := c.reload(); status != http.StatusOK || c.current.Load().Recipients() != list {
+		t.Errorf("a reload does not share a list that has not changed: %d %s", status, text)
+	}
+
 	c.write(c.file, c.with("accept: {domains: [example.org]}\n"))
 	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
 	testkit.Eventually(t, "SIGHUP has reloaded", func() bool { return c.current.Load().Accept.RecipientsFile == "" })
 	c.takes("after SIGHUP", map[string]string{"ann@example.net": foreign, "any@example.org": taken})
-	c.expectSample(t, `sluice_config_reloads_total{result="ok"} 2`)
+	c.expectSample(t, `sluice_config_reloads_total{result="ok"} 3`)
 	c.end(t)
 }
