@@ -44,6 +44,14 @@ func (a *addressCounts) add(cells uint64) int32 { return a.change(cells, 1) }
 // drop takes a session out of the count.
 func (a *addressCounts) drop(cells uint64) { a.change(cells, -1) }
 
+// sum returns the number of sessions of all addresses.
+func (a *addressCounts) sum() (n int64) {
+	for i := range a.rows[0] {
+		n += int64(a.rows[0][i].Load())
+	}
+	return n
+}
+
 func (a *addressCounts) change(cells uint64, by int32) int32 {
 	var cell [8]byte
 	binary.LittleEndian.PutUint64(cell[:], cells)

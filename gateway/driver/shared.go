@@ -109,5 +109,8 @@ func (s *Shared) takeParts(parts pipeline.PartStore) {
 // SessionsOpen returns the number of sessions open now.
 func (s *Shared) SessionsOpen() int64 { return s.admission.open.Load() }
 
+// Located returns the number of sessions that are counted by address, for tests.
+func (s *Shared) Located() int64 { return s.admission.addresses.sum() }
+
 // Refuse makes every later connection be answered 421: the process shuts down.
 func (s *Shared) Refuse() { s.admission.draining.Store(true) }

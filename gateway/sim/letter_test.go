@@ -28,6 +28,7 @@ type delivery struct {
 	id     string
 	sender *sender
 	client netip.AddrPort
+	host   string // the gateway's name in the session
 	letter *letter
 	event  string // its event, once that was compared
 }
@@ -92,7 +93,10 @@ func (d *delivery) compare(value string) error {
 	l := d.letter
 	client := pipeline.Client{Address: d.client, Helo: d.sender.helo(), Protocol: "ESMTP"}
 	envelope := pipeline.EventEnvelope{MailFrom: l.from, RcptTo: l.to, Body: "7BIT", SizeDeclared: l.declared}
-	if e.Gateway != "mx.example.net" || e.Client != client || !reflect.DeepEqual(e.Envelope, envelope) {
+	if p := e.Client.Proxy; d.sender.w.plan.front && p != nil && p.Address == balancer {
+		client.Proxy = p
+	}
+	if e.Gateway != d.host || e.Client != client || !reflect.DeepEqual(e.Envelope, envelope) {
 		return fmt.Errorf("the event of %s has another origin: %s %+v %+v, not %+v %+v", d.id, e.Gateway, e.Client, e.Envelope, client, envelope)
 	}
 	message := pipeline.EventMessage{

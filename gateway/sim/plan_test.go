@@ -17,6 +17,8 @@ type plan struct {
 	budget                  int64
 	rate                    int64
 	connections             int
+	front                   bool // clients come through a load balancer
+	reload                  int
 	chaos                   time.Duration // how long faults strike
 
 	storeError, storeLate, partError     int
@@ -42,7 +44,7 @@ const (
 
 // timeouts are short, so that a minute of the world holds many of each.
 var timeouts = driver.Timeouts{
-	Greeting: 4 * time.Second, Command: 5 * time.Second, DataStart: 3 * time.Second,
+	Proxy: 5 * time.Second, Greeting: 4 * time.Second, Command: 5 * time.Second, DataStart: 3 * time.Second,
 	DataBlock: 3 * time.Second, Credit: 2 * time.Second, Store: 2 * time.Second,
 	Message: 5 * time.Second, Stall: 3 * time.Second,
 }
@@ -81,12 +83,20 @@ func (p *plan) partSize() int64 {
 }
 
 func (p *plan) listener() *driver.Listener {
+	at := &driver.Listener{Settings: p.settings(hosts[0])}
+	if p.front {
+		throughFront(at)
+	}
+	return at
+}
+
+func (p *plan) settings(host string) *session.Settings {
 	limits := session.Limits{
 		MessageSize: messageLimit, Recipients: 20, CommandErrors: 5, RecipientErrors: refusals, JunkCommands: 3 * p.ahead,
 		Messages: 20, ReceivedHeaders: 100,
 	}
 	accept := session.AcceptDomains([]string{"example.net", "*.example.net"})
-	return &driver.Listener{Settings: session.NewSettings("mx.example.net", limits, accept)}
+	return session.NewSettings(host, limits, accept)
 }
 
 func (p *plan) options() driver.Options {

@@ -23,6 +23,7 @@ type process struct {
 	dead        bool
 	terminating bool
 	shedBelow   uint32
+	generations int // of the configuration, since the start
 	opened      int
 	paused      int
 	closed      int
@@ -161,6 +162,7 @@ func (p *process) quiet() {
 	}{
 		{"connections in the wheel", int64(sessions)},
 		{"sessions in the count of admission", p.shared.SessionsOpen()},
+		{"sessions in the counts of addresses", p.shared.Located()},
 		{"octets of credit that are out", p.shared.Budget.Used()},
 		{"octets of part credit that are out", p.shared.Parts.Used()},
 		{"messages that wait for credit", p.shared.Budget.Waiters() + p.shared.Parts.Waiters()},

@@ -27,6 +27,7 @@ type sender struct {
 	refused  int           // recipients and messages since the last that was accepted
 	expected []expectation // replies that are due, in the order of the commands
 	heard    []byte
+	host     string // the gateway's name in its reply to EHLO
 	deafTo   time.Duration
 	stillTo  time.Duration
 	since    time.Duration // nothing came from Sluice
@@ -122,6 +123,10 @@ func (s *sender) open() {
 	s.unsent, s.heard = nil, nil
 	s.sent, s.said, s.last, s.over, s.refused = 0, 0, false, false, 0
 	s.expected = append(s.expected[:0], expectation{to: "greeting", want: "220 "})
+	if header := w.header(s.socket.client); header != "" {
+		s.put(header)
+		s.wake()
+	}
 	var watch func()
 	watch = func() {
 		if s.turn != turn || s.socket == nil || s.silent {
@@ -288,8 +293,11 @@ func (s *sender) listen() {
 		line := string(s.heard[:end+2])
 		s.heard = s.heard[end+2:]
 		s.since = s.w.now
-		if line[3] == ' ' {
+		switch {
+		case line[3] == ' ':
 			s.reply(line)
+		case strings.HasPrefix(line, "250-mx"):
+			s.host = strings.TrimSpace(line[4:])
 		}
 	}
 	if s.socket == c && (c.half || c.closed || c.dead) {
@@ -364,7 +372,7 @@ func (s *sender) counted(line string, due expectation) {
 
 // done strikes a letter off the list.
 func (s *sender) done(l *letter, id string) {
-	d := delivery{id: id, sender: s, client: s.socket.client, letter: l}
+	d := delivery{id: id, sender: s, client: s.socket.client, host: s.host, letter: l}
 	if err := s.w.durable(id, &d); err != nil {
 		s.w.fail("sender %d was told 250: %v", s.n, err)
 	}

@@ -54,7 +54,7 @@ func (p *process) connect(sender *sender) *socket {
 		s.loop.call(func() {
 			s.loop.open++
 			s.opened = true
-			s.loop.loop.Open(&s.conn, s, s.client, p.listener)
+			s.loop.loop.Open(&s.conn, s, w.peer(s.client), p.listener)
 			s.call()
 			s.poll()
 		})

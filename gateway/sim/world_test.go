@@ -40,6 +40,9 @@ func newWorld(seed uint64) *world {
 	if seed&callWorlds != 0 {
 		w.plan.calls = 20 + w.random.IntN(200)
 	}
+	if seed&frontWorlds != 0 {
+		w.plan.front, w.plan.reload = true, 60
+	}
 	w.store, w.log = newStore(w), newEventLog(w)
 	w.start()
 	for n := range w.plan.senders {
@@ -212,6 +215,8 @@ func (w *world) mishap() {
 				w.kill("term done")
 			}
 		})
+	case w.fault("reload", w.plan.reload):
+		p.reload()
 	case w.chance(50):
 		p.shedBelow = 0
 		if w.fault("pressure", w.plan.shed) {
