@@ -2,6 +2,8 @@ package config
 
 import (
 	"fmt"
+	"net/netip"
+	"slices"
 	"strings"
 	"time"
 )
@@ -27,6 +29,11 @@ func (c *Config) Warnings() []string {
 	if c.Accept.Any && len(public) > 0 {
 		warn("accept.any is true on %s: whoever reaches it can fill the store with mail for any recipient", strings.Join(public, ", "))
 	}
+	for _, l := range c.Listeners {
+		if slices.ContainsFunc(slices.Concat(l.ProxyNetworks, l.XclientNetworks), isEverybody) {
+			warn("everybody is in proxy_networks or xclient_networks of %s: whoever reaches it can claim any address", l.Address)
+		}
+	}
 	if c.Accept.Any && len(c.Accept.Domains) > 0 {
 		warn("accept.any is true: accept.domains has no effect")
 	}
@@ -45,3 +52,5 @@ func (c *Config) Warnings() []string {
 	}
 	return all
 }
+
+func isEverybody(network netip.Prefix) bool { return network.Bits() == 0 }

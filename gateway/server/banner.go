@@ -75,10 +75,14 @@ func acceptance(c *config.Config) string {
 
 // nextSteps writes commands for a newcomer. Each line stands alone and can be pasted.
 func nextSteps(line func(string, ...any), c *config.Config, at endpoints) {
-	recipient := "someone@example.net"
-	if !c.Accept.Any {
-		recipient = "someone@" + strings.Replace(c.Accept.Domains[0], "*", "mail", 1)
+	name, domain := "someone", "example.net"
+	if c.Accept.RecipientsFile != "" {
+		name = "postmaster" // is taken, whatever the list says
 	}
+	if !c.Accept.Any {
+		domain = strings.Replace(c.Accept.Domains[0], "*", "mail", 1)
+	}
+	recipient := name + "@" + domain
 	if front := slices.IndexFunc(c.Listeners, func(l config.ListenerConfig) bool { return l.ProxyProtocol != config.ProxyRequired }); front < 0 {
 		line("Send a mail through the load balancer: without a PROXY header nobody is answered.")
 	} else {

@@ -67,6 +67,9 @@ func TestBannerFollowsTheConfiguration(t *testing.T) {
 			[]string{"mail for *.example.com, b.example, c.example and 1 more", "--mail-rcpt someone@mail.example.com"}, []string{"any recipient"}},
 		{"all addresses", config.Sources{Env: []string{"SLUICE_LISTENERS=:25", "SLUICE_ACCEPT_ANY=true"}}, func(*config.Config) {}, endpoints{SMTP: []string{"[::]:25"}, Admin: "0.0.0.0:8025", Events: "127.0.0.1:9094"},
 			[]string{"WARNING: accept.any is true on :25", "smtp://127.0.0.1:25 ", "http://127.0.0.1:8025/metrics |"}, nil},
+		{"recipients", config.Sources{}, func(c *config.Config) {
+			c.Accept = config.AcceptConfig{Domains: []string{"example.net"}, RecipientsFile: "../config/testdata/recipients"}
+		}, someEndpoints, []string{"--mail-rcpt postmaster@example.net"}, []string{"someone@"}},
 		{"discard", config.Sources{}, func(c *config.Config) {
 			c.UnsafeDiscard, c.Store.Kind, c.Events.Kind = true, config.KindDiscard, config.KindDiscard
 		}, endpoints{SMTP: []string{"127.0.0.1:2525"}, Admin: "127.0.0.1:8025", Program: "bin/sluice"},

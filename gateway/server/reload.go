@@ -76,6 +76,9 @@ func (s *Server) logReload(err error) {
 	switch {
 	case err == nil:
 		s.log.Logger().Info("configuration reloaded", "set", s.current.Load())
+		for _, warning := range s.current.Load().Warnings() {
+			s.log.Logger().Warn(warning)
+		}
 	case errors.As(err, &problems):
 		for _, p := range problems {
 			s.log.Logger().Error("configuration not reloaded: the one before stays", "err", p.Error())

@@ -135,6 +135,14 @@ func TestReload(t *testing.T) {
 		t.Error("the hash is the same")
 	}
 
+	c.write(c.file, c.with("accept: {any: true, domains: [example.net]}\n"))
+	if status, text := c.reload(); status != http.StatusOK || !strings.Contains(said(), "accept.domains has no effect") {
+		t.Errorf("a risky setting is not warned of: %d %s", status, text)
+	}
+	c.write(c.file, c.with("accept: {domains: [example.net], recipients_file: "+c.list+"}\n"))
+	if status, text := c.reload(); status != http.StatusOK {
+		t.Fatalf("%d %s", status, text)
+	}
 	list := c.current.Load().Recipients()
 	if status, text := c.reload(); status != http.StatusOK || c.current.Load().Recipients() != list {
 		t.Errorf("a reload does not share a list that has not changed: %d %s", status, text)
@@ -146,6 +154,6 @@ func TestReload(t *testing.T) {
 	}
 	testkit.Eventually(t, "SIGHUP has reloaded", func() bool { return c.current.Load().Accept.RecipientsFile == "" })
 	c.takes("after SIGHUP", map[string]string{"ann@example.net": foreign, "any@example.org": taken})
-	c.expectSample(t, `sluice_config_reloads_total{result="ok"} 3`)
+	c.expectSample(t, `sluice_config_reloads_total{result="ok"} 5`)
 	c.end(t)
 }
