@@ -45,10 +45,7 @@ const (
 
 // Load returns the list in a file.
 func Load(name string) (*List, error) {
-	switch info, err := os.Stat(name); {
-	case err != nil:
-		return nil, err
-	case !info.Mode().IsRegular(): // to open a pipe could wait for ever
+	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() { // to open a pipe could wait for ever
 		return nil, fmt.Errorf("%s: not a regular file", name)
 	}
 	file, err := os.Open(name)
