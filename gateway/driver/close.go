@@ -54,7 +54,7 @@ func (l *Loop) hangUp(c *Conn) {
 	window := lingerTime
 	if c.sends = c.sends && !l.draining; c.sends {
 		c.lingerLeft, window = maxTextLinger, textLingerWindow
-		c.phaseEnd = l.tick() + ticksOf(l.generation.Timeouts.Message)
+		c.phaseEnd = uint32(l.tick() + ticksOf(l.generation.Timeouts.Message))
 	}
 	c.lingerMark = c.lingerLeft
 	c.detachCall()
@@ -73,12 +73,12 @@ func (l *Loop) hangUp(c *Conn) {
 // text fast enough has more time.
 func (l *Loop) lingered(c *Conn) {
 	least := max(1, l.generation.MinDataRate*int64(textLingerWindow/time.Second))
-	if !c.sends || l.tick() >= c.phaseEnd || int64(c.lingerMark-c.lingerLeft) < least {
+	if !c.sends || l.tick() >= int64(c.phaseEnd) || int64(c.lingerMark-c.lingerLeft) < least {
 		l.finish(c, "refused")
 		return
 	}
 	c.lingerMark = c.lingerLeft
-	l.wheel.set(c, min(c.phaseEnd, l.tick()+ticksOf(textLingerWindow)))
+	l.wheel.set(c, min(int64(c.phaseEnd), l.tick()+ticksOf(textLingerWindow)))
 }
 
 // drop discards the input of a lingering connection, up to its bound.

@@ -17,13 +17,13 @@ type Conn struct {
 
 	// The wheel's links. A connection is in the wheel from Open to its end.
 	next, prev *Conn
-	slot       int64 // the tick at whose slot it is linked
-	deadline   int64 // the tick at which it is due, not before slot
+	unsent     []byte // replies that the kernel did not take yet
 
-	phaseEnd int64 // the tick at which the session's phase is over
-
-	unsent  []byte // replies that the kernel did not take yet
-	stallAt int64  // the tick at which unsent replies end the session
+	// Ticks. 32 bits last for 13 years.
+	slot     uint32 // at whose slot of the wheel it is linked, 0 for none
+	deadline uint32 // at which it is due, not before slot
+	phaseEnd uint32 // at which the session's phase is over
+	stallAt  uint32 // at which unsent replies end the session
 
 	cells      uint64 // of the address with which it is counted
 	openedAt   uint32 // tick
@@ -33,8 +33,8 @@ type Conn struct {
 	carried    int32  // bytes of input that were read and wait, while it is paused
 	logSecond  uint32 // the second in which refusals were logged last
 	leftOut    uint32 // refusals since then that were not
-	logged     uint8  // how many in that second
 	draw       uint16
+	logged     uint8 // how many refusals were logged in that second
 	class      uint8
 	counted    bool // in the process's count of connections
 	located    bool // in the count of its address

@@ -12,9 +12,9 @@ func (l *Loop) setDeadline(c *Conn, d time.Duration) {
 	if c.finished || c.lingering {
 		return
 	}
-	c.phaseEnd = l.tick() + ticksOf(d) + 1 // the present tick is partly over
-	if len(c.unsent) == 0 {                // else the wheel is busy sending again; resume sets it
-		l.wheel.set(c, c.phaseEnd)
+	c.phaseEnd = uint32(l.tick() + ticksOf(d) + 1) // the present tick is partly over
+	if len(c.unsent) == 0 {                        // else the wheel is busy sending again; resume sets it
+		l.wheel.set(c, int64(c.phaseEnd))
 	}
 }
 
@@ -48,7 +48,7 @@ func (l *Loop) onDeadline(c *Conn) {
 		l.refuseProxy(c, proxyLate)
 	case len(c.unsent) > 0:
 		l.resend(c)
-		if c.call != nil && l.wheel.tick >= c.phaseEnd {
+		if c.call != nil && l.wheel.tick >= int64(c.phaseEnd) {
 			l.callOverdue(c)
 		}
 	case c.call != nil:

@@ -92,7 +92,7 @@ func (l *Loop) send(c *Conn, p []byte) {
 	}
 	if n < len(p) {
 		c.unsent = append(c.unsent, p[n:]...)
-		c.stallAt = l.tick() + ticksOf(l.generation.Timeouts.Stall)
+		c.stallAt = uint32(l.tick() + ticksOf(l.generation.Timeouts.Stall))
 		l.wheel.set(c, l.wheel.tick+1)
 	}
 }
@@ -107,13 +107,13 @@ func (l *Loop) resend(c *Conn) {
 	case n == len(c.unsent):
 		c.unsent = nil
 		l.forgetStalled(c)
-		l.wheel.set(c, max(c.phaseEnd, l.wheel.tick+1))
-	case n == 0 && l.wheel.tick >= c.stallAt:
+		l.wheel.set(c, max(int64(c.phaseEnd), l.wheel.tick+1))
+	case n == 0 && l.wheel.tick >= int64(c.stallAt):
 		l.endStalled(c, "stalled")
 	default:
 		if n > 0 {
 			c.unsent = append(c.unsent[:0], c.unsent[n:]...)
-			c.stallAt = l.wheel.tick + ticksOf(l.generation.Timeouts.Stall)
+			c.stallAt = uint32(l.wheel.tick + ticksOf(l.generation.Timeouts.Stall))
 		}
 		l.wheel.set(c, l.wheel.tick+1)
 		l.noteStalled(c)

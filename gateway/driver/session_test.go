@@ -20,8 +20,8 @@ const (
 )
 
 func TestSizeOfIdleSession(t *testing.T) {
-	if n := unsafe.Sizeof(Conn{}); n > 256 {
-		t.Errorf("a connection with its session takes %d octets, more than 256", n)
+	if n := unsafe.Sizeof(Conn{}); n > 240 {
+		t.Errorf("a connection with its session takes %d octets, more than 240", n)
 	}
 }
 

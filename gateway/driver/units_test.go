@@ -25,7 +25,7 @@ func prefixes(list ...string) []netip.Prefix {
 func TestWheel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var w wheel
-		w.tick = rapid.Int64Range(1, 1<<40).Draw(t, "start")
+		w.tick = rapid.Int64Range(1, 1<<32-100_000).Draw(t, "start")
 		conns := make([]Conn, 8)
 		want := map[*Conn]int64{}
 		for range rapid.IntRange(1, 60).Draw(t, "steps") {

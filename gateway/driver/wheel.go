@@ -26,11 +26,11 @@ func ticksOf(d time.Duration) int64 {
 // set makes c due at a tick. c is linked if it was not.
 func (w *wheel) set(c *Conn, deadline int64) {
 	deadline = max(deadline, w.tick+1)
-	c.deadline = deadline
+	c.deadline = uint32(deadline)
 	switch {
 	case c.slot == 0:
 		w.size++
-	case deadline >= c.slot:
+	case deadline >= int64(c.slot):
 		return
 	default:
 		w.unlink(c)
@@ -58,8 +58,8 @@ func (w *wheel) turn(to int64, due func(*Conn)) {
 		for c != nil {
 			next := c.next
 			c.next, c.prev = nil, nil
-			if c.deadline > t {
-				w.link(c, c.deadline)
+			if int64(c.deadline) > t {
+				w.link(c, int64(c.deadline))
 			} else {
 				c.slot = 0
 				w.size--
@@ -89,7 +89,7 @@ func (w *wheel) all() []*Conn {
 }
 
 func (w *wheel) link(c *Conn, tick int64) {
-	c.slot = tick
+	c.slot = uint32(tick)
 	head := &w.slots[tick%wheelSlots]
 	c.next, c.prev = *head, nil
 	if c.next != nil {

@@ -16,6 +16,9 @@ const (
 	cleanAttempts  = 10   // over about five minutes
 	cleanFirstWait = 250 * time.Millisecond
 	cleanMaxWait   = time.Minute
+	// cleanAgain is when an object is removed once more that may still come. By then the
+	// rest of its request was acknowledged, or the connection is gone.
+	cleanAgain = unacknowledgedTimeout + time.Second
 	// cleanFinal bounds the final pass, at Close.
 	cleanFinal = 5 * time.Second
 )
@@ -28,7 +31,11 @@ type leftover struct {
 	upload string // id of an upload, "" for none
 	strays bool   // the key may have uploads whose ids never reached us
 	object bool   // the object itself may exist
+	// late means that the request which was given up may still arrive, so that the object
+	// appears after it was removed.
+	late bool
 
+	removed  bool // once, and is to be removed again
 	attempts int
 	next     time.Time
 }
@@ -62,6 +69,9 @@ func (c *cleaner) add(l leftover) {
 }
 
 func (c *cleaner) giveUp(l leftover, err error) {
+	if l.removed { // as far as is known
+		return
+	}
 	c.failed.Add(1)
 	c.store.options.LeftBehind(l.key, err)
 }
@@ -120,6 +130,9 @@ func (c *cleaner) cleanDue(waiting []leftover) []leftover {
 				return waiting
 			}
 			c.giveUp(*l, err)
+		} else if l.late && !l.removed {
+			l.removed, l.attempts, l.next = true, 0, time.Now().Add(cleanAgain)
+			return waiting
 		}
 		waiting[i] = waiting[len(waiting)-1]
 		return waiting[:len(waiting)-1]

@@ -69,7 +69,7 @@ func (w packWriter) PutPack(p *pack.Pack, since time.Time) (split bool, err erro
 		return false, nil
 	}
 	if ambiguous {
-		w.cleaner.add(leftover{key: p.Key(), object: true})
+		w.cleaner.add(leftover{key: p.Key(), object: true, late: true})
 	}
 	return ctx.Err() == nil && blamesBody(err), fail("put pack", err)
 }

@@ -267,5 +267,5 @@ func (s *Store) discard(u *upload) {
 		return
 	}
 	u.discarded = true
-	s.cleaner.add(leftover{key: u.key, upload: u.id, strays: u.strays, object: u.completing})
+	s.cleaner.add(leftover{key: u.key, upload: u.id, strays: u.strays, object: u.completing, late: u.completing})
 }

@@ -129,7 +129,7 @@ func (w *worker) put(ctx context.Context, m *pipeline.Message) (stored, error) {
 	})
 	if err != nil {
 		if ambiguous {
-			w.cleaner.add(leftover{key: result.blob.Key, object: true})
+			w.cleaner.add(leftover{key: result.blob.Key, object: true, late: true})
 		}
 		return stored{}, fail("put", err)
 	}
