@@ -11,7 +11,7 @@ import (
 
 // frontWorlds marks the seeds of worlds in which clients come through a load balancer,
 // which names them by PROXY headers, and in which the configuration is reloaded.
-const frontWorlds = 1 << 60
+const frontWorlds = 1 << 63
 
 // balancer is the address from which connections come in such a world.
 var balancer = netip.MustParseAddr("10.0.0.1")
