@@ -84,6 +84,11 @@ func TestParseProxy(t *testing.T) {
 		{"v2 wrong checksum", v2(proxyProxied, proxyTCP4, four+tlv(proxyCRC32C, "abcd")), ProxyHeader{}, ProxyChecksum},
 		{"v2 short checksum", v2(proxyProxied, proxyTCP4, four+tlv(proxyCRC32C, "abc")), ProxyHeader{}, ProxyMalformed},
 		{"v2 long id", v2(proxyProxied, proxyTCP4, four+tlv(proxyUniqueID, strings.Repeat("i", 129))), ProxyHeader{}, ProxyMalformed},
+		{"v2 longest authority", v2(proxyProxied, proxyTCP4, four+tlv(proxyAuthority, strings.Repeat("a", 255))),
+			ProxyHeader{Source: from4, Destination: to4, Authority: strings.Repeat("a", 255)}, ProxyOK},
+		{"v2 long authority", v2(proxyProxied, proxyTCP4, four+tlv(proxyAuthority, strings.Repeat("a", 256))), ProxyHeader{}, ProxyMalformed},
+		{"v2 long common name", v2(proxyProxied, proxyTCP4, four+tlv(proxySSL, tlsHead+tlv(proxySSLCN, strings.Repeat("a", 256)))),
+			ProxyHeader{}, ProxyMalformed},
 		{"v2 local", v2(proxyLocal, proxyUnspecified, ""), ProxyHeader{}, ProxyOK},
 		{"v2 local with a block", v2(proxyLocal, proxyTCP4, "abc"), ProxyHeader{}, ProxyOK},
 		{"v2 unspecified", v2(proxyProxied, proxyUnspecified, ""), ProxyHeader{}, ProxyOK},
@@ -256,7 +261,7 @@ func stricter(h *proxyproto.Header, in []byte, fault ProxyFault) bool {
 		switch byte(v.Type) {
 		case proxyCRC32C:
 			return fault == ProxyChecksum || fault == ProxyMalformed
-		case proxyUniqueID, proxySSL:
+		case proxyUniqueID, proxySSL, proxyAuthority:
 			return fault == ProxyMalformed
 		}
 	}

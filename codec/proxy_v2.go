@@ -108,6 +108,9 @@ func (h *ProxyHeader) parseValues(header []byte, from int) ProxyFault {
 		end := at + 3 + len(value)
 		switch kind {
 		case proxyAuthority:
+			if len(value) > maxDomain { // a session keeps it
+				return ProxyMalformed
+			}
 			h.Authority = strings.ToValidUTF8(string(value), "\uFFFD")
 		case proxyUniqueID:
 			if len(value) > maxUniqueID {
@@ -165,6 +168,9 @@ func (h *ProxyHeader) parseTLS(value []byte) bool {
 	for rest := value[5:]; len(rest) > 0; {
 		kind, text, ok := proxyValue(rest)
 		if !ok {
+			return false
+		}
+		if kind >= proxySSLVersion && kind <= proxySSLCipher && len(text) > maxDomain { // a session keeps them
 			return false
 		}
 		switch kind {
