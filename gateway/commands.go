@@ -39,12 +39,18 @@ type commandLine struct {
 		Key    string `arg:"" help:"The key of a pack, a .tar of several messages."`
 		Folder string `short:"C" default:"." placeholder:"FOLDER" help:"Where to; it must be there."`
 	} `cmd:"" help:"Write the messages of a pack, and events.jsonl, into files."`
+	TLS struct {
+		SelfSigned struct {
+			Dir     string   `required:"" placeholder:"FOLDER" help:"Where to: cert.pem and key.pem."`
+			Name    []string `required:"" placeholder:"HOST" sep:"none" help:"A name of the server, or its IP address; may be repeated."`
+			Replace bool     `help:"Write over those that are there."`
+		} `cmd:"" help:"Write a certificate that vouches for itself, and its key, for trying out."`
+	} `cmd:"" help:"Make certificates."`
 	Healthcheck struct{} `cmd:"" help:"Ask the running gateway whether it is ready; exit code 0 or 1."`
 	Version     struct{} `cmd:"" help:"Print the version."`
 }
 
-// globalFlags are the flags of all commands, since all except version need the
-// configuration.
+// globalFlags are the flags of all commands, since most need the configuration.
 type globalFlags struct {
 	File   string   `name:"config" placeholder:"FILE" help:"Configuration file, YAML (also SLUICE_CONFIG)."`
 	Listen []string `placeholder:"ADDRESS" sep:"none" help:"Take SMTP here; may be repeated (listeners)."`
@@ -89,9 +95,13 @@ func (a app) run(args []string) int {
 		fmt.Fprintf(a.err, "sluice: %v\nsluice --help shows what there is.\n", err)
 		return exitUsage
 	}
-	if parsed.Command() == "version" {
+	switch parsed.Command() {
+	case "version":
 		fmt.Fprintln(a.out, version())
 		return exitOK
+	case "tls self-signed":
+		made := &line.TLS.SelfSigned
+		return a.exit(a.selfSigned(made.Dir, made.Name, made.Replace))
 	}
 	from := line.Global.sources(a.env)
 	c, err := config.Load(from, config.ForServe)
@@ -118,6 +128,11 @@ func (a app) run(args []string) int {
 	default:
 		err = fmt.Errorf("the command %q is not carried out by run", command)
 	}
+	return a.exit(err)
+}
+
+// exit returns the exit code of a command that ended with err, and says the error.
+func (a app) exit(err error) int {
 	if err != nil {
 		say(a.err, fmt.Sprintf("sluice: %v\n", err))
 		return exitFailure
