@@ -11,7 +11,9 @@ import (
 )
 
 // onlyForTests are packages of tests, which may import anything.
-var onlyForTests = []string{"gateway/config/configtest", "gateway/sim", "internal/testkit"}
+var onlyForTests = []string{
+	"gateway/config/configtest", "gateway/sim", "internal/testkit", "internal/testkit/kafkatest",
+}
 
 // TestEveryPackageHasImportRules requires a strict list of what each package may import
 // in .golangci.yml. The linter is silent about a package that no list names.

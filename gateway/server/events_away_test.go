@@ -11,53 +11,15 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kfake"
-	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"sluice/gateway/config"
 	"sluice/internal/testkit"
+	"sluice/internal/testkit/kafkatest"
 )
-
-// brokers is a cluster of one broker that may refuse to take events.
-type brokers struct {
-	*kfake.Cluster
-	refuses atomic.Bool
-}
-
-func startBrokers(t *testing.T, topic string) *brokers {
-	t.Helper()
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, topic))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(cluster.Close)
-	b := &brokers{Cluster: cluster}
-	cluster.ControlKey(int16(kmsg.Produce), func(request kmsg.Request) (kmsg.Response, error, bool) {
-		cluster.KeepControl()
-		if !b.refuses.Load() {
-			return nil, nil, false
-		}
-		produce := request.(*kmsg.ProduceRequest)
-		refusal := produce.ResponseKind().(*kmsg.ProduceResponse)
-		for _, topic := range produce.Topics {
-			all := kmsg.NewProduceResponseTopic()
-			all.Topic, all.TopicID = topic.Topic, topic.TopicID
-			for _, p := range topic.Partitions {
-				one := kmsg.NewProduceResponseTopicPartition()
-				one.Partition, one.ErrorCode = p.Partition, kerr.TopicAuthorizationFailed.Code
-				all.Partitions = append(all.Partitions, one)
-			}
-			refusal.Topics = append(refusal.Topics, all)
-		}
-		return refusal, nil, true
-	})
-	return b
-}
 
 func useBrokers(c *config.Config, addresses ...string) {
 	c.Events.Kind, c.Events.Kafka.Brokers = config.KindKafka, addresses
@@ -163,12 +125,12 @@ func (r *running) sample(t *testing.T, series string) int {
 func TestPublishesFail(t *testing.T) {
 	const senders, watched = 20, 3 * time.Second
 	log := captureLog(t)
-	b := startBrokers(t, "mail")
+	b := kafkatest.Start(t, "mail")
 	r := launch(t, func(c *config.Config) { useBrokers(c, b.ListenAddrs()...); c.Events.Topic = "mail" })
 	stored := func() int { return r.sample(t, `sluice_store_duration_seconds_count{result="ok"}`) }
 	c := r.crowd(senders)
 	testkit.Eventually(t, "mail is taken", func() bool { return c.count("250 dot") > 10 })
-	b.refuses.Store(true)
+	b.Refuse(kerr.TopicAuthorizationFailed)
 	testkit.Eventually(t, "mail is turned away", func() bool { return c.count("421 greeting") > 0 })
 	before, began := stored(), time.Now()
 	time.Sleep(watched) // what is observed is a rate
@@ -180,7 +142,7 @@ func TestPublishesFail(t *testing.T) {
 		t.Errorf("%d orphans of refused events were removed", n)
 	}
 	testkit.Eventually(t, "no object is left without an event", func() bool { return r.storedObjects(t) <= c.count("250 dot")+1 })
-	b.refuses.Store(false)
+	b.Take()
 	taken := c.count("250 dot")
 	testkit.Eventually(t, "mail is taken again", func() bool { return c.count("250 dot") > taken+2*senders })
 	r.expectSample(t, "sluice_events_usable 1")

@@ -28,8 +28,8 @@ type Log struct {
 	limit   atomic.Int64  // bytes of the largest batch that the topic takes; 0: unknown
 	refresh chan struct{} // wakes refreshTopic
 
-	publishes  *inflight.Tracker // from Publish until the result
-	unanswered unanswered
+	publishes *inflight.Tracker // from Publish until the result
+	uncertain uncertain
 
 	background sync.WaitGroup // encode, publishSingles, closeReplaced and refreshTopic
 	ctx        context.Context
@@ -93,7 +93,8 @@ func (l *Log) connect() error {
 	dialer.brokers = l.brokers
 	options = append(options, kgo.WithHooks(l.brokers))
 	options = append(options, l.options.producerOptions()...)
-	options = append(options, kgo.WithHooks(&l.unanswered))
+	l.uncertain.hold = l.options.produceHold()
+	options = append(options, kgo.WithHooks(&l.uncertain))
 	l.events, err = newProducer(options, compression, defaultBatch)
 	return err
 }

@@ -137,7 +137,7 @@ func (o Options) producerOptions() []kgo.Opt {
 		kgo.RecordPartitioner(partitioner{}),
 		kgo.MaxBufferedRecords(o.Queue),
 		kgo.RecordDeliveryTimeout(o.Timeout),
-		kgo.ProduceRequestTimeout(min(o.Timeout/3, produceHold)),
+		kgo.ProduceRequestTimeout(o.produceHold()),
 		kgo.RequestTimeoutOverhead(o.Timeout / 3),
 		kgo.RetryTimeout(o.Timeout),
 		kgo.RetryBackoffFn(backoff),
@@ -150,6 +150,10 @@ func (o Options) producerOptions() []kgo.Opt {
 		kgo.AllowIdempotentProduceCancellation(),
 	}
 }
+
+// produceHold returns how long a leader may hold a produce request until its followers have
+// the events.
+func (o Options) produceHold() time.Duration { return min(o.Timeout/3, produceHold) }
 
 // compressionOption returns a function that returns the option for the compression of
 // batches. Each client needs an option of its own: kgo.NewClient sorts its content.

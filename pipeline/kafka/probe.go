@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -23,7 +24,12 @@ func (l *Log) Probe(ctx context.Context) error {
 	topic := kmsg.NewMetadataRequestTopic()
 	topic.Topic = &l.options.Topic
 	request.Topics = append(request.Topics, topic)
-	response, err := request.RequestWith(ctx, l.events.client.Load())
+	client := l.events.client.Load()
+	response, err := request.RequestWith(ctx, client)
+	for errors.Is(err, kgo.ErrClientClosed) && client != l.events.client.Load() { // it was replaced
+		client = l.events.client.Load()
+		response, err = request.RequestWith(ctx, client)
+	}
 	switch {
 	case err != nil:
 	case len(response.Topics) != 1:

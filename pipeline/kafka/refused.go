@@ -24,14 +24,18 @@ var refusals = []*kerr.Error{
 	kerr.InvalidRecord, kerr.PolicyViolation, kerr.UnsupportedCompressionType,
 }
 
-// unanswered notes when a produce request of any client ended without its answer: an event
-// of it may be in the log, whatever a second attempt is answered. It implements
-// kgo.HookBrokerE2E.
-type unanswered struct{ last atomic.Int64 }
+// uncertain notes when a produce request of any client ended so that its events may be in
+// the log, whatever a second attempt is answered: without its answer, or after the whole
+// time that the leader may wait for its followers. It has the events by then, and answers
+// REQUEST_TIMED_OUT. It implements kgo.HookBrokerE2E.
+type uncertain struct {
+	hold time.Duration // Options.produceHold
+	last atomic.Int64
+}
 
 // OnBrokerE2E implements kgo.HookBrokerE2E.
-func (u *unanswered) OnBrokerE2E(_ kgo.BrokerMetadata, key int16, e2e kgo.BrokerE2E) {
-	if key == int16(kmsg.Produce) && e2e.Err() != nil {
+func (u *uncertain) OnBrokerE2E(_ kgo.BrokerMetadata, key int16, e2e kgo.BrokerE2E) {
+	if key == int16(kmsg.Produce) && (e2e.Err() != nil || e2e.DurationE2E() >= u.hold) {
 		u.last.Store(time.Now().UnixNano())
 	}
 }
@@ -47,7 +51,7 @@ func (l *Log) outcome(e event, err error) error {
 	var f *pipeline.Failure
 	if errors.As(failure, &f) && !f.NoEffect {
 		refused := slices.ContainsFunc(refusals, func(r *kerr.Error) bool { return errors.Is(err, r) })
-		f.NoEffect = refused && l.unanswered.last.Load() < e.since.UnixNano()
+		f.NoEffect = refused && l.uncertain.last.Load() < e.since.UnixNano()
 	}
 	return failure
 }

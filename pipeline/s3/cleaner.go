@@ -16,12 +16,15 @@ const (
 	cleanAttempts  = 10   // over about five minutes
 	cleanFirstWait = 250 * time.Millisecond
 	cleanMaxWait   = time.Minute
-	// cleanAgain is when an object is removed once more that may still come. By then the
-	// rest of its request was acknowledged, or the connection is gone.
-	cleanAgain = unacknowledgedTimeout + time.Second
 	// cleanFinal bounds the final pass, at Close.
 	cleanFinal = 5 * time.Second
 )
+
+// cleanAgain is when that is removed once more which a given-up request may still bring,
+// each time after the time before. After the first, the rest of the request was
+// acknowledged or its connection is gone. After the others, so is what a server or a
+// balancer before it had kept of it.
+var cleanAgain = []time.Duration{unacknowledgedTimeout + time.Second, time.Minute, 5 * time.Minute}
 
 var errTooMany = errors.New("too many others wait to be removed")
 
@@ -32,10 +35,10 @@ type leftover struct {
 	strays bool   // the key may have uploads whose ids never reached us
 	object bool   // the object itself may exist
 	// late means that the request which was given up may still arrive, so that the object
-	// appears after it was removed.
+	// or the upload appears after it was removed.
 	late bool
 
-	removed  bool // once, and is to be removed again
+	removed  int // how often
 	attempts int
 	next     time.Time
 }
@@ -69,7 +72,7 @@ func (c *cleaner) add(l leftover) {
 }
 
 func (c *cleaner) giveUp(l leftover, err error) {
-	if l.removed { // as far as is known
+	if l.removed > 0 { // as far as is known
 		return
 	}
 	c.failed.Add(1)
@@ -130,8 +133,9 @@ func (c *cleaner) cleanDue(waiting []leftover) []leftover {
 				return waiting
 			}
 			c.giveUp(*l, err)
-		} else if l.late && !l.removed {
-			l.removed, l.attempts, l.next = true, 0, time.Now().Add(cleanAgain)
+		} else if again := c.store.options.cleanAgain; l.late && l.removed < len(again) {
+			l.next = time.Now().Add(again[l.removed])
+			l.removed, l.attempts = l.removed+1, 0
 			return waiting
 		}
 		waiting[i] = waiting[len(waiting)-1]

@@ -91,7 +91,7 @@ func newClient(o *Options) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	creds, keys, err := newCredentials(o)
+	creds, keys, err := newCredentials(o, transport)
 	if err != nil {
 		return nil, err
 	}

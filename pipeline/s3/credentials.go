@@ -5,11 +5,16 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/minio/minio-go/v7/pkg/credentials"
 )
 
-func newCredentials(o *Options) (*credentials.Credentials, *staticKeys, error) {
+// roleTimeout bounds a request for the credentials of a role. minio-go gives it no time of
+// its own, and all requests to the store wait for it.
+const roleTimeout = 5 * time.Second
+
+func newCredentials(o *Options, transport http.RoundTripper) (*credentials.Credentials, *staticKeys, error) {
 	switch o.Credentials {
 	case CredentialsStatic:
 		p := &staticKeys{current: Keys{o.AccessKey, o.SecretKey}, reread: o.Reread}
@@ -24,7 +29,8 @@ func newCredentials(o *Options) (*credentials.Credentials, *staticKeys, error) {
 		}
 		return c, nil, nil
 	case CredentialsIAM:
-		return credentials.NewIAM(""), nil, nil
+		client := &http.Client{Transport: transport, Timeout: min(roleTimeout, o.Timeout/4)}
+		return credentials.New(&credentials.IAM{Client: client}), nil, nil
 	default:
 		return nil, nil, fmt.Errorf("credentials %q: static, env or iam", o.Credentials)
 	}

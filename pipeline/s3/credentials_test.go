@@ -1,11 +1,16 @@
 package s3
 
 import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
+	"sluice/internal/testkit"
 	"sluice/pipeline"
 	"sluice/pipeline/pack"
 	"sluice/pipeline/porttest"
@@ -91,4 +96,51 @@ func TestSecretStillRefused(t *testing.T) {
 	}
 	file.hold(testSecret)
 	mustStore(t, s, "fixed")
+}
+
+// TestSilentRole checks that messages have their results, and later ones are stored, when
+// the service that gives the credentials of a role begins an answer and never ends it.
+func TestSilentRole(t *testing.T) {
+	f := newFake(t)
+	var silent atomic.Bool
+	ended := make(chan struct{})
+	roles := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if silent.Load() {
+			w.WriteHeader(http.StatusOK)
+			w.(http.Flusher).Flush()
+			<-ended
+			return
+		}
+		// They have expired, so that each request asks for others.
+		fmt.Fprintf(w, `{"AccessKeyId": %q, "SecretAccessKey": %q, "Token": "t", "Expiration": %q}`,
+			testAccess, testSecret, time.Now().UTC().Format(time.RFC3339))
+	}))
+	defer roles.Close()
+	defer close(ended)
+	for _, name := range []string{
+		"AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_WEB_IDENTITY_TOKEN_FILE",
+	} {
+		t.Setenv(name, "")
+	}
+	t.Setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", roles.URL)
+	o := f.options()
+	o.Credentials, o.AccessKey, o.SecretKey, o.Timeout = CredentialsIAM, "", "", faultTimeout
+	s := mustOpen(t, o)
+	mustStore(t, s, "before")
+	silent.Store(true)
+	for range 3 {
+		began := time.Now()
+		sent, err := porttest.Store(s, porttest.NewMessage([]byte("x")))
+		if err != nil || sent.Err == nil {
+			t.Fatalf("%v, no failure without credentials", err)
+		}
+		if took := time.Since(began); took > faultTimeout+slack {
+			t.Errorf("a result after %v", took)
+		}
+	}
+	silent.Store(false)
+	testkit.Eventually(t, "a message is stored again", func() bool {
+		sent, err := porttest.Store(s, porttest.NewMessage([]byte("after")))
+		return err == nil && sent.Err == nil
+	})
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"strings"
 
 	"github.com/minio/minio-go/v7"
 
@@ -136,6 +137,10 @@ func uncertain(err error) bool {
 		switch r.StatusCode {
 		case http.StatusInternalServerError, http.StatusBadGateway, http.StatusGatewayTimeout:
 			return true
+		case http.StatusServiceUnavailable:
+			// Envoy says so as well when it has lost the store's answer. It knows no S3 codes,
+			// and then the code is the whole status.
+			return strings.Contains(r.Code, " ")
 		}
 		return r.StatusCode/100 == 2
 	}

@@ -25,6 +25,7 @@ func TestFailures(t *testing.T) {
 		body               bool // blames the body
 	}{
 		{answer(503, "SlowDown"), pipeline.KindTemporary, "s3: put: slow down", true, false, false},
+		{answer(503, "503 Service Unavailable"), pipeline.KindTemporary, "s3: put: 503 Service Unavailable", true, true, false},
 		{answer(429, "TooManyRequests"), pipeline.KindTemporary, "s3: put: TooManyRequests", true, false, false},
 		{answer(500, "InternalError"), pipeline.KindTemporary, "s3: put: InternalError", true, true, false},
 		{answer(502, "502 Bad Gateway"), pipeline.KindTemporary, "s3: put: 502 Bad Gateway", true, true, false},

@@ -86,6 +86,8 @@ type Options struct {
 	// failures is the number of attempts that fail before a request does, for tests. 0
 	// means as many as fit into the time.
 	failures int
+	// cleanAgain replaces the variable of that name, for tests.
+	cleanAgain []time.Duration
 	// dial opens connections; nil means TCP.
 	dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
@@ -108,6 +110,9 @@ func (o *Options) defaults() {
 	}
 	if o.CloseTimeout <= 0 {
 		o.CloseTimeout = 10 * time.Second
+	}
+	if o.cleanAgain == nil {
+		o.cleanAgain = cleanAgain
 	}
 	if o.LeftBehind == nil {
 		o.LeftBehind = func(string, error) {}

@@ -3,6 +3,7 @@ package s3
 import (
 	"errors"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -119,4 +120,60 @@ func TestSlowStoreIsNotFlooded(t *testing.T) {
 	if n := most.Load(); n > 2*pack.DefaultLanes {
 		t.Errorf("%d requests in flight, at most %d wanted", n, 2*pack.DefaultLanes)
 	}
+}
+
+// TestLaneWhileOneStands checks that another lane opens while one stands still and the
+// store answers others, that it closes afterwards, and that its spare request comes back.
+func TestLaneWhileOneStands(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	const mark = "this one stands still"
+	var inFlight, most, standing atomic.Int64
+	released := make(chan struct{})
+	f.answer = func(_ http.ResponseWriter, r request) bool {
+		if r.what != "put" && r.what != "pack" {
+			return false
+		}
+		if strings.Contains(r.body, mark) {
+			standing.Add(1)
+			<-released
+			return false
+		}
+		n := inFlight.Add(1)
+		defer inFlight.Add(-1)
+		for was := most.Load(); n > was && !most.CompareAndSwap(was, n); was = most.Load() {
+		}
+		time.Sleep(5 * time.Millisecond) // so that requests meet
+		return false
+	}
+	o := f.options()
+	o.Pack = &pack.Options{Lanes: 2, Limits: pack.Limits{Messages: 1}}
+	s := mustOpen(t, o)
+	l := startLoad(t, s, 20)
+	l.more(t, 10)
+	most.Store(0)
+	stalled := make(chan error, 1)
+	go func() {
+		sent, err := porttest.Store(s, porttest.NewMessage([]byte(mark)))
+		stalled <- errors.Join(err, sent.Err)
+	}()
+	testkit.Eventually(t, "one lane stands still", func() bool { return standing.Load() > 0 })
+	l.more(t, 10)
+	most.Store(0)
+	testkit.Eventually(t, "two others are busy beside it", func() bool { return most.Load() >= 2 })
+	close(released)
+	if err := <-stalled; err != nil {
+		t.Error(err)
+	}
+	l.stop(t)
+	testkit.Eventually(t, "all spare requests come back", func() bool {
+		taken := 0
+		for s.batcher.TakeSpare() {
+			taken++
+		}
+		for range taken {
+			s.batcher.ReturnSpare()
+		}
+		return taken == o.Pack.Lanes
+	})
 }

@@ -56,6 +56,7 @@ type trial struct {
 	flying    []*attempt // oldest first
 	begun     int
 	failures  int
+	failed    bool // an attempt has failed since the last one began
 	renewals  int
 	ambiguous bool   // an attempt that is no longer in flight may have taken effect
 	last      error  // of the attempt that failed last
@@ -96,7 +97,7 @@ type ending struct {
 // the trial.
 func (s *Store) try(ctx context.Context, r exchange) (answer string, ambiguous bool, err error) {
 	if r.patience == 0 {
-		r.patience = s.pace.patience(r.bytes)
+		r.patience = s.longestIdle(r.bytes)
 	}
 	t := &trial{Store: s, exchange: r, results: make(chan result)}
 	t.ctx, t.cancel = context.WithCancel(ctx)
@@ -186,6 +187,7 @@ func (t *trial) next() (*attempt, context.Context) {
 	a := &attempt{body: newPayload(t.head, t.chunks), keys: t.client.keys.get(), cancel: cancel}
 	t.flying = append(t.flying, a)
 	t.begun++
+	t.failed = false
 	return a, ctx
 }
 
@@ -215,7 +217,7 @@ func (t *trial) report(r result) {
 // fail takes the failure of an attempt. It returns how long to wait before the next one,
 // and false when there is none.
 func (t *trial) fail(r result) (wait time.Duration, again bool) {
-	t.ambiguous = t.ambiguous || uncertain(r.err)
+	t.ambiguous, t.failed = t.ambiguous || uncertain(r.err), true
 	if t.client.renew(r.err, r.keys) && t.renewals < maxRenewals {
 		t.renewals++
 		return 0, true
@@ -249,12 +251,16 @@ func (t *trial) proceed() time.Duration {
 		return t.patience
 	}
 	newest := t.flying[len(t.flying)-1]
-	patience := max(t.patience, t.pace.patience(t.bytes))
+	patience := max(t.patience, t.longestIdle(t.bytes))
 	if t.once {
 		patience = t.patience
 	}
 	if idle := newest.body.Idle(); idle < patience && newest.overdue == 0 {
 		return patience - idle
+	}
+	if newest.overdue > 0 && t.failed { // the one beside it; this one has not changed
+		t.start()
+		return t.patience
 	}
 	t.overdue(newest)
 	if !t.makeRoom() {
@@ -262,6 +268,12 @@ func (t *trial) proceed() time.Duration {
 	}
 	t.start()
 	return t.patience
+}
+
+// longestIdle returns how long an attempt with a body of this size may stand still: as long as
+// usual, but never so long that its message would have no time for another one.
+func (s *Store) longestIdle(bytes int64) time.Duration {
+	return min(s.pace.patience(bytes), max(leastPatience, s.options.Timeout/4))
 }
 
 // overdue notes that an attempt stands still. Connections that are idle may be as silent

@@ -104,6 +104,47 @@ func TestSecondAttempt(t *testing.T) {
 	}
 }
 
+// TestRefusalsBesideSilence checks that attempts which are refused beside a silent one cost
+// the later ones no time, and are not told as silence.
+func TestRefusalsBesideSilence(t *testing.T) {
+	told := map[string]int{}
+	o := Options{Retried: func(cause string, _ error) { told[cause]++ }}
+	began, most, _, err := tryInBubble(t, o, time.Minute, func(ctx context.Context, n int) error {
+		switch n {
+		case 1, 8:
+			return silence(ctx)
+		case 9:
+			return nil
+		}
+		return errors.New("connection refused")
+	})
+	if err != nil || len(began) != 9 || most != 2 {
+		t.Fatalf("attempts at %v, %d in flight, %v", began, most, err)
+	}
+	if waited := began[8] - began[7]; waited > 2*time.Second {
+		t.Errorf("the last attempt came %v after the one before", waited)
+	}
+	if told[RetrySilent] != 2 || told[RetryBroken] != 6 {
+		t.Errorf("told %v", told)
+	}
+}
+
+// TestLongestIdle checks that a message has time for another attempt however long requests
+// of its size usually take, and when that is only guessed from small ones.
+func TestLongestIdle(t *testing.T) {
+	const timeout = time.Minute
+	s := &Store{options: Options{Timeout: timeout}}
+	s.pace.observe(100, 200*time.Millisecond)
+	for range 10 {
+		s.pace.observe(1<<20, 40*time.Second)
+	}
+	for _, size := range []int64{100, 1 << 20, 5 << 20} {
+		if got := s.longestIdle(size); got < leastPatience || got > timeout/4 {
+			t.Errorf("%d bytes: %v", size, got)
+		}
+	}
+}
+
 // TestBackOff checks that a store that refuses is asked until the deadline, ever less
 // often, and that the failure is the store's.
 func TestBackOff(t *testing.T) {

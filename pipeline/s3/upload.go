@@ -33,6 +33,7 @@ type upload struct {
 	first      uint32       // CRC32C of the first part's body
 	id         string       // at the store, "" until initiated
 	strays     bool         // the store may have uploads of the key whose ids we do not know
+	late       bool         // a request that was given up may still take effect
 	parts      []uploadPart // that the store has
 	completing bool         // completion was tried: the object may exist
 	discarded  bool         // passed to the cleaner
@@ -145,7 +146,7 @@ func (w *worker) initiate(ctx context.Context, u *upload, m *pipeline.Message) e
 	}})
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.strays = u.strays || ambiguous
+	u.strays, u.late = u.strays || ambiguous, u.late || ambiguous
 	if err != nil {
 		return fail("begin", err)
 	}
@@ -161,19 +162,20 @@ func (w *worker) sendPart(ctx context.Context, u *upload, p uploadPart) error {
 		DisableContentSha256: true,
 	}
 	id, number, size := u.id, p.number, p.size
-	etag, _, err := w.try(ctx, exchange{
+	etag, ambiguous, err := w.try(ctx, exchange{
 		bytes: size, head: p.head, chunks: p.chunks,
 		send: func(ctx context.Context, body *payload) (string, error) {
 			part, err := w.client.PutObjectPart(ctx, w.bucket, u.key, id, number, body, size, o)
 			return part.ETag, confirmation{part.ETag, part.ChecksumCRC32C}.confirm(sum, err)
 		},
 	})
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.late = u.late || ambiguous
 	if err != nil {
 		return fail("part", err)
 	}
 	p.etag = etag
-	u.mu.Lock()
-	defer u.mu.Unlock()
 	p.head, p.chunks = nil, nil // their owner takes them back with the result
 	u.parts = append(u.parts, p)
 	return nil
@@ -246,7 +248,7 @@ func (w *worker) complete(
 		return fail("complete", err)
 	}
 	if strays {
-		w.cleaner.add(leftover{key: u.key, strays: true})
+		w.cleaner.add(leftover{key: u.key, strays: true, late: true})
 	}
 	return nil
 }
@@ -267,5 +269,7 @@ func (s *Store) discard(u *upload) {
 		return
 	}
 	u.discarded = true
-	s.cleaner.add(leftover{key: u.key, upload: u.id, strays: u.strays, object: u.completing, late: u.completing})
+	s.cleaner.add(leftover{
+		key: u.key, upload: u.id, strays: u.strays, object: u.completing, late: u.late || u.completing,
+	})
 }
