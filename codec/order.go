@@ -28,7 +28,7 @@ var order = [VerbCount][stateCount]*Reply{
 	VerbAUTH:     {ReplyNotImplemented, ReplyNotImplemented, ReplyNotImplemented, ReplyNotImplemented},
 	VerbHTTP:     {ReplyHTTP, ReplyHTTP, ReplyHTTP, ReplyHTTP},
 	VerbTLS:      {ReplyTLS, ReplyTLS, ReplyTLS, ReplyTLS},
-	VerbXCLIENT:  {nil, nil, ReplyNestedMail, ReplyNestedMail},
+	VerbXCLIENT:  {nil, nil, ReplyUnknownCommand, ReplyUnknownCommand},
 	VerbBDAT:     {ReplyNotImplemented, ReplyNotImplemented, ReplyNotImplemented, ReplyNotImplemented},
 }
 

@@ -245,4 +245,14 @@ mail {
 	if got := e.Client.Address.Addr().String(); got != "127.0.0.7" || e.Client.Proxy == nil {
 		t.Errorf("the client is %s, the proxy %+v", got, e.Client.Proxy)
 	}
+	// From its first recipient on nginx passes on what a client says.
+	forger := testkit.DialSMTP(t, front)
+	forger.Expect("220 ")
+	for _, said := range []struct{ command, want string }{
+		{"HELO client.example.org", "250 "}, {"MAIL FROM:<a@example.org>", "250 "}, {"RCPT TO:<b@example.net>", "250 "},
+		{"RSET", "250 "}, {"XCLIENT ADDR=203.0.113.9", "500 "}, {"NOOP", "250 "},
+	} {
+		fmt.Fprint(forger.Conn, said.command+"\r\n")
+		forger.Expect(said.want)
+	}
 }

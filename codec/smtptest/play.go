@@ -100,13 +100,10 @@ func (p *player) play() error {
 
 // flush sends the batch.
 func (p *player) flush() error {
-	rest := p.batch
-	for len(rest) > 0 {
-		n := p.cutter.next(len(rest))
-		if err := p.peer.Send(rest[:n]); err != nil {
-			return fmt.Errorf("sending %q: %w", rest[:n], err)
+	for _, piece := range p.cutter.pieces(p.batch) {
+		if err := p.peer.Send(piece); err != nil {
+			return fmt.Errorf("sending %q: %w", piece, err)
 		}
-		rest = rest[n:]
 	}
 	p.batch = p.batch[:0]
 	return nil

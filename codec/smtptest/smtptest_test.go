@@ -245,7 +245,7 @@ func TestPattern(t *testing.T) {
 }
 
 // TestDialogs checks that the transcripts in the directory dialogs can be parsed, and
-// that in each the server speaks first.
+// that in each the server speaks first, unless a load balancer does.
 func TestDialogs(t *testing.T) {
 	scripts, err := Load(Dialogs())
 	if err != nil {
@@ -254,7 +254,7 @@ func TestDialogs(t *testing.T) {
 	names := map[string]bool{}
 	for _, s := range scripts {
 		names[s.Name] = true
-		if s.steps[0].kind == stepSend {
+		if _, proxied := s.Setting("proxy_networks"); s.steps[0].kind == stepSend && !proxied {
 			t.Errorf("%s: the client sends first", s.Name)
 		}
 	}

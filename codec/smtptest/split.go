@@ -51,6 +51,21 @@ func (s Split) cutter() cutter {
 	return cutter{kind: s.kind, rng: rand.New(rand.NewPCG(s.seed, 0))}
 }
 
+// Pieces returns octets as the writes into which the split cuts a first batch.
+func (s Split) Pieces(octets []byte) [][]byte {
+	c := s.cutter()
+	return c.pieces(octets)
+}
+
+// pieces returns a batch as writes.
+func (c *cutter) pieces(batch []byte) (pieces [][]byte) {
+	for len(batch) > 0 {
+		n := c.next(len(batch))
+		pieces, batch = append(pieces, batch[:n]), batch[n:]
+	}
+	return pieces
+}
+
 // next returns the length of the first write of a batch of n octets.
 func (c *cutter) next(n int) int {
 	switch c.kind {

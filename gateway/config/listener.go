@@ -64,17 +64,30 @@ func readListener(w rawValue) (l ListenerConfig, verr *valueError) {
 	for _, field := range w.fields {
 		v := l.fields()[field.name]
 		if v == nil {
-			return l, &valueError{got: strconv.Quote(field.name), at: "." + field.name, line: field.line, why: "unknown key"}
+			return l, &valueError{got: strconv.Quote(field.name), at: "." + field.name, line: field.line,
+				why: "unknown key", example: listenerExample(field.name)}
 		}
 		if verr = v.read(field.value); verr == nil {
 			verr = v.check()
 		}
 		if verr != nil {
-			verr.at = "." + field.name + verr.at
+			verr.at, verr.example = "."+field.name+verr.at, listenerExample(field.name)
 			return l, verr
 		}
 	}
 	return l, nil
+}
+
+// listenerExample returns an example that has a key, or one that it may be meant for, and
+// "" for the example of all listeners.
+func listenerExample(key string) string {
+	switch {
+	case strings.HasPrefix(key, "proxy"):
+		return `[{address: ":2525", proxy_protocol: required, proxy_networks: ["192.0.2.1"]}]`
+	case strings.HasPrefix(key, "xclient"):
+		return `[{address: ":2525", xclient_networks: ["192.0.2.3"]}]`
+	}
+	return ""
 }
 
 // fields returns the values of a listener by their names.
@@ -109,11 +122,11 @@ func (v listeners) check() *valueError {
 		}
 		switch required := l.ProxyProtocol == ProxyRequired; {
 		case required && len(l.ProxyNetworks) == 0:
-			f = &valueError{got: "none", at: index(i) + ".proxy_networks"}
+			f = &valueError{got: "none", at: index(i) + ".proxy_networks", example: listenerExample("proxy_networks")}
 			f.why = "proxy_protocol: required needs the networks of the load balancers"
 			return f
 		case !required && len(l.ProxyNetworks) > 0:
-			f = &valueError{got: ProxyOff, at: index(i) + ".proxy_protocol"}
+			f = &valueError{got: ProxyOff, at: index(i) + ".proxy_protocol", example: listenerExample("proxy_protocol")}
 			f.why = "proxy_networks need proxy_protocol: required"
 			return f
 		}

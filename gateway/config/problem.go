@@ -124,26 +124,26 @@ func (k *key) problem(f *valueError, o origin) Problem {
 	if f.why != "" {
 		p.Got += " (" + f.why + ")"
 	}
-	p.Hint = "set e.g. " + k.setting(o)
+	p.Hint = "set e.g. " + k.setting(o, cmp.Or(f.example, k.example))
 	return p
 }
 
-// setting returns a valid setting of k, in the form of the place o.
-func (k *key) setting(o origin) string {
+// setting returns a setting of k to an example, in the form of the place o.
+func (k *key) setting(o origin, example string) string {
 	switch o.layer {
 	case byEnv:
-		return o.name + "=" + plain(k.example)
+		return o.name + "=" + plain(example)
 	case byFlag:
-		return o.name + " " + plain(k.example)
+		return o.name + " " + plain(example)
 	default:
-		return k.path + ": " + k.example
+		return k.path + ": " + example
 	}
 }
 
 // plain returns an example of the table as the environment writes it.
 func plain(example string) string {
-	if strings.HasPrefix(example, "[{name: ") { // classes, which are YAML everywhere
-		return example
+	if strings.HasPrefix(example, "[{") && strings.Contains(example, "_networks: ") || strings.HasPrefix(example, "[{name: ") {
+		return example // YAML everywhere
 	}
 	if list, found := strings.CutPrefix(example, "["); found {
 		example = strings.TrimSuffix(list, "]")

@@ -57,6 +57,8 @@ type valueError struct {
 	at   string // its place in the key's value, such as [0].address
 	line int    // 0 for the line of the key itself
 	why  string // the reason, if the key's expectation does not state it
+	// example is a valid value that has what is wrong here, "" for that of the key.
+	example string
 }
 
 // typeError returns the error of a value that is not of the key's type.

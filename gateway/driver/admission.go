@@ -16,6 +16,9 @@ type AdmissionLimits struct {
 	// read. Past it they are closed at once: when connections are short,
 	// descriptors matter more than manners.
 	Refused int
+	// Unnamed is how many connections of one loop may wait for their PROXY header; 0 for
+	// no bound.
+	Unnamed int
 }
 
 // admission counts sessions in the whole process. It is safe for concurrent use

@@ -112,6 +112,7 @@ func (l *Loop) end(c *Conn, end string, how Ending) {
 	l.wheel.remove(c)
 	c.detachCall()
 	l.forgetStalled(c)
+	l.forgetUnnamed(c)
 	l.releaseCarried(c)
 	if m := c.session.Abandon(); m != nil {
 		if m.Memory.Request.InFlight() {

@@ -4,19 +4,30 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"sluice/codec"
 	"sluice/codec/smtptest"
 	"sluice/gateway/session"
 	"sluice/pipeline"
 )
 
-// TestDialogs plays every transcript whole, byte by byte and at random splits,
-// against the codec, the session and the driver. The replies must not differ.
+// front is what stands between a client and the gateway, and names the client.
+type front struct{ name, says string }
+
+var fronts = []front{
+	{"PROXY version 1", v1Header},
+	{"PROXY version 2", v2Header},
+	{"XCLIENT", "EHLO proxy.example\r\nXCLIENT ADDR=192.0.2.1 PORT=4711\r\n"},
+}
+
+// TestDialogs plays every transcript whole, byte by byte and at random splits, against the
+// codec, the session and the driver, and behind each front. The replies must not differ.
 func TestDialogs(t *testing.T) {
 	scripts, err := smtptest.Load(smtptest.Dialogs())
 	if err != nil {
@@ -37,31 +48,80 @@ func TestDialogs(t *testing.T) {
 				splits = splits[:1]
 			}
 			for i, split := range splits {
-				recorder := &smtptest.Recorder{Peer: newDialogPeer(t, script)}
-				if err := smtptest.Play(script, recorder, split); err != nil {
-					t.Fatalf("%v: %v", split, err)
-				}
+				lines := playDialog(t, script, split, front{})
 				if i == 0 {
-					whole = recorder.Lines
-				} else if !slices.Equal(whole, recorder.Lines) {
-					t.Fatalf("%v: replies differ:\n%q\nwhole:\n%q", split, recorder.Lines, whole)
+					whole = lines
+				} else if !slices.Equal(whole, lines) {
+					t.Fatalf("%v: replies differ:\n%q\nwhole:\n%q", split, lines, whole)
+				}
+			}
+			_, proxied := script.Setting("proxy_networks")
+			_, named := script.Setting("xclient_networks")
+			if proxied || named { // it has a front of its own
+				return
+			}
+			for _, f := range fronts {
+				for _, split := range splits[:min(3, len(splits))] {
+					if lines := playDialog(t, script, split, f); !slices.Equal(whole, lines) {
+						t.Fatalf("behind %s, %v: replies differ:\n%q\nalone:\n%q", f.name, split, lines, whole)
+					}
 				}
 			}
 		})
 	}
 }
 
-// dialogPeer is a smtptest.Peer on a world.
-type dialogPeer struct {
-	w      *world
-	socket *memorySocket
+// playDialog plays a transcript behind a front and returns the lines of the replies.
+func playDialog(t *testing.T, script *smtptest.Script, split smtptest.Split, f front) []string {
+	t.Helper()
+	peer := newDialogPeer(t, script, f)
+	peer.introduce(f, split)
+	recorder := &smtptest.Recorder{Peer: peer}
+	if err := smtptest.Play(script, recorder, split); err != nil {
+		t.Fatalf("behind %s, %v: %v", f.name, split, err)
+	}
+	return recorder.Lines
 }
 
-func newDialogPeer(t *testing.T, script *smtptest.Script) *dialogPeer {
+// introduce has the front name the client.
+func (p *dialogPeer) introduce(f front, split smtptest.Split) {
+	for _, piece := range split.Pieces([]byte(f.says)) {
+		p.socket.send(string(piece))
+	}
+	if begin := bytes.LastIndex(p.socket.out, []byte("220 ")); begin >= 0 { // of the client
+		p.socket.out = p.socket.out[begin:]
+	}
+}
+
+// dialogPeer is a smtptest.Peer on a world.
+type dialogPeer struct {
+	w       *world
+	socket  *memorySocket
+	offered bool // XCLIENT is, which no transcript expects
+}
+
+func newDialogPeer(t *testing.T, script *smtptest.Script, f front) *dialogPeer {
 	o := testOptions()
+	o.Timeouts.Proxy = 5 * time.Second
 	limits := testLimits()
-	accept, strict := []string{"example.net"}, false
+	accept, strict, from := []string{"example.net"}, false, client
+	if f.says != "" {
+		from = balancer
+		o.Proxy = f.name != "XCLIENT"
+		o.ProxyNetworks = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+		if !o.Proxy {
+			o.XclientNetworks = o.ProxyNetworks
+		}
+	}
 	for _, s := range script.Settings {
+		switch s.Key {
+		case "proxy_networks":
+			o.Proxy, o.ProxyNetworks = true, []netip.Prefix{netip.MustParsePrefix(s.Value)}
+			continue
+		case "xclient_networks":
+			o.XclientNetworks = []netip.Prefix{netip.MustParsePrefix(s.Value)}
+			continue
+		}
 		if s.Key == "accept.domains" {
 			accept = strings.Split(s.Value, ",")
 			continue
@@ -103,7 +163,7 @@ func newDialogPeer(t *testing.T, script *smtptest.Script) *dialogPeer {
 	o.Settings.Tolerate = mode == "tolerate"
 	o.Settings.StrictPaths = strict
 	w := newWorld(t, o)
-	return &dialogPeer{w: w, socket: w.connect()}
+	return &dialogPeer{w: w, socket: w.connectFrom(from), offered: f.name == "XCLIENT"}
 }
 
 func (p *dialogPeer) Send(octets []byte) error {
@@ -129,6 +189,10 @@ func (p *dialogPeer) Pending() (string, bool) {
 	}
 	line := string(p.socket.out[:i])
 	p.socket.out = p.socket.out[i+2:]
+	if p.offered && line == "250-ENHANCEDSTATUSCODES" {
+		p.socket.out = bytes.TrimPrefix(p.socket.out, []byte("250 "+codec.XclientExtension+"\r\n"))
+		line = "250 ENHANCEDSTATUSCODES"
+	}
 	return line, true
 }
 
@@ -194,6 +258,12 @@ func (p *dialogPeer) Do(directive, args string) error {
 			}
 			if n := len(p.w.store.in); n == 0 || p.w.store.in[n-1] != want {
 				return fmt.Errorf("stored %q, want %q last", p.w.store.in, want)
+			}
+			return nil
+		}
+		if directive == "from" {
+			if n := len(p.w.store.puts); n == 0 || !bytes.Contains(p.w.store.puts[n-1], []byte("["+args+"]")) {
+				return fmt.Errorf("the last of %q is not from %s", p.w.store.puts, args)
 			}
 			return nil
 		}

@@ -225,3 +225,39 @@ func TestNoSecondDraw(t *testing.T) {
 	s.gone()
 	w.clean()
 }
+
+// TestPressureBehindBalancer sends a PROXY header and a whole mail in one piece: pressure
+// concerns the client that is named, its 421 is the last word, and nothing behind that is
+// executed.
+func TestPressureBehindBalancer(t *testing.T) {
+	gate := &testGate{}
+	o := proxied()
+	o.Gate = gate
+	w := newWorld(t, o)
+	mail := ehlo + envelope + mailText + "NOOP\r\nQUIT\r\n"
+	trusted := strings.Replace(v1Header, "192.0.2.1", "198.51.100.1", 1)
+	for _, test := range []struct {
+		when, header string
+		below        uint32
+		away         string
+		last         string
+		stored       int
+	}{
+		{"calm", v1Header, 0, "", "221 2.0.0 ", 1},
+		{"pressure", v1Header, 1 << 16, "", "421 mx1.example.net Busy", 0},
+		{"pressure, by version 2", v2Header, 1 << 16, "", "421 mx1.example.net Busy", 0},
+		{"pressure, of another class", trusted, 1 << 16, "", "221 2.0.0 ", 1},
+		{"no log", v1Header, 0, "log", "421 4.3.2 mx1.example.net Busy", 0},
+	} {
+		stored := len(w.store.in)
+		gate.below, gate.away = test.below, test.away
+		s := w.connectFrom(balancer)
+		s.send(test.header + mail)
+		lines := strings.Split(strings.TrimSuffix(s.hear(), "\r\n"), "\r\n")
+		if last := lines[len(lines)-1]; !strings.HasPrefix(last, test.last) || len(w.store.in)-stored != test.stored {
+			t.Errorf("%s: %q, %d stored", test.when, lines, len(w.store.in)-stored)
+		}
+		s.gone()
+	}
+	w.clean()
+}

@@ -35,6 +35,7 @@ type Loop struct {
 	partSent func(*pipeline.Part) // onPart
 
 	stalled   []*Conn  // sessions whose clients do not read, those listed first at the head
+	unnamed   []*Conn  // connections that wait for their PROXY header, the oldest first
 	holders   []holder // who may be asked for memory, in the present look
 	relieveAt int64    // the tick of the next look
 
@@ -208,6 +209,9 @@ func (l *Loop) Tick(asked time.Time) {
 
 // Sessions returns the number of connections of this loop, for tests.
 func (l *Loop) Sessions() int { return l.wheel.size }
+
+// Unnamed returns the number of connections that wait for their PROXY header, for tests.
+func (l *Loop) Unnamed() int { return len(l.unnamed) }
 
 // Idle reports whether nothing waits in the loop's inbox, for tests.
 func (l *Loop) Idle() bool { return l.inbox.Empty() }

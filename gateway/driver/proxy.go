@@ -1,6 +1,8 @@
 package driver
 
 import (
+	"slices"
+
 	"sluice/codec"
 	"sluice/pipeline"
 )
@@ -11,11 +13,12 @@ const (
 	proxyNetwork    = "network"    // its peer is in none of the networks
 	proxyLate       = "late"       // the header did not come in time
 	proxyIncomplete = "incomplete" // the peer closed in the middle of the header
+	proxyDisplaced  = "displaced"  // too many waited for theirs, and it had waited longest
 )
 
 // ProxyCauses returns every cause of Observer.ProxyRefused.
 func ProxyCauses() []string {
-	causes := []string{proxyNetwork, proxyLate, proxyIncomplete}
+	causes := []string{proxyNetwork, proxyLate, proxyIncomplete, proxyDisplaced}
 	for f := codec.ProxyFault(1); int(f) < codec.ProxyFaultCount; f++ {
 		causes = append(causes, f.String())
 	}
@@ -23,19 +26,34 @@ func ProxyCauses() []string {
 }
 
 // awaitProxy begins a connection whose client a PROXY header names. Nothing is sent, and
-// only the process's count of connections concerns it, until the header has come.
+// only the process's count of connections concerns it, until the header has come. When too
+// many wait, the one that has waited longest ends: a load balancer sends the header as
+// soon as it is connected.
 func (l *Loop) awaitProxy(c *Conn) {
 	if !trusts(c.listener.ProxyNetworks, c.session.Client().Addr()) {
 		l.refuseProxy(c, proxyNetwork)
 		return
 	}
-	c.unnamed = true
+	if most := l.shared.Admission.Unnamed; most > 0 && len(l.unnamed) >= most {
+		l.refuseProxy(l.unnamed[0], proxyDisplaced)
+	}
+	c.unnamed, l.unnamed = true, append(l.unnamed, c)
 	if refusal := l.shared.admission.admit(c); refusal != nil {
 		if l.countRefused(c); c.crowded { // else it is refused once it may be answered
 			l.shared.Observer.SessionRefused(refusal.Cause)
 		}
 	}
 	l.setDeadline(c, l.generation.Timeouts.Proxy)
+}
+
+// forgetUnnamed takes a connection off those that wait for their PROXY header.
+func (l *Loop) forgetUnnamed(c *Conn) {
+	if !c.unnamed {
+		return
+	}
+	c.unnamed = false
+	i := slices.Index(l.unnamed, c)
+	l.unnamed = slices.Delete(l.unnamed, i, i+1)
 }
 
 // proxyHeader reads the PROXY header at the start of in and greets the client that it
@@ -50,7 +68,7 @@ func (l *Loop) proxyHeader(c *Conn, in []byte) (used int) {
 		c.begun = true
 		return 0
 	}
-	c.unnamed = false
+	l.forgetUnnamed(c)
 	if h.Source.IsValid() {
 		c.session.Name(h.Source, &pipeline.Proxy{
 			Address: c.session.Client().Addr(), Authority: h.Authority, UniqueID: h.UniqueID, TLS: h.TLS,

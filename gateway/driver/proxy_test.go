@@ -189,6 +189,47 @@ func TestProxyCrowd(t *testing.T) {
 	w.clean()
 }
 
+// TestProxyFlood: connections that bring no header leave the other places to those that
+// do, and to these there is no end.
+func TestProxyFlood(t *testing.T) {
+	o := proxied()
+	o.Admission.Connections, o.Admission.Unnamed = 12, 3
+	w := newWorld(t, o)
+	slow := w.connectFrom(balancer)
+	slow.send(v1Header[:20])
+	clients := 0
+	for i := range 50 {
+		for range i {
+			w.connectFrom(balancer)
+		}
+		if w.loop.Unnamed() > 3 || w.shared.SessionsOpen() > int64(clients)+3 {
+			t.Fatalf("%d wait, %d open", w.loop.Unnamed(), w.shared.SessionsOpen())
+		}
+		if clients == 9 {
+			continue
+		}
+		s := w.connectFrom(balancer)
+		w.connectFrom(balancer)
+		s.send(v1Header)
+		if got := s.hear(); !strings.HasPrefix(got, "220 ") {
+			t.Fatalf("client %d: %q", i, got)
+		}
+		clients++
+	}
+	waits := w.loop.Unnamed()
+	if want := len(w.sockets) - clients - waits; !slow.closed || waits != 3 || w.seen.refused["proxy displaced"] != want {
+		t.Errorf("%d wait, %v, want %d displaced", waits, w.seen.refused, want)
+	}
+	w.advance(6 * time.Second)
+	if w.loop.Unnamed() != 0 || w.seen.refused["proxy late"] != 3 || w.shared.SessionsOpen() != int64(clients) {
+		t.Errorf("%d wait, %v", w.loop.Unnamed(), w.seen.refused)
+	}
+	for _, s := range w.sockets {
+		s.gone()
+	}
+	w.clean()
+}
+
 // TestProxyDrain: a process that shuts down sends nothing to a client that it does not
 // know.
 func TestProxyDrain(t *testing.T) {
@@ -274,8 +315,10 @@ func TestXclient(t *testing.T) {
 	heard(s, "421 4.7.0 ")
 
 	s = all[0]
-	s.send("XCLIENT NOPE=1\r\n")
-	heard(s, "501 5.5.4 ")
+	s.send("XCLIENT NOPE=1\r\nXCLIENT ADDR=192.0.2.8\r\nXCLIENT ADDR=192.0.2.7 PORT=99 NAME=client.example.org\r\n")
+	if got := s.hear(); !strings.HasPrefix(got, "501 5.5.4 ") || strings.Count(got, "\r\n220 ") != 2 {
+		t.Errorf("%q", got)
+	}
 	s.send("MAIL FROM:<a@example.org>\r\n")
 	heard(s, "503 5.5.1 ")
 	s.send("EHLO client.example.org\r\n" + envelope)
@@ -294,7 +337,7 @@ func TestXclient(t *testing.T) {
 	s.hear()
 	s.send("MAIL FROM:<a@example.org>\r\nXCLIENT ADDR=192.0.2.8\r\nRSET\r\nXCLIENT ADDR=192.0.2.8\r\n")
 	got := strings.Split(s.hear(), "\r\n")
-	for i, want := range []string{"250 ", "503 ", "250 ", "220 "} {
+	for i, want := range []string{"250 ", "500 ", "250 ", "500 "} {
 		if !strings.HasPrefix(got[i], want) {
 			t.Errorf("reply %d: %q, want %s", i, got[i], want)
 		}

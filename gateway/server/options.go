@@ -79,6 +79,7 @@ func (s *Server) driverOptions() driver.Options {
 		Admission: driver.AdmissionLimits{
 			Connections: c.Limits.Connections,
 			Refused:     min(256, (c.Machine().Files-c.Limits.Connections)/4),
+			Unnamed:     (c.Limits.Connections + 4*s.loops - 1) / (4 * s.loops), // a quarter of all
 		},
 		Generation: s.generation(c),
 		Budget:     bodies,

@@ -29,6 +29,7 @@ func (s *Session) command(ev Event, pool Pool) Actions {
 	case codec.VerbHELO, codec.VerbEHLO:
 		return s.hello(ev)
 	case codec.VerbMAIL:
+		s.mayName = false
 		if ev.Shed != "" {
 			return Actions{Reply: codec.ReplyPressure}
 		}

@@ -33,7 +33,7 @@ type Session struct {
 	phase    Phase
 	esmtp    bool
 	draining bool
-	mayName  bool // XCLIENT is offered
+	mayName  bool // XCLIENT is taken and offered
 }
 
 // New returns the session of a client.

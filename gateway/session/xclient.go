@@ -10,11 +10,12 @@ import (
 // Name sets the client that a load balancer named in a PROXY header.
 func (s *Session) Name(client netip.AddrPort, by *pipeline.Proxy) { s.client, s.proxy = client, by }
 
-// AllowXclient lets the client name another by XCLIENT.
+// AllowXclient lets the client name another by XCLIENT, until it says MAIL. From then on a
+// proxy passes on what its client says, and XCLIENT could be the client's own word.
 func (s *Session) AllowXclient() { s.mayName = true }
 
 // xclient begins the session anew, with the client that a proxy names (Postfix,
-// XCLIENT_README). The proxy may name another one later.
+// XCLIENT_README). The proxy may name another one until it says MAIL.
 func (s *Session) xclient(arg []byte) Actions {
 	x, fault := codec.ParseXclient(arg)
 	if fault != codec.FaultNone {

@@ -18,6 +18,7 @@ type plan struct {
 	rate                    int64
 	connections             int
 	front                   bool // clients come through a load balancer
+	unnamed                 int  // connections of a loop that may wait for their PROXY header
 	reload                  int
 	chaos                   time.Duration // how long faults strike
 
@@ -103,7 +104,7 @@ func (p *plan) options() driver.Options {
 	bodies, parts := driver.Budgets(p.budget, p.partSize(), 1+p.loops)
 	return driver.Options{
 		MessageSize: messageLimit,
-		Admission:   driver.AdmissionLimits{Connections: p.connections, Refused: 4},
+		Admission:   driver.AdmissionLimits{Connections: p.connections, Refused: 4, Unnamed: p.unnamed},
 		Generation:  driver.Generation{Timeouts: timeouts, MinDataRate: p.rate},
 		Budget:      bodies,
 		Parts:       parts,

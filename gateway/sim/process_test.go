@@ -151,10 +151,11 @@ func (w *world) kill(why string) {
 // quiet asserts that nothing is left behind when nothing goes on any more.
 func (p *process) quiet() {
 	w := p.w
-	sessions, calls := 0, 0
+	sessions, calls, unnamed := 0, 0, 0
 	for _, l := range p.loops {
 		sessions += l.loop.Sessions()
 		calls += l.loop.Calls()
+		unnamed += l.loop.Unnamed()
 	}
 	for _, left := range []struct {
 		what string
@@ -163,6 +164,7 @@ func (p *process) quiet() {
 		{"connections in the wheel", int64(sessions)},
 		{"sessions in the count of admission", p.shared.SessionsOpen()},
 		{"sessions in the counts of addresses", p.shared.Located()},
+		{"connections that wait for their PROXY header", int64(unnamed)},
 		{"octets of credit that are out", p.shared.Budget.Used()},
 		{"octets of part credit that are out", p.shared.Parts.Used()},
 		{"messages that wait for credit", p.shared.Budget.Waiters() + p.shared.Parts.Waiters()},

@@ -41,7 +41,7 @@ func newWorld(seed uint64) *world {
 		w.plan.calls = 20 + w.random.IntN(200)
 	}
 	if seed&frontWorlds != 0 {
-		w.plan.front, w.plan.reload = true, 60
+		w.plan.front, w.plan.reload, w.plan.unnamed = true, 60, 1+w.random.IntN(4)
 	}
 	w.store, w.log = newStore(w), newEventLog(w)
 	w.start()
@@ -167,6 +167,9 @@ func (w *world) check() {
 	for _, l := range p.loops {
 		if n := l.loop.Sessions(); n != l.open {
 			w.fail("%d connections are in the wheel of loop %d, %d are open", n, l.n, l.open)
+		}
+		if n := l.loop.Unnamed(); n > w.plan.unnamed {
+			w.fail("%d connections of loop %d wait for their PROXY header, and %d may", n, l.n, w.plan.unnamed)
 		}
 		if !l.loop.Idle() && !l.woken {
 			w.fail("something waits in the inbox of loop %d, and nobody woke it", l.n)
