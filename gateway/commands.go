@@ -9,6 +9,7 @@ import (
 
 	"sluice/gateway/adapters"
 	"sluice/gateway/config"
+	"sluice/gateway/server"
 )
 
 const description = `Sluice takes mail by SMTP, stores it, announces it, and only then answers 250.
@@ -103,6 +104,10 @@ func (a app) run(args []string) int {
 		made := &line.TLS.SelfSigned
 		return a.exit(a.selfSigned(made.Dir, made.Name, made.Replace))
 	}
+	var hangups *server.Hangups
+	if parsed.Command() == "serve" {
+		hangups = server.CatchHangups()
+	}
 	from := line.Global.sources(a.env)
 	c, err := config.Load(from, config.ForServe)
 	if err != nil {
@@ -121,7 +126,8 @@ func (a app) run(args []string) int {
 	case "healthcheck":
 		err = a.healthcheck(c.Admin.Address)
 	case "serve":
-		if err = a.serve(context.Background(), c, from, a.out); err != nil && c.Log.Format == config.FormatJSON {
+		err = a.serve(context.Background(), server.Options{Config: c, Sources: from, Out: a.out, Hangups: hangups})
+		if err != nil && c.Log.Format == config.FormatJSON {
 			say(a.err, jsonLine(err))
 			return exitFailure
 		}

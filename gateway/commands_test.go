@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -14,6 +13,7 @@ import (
 	"sluice/gateway/admin"
 	"sluice/gateway/config"
 	"sluice/gateway/config/configtest"
+	"sluice/gateway/server"
 )
 
 // ran is the result of a command.
@@ -26,8 +26,8 @@ type ran struct {
 func run(env []string, failure error, args ...string) ran {
 	var out, errs strings.Builder
 	var r ran
-	w := app{env: env, out: &out, err: &errs, serve: func(_ context.Context, c config.Config, _ config.Sources, _ io.Writer) error {
-		r.served = &c
+	w := app{env: env, out: &out, err: &errs, serve: func(_ context.Context, o server.Options) error {
+		r.served = &o.Config
 		return failure
 	}}
 	r.code = w.run(args)

@@ -10,8 +10,8 @@ import (
 	"strings"
 	"time"
 
-	"sluice/gateway/config"
 	"sluice/gateway/maillog"
+	"sluice/gateway/server"
 	"sluice/internal/panics"
 )
 
@@ -32,7 +32,7 @@ type app struct {
 	env   []string
 	out   io.Writer
 	err   io.Writer
-	serve func(ctx context.Context, c config.Config, from config.Sources, out io.Writer) error
+	serve func(context.Context, server.Options) error
 }
 
 // jsonLine returns the error with which a gateway ended, for readers of a log in JSON.

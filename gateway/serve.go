@@ -3,21 +3,20 @@ package main
 import (
 	"context"
 	"errors"
-	"io"
 	"os"
 	"os/signal"
 	"syscall"
 
-	"sluice/gateway/config"
 	"sluice/gateway/server"
 )
 
 // serve runs the gateway until it is told to end.
-func serve(ctx context.Context, cfg config.Config, from config.Sources, out io.Writer) error {
+func serve(ctx context.Context, o server.Options) error {
 	// The reader of our output may go away. That is an error of a write and must not end
 	// the process.
 	signal.Ignore(syscall.SIGPIPE)
-	s, err := server.New(server.Options{Config: cfg, Sources: from, Out: out, Program: os.Args[0], Build: build()})
+	o.Program, o.Build = os.Args[0], build()
+	s, err := server.New(o)
 	if err != nil {
 		return err
 	}

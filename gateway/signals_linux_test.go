@@ -43,17 +43,36 @@ type served struct {
 // startServed starts the gateway with this standard output and standard error.
 func startServed(t *testing.T, out, log io.Writer, env ...string) *served {
 	t.Helper()
+	s := newServed(t, env...)
+	s.command.Stdout, s.command.Stderr = out, log
+	s.start()
+	s.awaitReady()
+	return s
+}
+
+// newServed prepares a gateway.
+func newServed(t *testing.T, env ...string) *served {
+	t.Helper()
 	s := &served{t: t, smtp: freeAddress(t), admin: freeAddress(t), ended: make(chan error, 1)}
 	s.command = exec.Command(os.Args[0], "-test.run=^TestServedGateway$")
 	s.command.Env = append(append(os.Environ(), env...), "SLUICE_EVENTS_EMBEDDED_ADDRESS=127.0.0.1:0",
 		servedEnv+"=--data "+t.TempDir()+" --listen "+s.smtp+" --admin "+s.admin)
-	s.command.Stdout, s.command.Stderr = out, log
+	return s
+}
+
+// start starts it, and kills it at the end of the test.
+func (s *served) start() {
+	s.t.Helper()
 	if err := s.command.Start(); err != nil {
-		t.Fatal(err)
+		s.t.Fatal(err)
 	}
 	go func() { s.ended <- s.command.Wait() }()
-	t.Cleanup(func() { _ = s.command.Process.Kill() })
-	testkit.Eventually(t, "the gateway is ready", func() bool {
+	s.t.Cleanup(func() { _ = s.command.Process.Kill() })
+}
+
+func (s *served) awaitReady() {
+	s.t.Helper()
+	testkit.Eventually(s.t, "the gateway is ready", func() bool {
 		response, err := http.Get("http://" + s.admin + "/readyz")
 		if err != nil {
 			return false
@@ -61,7 +80,6 @@ func startServed(t *testing.T, out, log io.Writer, env ...string) *served {
 		defer response.Body.Close()
 		return response.StatusCode == http.StatusOK
 	})
-	return s
 }
 
 func freeAddress(t *testing.T) string {

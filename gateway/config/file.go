@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
+	"time"
 )
 
 // maxFile bounds the configuration file: a wrong path may be that of a device or a
@@ -37,13 +39,23 @@ func (l *loader) readFile(path string) bool {
 	return true
 }
 
-func readConfigFile(path string) (string, error) {
-	file, err := os.Open(path)
+// patience bounds the wait for who writes a pipe that is named as a file. A reload waits
+// for it, and nobody may write it a second time.
+const patience = 10 * time.Second
+
+// readUpTo returns the content of a file, at most one byte more than most.
+func readUpTo(path string, most int64) ([]byte, error) {
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe without a writer is empty
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	defer file.Close()
-	content, err := io.ReadAll(io.LimitReader(file, maxFile+1))
+	_ = file.SetReadDeadline(time.Now().Add(patience)) // regular files have none
+	return io.ReadAll(io.LimitReader(file, most+1))
+}
+
+func readConfigFile(path string) (string, error) {
+	content, err := readUpTo(path, maxFile)
 	if err != nil {
 		return "", err
 	}

@@ -18,6 +18,17 @@ var startOnly = []string{
 	"pressure.lag.groups", "pressure.lag.interval", "process",
 }
 
+// FileIsEmpty reports whether there is a configuration file that sets no key. It is as valid
+// as another, but not in place of one: it may be about to be written.
+func (c *Config) FileIsEmpty() bool {
+	for _, o := range c.origins {
+		if o.layer == byFile {
+			return false
+		}
+	}
+	return c.file != ""
+}
+
 // NeedRestart returns the keys in which next differs from c and that a running gateway
 // cannot change. Of pressure.classes only the thresholds can be changed.
 func (c *Config) NeedRestart(next *Config) []string {

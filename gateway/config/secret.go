@@ -2,9 +2,7 @@ package config
 
 import (
 	"errors"
-	"io"
 	"log/slog"
-	"os"
 	"strings"
 )
 
@@ -53,12 +51,7 @@ var errUnprintable = errors.New("the file holds more than one line of printable 
 // readSecretFile reads a secret from a file. One line end at the end of the file does not
 // belong to it, because editors and echo add one.
 func readSecretFile(path string) (Secret, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return Secret{}, err
-	}
-	defer file.Close()
-	content, err := io.ReadAll(io.LimitReader(file, maxSecret+1))
+	content, err := readUpTo(path, maxSecret)
 	if err != nil {
 		return Secret{}, err
 	}

@@ -11,6 +11,7 @@ import (
 	"hash/maphash"
 	"io"
 	"os"
+	"syscall"
 
 	"sluice/codec"
 )
@@ -39,37 +40,83 @@ const (
 	// maxAddress is the longest address in bytes, which its length byte can tell: a path
 	// has at most 256 with its brackets (RFC 5321 §4.5.3.1.3).
 	maxAddress = 254
-	// maxLine bounds a line of the file in bytes.
+	// maxLine bounds a line of the file in bytes, and maxSize the file: 25 million addresses
+	// of 40 bytes. It keeps every place within 32 bits, as maxCount does.
 	maxLine = 4 << 10
+	maxSize = 1 << 30
 )
 
-// Load returns the list in a file.
+// Load returns the list in a file. What is no regular file is refused: to read a pipe or a
+// device could take for ever. So is a file that is written meanwhile.
 func Load(name string) (*List, error) {
-	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() { // to open a pipe could wait for ever
-		return nil, fmt.Errorf("%s: not a regular file", name)
+	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() { // to open it may have effects
+		return nil, fmt.Errorf("%s: %w", name, errNotRegular)
 	}
-	file, err := os.Open(name)
+	file, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // it may be a pipe by now
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = file.Close() }() // it was only read
-	list, err := Read(file)
+	list, err := load(file)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return list, nil
 }
 
-// ErrEmpty is the error of a file without an address. Such a list would refuse all mail.
-var ErrEmpty = errors.New("no address in it")
+func load(file *os.File) (*List, error) {
+	before, err := file.Stat()
+	switch {
+	case err != nil:
+		return nil, err
+	case !before.Mode().IsRegular():
+		return nil, errNotRegular
+	case before.Size() > maxSize:
+		return nil, errTooLarge
+	}
+	list, err := Read(file)
+	if err != nil {
+		return nil, err
+	}
+	after, err := file.Stat()
+	if err == nil && (!after.ModTime().Equal(before.ModTime()) || after.Size() != before.Size()) {
+		err = errChanged
+	}
+	return list, err
+}
+
+var (
+	// ErrEmpty is the error of a file without an address. Such a list would refuse all mail.
+	ErrEmpty      = errors.New("no address in it")
+	errNotRegular = errors.New("not a regular file")
+	errTooLarge   = errors.New("larger than 1GiB")
+	errChanged    = errors.New("it was written while it was read: replace it by a rename")
+)
 
 // Read reads a list: an address in each line, or @domain for all addresses of a domain.
 // Empty lines and lines that begin with # do not count. A line that is neither is an
 // error, because a list that was cut would refuse mail for good.
-func Read(r io.Reader) (*List, error) {
+func Read(r io.Reader) (*List, error) { return read(r, maxSize) }
+
+func read(r io.Reader, most int64) (*List, error) {
 	l := &List{seed: maphash.MakeSeed(), table: make([]place, 1<<10)}
-	sum := sha256.New()
-	lines := bufio.NewScanner(io.TeeReader(r, sum))
+	sum, rest := sha256.New(), &io.LimitedReader{R: r, N: most + 1}
+	err := l.addLines(io.TeeReader(rest, sum))
+	switch {
+	case rest.N <= 0:
+		return nil, errTooLarge
+	case err != nil:
+		return nil, err
+	case l.count == 0:
+		return nil, ErrEmpty
+	}
+	sum.Sum(l.sum[:0])
+	return l, nil
+}
+
+// addLines adds the addresses and domains of all lines.
+func (l *List) addLines(r io.Reader) error {
+	lines := bufio.NewScanner(r)
 	lines.Buffer(make([]byte, maxLine), maxLine)
 	number := 0
 	for lines.Scan() {
@@ -79,17 +126,13 @@ func Read(r io.Reader) (*List, error) {
 			continue
 		}
 		if err := l.add(line); err != nil {
-			return nil, fmt.Errorf("line %d: %.80q %w", number, line, err)
+			return fmt.Errorf("line %d: %.80q %w", number, line, err)
 		}
 	}
 	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("line %d: %w", number+1, err)
+		return fmt.Errorf("line %d: %w", number+1, err)
 	}
-	if l.count == 0 {
-		return nil, ErrEmpty
-	}
-	sum.Sum(l.sum[:0])
-	return l, nil
+	return nil
 }
 
 var (

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"sluice/codec"
+	"sluice/internal/testkit"
 )
 
 func has(t *testing.T, l *List, address string, delimiter byte) bool {
@@ -72,6 +73,74 @@ func TestHas(t *testing.T) {
 	}
 }
 
+// TestFile checks that what is not a list of a bounded size in a regular file is refused
+// at once, and that nothing else has to be there for that.
+func TestFile(t *testing.T) {
+	dir := t.TempDir()
+	path := func(name string) string { return filepath.Join(dir, name) }
+	if err := syscall.Mkfifo(path("pipe"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path("list"), []byte("ann@example.net\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path("large"), []byte("ann@example.net\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(path("large"), maxSize+1); err != nil {
+		t.Fatal(err)
+	}
+	for link, to := range map[string]string{"loop": "loop", "zero": "/dev/zero", "to list": "list", "to pipe": "pipe"} {
+		if err := os.Symlink(to, path(link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, want := range map[string]string{
+		"none": "no such file", "loop": "too many levels", "pipe": "not a regular file", "to pipe": "not a regular file", ".": "not a regular file",
+		"zero": "not a regular file", "large": "larger than 1GiB", "list": "", "to list": "",
+	} {
+		switch _, err := Load(path(name)); {
+		case want == "" && err != nil, want != "" && (err == nil || !strings.Contains(err.Error(), dir) || !strings.Contains(err.Error(), ": "+want)):
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for most, want := range map[int64]error{16: nil, 15: errTooLarge, 3: errTooLarge} { // cut within the address, too
+		if _, err := read(strings.NewReader("ann@example.net\n"), most); !errors.Is(err, want) {
+			t.Errorf("at most %d bytes: %v", most, err)
+		}
+	}
+}
+
+// TestWrittenMeanwhile checks that a list is refused that changes while it is read.
+func TestWrittenMeanwhile(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "list")
+	lines := []byte(strings.Repeat("# filler\n", 1<<15) + "ann@example.net\n")
+	if err := os.WriteFile(name, lines, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+				_ = os.Truncate(name, int64(len(lines)-i%2)) // the last line end
+			}
+		}
+	}()
+	testkit.Eventually(t, "a changing list is refused", func() bool {
+		_, err := Load(name)
+		return errors.Is(err, errChanged)
+	})
+	close(stop)
+	<-stopped
+	if _, err := Load(name); err != nil {
+		t.Errorf("then: %v", err)
+	}
+}
+
 // TestRead checks that a list which is not whole is refused and says where.
 func TestRead(t *testing.T) {
 	for text, want := range map[string]string{
@@ -95,16 +164,6 @@ func TestRead(t *testing.T) {
 	}
 	if _, err := Read(io.MultiReader(strings.NewReader("ann@example.net\n"), broken{})); !errors.Is(err, errBroken) {
 		t.Errorf("a file that breaks: %v", err)
-	}
-	if _, err := Load(filepath.Join(t.TempDir(), "none")); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("no file: %v", err)
-	}
-	pipe := filepath.Join(t.TempDir(), "pipe")
-	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Load(pipe); err == nil || !strings.HasSuffix(err.Error(), "not a regular file") {
-		t.Errorf("a pipe that nobody writes: %v", err)
 	}
 }
 

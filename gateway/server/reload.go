@@ -3,7 +3,9 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
+	"time"
 
 	"sluice/gateway/config"
 	"sluice/gateway/monitor"
@@ -30,6 +32,9 @@ func (e *errNeedsRestart) Error() string {
 // all. An error says why the one before stays. Only awaitReloads calls it.
 func (s *Server) reload() error {
 	next, err := config.Load(s.options.Sources, config.ForServe)
+	if err == nil && next.FileIsEmpty() && !s.current.Load().FileIsEmpty() {
+		err = fmt.Errorf("%s sets no key: nothing was changed", next.File())
+	}
 	if err != nil {
 		s.metrics.Reloaded(reloadInvalid)
 		return err
@@ -52,20 +57,47 @@ func (s *Server) reload() error {
 type reloadRequest chan error
 
 // awaitReloads reloads the configuration for each SIGHUP and each request of the admin
-// server, until serving ends.
+// server, until serving ends. A SIGHUP of the terminal ends serving.
 func (s *Server) awaitReloads(serving context.Context) {
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
+	var closing <-chan time.Time
 	for {
-		var answer reloadRequest
+		var answers []reloadRequest
 		select {
 		case <-serving.Done():
 			return
-		case <-s.hangups:
-		case answer = <-s.reloads:
+		case now := <-look.C:
+			s.hangups.closed(now)
+			continue
+		case now := <-closing:
+			s.endIfClosed(now)
+			continue
+		case <-s.hangups.signals:
+			if s.endIfClosed(time.Now()) {
+				continue
+			}
+			closing = time.After(closedAfter)
+		case first := <-s.reloads:
+			answers = append(answers, first)
 		}
+		answers = s.gather(answers)
 		err := s.reload()
 		s.logReload(err)
-		if answer != nil {
+		for _, answer := range answers {
 			answer <- err
+		}
+	}
+}
+
+// gather adds all requests that wait: one reload is for all.
+func (s *Server) gather(answers []reloadRequest) []reloadRequest {
+	for {
+		select {
+		case next := <-s.reloads:
+			answers = append(answers, next)
+		default:
+			return answers
 		}
 	}
 }

@@ -24,7 +24,7 @@ type configured struct {
 	base       string // what does not change
 }
 
-func launchConfigured(t *testing.T) *configured {
+func launchConfigured(t *testing.T, env ...string) *configured {
 	t.Helper()
 	dir := t.TempDir()
 	c := &configured{t: t, file: filepath.Join(dir, "sluice.yaml"), list: filepath.Join(dir, "recipients")}
@@ -32,7 +32,7 @@ func launchConfigured(t *testing.T) *configured {
 		"listeners: [{address: \"127.0.0.1:0\"}]\nevents: {embedded: {address: \"127.0.0.1:0\"}}\n", filepath.Join(dir, "data"))
 	c.write(c.list, "ann@example.net\n@example.com\n")
 	c.write(c.file, c.with("accept: {domains: [example.net], recipients_file: "+c.list+"}\n"))
-	from := config.Sources{File: c.file}
+	from := config.Sources{File: c.file, Env: env}
 	loaded, err := config.Load(from, config.ForServe)
 	if err != nil {
 		t.Fatal(err)

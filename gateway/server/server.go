@@ -30,6 +30,7 @@ type Options struct {
 	Out     io.Writer      // for the banner
 	Program string         // the command by which the gateway was started, for the banner
 	Build   metrics.Build  // the version that is running
+	Hangups *Hangups       // caught before Config was loaded; nil catches them now
 }
 
 // Server is a gateway. No other package joins the parts of the gateway.
@@ -50,7 +51,8 @@ type Server struct {
 	tally         *tally
 	loops         int
 	endpoints     []reactor.Endpoint
-	hangups       chan os.Signal
+	hangups       *Hangups
+	closed        chan struct{} // receives when the terminal was closed
 	reloads       chan reloadRequest
 	current       atomic.Pointer[config.Config] // since the last reload
 	ready         atomic.Bool
@@ -76,8 +78,10 @@ func (s *Server) open() (err error) {
 		s.log.ShowAccepted()
 	}
 	s.current.Store(&s.config)
-	s.hangups, s.reloads = make(chan os.Signal, 1), make(chan reloadRequest)
-	signal.Notify(s.hangups, syscall.SIGHUP)
+	if s.hangups = s.options.Hangups; s.hangups == nil {
+		s.hangups = CatchHangups()
+	}
+	s.closed, s.reloads = make(chan struct{}, 1), make(chan reloadRequest)
 	schedule(s.config.Process.Scheduling, batchThreads, s.log.Logger())
 	s.metrics = metrics.New(metricLabels(&s.config))
 	s.metrics.ConfigUsed(s.config.Hash())
@@ -118,8 +122,8 @@ func (s *Server) open() (err error) {
 	return nil
 }
 
-// Run serves until ctx ends, SIGTERM or SIGINT arrives, or the listeners or the admin
-// server fail. It returns nil if it was asked to end and all sessions ended.
+// Run serves until ctx ends, SIGTERM or SIGINT arrives, the terminal is closed, or the
+// listeners or the admin server fail. It returns nil if it was asked to end and all sessions ended.
 func (s *Server) Run(ctx context.Context) error {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
@@ -145,6 +149,8 @@ func (s *Server) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	case got := <-signals:
 		s.log.Logger().Info("shutting down", "signal", got.String())
+	case <-s.closed:
+		s.log.Logger().Info("shutting down: the terminal was closed")
 	case failed = <-s.admin.Failed():
 		// Load balancers and supervisors now consider this process dead, and its metrics
 		// cannot be read. It is better to end by a drain, which finishes transactions.
