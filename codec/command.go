@@ -40,14 +40,6 @@ const (
 	tainted
 )
 
-// A TLS handshake begins with the type of its record and the major version of the
-// protocol (RFC 8446 §5.1), and no command does. A client that sends one waits for the
-// answer and may never send a CRLF.
-const (
-	tlsHandshake = 0x16
-	tlsMajor     = 0x03
-)
-
 // Next decodes the first command in in, which holds all octets not yet discarded. in
 // begins where it began in the previous call, or n octets later.
 //
@@ -67,6 +59,8 @@ func (d *Decoder) Next(in []byte) (cmd Command, n int, ok bool) {
 	if d.flags&swallowing != 0 {
 		return d.swallow(in)
 	}
+	// A TLS handshake begins with the type and the major version of its record, and no
+	// command does. A client that sends one waits for the answer and may never send a CRLF.
 	if len(in) > 1 && in[0] == tlsHandshake && in[1] == tlsMajor {
 		d.endLine(true)
 		d.scanned = 0

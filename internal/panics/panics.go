@@ -20,23 +20,25 @@ type Place string
 
 // The places.
 const (
-	Store    Place = "store"    // workers of the object store, and what it does beside them
-	Pack     Place = "pack"     // workers that fill and send packs
-	Publish  Place = "publish"  // encoding and publishing events
-	Log      Place = "events"   // what the event log does beside publishing
-	Embedded Place = "embedded" // retention of the broker in the process
-	Monitor  Place = "monitor"  // measuring, probing and reading the lag
-	Admin    Place = "admin"    // the pages of the admin server
-	Accept   Place = "accept"   // accepting connections
-	Ticker   Place = "ticker"   // asking the loops to advance their timers
-	MailLog  Place = "log"      // writing the log
-	Process  Place = "process"  // start and end of the process
+	Store     Place = "store"     // workers of the object store, and what it does beside them
+	Pack      Place = "pack"      // workers that fill and send packs
+	Publish   Place = "publish"   // encoding and publishing events
+	Log       Place = "events"    // what the event log does beside publishing
+	Embedded  Place = "embedded"  // retention of the broker in the process
+	Monitor   Place = "monitor"   // measuring, probing and reading the lag
+	Admin     Place = "admin"     // the pages of the admin server
+	Accept    Place = "accept"    // accepting connections
+	Ticker    Place = "ticker"    // asking the loops to advance their timers
+	MailLog   Place = "log"       // writing the log
+	Process   Place = "process"   // start and end of the process
+	Handshake Place = "handshake" // TLS handshakes
 )
 
 // Places returns every place.
 func Places() []Place {
 	return slices.Clone([]Place{
-		Store, Pack, Publish, Log, Embedded, Monitor, Admin, Accept, Ticker, MailLog, Process,
+		Store, Pack, Publish, Log, Embedded, Monitor, Admin, Accept, Ticker, MailLog,
+		Process, Handshake,
 	})
 }
 

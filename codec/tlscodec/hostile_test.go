@@ -1,0 +1,302 @@
+package tlscodec
+
+import (
+	"bytes"
+	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/sha256"
+	"crypto/tls"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+)
+
+// Types of records and of messages of the handshake's protocol (RFC 8446 §5.1, §4).
+const (
+	typeAlert       = 21
+	typeHandshake   = 22
+	typeApplication = 23
+
+	messageClientHello = 1
+	messageCertificate = 11
+	messageKeyUpdate   = 24
+)
+
+// attacker has the keys of a TLS 1.3 client and seals what it likes.
+type attacker struct {
+	aead   cipher.AEAD
+	iv     []byte
+	secret []byte
+	seq    uint64
+	begun  bool // an endless message
+}
+
+// attack returns a server after its handshake, and who attacks it.
+func attack(t testing.TB) (*pair, *attacker) {
+	t.Helper()
+	var log bytes.Buffer
+	theirs := clientConfig(tls.VersionTLS13)
+	theirs.KeyLogWriter = &log
+	ours := serverConfig(ecdsaPair())
+	p := shaken(t, ours, theirs)
+	if suite := p.server.State().CipherSuite; suite != tls.TLS_AES_128_GCM_SHA256 {
+		t.Skipf("the cipher is %s", tls.CipherSuiteName(suite))
+	}
+	a := &attacker{}
+	for line := range strings.Lines(log.String()) {
+		if field := strings.Fields(line); field[0] == "CLIENT_TRAFFIC_SECRET_0" {
+			secret, err := hex.DecodeString(field[2])
+			if err != nil {
+				t.Fatal(err)
+			}
+			a.rekey(t, secret)
+		}
+	}
+	return p, a
+}
+
+// rekey takes the keys of a secret (RFC 8446 §7.3).
+func (a *attacker) rekey(t testing.TB, secret []byte) {
+	block, err := aes.NewCipher(expand(t, secret, "key", 16))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.aead, err = cipher.NewGCM(block); err != nil {
+		t.Fatal(err)
+	}
+	a.iv, a.secret, a.seq = expand(t, secret, "iv", 12), secret, 0
+}
+
+// next takes the next keys, as a KeyUpdate announces them (RFC 8446 §7.2).
+func (a *attacker) next(t testing.TB) { a.rekey(t, expand(t, a.secret, "traffic upd", 32)) }
+
+func expand(t testing.TB, secret []byte, label string, n int) []byte {
+	info := []byte{byte(n >> 8), byte(n), byte(6 + len(label))}
+	info = append(append(info, "tls13 "+label...), 0)
+	key, err := hkdf.Expand(sha256.New, secret, string(info), n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+// seal returns a record of a type with padding.
+func (a *attacker) seal(kind byte, content []byte, padding int) []byte {
+	inner := append(append(bytes.Clone(content), kind), make([]byte, padding)...)
+	header := []byte{typeApplication, 3, 3, 0, 0}
+	binary.BigEndian.PutUint16(header[3:], uint16(len(inner)+a.aead.Overhead()))
+	nonce := bytes.Clone(a.iv)
+	for i := range 8 {
+		nonce[4+i] ^= byte(a.seq >> (56 - 8*i))
+	}
+	a.seq++
+	return a.aead.Seal(header, nonce, inner, header)
+}
+
+// endless returns the next n octets of a message that is larger than what is ever sent.
+func (a *attacker) endless(n int) []byte {
+	content := make([]byte, n)
+	if !a.begun {
+		content = append([]byte{messageCertificate, 3, 0xff, 0xff}, content...)[:max(n, 4)]
+	}
+	a.begun = true
+	return a.seal(typeHandshake, content, 0)
+}
+
+// flood opens records until one is refused, and returns how many were not.
+func flood(t *testing.T, server *Conn, record func() []byte) (taken int, err error) {
+	t.Helper()
+	for taken = range 100_000 {
+		text, err := server.Open(nil, record())
+		if err != nil {
+			return taken, err
+		}
+		if len(text) > 0 {
+			t.Fatalf("text %q", text)
+		}
+	}
+	t.Fatal("the flood has no end")
+	return 0, nil
+}
+
+// TestFloods sends records behind the handshake that bring no text.
+func TestFloods(t *testing.T) {
+	one := []byte{messageKeyUpdate, 0, 0, 1, 0}
+	for what, flooding := range map[string]struct {
+		most   int // records that may be taken
+		record func(t *testing.T, a *attacker) []byte
+	}{
+		"empty": {16, func(_ *testing.T, a *attacker) []byte { return a.seal(typeApplication, nil, 0) }},
+		"empty and padded": {1, func(_ *testing.T, a *attacker) []byte {
+			return a.seal(typeApplication, nil, maxText)
+		}},
+		"change_cipher_spec": {16, func(*testing.T, *attacker) []byte { return []byte{20, 3, 3, 0, 1, 1} }},
+		"user_canceled":      {16, func(_ *testing.T, a *attacker) []byte { return a.seal(typeAlert, []byte{1, 90}, 0) }},
+		"KeyUpdate": {16, func(t *testing.T, a *attacker) []byte {
+			defer a.next(t)
+			return a.seal(typeHandshake, one, 0)
+		}},
+		"empty handshake": {0, func(_ *testing.T, a *attacker) []byte { return a.seal(typeHandshake, nil, 0) }},
+		"two messages": {0, func(_ *testing.T, a *attacker) []byte {
+			return a.seal(typeHandshake, append(bytes.Clone(one), one...), 0)
+		}},
+		"ClientHello": {0, func(_ *testing.T, a *attacker) []byte {
+			return a.seal(typeHandshake, []byte{messageClientHello, 0, 0, 0}, 0)
+		}},
+		"unknown type":  {0, func(_ *testing.T, a *attacker) []byte { return a.seal(99, []byte{1}, 0) }},
+		"no type":       {0, func(_ *testing.T, a *attacker) []byte { return a.seal(0, nil, 100) }},
+		"too much text": {0, func(_ *testing.T, a *attacker) []byte { return a.seal(typeApplication, make([]byte, maxText+1), 0) }},
+		"plain text":    {0, func(*testing.T, *attacker) []byte { return []byte{typeApplication, 3, 3, 0, 2, 'h', 'i'} }},
+		"no content":    {0, func(*testing.T, *attacker) []byte { return []byte{typeApplication, 3, 3, 0, 0} }},
+		"half a record": {0, func(_ *testing.T, a *attacker) []byte { return a.seal(typeApplication, []byte("NOOP"), 0)[:9] }},
+		"two records": {0, func(_ *testing.T, a *attacker) []byte {
+			return append(a.seal(typeApplication, []byte("a"), 0), a.seal(typeApplication, []byte("b"), 0)...)
+		}},
+		"plain alert": {0, func(*testing.T, *attacker) []byte { return []byte{typeAlert, 3, 3, 0, 2, 1, 0} }},
+		"wrong version": {0, func(_ *testing.T, a *attacker) []byte {
+			r := a.seal(typeApplication, []byte("NOOP"), 0)
+			r[2] = 1
+			return r
+		}},
+		"endless message": {maxSilent / 20, func(_ *testing.T, a *attacker) []byte { return a.endless(1) }},
+		"large fragments": {1, func(_ *testing.T, a *attacker) []byte { return a.endless(maxText) }},
+	} {
+		t.Run(what, func(t *testing.T) {
+			p, a := attack(t)
+			taken, err := flood(t, p.server, func() []byte { return flooding.record(t, a) })
+			if taken > flooding.most || errors.Is(err, io.EOF) {
+				t.Errorf("%d records were taken, then %v", taken, err)
+			}
+			if _, again := p.server.Open(nil, a.seal(typeApplication, []byte("NOOP"), 0)); !errors.Is(again, err) {
+				t.Errorf("first %v, then %v", err, again)
+			}
+			if pending := p.server.Flush(nil); len(pending) > 17*64 {
+				t.Errorf("%d octets are to be sent", len(pending))
+			}
+		})
+	}
+}
+
+// TestTextEndsASilence has more records without text than are taken in one go, with text
+// between them.
+func TestTextEndsASilence(t *testing.T) {
+	p, a := attack(t)
+	var got []byte
+	for range 50 {
+		for _, record := range [][]byte{
+			a.seal(typeApplication, nil, 1000), a.seal(typeApplication, nil, maxText-1), a.seal(typeApplication, []byte("x"), maxText-1),
+		} {
+			text, err := p.server.Open(got, record)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = text
+		}
+	}
+	if string(got) != strings.Repeat("x", 50) {
+		t.Errorf("got %q", got)
+	}
+}
+
+// TestKeyUpdate has the peer ask for new keys between texts: the answer stands before what
+// is sealed next, in pieces or whole.
+func TestKeyUpdate(t *testing.T) {
+	withAndWithoutLending(t, func(t *testing.T) {
+		p, a := attack(t)
+		request := []byte{messageKeyUpdate, 0, 0, 1, 1}
+		for round := range 40 {
+			pieces := [][]byte{request}
+			if round%2 == 1 {
+				pieces = [][]byte{request[:1], request[1:3], request[3:]}
+			}
+			for _, piece := range pieces {
+				if text, err := p.server.Open(nil, a.seal(typeHandshake, piece, 0)); len(text) > 0 || err != nil {
+					t.Fatalf("got %q, %v", text, err)
+				}
+			}
+			a.next(t)
+			if text, err := p.server.Open(nil, a.seal(typeApplication, []byte("NOOP"), 0)); string(text) != "NOOP" || err != nil {
+				t.Fatalf("got %q, %v behind the new keys", text, err)
+			}
+			wire := p.server.Seal(nil, []byte("250 Ok"))
+			if n := len(split(t, wire)); n != 2 {
+				t.Fatalf("%d records", n)
+			}
+			if text, err := p.read(wire); text != "250 Ok" || err != nil {
+				t.Fatalf("the client read %q, %v", text, err)
+			}
+		}
+	})
+}
+
+// TestHandshakeFloods sends handshakes that never get complete.
+func TestHandshakeFloods(t *testing.T) {
+	hello := clientHello(t, clientConfig(tls.VersionTLS13))[headerLen:]
+	record := func(kind byte, content ...byte) []byte {
+		return append([]byte{kind, 3, 1, byte(len(content) >> 8), byte(len(content))}, content...)
+	}
+	endless := func(piece int) func(i int) []byte {
+		return func(i int) []byte {
+			content := make([]byte, piece)
+			copy(content, []byte{messageClientHello, 0, 0xff, 0xff}[min(i*piece, 4):])
+			return record(typeHandshake, content...)
+		}
+	}
+	for what, flooding := range map[string]struct {
+		most   int // octets that may be taken
+		record func(i int) []byte
+	}{
+		"one octet at a time": {maxHandshake, endless(1)},
+		"a large message":     {maxHandshake, endless(5000)},
+		"empty":               {headerLen, func(int) []byte { return record(typeHandshake) }},
+		"warnings":            {17 * 7, func(int) []byte { return record(typeAlert, 1, 1) }},
+		"text":                {6, func(int) []byte { return record(typeApplication, 'x') }},
+		"too large a message": {headerLen + 4, func(int) []byte { return record(typeHandshake, messageClientHello, 1, 0, 1) }},
+		"hellos":              {3 * (headerLen + len(hello)), func(int) []byte { return record(typeHandshake, hello...) }},
+		"change_cipher_spec": {headerLen + len(hello) + 17*6, func(i int) []byte {
+			if i == 0 {
+				return record(typeHandshake, hello...)
+			}
+			return record(20, 1)
+		}},
+	} {
+		t.Run(what, func(t *testing.T) {
+			conn, taken, sent := New(serverConfig(ecdsaPair())), 0, 0
+			i := -1
+			err := conn.Handshake(context.Background(), func(out []byte) ([]byte, error) {
+				i++
+				sent += len(out)
+				r := flooding.record(i)
+				taken += len(r)
+				return r, nil
+			})
+			if err == nil || taken > flooding.most+5000+headerLen {
+				t.Errorf("%d octets were taken, then %v", taken, err)
+			}
+			if sent += len(conn.Flush(nil)); sent > 4096 {
+				t.Errorf("%d octets were sent", sent)
+			}
+		})
+	}
+}
+
+// TestClientCertificatesHaveRoom has a client present a chain that would be over the limit
+// of a handshake without one.
+func TestClientCertificatesHaveRoom(t *testing.T) {
+	ours, theirs := serverConfig(ecdsaPair()), clientConfig(tls.VersionTLS13)
+	ours.ClientAuth = tls.RequestClientCert
+	chain := ecdsaPair()
+	for len(chain.Certificate)*len(chain.Certificate[0]) < maxHandshake {
+		chain.Certificate = append(chain.Certificate, chain.Certificate[0])
+	}
+	theirs.Certificates = []tls.Certificate{chain}
+	p := shaken(t, ours, theirs)
+	if n := len(p.server.State().PeerCertificates); n != len(chain.Certificate) {
+		t.Errorf("%d certificates of %d came", n, len(chain.Certificate))
+	}
+}

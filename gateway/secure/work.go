@@ -1,0 +1,125 @@
+package secure
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+
+	"sluice/codec/tlscodec"
+)
+
+// errGone is the error of a handshake for which nobody waits, errAborted that of one that
+// has no loop to come home to.
+var (
+	errGone    = errors.New("the peer has gone")
+	errAborted = errors.New("the process ends")
+)
+
+// work is a handshake in the pool.
+type work struct {
+	pool      *Pool
+	h         *Handshake    // the goroutine's while it is not at home
+	count     *atomic.Int32 // of its address
+	resume    chan struct{} // by Continue
+	dropped   chan struct{} // closed by Drop
+	forgotten bool          // dropped is closed; the loop's
+	computing bool          // it has one of the pool's places; the goroutine's
+}
+
+// run runs the handshake.
+func (w *work) run() error {
+	defer w.rest()
+	if err := w.compute(); err != nil {
+		return err
+	}
+	conn, begun := tlscodec.New(w.pool.options.Config()), false
+	err := conn.Handshake(context.Background(), func(out []byte) ([]byte, error) {
+		if !begun {
+			begun = true
+			return w.h.In, nil
+		}
+		return w.exchange(out)
+	})
+	w.h.Out = conn.Flush(nil)
+	if err != nil {
+		return err
+	}
+	state := conn.State()
+	w.h.State, w.h.Records = &state, conn
+	return nil
+}
+
+// exchange has the loop send the output and waits for the records that the peer answers
+// with. Others may compute meanwhile.
+func (w *work) exchange(out []byte) (in []byte, err error) {
+	w.rest()
+	if w.ended() {
+		return nil, errGone
+	}
+	w.h.Out = out
+	w.h.Home.Post(&w.h.Task)
+	select {
+	case <-w.resume:
+	case <-w.pool.aborted:
+		return nil, errAborted
+	}
+	if w.h.Gone {
+		return nil, errGone
+	}
+	if err := w.compute(); err != nil {
+		return nil, err
+	}
+	return w.h.In, nil
+}
+
+// compute waits for a place among those that compute.
+func (w *work) compute() error {
+	if w.ended() {
+		return errGone
+	}
+	select {
+	case w.pool.computing <- struct{}{}:
+		w.computing = true
+		return nil
+	case <-w.dropped:
+		return errGone
+	case <-w.pool.aborted:
+		return errAborted
+	}
+}
+
+// rest gives the place back, if it has one.
+func (w *work) rest() {
+	if w.computing {
+		w.computing = false
+		<-w.pool.computing
+	}
+}
+
+// ended reports whether the handshake was dropped, or has no loop any more.
+func (w *work) ended() bool {
+	select {
+	case <-w.dropped:
+		return true
+	case <-w.pool.aborted:
+		return true
+	default:
+		return false
+	}
+}
+
+// end ends the handshake with the result of run, and takes it home.
+func (w *work) end(err error) {
+	p, h := w.pool, w.h
+	p.leave(w.count)
+	select {
+	case <-p.aborted:
+	default:
+		h.Done, h.Err = true, err
+		if err != nil {
+			h.Records, h.State, h.Cause = nil, nil, causeOf(err)
+		}
+		h.Home.Post(&h.Task)
+	}
+	p.life.Done(1)
+}
