@@ -86,6 +86,7 @@ type CreditQueue struct {
 
 	grown     bool      // a growing message got memory since lastGrant was set
 	lastGrant time.Time // the latest EvictSlowest that found grown
+	began     time.Time // when a message that begins last got memory
 }
 
 // passing bounds the requests behind the first that are looked at.
@@ -180,7 +181,11 @@ func (q *CreditQueue) settle(r *CreditRequest) bool {
 // grant returns a request whose bytes were taken.
 func (q *CreditQueue) grant(r *CreditRequest) {
 	r.Granted = true
-	q.grown = q.grown || r.Growing
+	if r.Growing {
+		q.grown = true
+	} else {
+		q.began = q.now
+	}
 	q.answer(r)
 }
 
@@ -238,13 +243,20 @@ func (q *CreditQueue) Waiting() int {
 	return len(q.growing.all()) + len(q.beginning.all()) + len(q.large.all())
 }
 
-// Waited returns how long the first of the messages that are being received has waited
-// by the last tick.
+// Waited returns how long, by the last tick, the first of the messages that are being
+// received has waited, or how long messages have waited to begin while none of them got
+// memory, whichever is longer.
 func (q *CreditQueue) Waited() time.Duration {
+	var waited time.Duration
 	if first := q.growing.first(); first != nil {
-		return max(0, q.now.Sub(first.Since))
+		waited = q.now.Sub(first.Since)
 	}
-	return 0
+	for _, waiting := range []*requestQueue{&q.beginning, &q.large} {
+		if first := waiting.first(); first != nil {
+			waited = max(waited, min(q.now.Sub(first.Since), q.now.Sub(q.began)))
+		}
+	}
+	return waited
 }
 
 // answer returns a request to its loop.

@@ -43,8 +43,13 @@ func (l *Loop) nextPart(m *pipeline.Message) {
 	}
 }
 
-// beginPart begins a part whose memory was granted.
+// beginPart begins a part whose memory was granted. The credit that a full first part does
+// not need comes back.
 func (l *Loop) beginPart(m *pipeline.Message) {
+	if m.Parts.Current == nil {
+		l.unbook(m, 0)
+		l.giveSpare(m, m.Memory.Credit-m.Body.Held())
+	}
 	l.sendPart(m)
 	m.NextPart(l.partSent)
 	m.Parts.Current.Credit = l.shared.partCredit

@@ -191,10 +191,7 @@ func (l *Loop) bodyEnded(c *Conn, m *pipeline.Message) {
 	m.Report = m.Decoder.Report()
 	m.Memory.Request.Drop()
 	l.unbook(m, 0)
-	if spare := m.Memory.Credit - m.Body.Held(); spare > 0 {
-		m.Memory.Credit -= spare
-		l.shared.Budget.Give(spare)
-	}
+	l.giveSpare(m, m.Memory.Credit-m.Body.Held())
 	if p := m.Parts.Current; p != nil {
 		spare := p.Credit - p.Body.Held()
 		p.Credit -= spare

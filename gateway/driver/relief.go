@@ -171,8 +171,14 @@ func (l *Loop) findHolders() {
 func (l *Loop) returnSpare(m *pipeline.Message) {
 	rate := (m.Decoded - m.Memory.Mark.Received) * reliefEvery / l.measured(m)
 	l.unbook(m, 10*rate)
-	spare := m.Memory.Credit - m.Body.Held() - readAhead - rate
-	if m.Parts.Current == nil && spare > 0 {
+	if m.Parts.Current == nil {
+		l.giveSpare(m, m.Memory.Credit-m.Body.Held()-readAhead-rate)
+	}
+}
+
+// giveSpare gives back spare bytes of the body credit of a message, if there are any.
+func (l *Loop) giveSpare(m *pipeline.Message, spare int64) {
+	if spare > 0 {
 		m.Memory.Credit -= spare
 		l.shared.Budget.Give(spare)
 	}

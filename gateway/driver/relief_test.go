@@ -204,6 +204,9 @@ func TestPartsAreRelieved(t *testing.T) {
 		s.send(largeText(3 * testPartSize / 2))
 		slow = append(slow, s)
 	}
+	if used := w.shared.Budget.Used(); used > 4*pipeline.SlabBytes(testPartSize) {
+		t.Errorf("four full first parts hold %d octets", used)
+	}
 	w.goesOn(20*time.Second, 600, slow...)
 	large := w.begin(0)
 	large.send(largeText(5 * testPartSize))
@@ -221,4 +224,31 @@ func TestPartsAreRelieved(t *testing.T) {
 		s.gone()
 	}
 	w.cleanParts(store)
+}
+
+// A message that crawls with less than three quarters of the budget gives way once nobody
+// else can begin.
+func TestNobodyKeepsAllFromBeginning(t *testing.T) {
+	w := reliefWorld(t, 720<<10)
+	crawls := w.begin(0)
+	crawls.send(largeText(450 << 10))
+	w.goesOn(10*time.Second, 60, crawls)
+	if used, limit := w.shared.Budget.Used(), w.shared.Budget.Limit(); used > limit*3/4 || used < limit-firstGrowth {
+		t.Fatalf("%d of %d octets are held", used, limit)
+	}
+	begins := w.begin(0)
+	if got := begins.hear(); strings.Contains(got, "354 ") {
+		t.Fatalf("there was room: %q", got)
+	}
+	w.goesOn(20*time.Second, 60, crawls)
+	if got := begins.hear(); !strings.Contains(got, "354 ") {
+		t.Errorf("after 20 s: %q", got)
+	}
+	if got := crawls.end(); !strings.HasPrefix(got, "452 4.3.1") {
+		t.Errorf("who crawls: %q", got)
+	}
+	for _, s := range []*memorySocket{crawls, begins} {
+		s.gone()
+	}
+	w.clean()
 }

@@ -15,11 +15,7 @@ var (
 	oneSeed   = flag.Uint64("sim.seed", 0, "simulate this seed alone and print its trace")
 	firstSeed = flag.Uint64("sim.first", 1, "the first of the seeds")
 	manySeeds = flag.Int("sim.seeds", 300, "simulate so many seeds")
-	// Of fresh worlds with hoarders one in some hundred starves: seed
-	// 4101634319498758603 is one. Until that is mended they are for whoever asks for them.
-	freshHoards = flag.Bool("sim.hoards", false, "fresh seeds have worlds with hoarders, too")
-
-	seedsFor = flag.Duration("sim.for", 0, "simulate fresh seeds for so long")
+	seedsFor  = flag.Duration("sim.for", 0, "simulate fresh seeds for so long")
 )
 
 // simulate lives one world and returns the invariant that was broken.
@@ -84,10 +80,8 @@ func TestSeeds(t *testing.T) {
 				if n%4 == 3 {
 					r.live(t, callWorlds|(first+n))
 				}
-				if n%8 == 5 && (*seedsFor == 0 || *freshHoards) {
-					r.live(t, hoardWorlds|(first+n))
-				}
 				if n%8 == 5 {
+					r.live(t, hoardWorlds|(first+n))
 					r.live(t, frontWorlds|(first+n))
 				}
 			}
@@ -102,14 +96,11 @@ func TestSeeds(t *testing.T) {
 		"client reset", "client deaf", "client stalls", "no descriptor", "store out", "log out", "log out alone", "topic refused", "silent request", "credit granted", "credit refused",
 		"texts refused", "refusal recipient_errors", "packs", "packs held", "packs with a message left over", "no room for a lane", "pack error", "pack splits", "pauses for memory", "pauses for outcome", "pauses for client", "pauses for credit",
 		"hoarded", "relief of body", "relief of envelope", "calls", "calls overdue", "calls of ended sessions", "reload", "proxy late", "proxy displaced"} {
-		if r.tally[what] == 0 && r.worlds >= 100 && (*seedsFor == 0 || *freshHoards || !ofHoards[what]) {
+		if r.tally[what] == 0 && r.worlds >= 100 {
 			t.Errorf("no %s in %d worlds", what, r.worlds)
 		}
 	}
 }
-
-// ofHoards are what only worlds with hoarders show.
-var ofHoards = map[string]bool{"hoarded": true, "relief of body": true, "relief of envelope": true}
 
 // TestReplay: a seed is the same world each time.
 func TestReplay(t *testing.T) {
