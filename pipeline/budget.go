@@ -9,7 +9,7 @@ type Budget struct {
 	used    atomic.Int64
 	booked  atomic.Int64 // what messages are expected to take beyond what they have
 	waiters atomic.Int64
-	growers atomic.Int64 // those of the waiters that hold credit already
+	growers atomic.Int64 // those of the waiters that take what was booked for them
 	notify  func()       // tells the CreditQueue that credit came back; set once by it
 }
 
@@ -43,21 +43,22 @@ func (b *Budget) TakeBelow(n int64) bool {
 	return b.used.Load()+n <= b.limit-b.limit/8 && b.TryTake(n)
 }
 
-// Claim takes n bytes if they are there and no message waits that comes first. It books
-// the bytes that the message is expected to take later, and fails when there is no room
-// for all. It reports whether it took them. If not, the caller's CreditRequest goes to the
-// CreditQueue.
-func (b *Budget) Claim(n, expected int64) bool {
-	return b.waiters.Load() == 0 && b.takeWithin(n, expected)
+// Claim takes what a message wants if it is there and no message waits that comes first.
+// It books the bytes that the message is expected to take later, and fails when there is
+// no room for all. It reports whether it took them. If not, the caller's CreditRequest
+// goes to the CreditQueue.
+func (b *Budget) Claim(w Want) bool {
+	return b.waiters.Load() == 0 && b.takeWithin(w)
 }
 
-// takeWithin takes n bytes and books expected ones, if there is room for both beside what
-// others have booked. One that expects nothing does not ask for what others have booked.
-func (b *Budget) takeWithin(n, expected int64) bool {
-	if expected > 0 && b.used.Load()+b.booked.Load()+n+expected > b.limit || !b.TryTake(n) {
+// takeWithin takes what is wanted and books what is expected, if there is room for both
+// beside what others have booked. A message that will not grow does not ask for what
+// others have booked.
+func (b *Budget) takeWithin(w Want) bool {
+	if w.large() && b.used.Load()+b.booked.Load()+w.Bytes+w.Expected > b.limit || !b.TryTake(w.Bytes) {
 		return false
 	}
-	b.Book(expected)
+	b.Book(w.Expected)
 	return true
 }
 
@@ -73,13 +74,13 @@ func (b *Budget) Book(n int64) {
 // Booked returns the bytes that are booked.
 func (b *Budget) Booked() int64 { return b.booked.Load() }
 
-// Growers returns the number of messages that wait for credit while they are received.
+// Growers returns the number of messages that wait for what was booked for them.
 func (b *Budget) Growers() int64 { return b.growers.Load() }
 
 // ClaimMore is Claim for a message that is being received. Messages that wait to begin
 // do not come before it.
-func (b *Budget) ClaimMore(n int64) bool {
-	return b.growers.Load() == 0 && b.TryTake(n)
+func (b *Budget) ClaimMore(w Want) bool {
+	return b.growers.Load() == 0 && b.takeWithin(w)
 }
 
 // Give puts n bytes back.
@@ -92,7 +93,7 @@ func (b *Budget) Give(n int64) {
 
 func (b *Budget) queued(r *CreditRequest, by int64) {
 	b.waiters.Add(by)
-	if r.Growing {
+	if r.Growing && !r.large() {
 		b.growers.Add(by)
 	}
 }

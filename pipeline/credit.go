@@ -15,14 +15,12 @@ type CreditRequest struct {
 	OnRequest func()       // what the task does at the queue's loop: Queue.Enqueue
 	Queue     *CreditQueue // the queue that is asked
 
-	Bytes   int64 // wanted
+	Want
 	Granted bool
-	// Expected are the bytes that the message is expected to take later, booked with
-	// those that are granted.
-	Expected int64
 	// Growing marks the request of a message that is being received and holds memory
-	// already.
+	// already: Held bytes.
 	Growing bool
+	Held    int64
 	// Hold is the time that a growing message needed to receive as much as it holds.
 	Hold  time.Duration
 	Since time.Time // when the request was made
@@ -64,29 +62,44 @@ func (r *CreditRequest) Drop() { r.dropped.Store(true) }
 // Dropped reports whether Drop was called since Begin.
 func (r *CreditRequest) Dropped() bool { return r.dropped.Load() }
 
+// Want is what a message wants of a budget.
+type Want struct {
+	Bytes int64
+	// Expected are the bytes that it is expected to take later, booked with those that
+	// are granted.
+	Expected int64
+	// Unknown says that nobody knows what to expect of it.
+	Unknown bool
+}
+
+// large reports whether it is wanted only if there is room for what others have booked.
+func (w *Want) large() bool { return w.Expected > 0 || w.Unknown }
+
 // CreditQueue hands out the credit of a Budget to messages that found none. It belongs
 // to one event loop, which alone calls its methods. Requests of other loops reach it as
 // tasks and return by the inbox of their own loop. How long a message waits is up to its
 // session's deadline, which calls CreditRequest.Drop.
 //
 // Messages that are being received come first: they hold memory that only they can free.
-// A small request passes a larger one before it, until that has waited for the queue's
-// patience. Small messages that begin do so for the same time; they do not ask for what
-// was booked. A large message begins when there is room for all that is expected of it
-// and of others. One that has waited for the patience begins without, one each tick.
+// First of all come those that take what was booked for them, and then those that have
+// outgrown what was expected of them, which wait until there is room for what is expected
+// now. A small request passes a larger one before it, until that has waited for the
+// queue's patience. Small messages that begin do so for the same time; they do not ask for
+// what was booked. A large message begins when there is room for all that is expected of
+// it and of others. When none grew or began so for the patience, one does without.
 type CreditQueue struct {
 	budget   *Budget
 	patience time.Duration
 	now      time.Time // of the last tick
 
 	growing   requestQueue
+	outgrown  requestQueue // of those that grow beyond what was expected
 	beginning requestQueue // of small messages
-	large     requestQueue // of messages that are expected to grow
-	mayBegin  bool         // no large message began without room since the last tick
+	large     requestQueue // of messages that may grow
 
-	grown     bool      // a growing message got memory since lastGrant was set
-	lastGrant time.Time // the latest EvictSlowest that found grown
-	began     time.Time // when a message that begins last got memory
+	grew     time.Time // when a message that is being received last got memory
+	began    time.Time // when a message that begins last did
+	largeOne time.Time // when a large one last did
 }
 
 // passing bounds the requests behind the first that are looked at.
@@ -103,9 +116,11 @@ func NewCreditQueue(budget *Budget, patience time.Duration, notify func()) *Cred
 func (q *CreditQueue) Enqueue(r *CreditRequest) {
 	q.budget.queued(r, 1) // before Serve looks, so that a Give meanwhile notifies
 	switch {
+	case r.Growing && r.large():
+		q.outgrown.push(r)
 	case r.Growing:
 		q.growing.push(r)
-	case r.Expected > 0:
+	case r.large():
 		q.large.push(r)
 	default:
 		q.beginning.push(r)
@@ -115,11 +130,16 @@ func (q *CreditQueue) Enqueue(r *CreditRequest) {
 
 // Serve grants the requests for which there is credit, and returns dropped ones.
 func (q *CreditQueue) Serve() {
-	if first := q.serve(&q.growing); first != nil {
-		if q.waitedLong(first) {
-			return
+	for _, waiting := range []*requestQueue{&q.growing, &q.outgrown} {
+		if first := q.serve(waiting); first != nil {
+			if q.waitedLong(first) {
+				if first.large() && !q.grew.After(q.now.Add(-q.patience)) && q.grantWithoutRoom(waiting) {
+					q.Serve() // for the others: the next one waits for the patience
+				}
+				return
+			}
+			q.pass(waiting)
 		}
-		q.pass(&q.growing)
 	}
 	if q.serveLarge() {
 		q.serve(&q.beginning)
@@ -130,16 +150,22 @@ func (q *CreditQueue) Serve() {
 // not take what the first large one has waited for long enough.
 func (q *CreditQueue) serveLarge() bool {
 	first := q.serve(&q.large)
-	if first == nil || !q.waitedLong(first) || !q.mayBegin || q.growing.first() != nil {
+	if first == nil || !q.waitedLong(first) || q.growing.first() != nil || q.outgrown.first() != nil || q.largeOne.After(q.now.Add(-q.patience)) {
 		return true
 	}
+	return q.grantWithoutRoom(&q.large)
+}
+
+// grantWithoutRoom grants the first request of a queue although there is no room for what
+// is expected of it and of others. It reports whether what it wants now was there.
+func (q *CreditQueue) grantWithoutRoom(waiting *requestQueue) bool {
+	first := waiting.first()
 	if !q.budget.TryTake(first.Bytes) {
 		return false
 	}
-	q.mayBegin = false
 	q.budget.Book(first.Expected)
 	q.grant(first)
-	q.large.shift()
+	waiting.shift()
 	return true
 }
 
@@ -170,7 +196,7 @@ func (q *CreditQueue) settle(r *CreditRequest) bool {
 	switch {
 	case r.Dropped():
 		q.answer(r)
-	case q.budget.takeWithin(r.Bytes, r.Expected):
+	case q.budget.takeWithin(r.Want):
 		q.grant(r)
 	default:
 		return false
@@ -181,9 +207,13 @@ func (q *CreditQueue) settle(r *CreditRequest) bool {
 // grant returns a request whose bytes were taken.
 func (q *CreditQueue) grant(r *CreditRequest) {
 	r.Granted = true
-	if r.Growing {
-		q.grown = true
-	} else {
+	switch {
+	case r.Growing:
+		q.grew = q.now
+	case r.large():
+		q.largeOne = q.now
+		fallthrough
+	default:
 		q.began = q.now
 	}
 	q.answer(r)
@@ -196,8 +226,8 @@ func (q *CreditQueue) waitedLong(r *CreditRequest) bool {
 // Tick is called at every tick. It returns dropped requests wherever they stand in the
 // queue, so that senders that gave up cost nothing while credit is short.
 func (q *CreditQueue) Tick(now time.Time) {
-	q.now, q.mayBegin = now, true
-	for _, waiting := range []*requestQueue{&q.growing, &q.beginning, &q.large} {
+	q.now = now
+	for _, waiting := range []*requestQueue{&q.growing, &q.outgrown, &q.beginning, &q.large} {
 		waiting.remove(func(r *CreditRequest) bool {
 			if r.Dropped() {
 				q.answer(r)
@@ -209,51 +239,71 @@ func (q *CreditQueue) Tick(now time.Time) {
 }
 
 // EvictSlowest refuses, of the messages that are being received and wait for more memory,
-// the one that holds most for what it has received lately, and of equals the last. It
-// does so when the first has waited for the patience and no such message got memory in
-// that time. Else all of them could wait for memory that they hold themselves. The first
-// in the queue is never refused, so that one always finishes. EvictSlowest is called after
-// Tick, and reports whether it refused a message.
-func (q *CreditQueue) EvictSlowest() bool {
-	if q.grown {
-		q.grown, q.lastGrant = false, q.now
-	}
+// those that hold most for what they have received lately, and of equals the last. It does
+// so when the first has waited for the patience and no such message got memory in that
+// time, until there is what the first waits for. Else all of them could wait for memory
+// that they hold themselves. The first is never refused, so that one always finishes.
+// EvictSlowest is called after Tick, and returns the number of messages that it refused.
+func (q *CreditQueue) EvictSlowest() (refused int) {
 	head := q.growing.first()
-	if head == nil || !q.waitedLong(head) || q.lastGrant.After(q.now.Add(-q.patience)) {
-		return false
+	if head == nil {
+		head = q.outgrown.first()
 	}
-	slowest := 0
-	waiting := q.growing.all()
-	for i, r := range waiting {
-		if i > 0 && (slowest == 0 || r.Hold >= waiting[slowest].Hold) {
-			slowest = i
+	if head == nil || !q.waitedLong(head) || q.grew.After(q.now.Add(-q.patience)) {
+		return 0
+	}
+	wanted := q.budget.Used() + head.Bytes - q.budget.Limit()
+	if head.large() {
+		wanted += q.budget.Booked() + head.Expected
+	}
+	for freed := int64(0); freed < max(1, wanted); refused++ {
+		r := q.takeSlowest(head)
+		if r == nil {
+			break
+		}
+		freed += r.Held
+		q.answer(r)
+	}
+	if refused > 0 {
+		q.grew = q.now // what comes back by this is on its way
+	}
+	return refused
+}
+
+// takeSlowest takes the message other than head that holds most for what it has received
+// lately, of those that are being received, from its queue.
+func (q *CreditQueue) takeSlowest(head *CreditRequest) *CreditRequest {
+	var slowest *CreditRequest
+	var from *requestQueue
+	at := 0
+	for _, waiting := range []*requestQueue{&q.growing, &q.outgrown} {
+		for i, r := range waiting.all() {
+			if r != head && (slowest == nil || r.Hold >= slowest.Hold) {
+				slowest, from, at = r, waiting, i
+			}
 		}
 	}
-	if slowest == 0 {
-		return false
+	if slowest != nil {
+		from.take(at)
 	}
-	r := waiting[slowest]
-	q.growing.take(slowest)
-	q.answer(r)
-	return true
+	return slowest
 }
 
 // Waiting returns the number of messages in the queue.
 func (q *CreditQueue) Waiting() int {
-	return len(q.growing.all()) + len(q.beginning.all()) + len(q.large.all())
+	return len(q.growing.all()) + len(q.outgrown.all()) + len(q.beginning.all()) + len(q.large.all())
 }
 
-// Waited returns how long, by the last tick, the first of the messages that are being
-// received has waited, or how long messages have waited to begin while none of them got
-// memory, whichever is longer.
+// Waited returns how long, by the last tick, messages have waited to grow while none of
+// them got memory, or to begin while none of those did, whichever is longer.
 func (q *CreditQueue) Waited() time.Duration {
 	var waited time.Duration
-	if first := q.growing.first(); first != nil {
-		waited = q.now.Sub(first.Since)
-	}
-	for _, waiting := range []*requestQueue{&q.beginning, &q.large} {
-		if first := waiting.first(); first != nil {
-			waited = max(waited, min(q.now.Sub(first.Since), q.now.Sub(q.began)))
+	for _, class := range []struct {
+		queue *requestQueue
+		last  time.Time
+	}{{&q.growing, q.grew}, {&q.outgrown, q.grew}, {&q.beginning, q.began}, {&q.large, q.began}} {
+		if first := class.queue.first(); first != nil {
+			waited = max(waited, min(q.now.Sub(first.Since), q.now.Sub(class.last)))
 		}
 	}
 	return waited

@@ -1,6 +1,7 @@
 package pipeline_test
 
 import (
+	"cmp"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -23,17 +24,16 @@ type waiter struct {
 // creditWorld drives a budget and its queue as one event loop does, and checks
 // after each step what must always hold.
 type creditWorld struct {
-	budget    *pipeline.Budget
-	queue     *pipeline.CreditQueue
-	notified  bool
-	asked     []*waiter // waiting, in the order in which they asked
-	holding   []int64
-	booked    []int64 // for each that holds
-	number    int
-	grown     bool // a growing one was served since lastGrant was set
-	lastGrant time.Time
-	now       time.Time // of the last tick
-	began     int       // large messages that began without room since then
+	budget   *pipeline.Budget
+	queue    *pipeline.CreditQueue
+	notified bool
+	asked    []*waiter // waiting, in the order in which they asked
+	holding  []int64
+	booked   []int64 // for each that holds
+	number   int
+	now      time.Time // of the last tick
+	grew     time.Time // of the last tick before one that waited to grow was served
+	large    time.Time // of the last tick before a large message began, if one waited
 }
 
 const patience = 3
@@ -51,29 +51,30 @@ func (immediate) Post(t *pipeline.Task) { t.Run() }
 
 var began = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-func (w *creditWorld) ask(t *rapid.T, n, expected int64, growing bool) {
+func (w *creditWorld) ask(t *rapid.T, want pipeline.Want, growing bool) {
 	var claimed bool
 	if growing {
-		claimed = w.budget.ClaimMore(n)
+		claimed = w.budget.ClaimMore(want)
 	} else {
-		claimed = w.budget.Claim(n, expected)
+		claimed = w.budget.Claim(want)
 	}
 	if claimed {
 		for _, a := range w.asked {
-			if !growing || a.request.Growing {
+			if !growing || a.kind() == "growing" {
 				t.Fatalf("a claim passed waiter %d", a.number)
 			}
 		}
-		w.hold(n, expected)
+		w.hold(want.Bytes, want.Expected)
 		return
 	}
 	w.number++
 	a := &waiter{number: w.number}
 	a.request = pipeline.CreditRequest{
-		Queue: w.queue, Bytes: n, Expected: expected, Growing: growing, Loop: immediate{},
+		Queue: w.queue, Want: want, Growing: growing, Loop: immediate{},
 		OnResult: func() { w.returned(t, a) }, OnRequest: func() { w.queue.Enqueue(&a.request) },
 		Since: began.Add(time.Duration(w.number)),
 		Hold:  time.Duration(rapid.IntRange(0, 100).Draw(t, "hold")),
+		Held:  rapid.Int64Range(1, w.budget.Limit()).Draw(t, "held"),
 	}
 	w.asked = append(w.asked, a)
 	a.request.Begin(immediate{})
@@ -87,7 +88,9 @@ func (w *creditWorld) returned(t *rapid.T, a *waiter) {
 	if a.answers++; a.answers > 1 {
 		t.Fatalf("waiter %d: %d answers", a.number, a.answers)
 	}
-	w.grown = w.grown || a.request.Growing && a.request.Granted
+	if a.request.Growing && a.request.Granted {
+		w.grew = w.now
+	}
 	w.asked = slices.DeleteFunc(w.asked, func(x *waiter) bool { return x == a })
 	credit := a.request.End()
 	switch {
@@ -101,24 +104,31 @@ func (w *creditWorld) returned(t *rapid.T, a *waiter) {
 		return
 	}
 	w.hold(credit, a.request.Expected)
-	if a.kind() == "large" && w.sum(w.holding)+w.sum(w.booked) > w.budget.Limit() {
-		if w.began++; w.began > 1 || !w.waitedLong(a) || w.first("growing") != nil {
-			t.Fatalf("waiter %d began without room, the number %d in a tick", a.number, w.began)
+	if a.kind() == "large" {
+		room := w.sum(w.holding)+w.sum(w.booked) <= w.budget.Limit()
+		if !room && (w.large.After(w.now.Add(-patience)) || !w.waitedLong(a) || w.first("growing") != nil || w.first("outgrown") != nil) {
+			t.Fatalf("waiter %d began without room at %v, another large one at %v", a.number, w.now, w.large)
 		}
+		w.large = w.now
 	}
 	if first := w.first("growing"); first != nil && w.waitedLong(first) && (a.kind() != "growing" || first.number < a.number) {
 		t.Fatalf("waiter %d passed waiter %d, which has waited long", a.number, first.number)
 	}
-	if first := w.first(a.kind()); first != nil && first.number < a.number && a.kind() != "growing" {
+	if first := w.first("outgrown"); first != nil && w.waitedLong(first) && a.kind() != "growing" && (a.kind() != "outgrown" || first.number < a.number) {
+		t.Fatalf("waiter %d passed waiter %d, which has waited long", a.number, first.number)
+	}
+	if first := w.first(a.kind()); first != nil && first.number < a.number && !a.request.Growing {
 		t.Fatalf("waiter %d passed waiter %d, which asked for as little", a.number, first.number)
 	}
 }
 
 func (a *waiter) kind() string {
 	switch {
+	case a.request.Growing && (a.request.Expected > 0 || a.request.Unknown):
+		return "outgrown"
 	case a.request.Growing:
 		return "growing"
-	case a.request.Expected > 0:
+	case a.request.Expected > 0 || a.request.Unknown:
 		return "large"
 	}
 	return "small"
@@ -160,35 +170,61 @@ func (w *creditWorld) giveOne(i int) {
 	w.budget.Give(credit)
 }
 
-// tick begins a tick. It refuses, of those that grow but the first, the one that holds
-// most for its progress.
+// tick begins a tick. It refuses, of those that grow but the first, as many as the first
+// needs of those that hold most for their progress.
 func (w *creditWorld) tick(t *rapid.T, passes int) {
 	w.now = w.now.Add(time.Duration(passes))
-	w.began = 0
 	w.queue.Tick(w.now)
 	for _, a := range w.asked {
 		if a.request.Dropped() {
 			t.Fatalf("waiter %d is still there", a.number)
 		}
 	}
-	if w.grown {
-		w.grown, w.lastGrant = false, w.now
+	slowest := w.slowest()
+	for _, a := range slowest {
+		a.refused = true
 	}
+	if did := w.queue.EvictSlowest(); did != len(slowest) {
+		t.Fatalf("evicted: %d, want %d", did, len(slowest))
+	}
+	for _, a := range slowest {
+		if w.grew = w.now; a.answers != 1 {
+			t.Fatalf("waiter %d was not evicted", a.number)
+		}
+	}
+}
+
+// slowest returns those that are to be refused now.
+func (w *creditWorld) slowest() (all []*waiter) {
 	head := w.first("growing")
-	var slowest *waiter
-	if head != nil && w.waitedLong(head) && !w.lastGrant.After(w.now.Add(-patience)) {
+	if head == nil {
+		head = w.first("outgrown")
+	}
+	if head == nil || !w.waitedLong(head) || w.grew.After(w.now.Add(-patience)) {
+		return nil
+	}
+	var others []*waiter
+	for _, kind := range []string{"growing", "outgrown"} {
 		for _, a := range w.asked {
-			if a.request.Growing && a != head && (slowest == nil || a.request.Hold >= slowest.request.Hold) {
-				slowest = a
+			if a.kind() == kind && a != head {
+				others = append(others, a)
 			}
 		}
 	}
-	if slowest != nil {
-		slowest.refused = true
+	slices.Reverse(others)
+	slices.SortStableFunc(others, func(a, b *waiter) int { return cmp.Compare(b.request.Hold, a.request.Hold) })
+	wanted := w.sum(w.holding) + head.request.Bytes - w.budget.Limit()
+	if head.kind() == "outgrown" {
+		wanted += w.sum(w.booked) + head.request.Expected
 	}
-	if did := w.queue.EvictSlowest(); did != (slowest != nil) || did && slowest.answers != 1 {
-		t.Fatalf("evicted: %v, want %v", did, slowest)
+	for _, a := range others {
+		if len(all) > 0 && wanted <= 0 {
+			break
+		}
+		all = append(all, a)
+		wanted -= a.request.Held
 	}
+	return all
 }
 
 func (w *creditWorld) check(t *rapid.T) {
@@ -206,11 +242,11 @@ func (w *creditWorld) check(t *rapid.T) {
 		return
 	}
 	head := w.asked[0]
-	if i := slices.IndexFunc(w.asked, func(a *waiter) bool { return a.request.Growing }); i >= 0 {
+	if i := slices.IndexFunc(w.asked, func(a *waiter) bool { return a.kind() == "growing" }); i >= 0 {
 		head = w.asked[i]
 	}
-	large := slices.ContainsFunc(w.asked, func(a *waiter) bool { return a.request.Expected > 0 })
-	if !head.request.Dropped() && (head.request.Growing || !large) && head.request.Bytes <= w.budget.Limit()-used {
+	large := slices.ContainsFunc(w.asked, func(a *waiter) bool { return a.request.Expected > 0 || a.request.Unknown })
+	if !head.request.Dropped() && (head.kind() == "growing" || !large) && head.request.Bytes <= w.budget.Limit()-used {
 		t.Fatalf("waiter %d waits for %d, %d are free", head.number, head.request.Bytes, w.budget.Limit()-used)
 	}
 }
@@ -223,13 +259,13 @@ func TestCredit(t *testing.T) {
 		w := newCreditWorld(limit)
 		t.Repeat(map[string]func(*rapid.T){
 			"ask": func(t *rapid.T) {
-				wanted := rapid.Int64Range(1, limit).Draw(t, "wanted")
-				kind := rapid.SampledFrom([]string{"growing", "small", "large"}).Draw(t, "kind")
-				expected := int64(0)
-				if kind == "large" {
-					expected = rapid.Int64Range(1, limit).Draw(t, "expected")
+				want := pipeline.Want{Bytes: rapid.Int64Range(1, limit).Draw(t, "wanted")}
+				kind := rapid.SampledFrom([]string{"growing", "outgrown", "small", "large"}).Draw(t, "kind")
+				if kind == "large" || kind == "outgrown" {
+					want.Expected = rapid.Int64Range(0, limit).Draw(t, "expected")
+					want.Unknown = want.Expected == 0
 				}
-				w.ask(t, wanted, expected, kind == "growing")
+				w.ask(t, want, kind == "growing" || kind == "outgrown")
 			},
 			"give": func(t *rapid.T) {
 				if n := len(w.holding); n > 0 {
@@ -251,7 +287,7 @@ func TestCredit(t *testing.T) {
 				w.giveOne(0)
 			}
 			w.serve()
-			w.tick(t, patience) // of large messages only one begins without room
+			w.tick(t, patience) // a large message may begin without room
 		}
 		w.check(t)
 		if w.budget.Used() != 0 || w.budget.Booked() != 0 || w.budget.Waiters() != 0 || len(w.asked) != 0 {
@@ -305,7 +341,7 @@ func TestCreditManyLoops(t *testing.T) {
 			for i := range rounds {
 				a.Bytes, a.Growing = int64(1+(i+loop)%limit), i%3 == 0
 				credit := a.Bytes
-				if !budget.Claim(credit, 0) {
+				if !budget.Claim(pipeline.Want{Bytes: credit}) {
 					a.Begin(posterFunc(post))
 					<-returned
 					credit = a.End()

@@ -90,25 +90,26 @@ func (l *Loop) askCredit(c *Conn) bool {
 	m.Owner = c
 	wanted := min(m.Memory.Wanted, l.shared.firstCredit)
 	first := min(wanted, pipeline.SlabBytes(firstGrowth))
-	if l.shared.Budget.Claim(first, wanted-first) {
+	want := pipeline.Want{Bytes: first, Expected: wanted - first}
+	want.Unknown = m.Envelope.SizeDeclared <= 0 && first < l.shared.firstCredit
+	if l.shared.Budget.Claim(want) {
 		m.Memory.Credit, m.Memory.Booked = first, wanted-first
 		l.beginBody(m)
 		return true
 	}
 	m.Stage = pipeline.StageCredit
 	l.setDeadline(c, l.generation.Timeouts.Credit)
-	m.Memory.Request.Expected = wanted - first
-	l.ask(m, l.shared.bodyCredits, first)
+	l.ask(m, l.shared.bodyCredits, want)
 	return false
 }
 
 // ask has a message wait for credit.
-func (l *Loop) ask(m *pipeline.Message, pool *creditPool, octets int64) {
+func (l *Loop) ask(m *pipeline.Message, pool *creditPool, want pipeline.Want) {
 	a := &m.Memory.Request
-	a.Queue, a.Bytes, a.Since = pool.queue, octets, l.now
+	a.Queue, a.Want, a.Since = pool.queue, want, l.now
 	a.Growing = m.Stage == pipeline.StageReceiving
 	if a.Growing {
-		a.Expected, a.Hold = 0, l.holdTime(m)
+		a.Held, a.Hold = m.Memory.Credit, l.holdTime(m)
 	}
 	a.Begin(l.shared.creditHome)
 }
@@ -118,21 +119,39 @@ func (l *Loop) extend(m *pipeline.Message) bool {
 	if m.Memory.Request.InFlight() {
 		return false
 	}
-	n := pipeline.SlabBytes(min(2*m.Memory.Credit, m.Memory.Credit+growth, l.shared.firstCredit)) - m.Memory.Credit
-	if l.shared.Budget.ClaimMore(n) {
-		l.addCredit(m, n)
+	credit, most := m.Memory.Credit, l.shared.firstCredit
+	if common := pipeline.SlabBytes(firstGrowth); credit < common {
+		most = min(most, common)
+	}
+	n := pipeline.SlabBytes(min(2*credit, credit+growth, most)) - credit
+	if want := l.more(m, n); l.shared.Budget.ClaimMore(want) {
+		l.addCredit(m, want)
 		return true
 	}
 	// Who has to wait waits seldom: for as much as it has, up to a common part.
-	n = pipeline.SlabBytes(min(max(2*m.Memory.Credit, m.Memory.Credit+firstGrowth), m.Memory.Credit+waitGrowth, l.shared.firstCredit)) - m.Memory.Credit
-	l.ask(m, l.shared.bodyCredits, n)
+	n = pipeline.SlabBytes(min(max(2*credit, credit+firstGrowth), credit+waitGrowth, most)) - credit
+	l.ask(m, l.shared.bodyCredits, l.more(m, n))
 	return false
 }
 
-// addCredit adds credit that was taken for a message that grows.
-func (l *Loop) addCredit(m *pipeline.Message, n int64) {
-	m.Memory.Credit += n
-	l.unbook(m, max(0, m.Memory.Booked-n))
+// more returns what a message that grows by n bytes wants. When that is more than what was
+// booked for it and than most messages have, it is expected to grow on by as much as it
+// has then, and at least by a common part.
+func (l *Loop) more(m *pipeline.Message, n int64) pipeline.Want {
+	credit := m.Memory.Credit + n
+	if m.Memory.Booked >= n || credit <= pipeline.SlabBytes(firstGrowth) {
+		return pipeline.Want{Bytes: n}
+	}
+	l.unbook(m, 0)
+	return pipeline.Want{Bytes: n, Expected: min(max(credit, waitGrowth), max(0, l.shared.firstCredit-credit)), Unknown: true}
+}
+
+// addCredit adds credit that was taken for a message that grows, and what was booked with
+// it.
+func (l *Loop) addCredit(m *pipeline.Message, w pipeline.Want) {
+	m.Memory.Credit += w.Bytes
+	l.unbook(m, max(0, m.Memory.Booked-w.Bytes))
+	m.Memory.Booked += w.Expected
 }
 
 // unbook leaves a message no more than n bytes booked.
@@ -180,7 +199,7 @@ func (l *Loop) creditCame(c *Conn, m *pipeline.Message, credit int64) {
 	case l.partFull(m):
 		l.beginPart(m)
 	default:
-		l.addCredit(m, credit)
+		l.addCredit(m, m.Memory.Request.Want)
 	}
 	m.Rate.Since = 0 // the time that it waited is ours
 	l.mark(m)

@@ -36,10 +36,10 @@ func (l *Loop) partFull(m *pipeline.Message) bool {
 func (l *Loop) nextPart(m *pipeline.Message) {
 	switch {
 	case m.Memory.Request.InFlight():
-	case l.shared.Parts.ClaimMore(l.shared.partCredit):
+	case l.shared.Parts.ClaimMore(pipeline.Want{Bytes: l.shared.partCredit}):
 		l.beginPart(m)
 	default:
-		l.ask(m, l.shared.partCredits, l.shared.partCredit)
+		l.ask(m, l.shared.partCredits, pipeline.Want{Bytes: l.shared.partCredit})
 	}
 }
 
