@@ -62,15 +62,17 @@ bench: tools
 	go run ./loadtest bench $(ARGS)
 
 # kill -9 under load, 20 times, then every acknowledged message is looked for; then
-# brokers of three are frozen and killed; then
-# the loads that must be outlived within bounds; then the tests that count messages,
-# with ten times as many. Each fails when it was not held.
+# brokers of three are frozen and killed; then the configuration is reloaded each second;
+# then the loads that must be outlived within bounds; then the tests that count messages,
+# with ten times as many, and ten rolling restarts behind HAProxy. Each fails when it was
+# not held.
 drill:
 	go run ./loadtest drill $(ARGS)
 	go run ./loadtest drill --on cluster --sessions 30
 	go run ./loadtest drill --on fleet --away 60s --sessions 20
+	go run ./loadtest drill --reload 60s --sessions 20
 	go run ./loadtest stress
-	go test -count=1 -timeout 1h -run '^(TestSmtpSource|TestFleet)$$' ./loadtest -messages 10000
+	go test -count=1 -timeout 1h -run '^(TestSmtpSource|TestFleet|TestRollingRestart)$$' ./loadtest -messages 10000 -restarts 10
 
 # Sluice on a simulated reactor, store and log: SEEDS worlds, or fresh ones FOR a time.
 sim:

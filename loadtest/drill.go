@@ -21,6 +21,7 @@ type drillCommand struct {
 	Rounds   int           `default:"20" help:"How often something is killed."`
 	Pause    time.Duration `help:"Kill nothing; stop the store and then the broker of a fleet for so long (SIGSTOP), such as 60s."`
 	Away     time.Duration `help:"Kill nothing at random; for so long delete the topic of a fleet, and then kill its broker."`
+	Reload   time.Duration `help:"Kill nothing; for so long reload another configuration each second."`
 	Sessions int           `default:"50" help:"Sessions at the same time."`
 	Seed     uint64        `help:"Draws mails and moments of death; 0 for another one each time."`
 	Binary   string        `type:"existingfile" placeholder:"FILE" help:"A sluice binary; without it one is built."`
@@ -116,6 +117,9 @@ func (c *drillCommand) do(ctx context.Context, plan drill.Plan) (*drill.Report, 
 	if c.Away > 0 {
 		return drill.Withhold(ctx, plan, c.Away)
 	}
+	if c.Reload > 0 {
+		return drill.Reload(ctx, plan, drill.ReloadTimes{Each: time.Second, Length: c.Reload})
+	}
 	if c.Pause == 0 {
 		return drill.Run(ctx, plan)
 	}
@@ -135,6 +139,9 @@ func (c *drillCommand) name(at time.Time) string {
 	}
 	if c.Away > 0 {
 		what += "away-"
+	}
+	if c.Reload > 0 {
+		what += "reload-"
 	}
 	return what + at.Format("20060102-150405")
 }

@@ -37,6 +37,21 @@ func TestDrillShort(t *testing.T) {
 	auditNotices(t, gateway, append(report.Receipts, alone(t, gateway), alone(t, gateway)))
 }
 
+// The short form of the drill with reloads.
+func TestReloadDrillShort(t *testing.T) {
+	needs(t)
+	report, err := drill.Reload(t.Context(), drill.Plan{
+		Gateway: newGateway(t), Sessions: 2, Seed: uint64(time.Now().UnixNano()), Progress: t.Output(),
+	}, drill.ReloadTimes{Each: 200 * time.Millisecond, Length: 2 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Log(report)
+	if !report.OK() {
+		t.Fatal("a promise was broken")
+	}
+}
+
 // alone sends a message beside which there is no other, so that its object is its own.
 func alone(t *testing.T, gateway *process.Sluice) client.Receipt {
 	t.Helper()

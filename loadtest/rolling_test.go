@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -80,6 +81,8 @@ func (h *fleetHost) events(m member) int {
 	return strings.Count(string(out), "\n")
 }
 
+var restarts = flag.Int("restarts", 1, "times that each gateway behind HAProxy is restarted")
+
 // TestRollingRestart restarts the gateways behind HAProxy in turn, under load: nothing is
 // lost, and no connection is refused.
 func TestRollingRestart(t *testing.T) {
@@ -134,12 +137,14 @@ func TestRollingRestart(t *testing.T) {
 			}
 		}
 	}()
-	for i, m := range members {
-		h.end(gateways[i])
-		gateways[i] = h.gateway(m)
-		testkit.Eventually(t, "HAProxy uses "+m.name+" again", func() bool {
-			return strings.Contains(said.String(), "sluice/"+m.name+" is UP")
-		})
+	for range *restarts {
+		for i, m := range members {
+			returns := func() int { return strings.Count(said.String(), "sluice/"+m.name+" is UP") }
+			before := returns()
+			h.end(gateways[i])
+			gateways[i] = h.gateway(m)
+			testkit.Eventually(t, "HAProxy uses "+m.name+" again", func() bool { return returns() > before })
+		}
 	}
 	close(restarted)
 	<-sending

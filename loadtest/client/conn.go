@@ -59,14 +59,18 @@ func Dial(ctx context.Context, address string) (*Conn, error) {
 		conn.Close()
 		return nil, err
 	}
-	if err := c.greet(); err != nil {
+	if err := c.Greet(); err != nil {
 		conn.Close()
 		return nil, err
 	}
 	return c, nil
 }
 
-func (c *Conn) greet() error {
+// Gateway is the name by which the server answered the last EHLO.
+func (c *Conn) Gateway() string { return c.gateway }
+
+// Greet says EHLO.
+func (c *Conn) Greet() error {
 	if err := c.Write("EHLO " + helo + "\r\n"); err != nil {
 		return err
 	}
@@ -86,8 +90,24 @@ func (c *Conn) Close() error { return c.conn.Close() }
 
 // Quit takes leave and closes.
 func (c *Conn) Quit() error {
+	_, err := c.Leave()
+	return err
+}
+
+// Leave takes leave, closes and returns the server's last word.
+func (c *Conn) Leave() (farewell string, err error) {
 	defer c.conn.Close()
-	return c.Command(221, "QUIT")
+	if err := c.Write("QUIT\r\n"); err != nil {
+		return "", err
+	}
+	reply, err := c.ReadReply()
+	switch {
+	case err != nil:
+		return "", err
+	case reply.Code != 221:
+		return "", reply
+	}
+	return reply.Text, nil
 }
 
 // Command sends a line and waits for its reply; one with another code than want

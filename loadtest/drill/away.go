@@ -1,11 +1,9 @@
 package drill
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"strconv"
 	"strings"
 	"sync"
@@ -155,17 +153,12 @@ func (d *drill) takeLog(ctx context.Context, what string, away bool) error {
 
 // counts reads how many messages the gateway has stored, and its known orphans.
 func (d *drill) counts(ctx context.Context) (stored, orphans int, err error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+d.plan.Gateway.Admin+"/metrics", nil)
+	page, err := d.page(ctx)
 	if err != nil {
 		return 0, 0, err
 	}
-	reply, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return 0, 0, err
-	}
-	defer reply.Body.Close()
-	for lines := bufio.NewScanner(reply.Body); lines.Scan(); {
-		name, value, _ := strings.Cut(lines.Text(), " ")
+	for line := range strings.Lines(page) {
+		name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
 		n, _ := strconv.Atoi(value) // 0 for what is no whole number
 		switch {
 		case name == `sluice_store_duration_seconds_count{result="ok"}`:

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -123,17 +121,8 @@ func (d *drill) lose(ctx context.Context, what string) (Loss, error) {
 
 // names reports whether the gateway's metrics say that a broker does not answer.
 func (d *drill) names(ctx context.Context, broker int) bool {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+d.plan.Gateway.Admin+"/metrics", nil)
-	if err != nil {
-		return false
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return false
-	}
-	defer response.Body.Close()
-	page, err := io.ReadAll(response.Body)
-	return err == nil && strings.Contains(string(page), fmt.Sprintf("sluice_broker_silent{broker=\"%d\"} 1\n", broker))
+	page, err := d.page(ctx)
+	return err == nil && strings.Contains(page, fmt.Sprintf("sluice_broker_silent{broker=\"%d\"} 1\n", broker))
 }
 
 // note takes the pause and the resumption from the receipts that came since a loss.

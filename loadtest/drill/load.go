@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net/http"
 	"time"
 
 	"sluice/loadtest/client"
@@ -193,4 +194,19 @@ func (d *drill) awaitMore(ctx context.Context, than int) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// page returns the gateway's metrics.
+func (d *drill) page(ctx context.Context) (string, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+d.plan.Gateway.Admin+"/metrics", nil)
+	if err != nil {
+		return "", err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	page, err := io.ReadAll(response.Body)
+	return string(page), err
 }

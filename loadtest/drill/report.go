@@ -29,6 +29,7 @@ type Report struct {
 	Outages  []Outage      `json:"outages,omitempty"`
 	Losses   []Loss        `json:"losses,omitempty"`
 	Absences []*Absence    `json:"absences,omitempty"`
+	Reloads  *Reloads      `json:"reloads,omitempty"`
 	Tally    client.Tally  `json:"sent_again"`
 	Audit    *audit.Report `json:"audit"`
 
@@ -63,6 +64,9 @@ func (r *Report) OK() bool {
 		if !a.ok() {
 			return false
 		}
+	}
+	if r.Reloads != nil && (!r.Reloads.ok() || r.Tally != client.Tally{}) {
+		return false
 	}
 	return r.Audit.OK() && r.Pending == 0 && r.Slowest <= r.Deadline
 }
@@ -125,6 +129,12 @@ func (r *Report) String() string {
 	}
 	for _, a := range r.Absences {
 		fmt.Fprintln(&b, a)
+	}
+	if r.Reloads != nil {
+		fmt.Fprintln(&b, r.Reloads)
+		for _, wrong := range r.Reloads.Wrong {
+			fmt.Fprintln(&b, "wrong:", wrong)
+		}
 	}
 	if r.Answers > 0 {
 		fmt.Fprintf(&b, "slowest of %d answers %.2f s, allowed %.2f s\n", r.Answers, r.Slowest, r.Deadline)

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -55,6 +56,9 @@ type Sluice struct {
 	Kind   Kind
 	S3     S3     // of a Fleet or a Bucket
 	Config string // further lines of YAML
+	// Hostname and Accept are the keys hostname and accept, as YAML; "" for what most
+	// tests need.
+	Hostname, Accept string
 	// Listener are further keys of the listener, as YAML in braces without the braces.
 	Listener string
 }
@@ -80,8 +84,22 @@ func (s *Sluice) StoreDir() string { return filepath.Join(s.DataDir(), "objects"
 // Args are the arguments of the command that serves; its configuration is
 // written first.
 func (s *Sluice) Args() ([]string, error) {
+	file, err := s.Configure()
+	if err != nil {
+		return nil, err
+	}
+	args := []string{"serve", "--config", file, "--admin", s.Admin, "--data", s.DataDir()}
+	if s.Listener == "" {
+		args = append(args, "--listen", s.SMTP)
+	}
+	return args, nil
+}
+
+// Configure writes the configuration, in place of a former one at once, and returns its
+// file.
+func (s *Sluice) Configure() (file string, err error) {
 	var yaml strings.Builder
-	yaml.WriteString("hostname: mx1.example.net\naccept: {any: true}\n")
+	fmt.Fprintf(&yaml, "hostname: %s\naccept: %s\n", cmp.Or(s.Hostname, "mx1.example.net"), cmp.Or(s.Accept, "{any: true}"))
 	// Fifty sessions from one address are the load, not an attack.
 	yaml.WriteString("trusted_networks: [127.0.0.0/8]\n")
 	switch s.Kind {
@@ -106,17 +124,13 @@ func (s *Sluice) Args() ([]string, error) {
 		fmt.Fprintf(&yaml, "\nlisteners: [{address: %q, %s}]\n", s.SMTP, s.Listener)
 	}
 	if err := os.MkdirAll(s.Dir, 0o755); err != nil {
-		return nil, err
+		return "", err
 	}
-	file := filepath.Join(s.Dir, "sluice.yaml")
-	if err := os.WriteFile(file, []byte(yaml.String()), 0o600); err != nil {
-		return nil, err
+	file = filepath.Join(s.Dir, "sluice.yaml")
+	if err := os.WriteFile(file+".new", []byte(yaml.String()), 0o600); err != nil {
+		return "", err
 	}
-	args := []string{"serve", "--config", file, "--admin", s.Admin, "--data", s.DataDir()}
-	if s.Listener == "" {
-		args = append(args, "--listen", s.SMTP)
-	}
-	return args, nil
+	return file, os.Rename(file+".new", file)
 }
 
 // Start starts the gateway and waits until it is ready. wrapper, when given, is a
