@@ -59,6 +59,7 @@ func testMetrics() *Metrics {
 		LogLinesDropped:  constant(9),
 		LogLinesLeftOut:  constant(6),
 		StoreLeftBehind:  constant(5),
+		DeletedUnread:    map[string]func() int64{"retention": func() int64 { return 8 }},
 		PackWaiting:      constant(2048),
 		PackLanes:        constant(2),
 		PackLanesBusy:    constant(1),
@@ -227,6 +228,7 @@ func TestObservationsArriveUnderTheirLabels(t *testing.T) {
 		{"dropped", func(*Metrics) {}, "sluice_log_lines_dropped_total", nil, 9},
 		{"left out", func(*Metrics) {}, "sluice_log_lines_left_out_total", nil, 6},
 		{"left behind", func(*Metrics) {}, "sluice_store_left_behind_total", nil, 5},
+		{"deleted unread", func(*Metrics) {}, "sluice_events_deleted_unread_total", labels{"by": "retention"}, 8},
 		{"build", func(*Metrics) {}, "sluice_build_info", labels{"version": "v1.2.3", "revision": "abc", "goversion": "go1.26"}, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {

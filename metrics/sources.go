@@ -33,6 +33,8 @@ type Sources struct {
 	LogLinesLeftOut func() float64
 	// StoreLeftBehind only grows.
 	StoreLeftBehind func() float64
+	// DeletedUnread are numbers of events, by the rule that deleted them. They only grow.
+	DeletedUnread map[string]func() int64
 	// UnsafeDiscard is 1 while messages are answered 250 without being kept.
 	UnsafeDiscard func() float64
 	// TopicMaxMessage is the largest event in bytes. It, TopicReplication and
@@ -74,6 +76,7 @@ func (m *Metrics) RegisterSources(s Sources) {
 	m.total("sluice_store_left_behind_total",
 		"Failed or aborted messages that left an object or upload in the bucket because it could not be removed; a lifecycle rule or the sweep has to remove it.",
 		s.StoreLeftBehind)
+	m.deletedUnread(s.DeletedUnread)
 	m.build(s.Build)
 }
 
@@ -99,6 +102,16 @@ func (m *Metrics) queues(depths map[string]func() float64) {
 			Help:        "Items waiting in a bounded queue, by queue.",
 			ConstLabels: prometheus.Labels{"queue": name},
 		}, depths[name]))
+	}
+}
+
+func (m *Metrics) deletedUnread(counts map[string]func() int64) {
+	for _, rule := range slices.Sorted(maps.Keys(counts)) {
+		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name:        "sluice_events_deleted_unread_total",
+			Help:        "Events that the embedded log deleted although a consumer group had not read them, by the key of events.embedded that says so.",
+			ConstLabels: prometheus.Labels{"by": rule},
+		}, func() float64 { return float64(counts[rule]()) }))
 	}
 }
 

@@ -28,7 +28,7 @@ func (s *HeaderSummary) reset() {
 func (s *HeaderSummary) ScanHeader(b *Body) {
 	s.reset()
 	var carried [maxField]byte // the start of a line that goes on in the next slab
-	if separatorOf(b.start(carried[:])) == emptyLine {
+	if SeparatorOf(b.start(carried[:])) == emptyLine {
 		return
 	}
 	kept, seen := 0, 0

@@ -17,11 +17,12 @@ const (
 // an empty line there would make text of all fields after it. Postfix does the same.
 func AppendSeparator(dst []byte, b *Body) []byte {
 	var buf [maxField]byte
-	return append(dst, separatorOf(b.start(buf[:]))...)
+	return append(dst, SeparatorOf(b.start(buf[:]))...)
 }
 
-// separatorOf returns the separator above a body that begins with text.
-func separatorOf(text []byte) string {
+// SeparatorOf returns the separator above a body that begins with text: its first line, of
+// which 998 bytes are enough.
+func SeparatorOf(text []byte) string {
 	switch {
 	case len(text) == 0 || bytes.HasPrefix(text, []byte(emptyLine)) || beginsWithField(text):
 		return ""

@@ -62,6 +62,9 @@ type Log struct {
 	// Unread returns the fraction of the log's bound that events take which a consumer
 	// group has not read; nil for a log that keeps events longer than for its own bound.
 	Unread func() float64
+	// DeletedUnread returns, by the rule of the log that deleted them, how many events were
+	// deleted before a consumer group had read them; nil for such a log, too.
+	DeletedUnread map[string]func() int64
 	// Address is where the log listens in this process, "" if it is elsewhere.
 	Address string
 

@@ -41,7 +41,7 @@ func openEmbedded(c *config.Config, d Deps) (*Log, error) {
 		return nil, errors.Join(err, broker.Close())
 	}
 	opened := kafkaLog(c, log, options)
-	opened.Address, opened.Unread = broker.Addr(), broker.Unread
+	opened.Address, opened.Unread, opened.DeletedUnread = broker.Addr(), broker.Unread, broker.DeletedUnread()
 	opened.close = func() error { return errors.Join(log.Close(), broker.Close()) }
 	return opened, nil
 }

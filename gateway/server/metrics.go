@@ -31,6 +31,7 @@ func (s *Server) sources() metrics.Sources {
 		StoreUsable:     func() float64 { return boolGauge(s.storing.Usable()) },
 		EventsUsable:    func() float64 { return boolGauge(s.publishing.Usable()) },
 		QueueDepths:     depths,
+		DeletedUnread:   s.events.DeletedUnread,
 		LogLinesDropped: func() float64 { return float64(s.log.Dropped()) },
 		LogLinesLeftOut: func() float64 { return float64(s.log.Omitted()) },
 		UnsafeDiscard:   func() float64 { return boolGauge(s.config.DiscardsMessages() || s.config.DiscardsEvents()) },

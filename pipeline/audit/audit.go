@@ -3,6 +3,7 @@
 package audit
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/sha256"
@@ -13,6 +14,7 @@ import (
 	"hash/crc32"
 	"io"
 	"io/fs"
+	"slices"
 	"time"
 
 	"sluice/pipeline"
@@ -34,9 +36,9 @@ type StoreReader interface {
 
 // LogReader reads an event log. pipeline/kafka has one.
 type LogReader interface {
-	// Read calls each with the key and value of every event that is in the log now. It
-	// stops at the first error and returns it.
-	Read(ctx context.Context, each func(key, value []byte) error) error
+	// Read calls each with the key, value and headers of every event that is in the log
+	// now. It stops at the first error and returns it.
+	Read(ctx context.Context, each func(key, value []byte, headers []pipeline.EventHeader) error) error
 }
 
 // Acknowledged is a message whose sender got 250.
@@ -66,13 +68,16 @@ func Run(
 		report:     &Report{Acknowledged: len(acknowledged)},
 		events:     map[string][]*logged{},
 		invalid:    map[string]error{},
-		referenced: map[string]struct{}{},
+		referenced: map[string]*logged{},
 	}
 	if err := log.Read(ctx, a.addEvent); err != nil {
 		return nil, fmt.Errorf("audit: read the log: %w", err)
 	}
 	told := make(map[string]struct{}, len(acknowledged))
 	for _, ack := range acknowledged {
+		if _, twice := told[ack.ID]; twice {
+			a.report.Altered = append(a.report.Altered, Finding{ack.ID, "the id of two acknowledged messages"})
+		}
 		told[ack.ID] = struct{}{}
 		if err := a.checkAcknowledged(ctx, ack); err != nil {
 			return nil, err
@@ -100,19 +105,20 @@ type auditor struct {
 	store      StoreReader
 	report     *Report
 	events     map[string][]*logged
-	invalid    map[string]error    // events against the schema, by the record's key, the message's id
-	order      []string            // ids in the order of their first events
-	referenced map[string]struct{} // keys of the blobs of events
-	packs      []string            // keys of packs
+	invalid    map[string]error   // events against the schema, by the record's key, the message's id
+	order      []string           // ids in the order of their first events
+	referenced map[string]*logged // an event by the key of its blob
+	packs      []string           // keys of packs
 }
 
-// logged is an event with its value in the log, from which it was read.
+// logged is an event with its record in the log, from which it was read.
 type logged struct {
 	*pipeline.Event
-	value []byte
+	value   []byte
+	headers []pipeline.EventHeader
 }
 
-func (a *auditor) addEvent(key, value []byte) error {
+func (a *auditor) addEvent(key, value []byte, headers []pipeline.EventHeader) error {
 	a.report.Events++
 	e, err := pipeline.ParseEvent(value)
 	if err != nil {
@@ -130,25 +136,31 @@ func (a *auditor) addEvent(key, value []byte) error {
 	if _, ok := a.events[id]; !ok {
 		a.order = append(a.order, id)
 	}
-	a.events[id] = append(a.events[id], &logged{e, bytes.Clone(value)})
-	a.referenced[e.Blob.Key] = struct{}{}
+	l := &logged{e, bytes.Clone(value), slices.Clone(headers)}
+	a.events[id] = append(a.events[id], l)
+	a.referenced[e.Blob.Key] = l
 	return nil
 }
 
-func (a *auditor) addObject(key string, _ int64) error {
+func (a *auditor) addObject(key string, length int64) error {
 	if pack.IsPack(key) {
 		a.packs = append(a.packs, key)
 		return nil
 	}
 	a.report.Stored++
-	if _, ok := a.referenced[key]; !ok {
+	e := a.referenced[key]
+	switch {
+	case e == nil:
 		a.report.Orphans = append(a.report.Orphans, key)
+	case length > e.Blob.Length: // one that ends too early was found when it was read
+		reason := fmt.Sprintf("altered: object has %d bytes, event says %d", length, e.Blob.Length)
+		a.report.Altered = append(a.report.Altered, Finding{e.ID.String(), reason})
 	}
 	return nil
 }
 
-// checkAcknowledged requires an event that matches ack and its object. One of several is
-// enough.
+// checkAcknowledged requires an event that matches ack and its object. If there are
+// several, each must: consumers see them all.
 func (a *auditor) checkAcknowledged(ctx context.Context, ack Acknowledged) error {
 	events := a.events[ack.ID]
 	if err := a.invalid[ack.ID]; len(events) == 0 && err != nil {
@@ -166,7 +178,7 @@ func (a *auditor) checkAcknowledged(ctx context.Context, ack Acknowledged) error
 	for _, e := range events {
 		err := a.checkEvent(ctx, e, ack)
 		if err == nil {
-			return nil
+			continue
 		}
 		if !isFinding(err) {
 			return err
@@ -175,9 +187,11 @@ func (a *auditor) checkAcknowledged(ctx context.Context, ack Acknowledged) error
 			first = err
 		}
 	}
-	if errors.Is(first, errMissing) {
+	switch {
+	case first == nil:
+	case errors.Is(first, errMissing):
 		a.report.Lost = append(a.report.Lost, Finding{ack.ID, first.Error()})
-	} else {
+	default:
 		a.report.Altered = append(a.report.Altered, Finding{ack.ID, first.Error()})
 	}
 	return nil
@@ -235,8 +249,8 @@ func (a *auditor) checkEvent(ctx context.Context, e *logged, ack Acknowledged) e
 	if got := e.Blob.Length - e.Blob.Added; got != e.Message.Size {
 		return altered("event says size %d and a blob of %d", e.Message.Size, got)
 	}
-	if text := written(e.Event); !bytes.Equal(text, e.value) {
-		return altered("event is not what Sluice writes: %s", difference(e.value, text))
+	if err := e.checkRecord(); err != nil {
+		return err
 	}
 	crc, digest, err := a.sum(ctx, e.Event)
 	if err != nil {
@@ -256,8 +270,8 @@ func (a *auditor) checkEvent(ctx context.Context, e *logged, ack Acknowledged) e
 	return nil
 }
 
-// sum reads the object of an event. It returns the CRC32C of all and the SHA-256 of the
-// message below the trace fields that Sluice added.
+// sum reads the object of an event and checks the trace fields that Sluice added. It
+// returns the CRC32C of all and the SHA-256 of the message below them.
 func (a *auditor) sum(ctx context.Context, e *pipeline.Event) (uint32, pipeline.Digest, error) {
 	r, err := a.store.Open(ctx, e.Blob.Key, e.Blob.Offset, e.Blob.Length)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -268,17 +282,25 @@ func (a *auditor) sum(ctx context.Context, e *pipeline.Event) (uint32, pipeline.
 	}
 	defer r.Close()
 	crc, digest := crc32.New(castagnoli), sha256.New()
-	added, err := io.Copy(crc, io.LimitReader(r, e.Blob.Added))
+	added, err := io.ReadAll(io.TeeReader(io.LimitReader(r, e.Blob.Added), crc))
 	if err != nil {
 		return 0, pipeline.Digest{}, fmt.Errorf("audit: %s: %w", e.ID, err)
 	}
-	rest, err := io.Copy(io.MultiWriter(crc, digest), r)
+	content := bufio.NewReader(r)
+	begin, _ := content.Peek(998) // an error comes again
+	begin = bytes.Clone(begin)
+	rest, err := io.Copy(io.MultiWriter(crc, digest), content)
 	if err != nil {
 		return 0, pipeline.Digest{}, fmt.Errorf("audit: %s: %w", e.ID, err)
 	}
-	if added+rest != e.Blob.Length {
-		return 0, pipeline.Digest{},
-			altered("object ends after %d bytes, event says %d", added+rest, e.Blob.Length)
+	if got := int64(len(added)) + rest; got != e.Blob.Length {
+		return 0, pipeline.Digest{}, altered("object ends after %d bytes, event says %d", got, e.Blob.Length)
+	}
+	if crc.Sum32() == e.Blob.CRC32C { // else that is what is wrong
+		err = checkTrace(e, added, begin)
+	}
+	if err != nil {
+		return 0, pipeline.Digest{}, err
 	}
 	return crc.Sum32(), pipeline.Digest(digest.Sum(nil)), nil
 }

@@ -3,10 +3,13 @@ package audit_test
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -22,12 +25,18 @@ import (
 	"sluice/pipeline/porttest"
 )
 
-// memoryLog is a LogReader on a slice.
-type memoryLog [][2][]byte
-
-func (l memoryLog) Read(_ context.Context, each func(key, value []byte) error) error {
-	for _, e := range l {
-		if err := each(e[0], e[1]); err != nil {
+// Read implements audit.LogReader. The headers are those that Sluice writes beside the
+// value, unless reheaded changes them.
+func (w *world) Read(_ context.Context, each func(key, value []byte, headers []pipeline.EventHeader) error) error {
+	for i, record := range w.log {
+		var headers []pipeline.EventHeader
+		if e, err := pipeline.ParseEvent(record[1]); err == nil {
+			headers = pipeline.AppendEventHeaders(nil, &pipeline.Message{ID: e.ID, Gateway: e.Gateway, ReceivedAt: e.ReceivedAt})
+		}
+		if w.reheaded != nil {
+			headers = w.reheaded(i, headers)
+		}
+		if err := each(record[0], record[1], headers); err != nil {
 			return err
 		}
 	}
@@ -38,9 +47,11 @@ func (l memoryLog) Read(_ context.Context, each func(key, value []byte) error) e
 type world struct {
 	root  string
 	store *dir.Store
-	log   memoryLog
+	log   [][2][]byte // keys and values
 	acks  []audit.Acknowledged
 	keys  []string
+	// reheaded returns the headers of a record in place of those that Sluice writes.
+	reheaded func(i int, headers []pipeline.EventHeader) []pipeline.EventHeader
 }
 
 const messages = 5
@@ -67,7 +78,9 @@ func newWorld(t *testing.T) *world {
 func (w *world) send(t *testing.T, body string) {
 	t.Helper()
 	m := porttest.NewMessage([]byte(body))
-	id := m.ID
+	m.Envelope.AddRecipient([]byte("second@example.net"))
+	m.Header = pipeline.AppendTrace(m.Header[:0], m)
+	id, at := m.ID, m.ReceivedAt
 	sent, err := porttest.Store(w.store, m)
 	if err != nil || sent.Err != nil {
 		t.Fatalf("%v %v", err, sent.Err)
@@ -75,6 +88,7 @@ func (w *world) send(t *testing.T, body string) {
 	m = porttest.Stored()
 	m.Envelope.AddRecipient([]byte("second@example.net"))
 	m.Envelope.SizeDeclared = 400
+	m.ReceivedAt = at
 	m.ID, m.Result.Blob, m.Result.Digest = id, sent.Blob, sent.Digest
 	w.log = append(w.log, [2][]byte{id.Append(nil), pipeline.AppendEvent(nil, m)})
 	digest := sha256.Sum256([]byte(body))
@@ -102,9 +116,42 @@ func expected() *pipeline.Event {
 
 func (w *world) path(i int) string { return filepath.Join(w.root, filepath.FromSlash(w.keys[i])) }
 
+// rehead changes the headers of the third event.
+func (w *world) rehead(change func([]pipeline.EventHeader) []pipeline.EventHeader) {
+	w.reheaded = func(i int, headers []pipeline.EventHeader) []pipeline.EventHeader {
+		if i != 2 {
+			return headers
+		}
+		return change(headers)
+	}
+}
+
+// retrace changes what Sluice added on top of an object, and the event with it: as if it
+// had been written so.
+func (w *world) retrace(t *testing.T, i int, change func(trace string) string) {
+	t.Helper()
+	content, err := os.ReadFile(w.path(i))
+	check(t, err)
+	e, err := pipeline.ParseEvent(w.log[i][1])
+	check(t, err)
+	trace := change(string(content[:e.Blob.Added]))
+	content = append([]byte(trace), content[e.Blob.Added:]...)
+	check(t, os.WriteFile(w.path(i), content, 0o600))
+	before := blobText(&e.Blob)
+	e.Blob.Added, e.Blob.Length = int64(len(trace)), int64(len(content))
+	e.Blob.CRC32C = crc32.Checksum(content, crc32.MakeTable(crc32.Castagnoli))
+	w.log[i][1] = []byte(strings.Replace(string(w.log[i][1]), before, blobText(&e.Blob), 1))
+}
+
+// blobText returns the fields of a blob in an event that change with its content.
+func blobText(b *pipeline.Blob) string {
+	sum := base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, b.CRC32C))
+	return fmt.Sprintf(`"length":%d,"added":%d,"crc32c":"%s"`, b.Length, b.Added, sum)
+}
+
 func (w *world) audit(t *testing.T) *audit.Report {
 	t.Helper()
-	r, err := audit.Run(t.Context(), w.acks, w.store, w.log)
+	r, err := audit.Run(t.Context(), w.acks, w.store, w)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,6 +218,42 @@ func TestFindings(t *testing.T) {
 		"event says another digest": {func(_ *testing.T, w *world) {
 			w.log[2][1] = []byte(strings.Replace(string(w.log[2][1]), w.acks[2].SHA256, w.acks[3].SHA256, 1))
 		}, false, "0 1 0 0 0", "SHA-256"},
+		"event twice, one with another sender": {func(_ *testing.T, w *world) {
+			forged := strings.Replace(string(w.log[2][1]), "sender@", "forger@", 1)
+			w.log = append(w.log, [2][]byte{w.log[2][0], []byte(forged)})
+		}, false, "0 1 0 0 1", "mail_from"},
+		"one id for two messages": {func(_ *testing.T, w *world) {
+			w.acks = append(w.acks, w.acks[2])
+		}, false, "0 1 0 0 0", "the id of two"},
+		"object longer": {func(t *testing.T, w *world) {
+			content, err := os.ReadFile(w.path(2))
+			check(t, err)
+			check(t, os.WriteFile(w.path(2), append(content, "more\r\n"...), 0o600))
+		}, false, "0 1 0 0 0", "object has"},
+		"header added": {func(t *testing.T, w *world) {
+			w.retrace(t, 2, func(trace string) string { return "X-Added: 1\r\n" + trace })
+		}, false, "0 1 0 0 0", "Sluice adds"},
+		"trace of another client": {func(t *testing.T, w *world) {
+			w.retrace(t, 2, func(trace string) string { return strings.Replace(trace, "192.0.2.1", "192.0.2.2", 1) })
+		}, false, "0 1 0 0 0", "Sluice adds"},
+		"no trace": {func(t *testing.T, w *world) {
+			w.retrace(t, 2, func(string) string { return "" })
+		}, false, "0 1 0 0 0", "Sluice adds"},
+		"separator without need": {func(t *testing.T, w *world) {
+			w.retrace(t, 2, func(trace string) string { return trace + "\r\n" })
+		}, false, "0 1 0 0 0", "Sluice adds"},
+		"event without headers": {func(_ *testing.T, w *world) {
+			w.rehead(func([]pipeline.EventHeader) []pipeline.EventHeader { return nil })
+		}, false, "0 1 0 0 0", "headers"},
+		"event with one header more": {func(_ *testing.T, w *world) {
+			w.rehead(func(h []pipeline.EventHeader) []pipeline.EventHeader { return append(h, h[0]) })
+		}, false, "0 1 0 0 0", "headers"},
+		"event with the headers of another": {func(_ *testing.T, w *world) {
+			w.rehead(func(h []pipeline.EventHeader) []pipeline.EventHeader {
+				h[3].Value = w.log[3][0]
+				return h
+			})
+		}, false, "0 1 0 0 0", "headers"},
 		"orphan": {func(t *testing.T, w *world) {
 			w.send(t, "orphan")
 			w.acks, w.log = w.acks[:messages], w.log[:messages]
@@ -286,7 +369,9 @@ type brokenLog struct{}
 
 var errBroken = errors.New("broken")
 
-func (brokenLog) Read(context.Context, func(key, value []byte) error) error { return errBroken }
+func (brokenLog) Read(context.Context, func(key, value []byte, headers []pipeline.EventHeader) error) error {
+	return errBroken
+}
 
 // TestUnreadable checks that an audit fails when it cannot read the log.
 func TestUnreadable(t *testing.T) {
@@ -313,10 +398,11 @@ func TestRealParts(t *testing.T) {
 	for i := range 50 {
 		body := fmt.Sprintf("Subject: %d\r\n\r\nbody\r\n", i)
 		m := porttest.NewMessage([]byte(body))
-		id := m.ID
+		id, at := m.ID, m.ReceivedAt
 		sent, err := porttest.Store(store, m)
 		check(t, errors.Join(err, sent.Err))
 		m = porttest.Stored()
+		m.ReceivedAt = at
 		m.ID, m.Result.Blob, m.Result.Digest = id, sent.Blob, sent.Digest
 		announced, err := porttest.Announce(log, m)
 		check(t, errors.Join(err, announced.Err))

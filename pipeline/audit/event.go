@@ -1,8 +1,12 @@
 package audit
 
 import (
+	"bytes"
 	"reflect"
+	"slices"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"sluice/codec"
 	"sluice/pipeline"
@@ -56,9 +60,8 @@ var bodyTypes = map[string]codec.BodyType{
 	codec.Body7Bit.String(): codec.Body7Bit, codec.Body8BitMIME.String(): codec.Body8BitMIME,
 }
 
-// written returns the value that Sluice writes for an event with these fields. A value
-// that differs has something that was never written so, such as another field.
-func written(e *pipeline.Event) []byte {
+// messageOf returns a message that has this event.
+func messageOf(e *pipeline.Event) *pipeline.Message {
 	m := &pipeline.Message{
 		ID: e.ID, Gateway: e.Gateway, Client: e.Client, ReceivedAt: e.ReceivedAt, Report: e.Message.Report,
 	}
@@ -68,7 +71,39 @@ func written(e *pipeline.Event) []byte {
 	}
 	m.Envelope.Body, m.Envelope.SizeDeclared = bodyTypes[e.Envelope.Body], e.Envelope.SizeDeclared
 	m.Summary.MessageID = []byte(e.Message.MessageID)
-	return pipeline.AppendEventOf(nil, m, &e.Blob, &e.Message.SHA256)
+	return m
+}
+
+// checkRecord compares a record with what Sluice writes for an event with its fields. A
+// value that differs has something that was never written so, such as another field.
+func (e *logged) checkRecord() error {
+	m := messageOf(e.Event)
+	if text := pipeline.AppendEventOf(nil, m, &e.Blob, &e.Message.SHA256); !bytes.Equal(text, e.value) {
+		return altered("event is not what Sluice writes: %s", difference(e.value, text))
+	}
+	if want := pipeline.AppendEventHeaders(nil, m); !slices.EqualFunc(want, e.headers, sameHeader) {
+		return altered("event has the headers %s, Sluice writes %s", e.headers, want)
+	}
+	return nil
+}
+
+func sameHeader(a, b pipeline.EventHeader) bool {
+	return a.Key == b.Key && bytes.Equal(a.Value, b.Value)
+}
+
+// checkTrace compares what was added on top of a body, of which begin is the beginning,
+// with what Sluice adds to a message of this event.
+func checkTrace(e *pipeline.Event, added, begin []byte) error {
+	m := messageOf(e)
+	// An event has U+FFFD for what is not UTF-8; then the trace field does not follow.
+	if to := strings.Join(e.Envelope.RcptTo, ""); strings.ContainsRune(e.Client.Helo+to, utf8.RuneError) {
+		return nil
+	}
+	want := append(pipeline.AppendTrace(nil, m), pipeline.SeparatorOf(begin)...)
+	if !bytes.Equal(added, want) {
+		return altered("object begins with %q, Sluice adds %q", added, want)
+	}
+	return nil
 }
 
 // difference returns the part of value that begins where it differs from other.

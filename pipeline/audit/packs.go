@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"math"
 
@@ -26,43 +27,84 @@ func (a *auditor) checkPack(ctx context.Context, key string) error {
 		return fmt.Errorf("audit: %s: %w", key, err)
 	}
 	defer r.Close()
-	var ids []string
-	var listed []listedEvent
-	err = pack.Each(r, func(name string, _ int64, content io.Reader) error {
-		if id, ok := pack.MessageID(name); ok {
-			ids = append(ids, id)
-			return nil
-		}
-		var err error
-		listed, err = readList(content)
-		return err
-	})
+	entries, listed, err := readPack(r)
 	if err == nil {
-		err = sameOrder(ids, listed)
+		err = sameOrder(entries, listed)
 	}
 	if err != nil {
 		a.report.Altered = append(a.report.Altered, Finding{key, err.Error()})
 		return nil
 	}
 	a.report.Packs++
-	a.report.Stored += len(ids)
+	a.report.Stored += len(entries)
 	orphans := 0
-	for i, id := range ids {
-		announced := a.announced(id, key)
+	for i, entry := range entries {
+		announced := a.announced(entry.id, key)
 		if announced == nil {
 			orphans++
-			a.report.Orphans = append(a.report.Orphans, key+"#"+id+pack.MessageExtension)
-			continue
+			a.report.Orphans = append(a.report.Orphans, key+"#"+entry.id+pack.MessageExtension)
 		}
-		if !bytes.Equal(listed[i].value, announced.value) {
-			reason := "the events in " + key + " and in the log differ"
-			a.report.Altered = append(a.report.Altered, Finding{id, reason})
+		reason := ""
+		switch blob := listed[i].Blob; {
+		case announced != nil && !bytes.Equal(listed[i].value, announced.value):
+			reason = "the events in " + key + " and in the log differ"
+		case blob.Key != key || blob.Offset != entry.offset || blob.Length != entry.size:
+			reason = fmt.Sprintf("altered: its entry in %s is at %d with %d bytes, event says %s at %d with %d",
+				key, entry.offset, entry.size, blob.Key, blob.Offset, blob.Length)
+		case announced == nil && blob.CRC32C != entry.crc:
+			reason = fmt.Sprintf("altered: CRC32C of its entry in %s is %08x, its event there says %08x", key, entry.crc, blob.CRC32C)
+		}
+		if reason != "" {
+			a.report.Altered = append(a.report.Altered, Finding{entry.id, reason})
 		}
 	}
-	if orphans == len(ids) { // then the whole object is one orphan
+	if orphans == len(entries) { // then the whole object is one orphan
 		a.report.Orphans = append(a.report.Orphans[:len(a.report.Orphans)-orphans], key)
 	}
 	return nil
+}
+
+// packed is the entry of a message in a pack.
+type packed struct {
+	id           string
+	offset, size int64
+	crc          uint32
+}
+
+// readPack reads a whole pack.
+func readPack(r io.Reader) (entries []packed, listed []*logged, err error) {
+	at := &position{r: r}
+	err = pack.Each(at, func(name string, size int64, content io.Reader) (err error) {
+		if id, ok := pack.MessageID(name); ok {
+			entry, crc := packed{id: id, offset: at.n, size: size}, crc32.New(castagnoli)
+			_, err = io.Copy(crc, content)
+			entry.crc = crc.Sum32()
+			entries = append(entries, entry)
+			return err
+		}
+		listed, err = readList(content)
+		return err
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	if n, err := io.Copy(io.Discard, r); err != nil || n > 0 {
+		return nil, nil, errors.Join(fmt.Errorf("%d bytes behind its end", n), err)
+	}
+	return entries, listed, nil
+}
+
+// position is a reader that knows how far it has read.
+type position struct {
+	r io.Reader
+	n int64
+}
+
+// Read implements io.Reader.
+func (p *position) Read(b []byte) (int, error) {
+	n, err := p.r.Read(b)
+	p.n += int64(n)
+	return n, err
 }
 
 // announced returns the event in the log for a message in the object of this key, or nil.
@@ -75,13 +117,8 @@ func (a *auditor) announced(id, key string) *logged {
 	return nil
 }
 
-// listedEvent is a line of a pack's events.
-type listedEvent struct {
-	id    string
-	value []byte
-}
-
-func readList(content io.Reader) (listed []listedEvent, err error) {
+// readList reads a pack's list of events. They have no headers.
+func readList(content io.Reader) (listed []*logged, err error) {
 	lines := bufio.NewScanner(content)
 	lines.Buffer(nil, maxEvent)
 	lines.Split(wholeLines)
@@ -90,7 +127,7 @@ func readList(content io.Reader) (listed []listedEvent, err error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", pack.EventsName, err)
 		}
-		listed = append(listed, listedEvent{e.ID.String(), bytes.Clone(lines.Bytes())})
+		listed = append(listed, &logged{Event: e, value: bytes.Clone(lines.Bytes())})
 	}
 	return listed, lines.Err()
 }
@@ -109,13 +146,13 @@ func wholeLines(data []byte, atEnd bool) (advance int, line []byte, err error) {
 
 // sameOrder reports an error unless a pack lists one event for each of its messages, in
 // their order.
-func sameOrder(ids []string, listed []listedEvent) error {
-	if len(listed) != len(ids) {
-		return fmt.Errorf("%s: %d events of %d messages", pack.EventsName, len(listed), len(ids))
+func sameOrder(entries []packed, listed []*logged) error {
+	if len(listed) != len(entries) {
+		return fmt.Errorf("%s: %d events of %d messages", pack.EventsName, len(listed), len(entries))
 	}
-	for i, id := range ids {
-		if listed[i].id != id {
-			return fmt.Errorf("%s: event %d is of %s, message %d is %s", pack.EventsName, i, listed[i].id, i, id)
+	for i, entry := range entries {
+		if id := listed[i].ID.String(); id != entry.id {
+			return fmt.Errorf("%s: event %d is of %s, message %d is %s", pack.EventsName, i, id, i, entry.id)
 		}
 	}
 	return nil

@@ -2,6 +2,7 @@ package audit_test
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -31,6 +32,7 @@ func (w *world) pack(t *testing.T) string {
 	p := pack.New()
 	for _, body := range []string{"first\r\n", "second\r\n", "third\r\n"} {
 		m := porttest.NewMessage([]byte(body))
+		m.Header = pipeline.AppendSeparator(m.Header, &m.Body)
 		m.Loop = answers{}
 		p.Add(m)
 	}
@@ -94,6 +96,32 @@ func TestFindingsInPacks(t *testing.T) {
 		"an event of the pack is none": {func(t *testing.T, w *world) {
 			replace(t, w.path(first), "}\n", "]\n")
 		}, "0 1 0 0 0", pack.EventsName},
+		"two entries with each other's names": {func(t *testing.T, w *world) {
+			swapNames(t, w.path(first), w.acks[first].ID, w.acks[first+2].ID)
+		}, "0 2 0 0 0", "its entry in"},
+		"octets behind the end": {func(t *testing.T, w *world) {
+			content, err := os.ReadFile(w.path(first))
+			check(t, err)
+			check(t, os.WriteFile(w.path(first), append(content, "more"...), 0o600))
+		}, "0 1 0 0 0", "behind its end"},
+		"a message without an event altered": {func(t *testing.T, w *world) {
+			w.log = append(w.log[:first+1], w.log[first+2:]...)
+			w.acks = append(w.acks[:first+1], w.acks[first+2:]...)
+			replace(t, w.path(first), "second\r\n", "Second\r\n")
+		}, "0 1 0 1 0", "its event there says"},
+		"a message added": {func(t *testing.T, w *world) {
+			content, err := os.ReadFile(w.path(first))
+			check(t, err)
+			check(t, os.WriteFile(w.path(first), append(bytes.Clone(content[:1024]), content...), 0o600))
+		}, "0 3 0 0 0", "3 events of 4"},
+		"an event of the pack gone": {func(t *testing.T, w *world) {
+			content, err := os.ReadFile(w.path(first))
+			check(t, err)
+			begin := bytes.Index(content, []byte(`{"id":`))
+			end := begin + bytes.IndexByte(content[begin:], '\n') + 1
+			rest := append(content[end:len(content):len(content)], make([]byte, end-begin)...)
+			check(t, os.WriteFile(w.path(first), append(content[:begin:begin], rest...), 0o600))
+		}, "0 1 0 0 0", "event"},
 		"the log takes it for a message alone": {func(_ *testing.T, w *world) {
 			w.log[first][1] = bytes.Replace(w.log[first][1], []byte(`"container":"tar",`), nil, 1)
 		}, "0 2 0 0 0", "container"},
@@ -119,6 +147,31 @@ func replace(t *testing.T, path, from, to string) {
 		t.Fatalf("no %q in the pack", from)
 	}
 	check(t, os.WriteFile(path, bytes.Replace(content, []byte(from), []byte(to), 1), 0o600))
+}
+
+// swapNames exchanges the names of two entries, and their events in the list, so that both
+// are in the same order.
+func swapNames(t *testing.T, path, a, b string) {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	check(t, err)
+	list := bytes.Index(content, []byte(`{"id":`))
+	ends := bytes.IndexByte(content[list:], 0) + list
+	lines := bytes.SplitAfter(bytes.Clone(content[list:ends]), []byte("\n"))
+	lines[0], lines[2] = lines[2], lines[0]
+	copy(content[list:], bytes.Join(lines, nil))
+	atA, atB := bytes.Index(content, []byte(a)), bytes.Index(content, []byte(b))
+	copy(content[atA:], b)
+	copy(content[atB:], a)
+	for _, header := range [][]byte{content[atA:][:512], content[atB:][:512]} {
+		sum := 0
+		copy(header[148:156], "        ")
+		for _, c := range header {
+			sum += int(c)
+		}
+		copy(header[148:156], fmt.Sprintf("%06o\x00 ", sum))
+	}
+	check(t, os.WriteFile(path, content, 0o600))
 }
 
 // swapFirstEvents swaps the first two lines of the events of a pack.

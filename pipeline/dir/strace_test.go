@@ -50,7 +50,7 @@ func TestSystemCalls(t *testing.T) {
 		t.Fatal(err)
 	}
 	folder = filepath.Join(folder, "mail")
-	calls, printed := porttest.SystemCalls(t, "fsync,rename,renameat,renameat2,write", childFolder+"="+folder)
+	calls, printed := porttest.SystemCalls(t, porttest.Changes, childFolder+"="+folder)
 	key, ok := strings.CutPrefix(strings.TrimSpace(printed), "acknowledged ")
 	if !ok {
 		t.Fatalf("the child said %q", printed)
@@ -64,4 +64,5 @@ func TestSystemCalls(t *testing.T) {
 		`^fsync\(\d+<`+quoted(hour)+`>\)\s+= 0$`,
 		`^write\(1<.*"acknowledged `,
 	)
+	porttest.CheckDurable(t, calls, filepath.Dir(folder), `^write\(1<.*"acknowledged `)
 }

@@ -11,7 +11,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -79,7 +78,8 @@ type Broker struct {
 	unread  atomic.Uint64 // float64 bits
 	address string
 	lock    *os.File
-	refusal atomic.Pointer[error]
+	refusal atomic.Pointer[refusal]
+	deleted deletedUnread
 
 	stop      chan struct{}
 	retainer  sync.WaitGroup
@@ -118,8 +118,13 @@ func (b *Broker) start(o Options) error {
 	if o.Bound != nil {
 		listener = o.Bound(listener)
 	}
+	listener = patientListener{listener}
 	// Create the folders of the log first: kfake creates them without an fsync.
-	if err := makePartitions(o); err != nil {
+	err = makePartitions(o)
+	if err == nil {
+		err = repair(o.DataDir, o.Logger)
+	}
+	if err != nil {
 		_ = listener.Close()
 		return err
 	}
@@ -166,7 +171,7 @@ func (b *Broker) lockFolder(path string) error {
 	if err := durable.MakeAll(durable.OS{}, path); err != nil {
 		return err
 	}
-	lock, err := os.OpenFile(filepath.Join(path, "lock"), os.O_RDWR|os.O_CREATE, 0o640)
+	lock, err := os.OpenFile(filepath.Join(path, lockFile), os.O_RDWR|os.O_CREATE, fileMode)
 	if err != nil {
 		return err
 	}
@@ -201,6 +206,25 @@ func listen(address string) (net.Listener, error) {
 	return listener, nil
 }
 
+// patientListener is a listener whose Accept outlives failures, such as a lack of
+// descriptors. kfake closes its listener after the first, and no client could connect any
+// more, Sluice's own included.
+type patientListener struct{ net.Listener }
+
+// acceptPause is the time between two attempts to accept a connection.
+const acceptPause = 50 * time.Millisecond
+
+// Accept implements net.Listener.
+func (l patientListener) Accept() (net.Conn, error) {
+	for {
+		conn, err := l.Listener.Accept()
+		if err == nil || errors.Is(err, net.ErrClosed) {
+			return conn, err
+		}
+		time.Sleep(acceptPause)
+	}
+}
+
 // Addr returns the address that the broker listens on.
 func (b *Broker) Addr() string { return b.address }
 
@@ -231,41 +255,4 @@ func (b *Broker) release() {
 	if b.lock != nil {
 		_ = b.lock.Close()
 	}
-}
-
-// Refusal returns why the broker last refused an event that it could not write, such as a
-// full disk, or nil. Nothing of such an event stays.
-func (b *Broker) Refusal() error {
-	if refusal := b.refusal.Load(); refusal != nil {
-		return *refusal
-	}
-	return nil
-}
-
-// logger passes kfake's log lines on to slog. kfake answers an event that it could not
-// write by UNKNOWN_SERVER_ERROR, and says why by such a line alone.
-type logger struct {
-	to      *slog.Logger
-	refusal *atomic.Pointer[error]
-}
-
-var levels = map[kfake.LogLevel]slog.Level{
-	kfake.LogLevelError: slog.LevelError,
-	kfake.LogLevelWarn:  slog.LevelWarn,
-}
-
-func (l logger) Logf(level kfake.LogLevel, format string, args ...any) {
-	to, ok := levels[level]
-	if !ok {
-		return // info and debug lines are about internals
-	}
-	if strings.HasPrefix(format, "persist batch ") {
-		for _, arg := range args {
-			if err, is := arg.(error); is {
-				l.refusal.Store(&err)
-				return // the line of each message that fails for it says so
-			}
-		}
-	}
-	l.to.Log(context.Background(), to, fmt.Sprintf("embedded kafka: "+format, args...))
 }

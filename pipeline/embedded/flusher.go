@@ -16,13 +16,16 @@ import (
 // that wait, fsyncs what has grown once for all of them, and then gives the results.
 //
 // After a failed fsync Linux may call the lost pages clean, and the next fsync succeeds.
-// So the first failure is the result of every later event, until a restart.
+// So the first failure is the result of every later event, until a restart. A process that
+// has no descriptor to look at its files has not failed: these events alone have that
+// result.
 type flusher struct {
 	events  *partitions
 	state   *folder // what the broker keeps about topics and groups
 	limit   int     // of events that wait
 	logger  *slog.Logger
 	failure atomic.Pointer[failure]
+	behind  bool // a partition is newer than the state that is durable
 
 	mu      sync.Mutex
 	waiting []func(error)
@@ -105,24 +108,31 @@ func (f *flusher) run() {
 			err = f.flush(tick || !open)
 		}
 		for i, done := range group {
-			done(err)
+			// A panic is of one event. The others have their results.
+			_ = panics.Try(panics.Embedded, func() error { done(err); return nil })
 			group[i] = nil
 		}
 	}
 }
 
 // flush fsyncs the events that were written since the last flush, and the broker's state
-// if that is asked for. A failure is for good.
+// if that is asked for, or if it tells of a new partition. A failure is for good, but for
+// a shortage: then the next flush does what this one could not.
 func (f *flusher) flush(state bool) error {
 	err := panics.Try(panics.Embedded, func() error {
-		err := f.events.sync()
-		if err == nil && state {
-			err = f.state.sync()
+		fresh, err := f.events.sync()
+		if f.behind = f.behind || fresh; err == nil && (state || f.behind) {
+			if err = f.state.sync(); err == nil {
+				f.behind = false
+			}
 		}
 		return err
 	})
 	if err == nil {
 		return nil
+	}
+	if shortage(err) {
+		return fmt.Errorf("embedded kafka: %w", err)
 	}
 	failed := &failure{err}
 	f.failure.Store(failed)

@@ -6,9 +6,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
+	"time"
 
 	"sluice/internal/panics"
 	"sluice/pipeline/durable"
@@ -24,15 +27,17 @@ type folder struct {
 
 	identity os.FileInfo
 	files    map[string]*syncedFile
+	named    bool // a name is new, and not yet durable
 }
 
-// syncedFile is a file with its size at the last fsync. It stays open while it is written,
+// syncedFile is a file with its size and time at the last fsync. It stays open while it is written,
 // because the kernel reports an error of writing back to those who have the file open. A
 // segment that will not grow is sealed.
 type syncedFile struct {
 	*os.File
 	identity os.FileInfo
 	size     int64
+	modified time.Time
 	sealed   bool
 }
 
@@ -53,9 +58,13 @@ func newFolder(path string, expired func(offset int64) (bool, error)) (*folder, 
 }
 
 // sync makes durable what was written into the folder. Events that are no longer to be
-// found under the folder's name are an error: they are written into deleted files.
+// found under the folder's name are an error: they are written into deleted files. After
+// an error that is a shortage, the next call does what this one has left undone.
 func (d *folder) sync() error {
 	identity, err := os.Stat(d.path)
+	if shortage(err) {
+		return err
+	}
 	if err != nil || !os.SameFile(identity, d.identity) {
 		return removed(d.path)
 	}
@@ -63,8 +72,7 @@ func (d *folder) sync() error {
 	if err != nil {
 		return err
 	}
-	var grown []*syncedFile
-	named := false // a name is new
+	var grown []growth
 	present := make(map[string]bool, len(entries))
 	newest := d.newest(entries)
 	for _, entry := range entries {
@@ -86,7 +94,7 @@ func (d *folder) sync() error {
 		}
 		offset, segment := baseOffset(name)
 		if known != nil && !os.SameFile(info, known.identity) {
-			if segment {
+			if segment || name == lockFile {
 				return removed(filepath.Join(d.path, name))
 			}
 			known.seal()
@@ -98,12 +106,11 @@ func (d *folder) sync() error {
 			} else if err != nil {
 				return err
 			}
-			named = true
+			d.named = true
 		}
 		switch {
-		case known.size != info.Size():
-			known.size = info.Size()
-			grown = append(grown, known)
+		case known.size != info.Size() || !known.modified.Equal(info.ModTime()):
+			grown = append(grown, growth{known, info})
 		case segment && offset < newest:
 			known.seal()
 		}
@@ -114,10 +121,23 @@ func (d *folder) sync() error {
 	if err := syncFiles(grown); err != nil {
 		return err
 	}
-	if named {
-		return durable.OS{}.SyncDir(d.path)
+	if d.named {
+		if err := (durable.OS{}).SyncDir(d.path); err != nil {
+			return err
+		}
+		d.named = false
 	}
 	return nil
+}
+
+// shortage reports whether err says that the process had no descriptor or memory to look
+// at files. Nothing is lost by that. An error of fsync is never one.
+func shortage(err error) bool {
+	var at *fs.PathError
+	if !errors.As(err, &at) || at.Op == "sync" {
+		return false
+	}
+	return errors.Is(at, syscall.EMFILE) || errors.Is(at, syscall.ENFILE) || errors.Is(at, syscall.ENOMEM)
 }
 
 func removed(path string) error {
@@ -140,19 +160,31 @@ func (d *folder) open(name string) (*syncedFile, error) {
 	return known, nil
 }
 
+// growth is a file that was written since its last fsync, and what it is now.
+type growth struct {
+	*syncedFile
+	now os.FileInfo
+}
+
 // syncFiles fsyncs files at the same time: they share a flush of the disk.
-func syncFiles(files []*syncedFile) error {
+func syncFiles(files []growth) error {
 	errs := make([]error, len(files))
 	var group sync.WaitGroup
 	for i, f := range files {
 		group.Go(func() { errs[i] = panics.Try(panics.Embedded, f.Sync) })
 	}
 	group.Wait()
-	return errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	for _, f := range files {
+		f.size, f.modified = f.now.Size(), f.now.ModTime()
+	}
+	return nil
 }
 
-// forget drops files that are no longer there. It is an error if one had events that
-// retention has not deleted.
+// forget drops files that are no longer there. It is an error if the broker needs one, or
+// if it had events that retention has not deleted.
 func (d *folder) forget(present map[string]bool) error {
 	for name, f := range d.files {
 		if present[name] {
@@ -166,6 +198,8 @@ func (d *folder) forget(present map[string]bool) error {
 			if !expired {
 				return removed(filepath.Join(d.path, name))
 			}
+		} else if slices.Contains(needed, name) {
+			return removed(filepath.Join(d.path, name))
 		}
 		f.seal()
 		delete(d.files, name)

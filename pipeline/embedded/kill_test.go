@@ -28,6 +28,10 @@ import (
 const (
 	childFolder = "SLUICE_TEST_EMBEDDED_FOLDER"
 	childEvents = "SLUICE_TEST_EMBEDDED_EVENTS" // exit after this many events, unless killed before
+	// childShort makes the child publish without a free descriptor, and then with some.
+	childShort = "SLUICE_TEST_EMBEDDED_SHORT"
+	// childLarge makes the child publish large events one at a time into small segments.
+	childLarge = "SLUICE_TEST_EMBEDDED_LARGE"
 )
 
 func TestMain(m *testing.M) {
@@ -45,15 +49,31 @@ func TestMain(m *testing.M) {
 const publishers = 32
 
 func runChild(folder string) error {
-	b, err := embedded.Start(embedded.Options{Address: "127.0.0.1:0", DataDir: folder, Topic: topic})
+	at, publishers, message := embedded.Options{Address: "127.0.0.1:0", DataDir: folder, Topic: topic}, publishers, porttest.Stored
+	compression := ""
+	if os.Getenv(childLarge) != "" {
+		at.RetentionBytes, compression, publishers = 4<<20, "none", 1
+		message = func() *pipeline.Message { return porttest.Extremes()["1000 recipients"] }
+	}
+	b, err := embedded.Start(at)
 	if err != nil {
 		return err
 	}
-	log, err := kafka.Open(context.Background(), kafka.Options{Brokers: []string{b.Addr()}, Topic: topic, Durable: b})
+	log, err := kafka.Open(context.Background(), kafka.Options{
+		Brokers: []string{b.Addr()}, Topic: topic, Durable: b, Compression: compression,
+	})
 	if err != nil {
 		return err
 	}
 	fmt.Println("ready")
+	if os.Getenv(childShort) != "" {
+		announce(log, message())
+		free, err := takeDescriptors()
+		announce(log, message())
+		free()
+		announce(log, message())
+		return errors.Join(err, log.Close(), b.Close())
+	}
 	limit, err := strconv.Atoi(os.Getenv(childEvents))
 	if err != nil {
 		limit = math.MaxInt
@@ -63,7 +83,7 @@ func runChild(folder string) error {
 	for range publishers {
 		group.Go(func() {
 			for int(next.Add(1)) <= limit {
-				announce(log)
+				announce(log, message())
 			}
 		})
 	}
@@ -76,8 +96,7 @@ func runChild(folder string) error {
 
 // announce publishes an event, and prints its key if it was acknowledged and else the
 // error.
-func announce(log pipeline.EventLog) {
-	m := porttest.Stored()
+func announce(log pipeline.EventLog, m *pipeline.Message) {
 	line := m.ID.String()
 	sent, err := porttest.Announce(log, m)
 	if err = errors.Join(err, sent.Err); err != nil {

@@ -21,6 +21,7 @@ type partitions struct {
 	// expired reports whether retention has deleted an event.
 	expired func(partition int32, offset int64) (bool, error)
 	folders []*folder // by number
+	named   bool      // a folder is new, and its name not yet durable
 }
 
 func newPartitions(o Options, expired func(partition int32, offset int64) (bool, error)) *partitions {
@@ -44,20 +45,22 @@ func makePartitions(o Options) error {
 	return nil
 }
 
-// sync makes durable what was written into the partitions.
-func (p *partitions) sync() error {
+// sync makes durable what was written into the partitions. It reports whether there was a
+// new one, of which the broker's state says more.
+func (p *partitions) sync() (fresh bool, err error) {
 	if err := p.find(); err != nil {
-		return err
+		return false, err
 	}
 	for _, each := range p.folders {
 		if each == nil {
 			continue
 		}
 		if err := each.sync(); err != nil {
-			return err
+			return false, err
 		}
 	}
-	return nil
+	fresh, p.named = p.named, false
+	return fresh, nil
 }
 
 // find adds new folders.
@@ -68,7 +71,6 @@ func (p *partitions) find() error {
 	} else if err != nil {
 		return err
 	}
-	named := false
 	for _, entry := range entries {
 		number, ok := p.number(entry.Name())
 		if !ok || number < len(p.folders) && p.folders[number] != nil {
@@ -83,9 +85,9 @@ func (p *partitions) find() error {
 			p.folders = append(p.folders, nil)
 		}
 		p.folders[number] = fresh
-		named = true
+		p.named = true
 	}
-	if named {
+	if p.named {
 		return durable.OS{}.SyncDir(p.path)
 	}
 	return nil

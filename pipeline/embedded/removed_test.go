@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"sluice/internal/testkit"
 	"sluice/pipeline/embedded"
 	"sluice/pipeline/kafka"
 	"sluice/pipeline/porttest"
@@ -36,6 +37,25 @@ func publish(t *testing.T, log *kafka.Log) error {
 		t.Fatal(err)
 	}
 	return sent.Err
+}
+
+// TestNeeded removes a file that the broker has open and needs after a kill. Soon no event
+// is acknowledged any more.
+func TestNeeded(t *testing.T) {
+	for _, name := range []string{"lock", "meta.json", "topics.json"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := options(t)
+			b := start(t, o)
+			if err := os.Remove(filepath.Join(o.DataDir, name)); err != nil {
+				t.Fatal(err)
+			}
+			testkit.Eventually(t, "the log has failed", func() bool { return b.Usable() != nil })
+			if err := b.Usable(); !strings.Contains(err.Error(), name+" was removed") {
+				t.Error(err)
+			}
+		})
+	}
 }
 
 // TestRemoved removes files under a running broker, which goes on writing into the

@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -17,6 +18,29 @@ const (
 	retainInterval  = time.Minute
 	measureInterval = 2 * time.Second
 )
+
+// The rules by which retention deletes events: keys of events.embedded.
+const (
+	bySize = "retention_bytes"
+	byAge  = "retention"
+)
+
+// deletedUnread counts the events that a rule has deleted and a group had not read.
+type deletedUnread struct{ bySize, byAge atomic.Int64 }
+
+func (d *deletedUnread) of(rule string) *atomic.Int64 {
+	if rule == bySize {
+		return &d.bySize
+	}
+	return &d.byAge
+}
+
+// DeletedUnread returns, by the rule, functions that return how many events it has deleted
+// which one of Groups had not read. Each event counts once. They are safe for concurrent
+// use.
+func (b *Broker) DeletedUnread() map[string]func() int64 {
+	return map[string]func() int64{bySize: b.deleted.bySize.Load, byAge: b.deleted.byAge.Load}
+}
 
 func (b *Broker) retain() {
 	delete, measure := time.NewTicker(retainInterval), time.NewTicker(measureInterval)
@@ -50,8 +74,8 @@ func (b *Broker) applyRetention(now time.Time) error {
 		key    string
 		delete func() error
 	}{
-		{"retention_bytes", func() error { b.cluster.ApplyRetention(); return nil }},
-		{"retention", func() error { return b.expire(ctx, admin, now) }},
+		{bySize, func() error { b.cluster.ApplyRetention(); return nil }},
+		{byAge, func() error { return b.expire(ctx, admin, now) }},
 	} {
 		before, err := admin.ListStartOffsets(ctx, b.options.Topic)
 		if err != nil {
@@ -70,23 +94,29 @@ func (b *Broker) applyRetention(now time.Time) error {
 }
 
 // reportUnread warns of events that were deleted between two lists of start offsets and
-// that a group has not committed. If there is no group, nobody has committed any of them;
+// that a group has not committed, and counts them. If there is no group, nobody has committed any of them;
 // that is worth a warning when they were deleted before their time.
 func (b *Broker) reportUnread(key string, readers []reader, before, after kadm.ListedOffsets) {
-	if len(readers) == 0 && key == "retention_bytes" {
+	if len(readers) == 0 && key == bySize {
 		readers = []reader{{group: "none has committed"}}
 	}
+	most := map[int32]int64{} // by partition: of the group that has read least of it
 	for _, r := range readers {
 		var unread int64
 		after.Each(func(to kadm.ListedOffset) {
 			if from, ok := before.Lookup(to.Topic, to.Partition); ok {
-				unread += r.unread(to.Partition, from.Offset, to.Offset)
+				n := r.unread(to.Partition, from.Offset, to.Offset)
+				most[to.Partition] = max(most[to.Partition], n)
+				unread += n
 			}
 		})
 		if unread > 0 {
 			b.options.Logger.Warn("events were deleted that a consumer group has not read",
 				"group", r.group, "events", unread, "by", "events.embedded."+key)
 		}
+	}
+	for _, n := range most {
+		b.deleted.of(key).Add(n)
 	}
 }
 

@@ -163,6 +163,9 @@ func TestUnread(t *testing.T) {
 	if start <= 5 || !strings.HasSuffix(lines.String(), want) {
 		t.Errorf("offsets from %d: %q, want %q", start, lines.String(), want)
 	}
+	if n := b.DeletedUnread()[bySize](); n != start-5 || b.DeletedUnread()[byAge]() != 0 {
+		t.Errorf("%d events counted, want %d", n, start-5)
+	}
 }
 
 // TestNobodyReads checks that the deletion of events before their time is a warning also

@@ -55,6 +55,23 @@ func TestFirstStart(t *testing.T) {
 	)
 }
 
+// TestSegments checks that each event is durable when it is acknowledged: in the first
+// start and after another, and when segments begin.
+func TestSegments(t *testing.T) {
+	folder := childData(t)
+	for range 2 {
+		calls, _ := porttest.SystemCalls(t, porttest.Changes, childFolder+"="+folder, childLarge+"=1", childEvents+"=12")
+		answer := `^write\(1<.*"[0-9a-f-]{36}\\n"`
+		if n := porttest.CheckDurable(t, calls, filepath.Join(folder, "partitions"), answer); n != 12 {
+			t.Errorf("%d events were acknowledged", n)
+		}
+	}
+	segments, err := filepath.Glob(filepath.Join(folder, "partitions", "*", "*.dat"))
+	if err != nil || len(segments) < 4 {
+		t.Errorf("%d segments: %v", len(segments), err)
+	}
+}
+
 // TestFailedSync lets every fsync of the events fail: none may be acknowledged, and each
 // must be told why.
 func TestFailedSync(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 
 	"sluice/internal/testkit"
 	"sluice/loadtest/stack"
+	"sluice/pipeline"
 	"sluice/pipeline/kafka"
 	"sluice/pipeline/porttest"
 )
@@ -122,7 +123,7 @@ func (c *cluster) security(t *testing.T) {
 			l := c.open(t, o)
 			id, _ := mustAnnounce(t, l)
 			var keys []string
-			err := kafka.NewReader(o).Read(t.Context(), func(key, _ []byte) error {
+			err := kafka.NewReader(o).Read(t.Context(), func(key, _ []byte, _ []pipeline.EventHeader) error {
 				keys = append(keys, string(key))
 				return nil
 			})

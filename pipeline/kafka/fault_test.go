@@ -90,7 +90,7 @@ func (c *cluster) checkLogged(t *testing.T, topic string, acknowledged []string)
 	t.Helper()
 	seen := map[string]int{}
 	err := kafka.NewReader(kafka.Options{Brokers: []string{c.Bootstrap}, Topic: topic}).Read(t.Context(),
-		func(key, _ []byte) error {
+		func(key, _ []byte, _ []pipeline.EventHeader) error {
 			seen[string(key)]++
 			return nil
 		})

@@ -65,8 +65,9 @@ type Durable interface {
 	// with the reason why they are not. It never blocks.
 	Confirm(done func(error))
 	// Refusal returns why the broker last refused an event that it could not write, of
-	// which nothing stays, or nil. It never blocks.
-	Refusal() error
+	// which nothing stays, and when, or nil. An event that was in flight at that time may
+	// be acknowledged and not there. Refusal never blocks.
+	Refusal() (at time.Time, why error)
 }
 
 // CreateTopic holds the settings of a topic that is created.

@@ -76,6 +76,7 @@ func (p *producer) produce(
 ) {
 	client := p.client.Load()
 	client.TryProduce(ctx, r, func(_ *kgo.Record, err error) {
+		defer panics.Recover(panics.Publish, nil) // the goroutine is the client's
 		// Before promise, after which anyone can publish again.
 		switch {
 		case err == nil:

@@ -9,6 +9,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"sluice/pipeline"
 )
 
 // Reader reads a whole topic, for an audit. It joins no group and commits no offset.
@@ -23,10 +25,12 @@ func NewReader(o Options) *Reader {
 	return &Reader{options: o, topic: o.Topic}
 }
 
-// Read calls each with the key and value of every record that is in the topic now, in
-// order within a partition. Records that arrive meanwhile may be missing. It stops at the
-// first error and returns it. each may keep key and value.
-func (r *Reader) Read(ctx context.Context, each func(key, value []byte) error) error {
+// Read calls each with every record that is in the topic now, in order within a partition.
+// Records that arrive meanwhile may be missing. It stops at the first error and returns it.
+// each may keep key, value and the values of headers, and not the slice of headers.
+func (r *Reader) Read(
+	ctx context.Context, each func(key, value []byte, headers []pipeline.EventHeader) error,
+) error {
 	opts, _, err := r.options.clientOptions(r.options.Timeout / 3)
 	if err != nil {
 		return fmt.Errorf("kafka: %w", err)
@@ -96,8 +100,9 @@ func listed(offsets kadm.ListedOffsets, err error) (kadm.ListedOffsets, error) {
 // readUpTo reads each partition up to its offset in ends, and removes it from ends then.
 func readUpTo(
 	ctx context.Context, client *kgo.Client, ends map[int32]int64,
-	each func(key, value []byte) error,
+	each func(key, value []byte, headers []pipeline.EventHeader) error,
 ) error {
+	var headers []pipeline.EventHeader
 	for len(ends) > 0 {
 		fetches := client.PollFetches(ctx)
 		for _, e := range fetches.Errors() {
@@ -110,7 +115,11 @@ func readUpTo(
 				continue
 			}
 			if r.Offset < end {
-				if err := each(r.Key, r.Value); err != nil {
+				headers = headers[:0]
+				for _, h := range r.Headers {
+					headers = append(headers, pipeline.EventHeader{Key: h.Key, Value: h.Value})
+				}
+				if err := each(r.Key, r.Value, headers); err != nil {
 					return err
 				}
 			}

@@ -40,11 +40,16 @@ func (u *uncertain) OnBrokerE2E(_ kgo.BrokerMetadata, key int16, e2e kgo.BrokerE
 	}
 }
 
-// outcome returns the failure of an event that has the error err of the client.
+// outcome returns the failure of an event that has the error err of the client, or nil.
 func (l *Log) outcome(e event, err error) error {
-	if errors.Is(err, kerr.UnknownServerError) && l.options.Durable != nil {
-		if refusal := l.options.Durable.Refusal(); refusal != nil {
-			return notWritten(refusal)
+	if l.options.Durable != nil {
+		at, why := l.options.Durable.Refusal()
+		switch {
+		case why == nil || at.Before(e.since):
+		case err == nil:
+			return doubtful(why)
+		case errors.Is(err, kerr.UnknownServerError):
+			return notWritten(why)
 		}
 	}
 	failure := classify(err)
@@ -60,11 +65,23 @@ func (l *Log) outcome(e event, err error) error {
 // or quota is KindFull, every other cause is temporary.
 func notWritten(err error) error {
 	f := &pipeline.Failure{Kind: pipeline.KindTemporary, Op: "kafka: write", Err: err, NoEffect: true}
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+	if full(err) {
 		f.Kind = pipeline.KindFull
 	}
 	return f
 }
+
+// doubtful returns the failure of an event that was acknowledged, perhaps because the
+// broker took it for one that it had written.
+func doubtful(err error) error {
+	f := &pipeline.Failure{Kind: pipeline.KindTemporary, Op: "kafka: acknowledged beside a failed write", Err: err}
+	if full(err) {
+		f.Kind = pipeline.KindFull
+	}
+	return f
+}
+
+func full(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
 
 // unsent returns the failure of an event that never left the process, or only in a batch
 // that was refused.

@@ -1,6 +1,8 @@
 package kafka_test
 
 import (
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -56,5 +58,50 @@ func TestWhatHadNoEffect(t *testing.T) {
 	}
 	if sent, err := porttest.Announce(l, porttest.Stored()); err != nil || !pipeline.HadNoEffect(sent.Err) {
 		t.Errorf("a closed log: %v, %v", err, sent.Err)
+	}
+}
+
+// refusingDisk is a Durable whose broker may have refused events.
+type refusingDisk struct{ at atomic.Pointer[time.Time] }
+
+func (d *refusingDisk) Usable() error            { return nil }
+func (d *refusingDisk) Confirm(done func(error)) { done(nil) }
+
+func (d *refusingDisk) Refusal() (time.Time, error) {
+	if at := d.at.Load(); at != nil {
+		return *at, syscall.ENOSPC
+	}
+	return time.Time{}, nil
+}
+
+// TestAcknowledgedBesideRefusal lets a broker fail to write an event, and the connection
+// break before it says so. It takes the second attempt for one that it has written, and
+// acknowledges it: the event must fail all the same.
+func TestAcknowledgedBesideRefusal(t *testing.T) {
+	c, disk := kafkatest.Start(t, topic), &refusingDisk{}
+	l := openLog(t, kafka.Options{Brokers: c.ListenAddrs(), Durable: disk})
+	announce := func() error {
+		sent, err := porttest.Announce(l, porttest.Stored())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return sent.Err
+	}
+	if err := announce(); err != nil {
+		t.Fatal(err)
+	}
+	c.Script(func(n int) kafkatest.Answer {
+		if n > 1 {
+			return kafkatest.Answer{}
+		}
+		now := time.Now()
+		disk.at.Store(&now)
+		return kafkatest.Answer{Broken: true}
+	})
+	if err := announce(); pipeline.KindOf(err) != pipeline.KindFull || pipeline.HadNoEffect(err) {
+		t.Errorf("acknowledged beside a failed write: %v", err)
+	}
+	if err := announce(); err != nil {
+		t.Errorf("the next event: %v", err)
 	}
 }

@@ -16,7 +16,7 @@ import (
 type LogUnderTest struct {
 	Log pipeline.EventLog
 	// Read calls each with every event. It is nil for a log that keeps nothing.
-	Read func(ctx context.Context, each func(key, value []byte) error) error
+	Read func(ctx context.Context, each func(key, value []byte, headers []pipeline.EventHeader) error) error
 	// Stall stalls the backend of the log until resume is called. It is nil without a
 	// backend.
 	Stall func() (resume func())
@@ -95,7 +95,7 @@ func checkLog(t *testing.T, l LogUnderTest, want map[string][]byte) {
 		return
 	}
 	seen := map[string]int{}
-	err := l.Read(context.Background(), func(key, value []byte) error {
+	err := l.Read(context.Background(), func(key, value []byte, _ []pipeline.EventHeader) error {
 		id := string(key)
 		seen[id]++
 		if w, ok := want[id]; !ok {

@@ -64,6 +64,85 @@ func CheckOrder(t *testing.T, calls []string, steps ...string) {
 	}
 }
 
+// Changes are the system calls that CheckDurable needs, for SystemCalls.
+const Changes = "openat,mkdir,mkdirat,rename,renameat,renameat2,unlink,unlinkat,ftruncate,write,fsync"
+
+var (
+	creation = regexp.MustCompile(`^openat\(.*"([^"]+)", [A-Z_|]*O_CREAT.*\) += \d`)
+	made     = regexp.MustCompile(`^mkdir(?:at)?\(.*"([^"]+)".* = 0`)
+	moved    = regexp.MustCompile(`^rename(?:at2?)?\(.*"([^"]+)".*"([^"]+)".* = 0`)
+	gone     = regexp.MustCompile(`^unlink(?:at)?\(.*"([^"]+)".* = 0`)
+	written  = regexp.MustCompile(`^(?:write|ftruncate)\(\d+<([^>]+)>.* = \d`)
+	synced   = regexp.MustCompile(`^fsync\(\d+<([^>]+)>\) += 0`)
+)
+
+// notKept are files that need not be durable.
+var notKept = regexp.MustCompile(`\.tmp$|/lock$`)
+
+// CheckDurable fails the test unless, whenever a call matches answer, all bytes below
+// folder and all names there were synced. One request at a time must have been in flight.
+// It returns the number of answers.
+func CheckDurable(t *testing.T, calls []string, folder, answer string) (answers int) {
+	t.Helper()
+	said := regexp.MustCompile(answer)
+	seen, names, bytes := map[string]bool{}, map[string]string{}, map[string]string{}
+	note := func(in map[string]string, path, call string) {
+		if strings.HasPrefix(path, folder+"/") && !notKept.MatchString(path) {
+			in[path] = call
+		}
+	}
+	match := func(of *regexp.Regexp, call string) (path string, ok bool) {
+		if m := of.FindStringSubmatch(call); m != nil {
+			return m[1], true
+		}
+		return "", false
+	}
+	for _, call := range calls {
+		if said.MatchString(call) {
+			answers++
+			for _, left := range []map[string]string{names, bytes} {
+				for path, by := range left {
+					t.Errorf("%s is not durable at %s: %s", path, call, by)
+					delete(left, path)
+				}
+			}
+		}
+		if path, ok := match(creation, call); ok && !seen[path] {
+			seen[path] = true
+			note(names, path, call)
+		}
+		if path, ok := match(made, call); ok {
+			note(names, path, call)
+		}
+		if m := moved.FindStringSubmatch(call); m != nil {
+			delete(names, m[1])
+			delete(seen, m[1])
+			note(names, m[2], call)
+			if by, ok := bytes[m[1]]; ok {
+				delete(bytes, m[1])
+				bytes[m[2]] = by
+			}
+		}
+		if path, ok := match(gone, call); ok {
+			delete(names, path)
+			delete(bytes, path)
+			delete(seen, path)
+		}
+		if path, ok := match(written, call); ok {
+			note(bytes, path, call)
+		}
+		if path, ok := match(synced, call); ok {
+			delete(bytes, path)
+			for name := range names {
+				if filepath.Dir(name) == path {
+					delete(names, name)
+				}
+			}
+		}
+	}
+	return answers
+}
+
 var resumed = regexp.MustCompile(`^<\.\.\. \w+ resumed>`)
 
 // joinHalves joins the two lines of a system call that another thread interrupted, at the
