@@ -113,7 +113,7 @@ func TestCommentsCiteHeadings(t *testing.T) {
 
 // goTest matches a command of go test that a page gives: its flag, the name behind it,
 // and the package.
-var goTest = regexp.MustCompile("`go test (?:-run '\\^\\$' )?-(run|bench) ([A-Z][A-Za-z]*) \\./([a-z0-9/]+)`")
+var goTest = regexp.MustCompile("`go test (?:-run '\\^\\$' )?-(run|bench) ([A-Z][A-Za-z]*) \\./([a-z0-9/]+)(?: -[a-z]+ [0-9]+)?`")
 
 // TestMeasurementsCanBeRepeated checks that the tests and benchmarks exist which
 // docs/measurements.md names.
