@@ -18,7 +18,7 @@ type benchCommand struct {
 	Rounds        int      `default:"5" help:"Measurements of each server in each mode; the servers take turns."`
 	Sessions      int      `default:"50" help:"Sessions at the same time."`
 	Size          int      `default:"10240" help:"Bytes in a message's body."`
-	Only          []string `placeholder:"SERVER" help:"Measure these alone: smtp-sink, go-smtp, discard, embedded, fleet, packs."`
+	Only          []string `placeholder:"SERVER" help:"Measure these alone: smtp-sink, go-smtp, discard, logged, embedded, fleet, packs."`
 	LargeSize     int      `default:"67108864" help:"Bytes in a large message, sent to the fleet."`
 	LargeMessages int      `default:"32" help:"Large messages in one measurement."` // eight took 2 s: too short for a rate
 	LargeSessions int      `default:"4" help:"Large messages at the same time."`
@@ -76,7 +76,7 @@ func (c *benchCommand) Run(ctx context.Context) error {
 }
 
 func (c *benchCommand) wantsSluice() bool {
-	return c.wants(bench.Discard) || c.wants(bench.Embedded) || c.wants(bench.Fleet) || c.wants(bench.Packs)
+	return c.wants(bench.Discard) || c.wants(bench.Logged) || c.wants(bench.Embedded) || c.wants(bench.Fleet) || c.wants(bench.Packs)
 }
 
 func (c *benchCommand) wants(server string) bool {

@@ -95,7 +95,8 @@ func (c *Committer) Commit(m *Message, now time.Time) {
 // than a message twice.
 func (c *Committer) Advance(m *Message, now time.Time) (done bool) {
 	i := slices.IndexFunc(way[:], func(w wayStage) bool { return w.stage == m.Stage })
-	c.observe(i, m, now)
+	m.Took[m.Stage] = now.Sub(m.StageAt)
+	c.observe(i, m)
 	if m.orphaned() {
 		c.remove(m)
 	}
@@ -120,11 +121,11 @@ func (c *Committer) begin(i int, m *Message, now time.Time) (done bool) {
 }
 
 // observe counts the result of way[i].
-func (c *Committer) observe(i int, m *Message, now time.Time) {
+func (c *Committer) observe(i int, m *Message) {
 	if !way[i].observed {
 		return
 	}
-	stage, result, took := m.Stage.String(), KindOf(m.Result.Err).String(), now.Sub(m.StageAt)
+	stage, result, took := m.Stage.String(), KindOf(m.Result.Err).String(), m.Took[m.Stage]
 	if c.Watcher != nil {
 		c.Watcher.Result(m.Stage, m.Result.Err, took)
 	}

@@ -31,7 +31,7 @@ func (s *script) Remove(key string) { s.removed = append(s.removed, key) }
 func (s *script) Publish(m *pipeline.Message) {
 	s.asked = append(s.asked, "publish")
 	s.before("publish")
-	m.Published(s.log)
+	m.Published(pipeline.Position{}, s.log)
 }
 
 // observed is an Observer that notes.

@@ -57,8 +57,9 @@ type Message struct {
 	Header  []byte // the trace fields and separator that Sluice writes on top
 	Summary HeaderSummary
 
-	ReceivedAt time.Time // the final dot
-	StageAt    time.Time // when the stage in flight began
+	ReceivedAt time.Time                // the final dot
+	StageAt    time.Time                // when the stage in flight began
+	Took       [StageDone]time.Duration // how long each stage took that had its result
 	Result     Result
 
 	idText   [36]byte
@@ -100,9 +101,17 @@ type Rate struct {
 
 // Result is the outcome of the stages of a message.
 type Result struct {
-	Blob   Blob   // the place of the stored message
-	Digest Digest // of the stored message
-	Err    error  // the failure of the last stage
+	Blob   Blob     // the place of the stored message
+	Digest Digest   // of the stored message
+	Event  Position // of the published event
+	Err    error    // the failure of the last stage
+}
+
+// Position is the place of an event in the event log.
+type Position struct {
+	Topic     string // empty if the log has no positions
+	Partition int32
+	Offset    int64
 }
 
 // Reset empties the message for its next use and keeps its buffers. Its body must have
@@ -115,7 +124,7 @@ func (m *Message) Reset() {
 	m.Decoder, m.Report = codec.BodyDecoder{}, codec.BodyReport{}
 	m.Header = m.Header[:0]
 	m.Summary.reset()
-	m.ReceivedAt, m.StageAt = time.Time{}, time.Time{}
+	m.ReceivedAt, m.StageAt, m.Took = time.Time{}, time.Time{}, [StageDone]time.Duration{}
 	m.Result, m.Parts, m.Rate = Result{}, Parts{}, Rate{}
 	m.detached = false
 }
@@ -138,14 +147,14 @@ func (m *Message) InFlight() bool {
 
 // Stored takes the result of Put and sends the message to its loop. It is called once.
 func (m *Message) Stored(blob Blob, digest Digest, err error) {
-	m.Result = Result{blob, digest, err}
+	m.Result = Result{Blob: blob, Digest: digest, Err: err}
 	m.Loop.Post(&m.Task)
 }
 
-// Published takes the result of Publish and sends the message to its loop. It is called
-// once.
-func (m *Message) Published(err error) {
-	m.Result.Err = err
+// Published takes the result of Publish, with the position of the event if it has one, and
+// sends the message to its loop. It is called once.
+func (m *Message) Published(at Position, err error) {
+	m.Result.Event, m.Result.Err = at, err
 	m.Loop.Post(&m.Task)
 }
 

@@ -55,7 +55,8 @@ type PartStore interface {
 // Publish begins to publish the event of one message and returns at once: it never
 // blocks, because it is called on event loops. The result comes exactly once, by
 // m.Published, from any goroutine, possibly before Publish returns. A nil error means
-// that the log has acknowledged the event as durable. The adapter need not keep a
+// that the log has acknowledged the event as durable, at the position that comes with it
+// if the log has positions. The adapter need not keep a
 // deadline: the pipeline has its own. A later result is counted as late, and its event is
 // an expected duplicate: the sender was told to send the message again.
 //

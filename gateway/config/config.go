@@ -89,10 +89,11 @@ type AdminConfig struct {
 	Address string
 }
 
-// LogConfig is the format and level of the log.
+// LogConfig is the format of the log, and what it has.
 type LogConfig struct {
-	Level  slog.Level
-	Format string // text or json
+	Level    slog.Level
+	Messages float64 // share of the accepted messages that have a line, 0 for none
+	Format   string  // text or json
 }
 
 // AcceptConfig says for which recipient domains mail is accepted. An edge gateway is not

@@ -94,7 +94,7 @@ func unlikeDefault() Config {
 		{Address: "[::1]:2526", ProxyProtocol: ProxyOff, XclientNetworks: []netip.Prefix{netip.MustParsePrefix("::1/128")}},
 	}
 	c.Admin.Address = "[::1]:8026"
-	c.Log = LogConfig{Level: -4, Format: FormatJSON}
+	c.Log = LogConfig{Level: -4, Messages: 0.25, Format: FormatJSON}
 	c.TrustedNetworks = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::1/128")}
 	c.Smuggling = SmugglingTolerate
 	c.SmugglingExempt = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}

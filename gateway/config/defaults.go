@@ -34,10 +34,9 @@ func DefaultOn(m Machine) Config {
 		// exposes nothing.
 		Listeners: []ListenerConfig{{Address: "127.0.0.1:2525", ProxyProtocol: ProxyOff}},
 		Admin:     AdminConfig{Address: "127.0.0.1:8025"}, // has no password, so loopback
-		// Refusals are logged at info and acceptances at debug, since the event records
-		// them. In text format and on loopback alone, where somebody tries Sluice out,
-		// acceptances are at info too.
-		Log: LogConfig{Level: slog.LevelInfo, Format: FormatText},
+		// Refusals are logged at info. Whoever is asked for a message of last night finds
+		// it by its line.
+		Log: LogConfig{Level: slog.LevelInfo, Messages: 1, Format: FormatText},
 		// True only because the default listener is on loopback. Load sets it to false if
 		// there is a configuration file, and Validate refuses the default on any other
 		// address.

@@ -28,7 +28,7 @@ func differingIn(t *testing.T, k *key, other *Config) Config {
 // TestReloadable lists the keys that a running gateway can change.
 func TestReloadable(t *testing.T) {
 	want := []string{
-		"hostname", "log.level", "trusted_networks", "smuggling", "smuggling_exempt",
+		"hostname", "log.level", "log.messages", "trusted_networks", "smuggling", "smuggling_exempt",
 		"accept.domains", "accept.any", "accept.recipients_file", "accept.recipient_delimiter", "strict_paths",
 		"limits.recipients", "limits.connections_per_ip", "limits.stalled_sessions", "limits.command_errors", "limits.recipient_errors",
 		"limits.junk_commands", "limits.messages", "limits.received_headers", "limits.min_data_rate",

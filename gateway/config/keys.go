@@ -41,6 +41,8 @@ var mainKeys = []key{
 		anAddress, `"127.0.0.1:8025"`},
 	{"log.level", func(c *Config) value { return level{&c.Log.Level} },
 		"debug, info, warn or error", "info"},
+	{"log.messages", func(c *Config) value { return messageShare{&c.Log.Messages} },
+		"all, off, or the share of accepted messages that have a line, above 0 and at most 1, such as 0.1", "all"},
 	{"log.format", func(c *Config) value { return choice{&c.Log.Format, []string{FormatText, FormatJSON}, nil} },
 		"text or json", "text"},
 	{"trusted_networks", func(c *Config) value { return networks{&c.TrustedNetworks} },

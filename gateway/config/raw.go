@@ -25,14 +25,15 @@ type field struct {
 type rawKind uint8
 
 const (
-	kindNone    rawKind = iota
-	kindString          // a YAML string
-	kindInt             // a YAML integer
-	kindBool            // a YAML boolean
-	kindList            // a YAML sequence
-	kindMapping         // a YAML mapping
-	kindOther           // accepted by no key: fractions, aliases, tags
-	kindUntyped         // from the environment or a flag: text, for a key of any type
+	kindNone     rawKind = iota
+	kindString           // a YAML string
+	kindInt              // a YAML integer
+	kindFraction         // a YAML number with a fraction
+	kindBool             // a YAML boolean
+	kindList             // a YAML sequence
+	kindMapping          // a YAML mapping
+	kindOther            // accepted by no key: aliases, tags
+	kindUntyped          // from the environment or a flag: text, for a key of any type
 )
 
 // describe returns the value for an error message.

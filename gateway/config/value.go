@@ -246,6 +246,51 @@ func (v level) check() *valueError {
 
 func (v level) String() string { return strings.ToLower(v.at.String()) }
 
+// messageShare is the share of messages that have a line of the log.
+type messageShare struct{ at *float64 }
+
+// Shares with names.
+const (
+	allMessages = "all"
+	noMessages  = "off"
+)
+
+func (v messageShare) read(w rawValue) *valueError {
+	if !w.isScalar(kindString, kindInt, kindFraction) {
+		return w.typeError()
+	}
+	switch w.text {
+	case allMessages:
+		*v.at = 1
+	case noMessages:
+		*v.at = 0
+	default:
+		share, err := strconv.ParseFloat(w.text, 64)
+		if err != nil || !(share > 0 && share <= 1) {
+			return w.typeError()
+		}
+		*v.at = share
+	}
+	return nil
+}
+
+func (v messageShare) check() *valueError {
+	if !(*v.at >= 0 && *v.at <= 1) {
+		return outOfRange(v.String())
+	}
+	return nil
+}
+
+func (v messageShare) String() string {
+	switch *v.at {
+	case 1:
+		return allMessages
+	case 0:
+		return noMessages
+	}
+	return strconv.FormatFloat(*v.at, 'f', -1, 64)
+}
+
 // secretValue is a secret. The key with the suffix _file names its file.
 type secretValue struct{ at *Secret }
 

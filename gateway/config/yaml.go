@@ -72,6 +72,8 @@ func readNode(node ast.Node) rawValue {
 		w.kind, w.text = kindString, fmt.Sprint(n.GetValue())
 	case *ast.IntegerNode:
 		w.kind = kindInt
+	case *ast.FloatNode:
+		w.kind = kindFraction
 	case *ast.BoolNode:
 		w.kind, w.text = kindBool, strconv.FormatBool(n.Value)
 	case *ast.NullNode:
@@ -81,7 +83,7 @@ func readNode(node ast.Node) rawValue {
 		w.note = "what begins with * needs quotes: " + strconv.Quote(n.String())
 	case *ast.AnchorNode, *ast.TagNode:
 		w.kind, w.note = kindOther, "anchors and tags are not read"
-	default: // fractions, infinity
+	default: // infinity, no number
 		w.kind = kindOther
 	}
 	return w

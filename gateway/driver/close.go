@@ -125,7 +125,7 @@ func (l *Loop) end(c *Conn, end string, how Ending) {
 		l.release(m)
 	}
 	if c.leftOut > 0 {
-		l.shared.MailLog.LeftOut(c.session.Client(), int(c.leftOut))
+		l.shared.MailLog.LeftOut(c.session.ID(), c.session.Client(), int(c.leftOut))
 	}
 	if c.opened {
 		l.shared.Observer.SessionClosed(float64(uint32(l.tick())-c.openedAt)*tickLength.Seconds(), end)

@@ -1,8 +1,6 @@
 package driver
 
 import (
-	"net/netip"
-
 	"sluice/codec"
 	"sluice/gateway/session"
 )
@@ -54,8 +52,8 @@ type Conn struct {
 }
 
 // reset prepares c for a new client.
-func (c *Conn) reset(socket Socket, client netip.AddrPort, at *Listener, settings *session.Settings) {
-	*c = Conn{stream: stream{socket}, listener: at, session: session.New(settings, client)}
+func (c *Conn) reset(socket Socket, at *Listener, s session.Session) {
+	*c = Conn{stream: stream{socket}, listener: at, session: s}
 }
 
 // waiting reports whether input must stay unread for now.

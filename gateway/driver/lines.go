@@ -28,6 +28,7 @@ const (
 
 // Refusal is one reply of 4xx or 5xx.
 type Refusal struct {
+	Session  session.ID
 	Client   netip.AddrPort
 	Helo     string
 	MailFrom []byte // empty before MAIL and for the null reverse path
@@ -47,6 +48,7 @@ type Refusal struct {
 
 // Loss is one message without an answer.
 type Loss struct {
+	Session    session.ID
 	Client     netip.AddrPort
 	Helo       string
 	MailFrom   []byte
@@ -60,13 +62,10 @@ type Loss struct {
 
 // Acceptance is one message answered 250.
 type Acceptance struct {
-	Client     netip.AddrPort
-	Helo       string
-	MailFrom   []byte
-	Recipients int
-	Message    *pipeline.Message
-	Octets     int64
-	Seconds    float64 // from the final dot to the answer
+	Session session.ID
+	Message *pipeline.Message
+	At      time.Time     // of the answer
+	Took    time.Duration // from the final dot to the answer
 }
 
 // mayLog reports whether a refusal is logged, and counts it. The last reply of a session always is.
@@ -110,7 +109,7 @@ func written(arg []byte) []byte {
 // lost logs a message whose session ended before its answer.
 func (l *Loop) lost(c *Conn, m *pipeline.Message, how Ending) {
 	loss := Loss{
-		Client: c.session.Client(), Helo: c.session.Helo(), MailFrom: m.Envelope.ReversePath(),
+		Session: c.session.ID(), Client: c.session.Client(), Helo: c.session.Helo(), MailFrom: m.Envelope.ReversePath(),
 		Recipients: m.Envelope.Recipients(), Message: m.ID.String(), Octets: m.Decoded,
 		Stage: m.Stage.String(), End: string(how),
 	}

@@ -1,9 +1,14 @@
 package driver
 
 import (
+	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"sluice/gateway/session"
+	"sluice/pipeline"
 )
 
 // TestLinesOfOneSession: however many refusals a session has, a few of each second are
@@ -123,5 +128,60 @@ func TestLostMessageLeavesALine(t *testing.T) {
 	if strings.Join(w.seen.losses, "; ") != strings.Join(want, "; ") {
 		t.Errorf("got %q, want %q", w.seen.losses, want)
 	}
+	w.clean()
+}
+
+// TestLinesNameTheirSession: every line of a session has its id, and no other session has
+// it, whoever the client is by then.
+func TestLinesNameTheirSession(t *testing.T) {
+	o := testOptions()
+	o.XclientNetworks = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
+	o.Settings.Limits.RecipientErrors = 1 << 15
+	w := newWorld(t, o)
+	seen := map[session.ID]bool{}
+	for range 3 {
+		w.seen.sessions = nil
+		s := w.connect()
+		s.send(ehlo + "XCLIENT ADDR=198.51.100.1\r\n" + ehlo)
+		s.send(envelope + mailText)
+		s.send("MAIL FROM:<a@example.com>\r\n" + strings.Repeat("RCPT TO:<x@elsewhere.example>\r\n", linesEach+1))
+		s.send("RCPT TO:<b@example.net>\r\nDATA\r\nhalf a li")
+		s.gone()
+		lines := w.seen.sessions
+		if id := lines[0]; len(lines) != 1+linesEach+2 || seen[id] || slices.ContainsFunc(lines, func(other session.ID) bool { return other != id }) {
+			t.Errorf("%d lines of %v, after %v", len(lines), lines, seen)
+		}
+		seen[lines[0]] = true
+	}
+	w.clean()
+}
+
+// TestAcceptanceHasItsTimes: the line of a message says when it was answered, and how long
+// the store, the log and both together took.
+func TestAcceptanceHasItsTimes(t *testing.T) {
+	w := newWorld(t, testOptions())
+	w.store.hold, w.log.hold = true, true
+	s := w.connect()
+	s.send(ehlo + envelope + mailText)
+	w.advance(2 * time.Second)
+	w.store.release()
+	w.settle()
+	w.advance(3 * time.Second)
+	w.log.release()
+	w.settle()
+	if len(w.seen.accepted) != 1 {
+		t.Fatalf("%d messages accepted", len(w.seen.accepted))
+	}
+	a := w.seen.accepted[0]
+	store, log := w.seen.took[0][pipeline.StageStoring], w.seen.took[0][pipeline.StagePublishing]
+	if a.Took != 5*time.Second || store != 2*time.Second || log != 3*time.Second || !a.At.Equal(w.now) {
+		t.Errorf("took %v, in the store %v, in the log %v, at %v", a.Took, store, log, a.At)
+	}
+	w.store.hold, w.log.hold = false, false
+	s.send(envelope + mailText)
+	if took := w.seen.took[1]; took != [pipeline.StageDone]time.Duration{} {
+		t.Errorf("the next has %v", took)
+	}
+	s.gone()
 	w.clean()
 }

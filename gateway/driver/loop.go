@@ -74,7 +74,7 @@ func (l *Loop) tick() int64 { return int64(l.now.Sub(l.shared.epoch) / tickLengt
 // or was used before.
 func (l *Loop) Open(c *Conn, socket Socket, client netip.AddrPort, at *Listener) {
 	l.beginCallback()
-	c.reset(socket, client, at, l.shared.newest(at))
+	c.reset(socket, at, session.New(l.shared.newest(at), client, l.shared.nextSession()))
 	c.openedAt = uint32(l.tick())
 	l.turn(c, "open", func() {
 		if at.Proxy {

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"time"
 
+	"sluice/gateway/session"
 	"sluice/pipeline"
 )
 
@@ -129,10 +130,11 @@ type MailLog interface {
 	Refused(r *Refusal)
 	// LeftOut is called at the end of a session with the number of refusals since
 	// the last Refused that were too many for the log.
-	LeftOut(client netip.AddrPort, refusals int)
+	LeftOut(id session.ID, client netip.AddrPort, refusals int)
 	// Lost is called for a message that had been granted its 354 and whose session
 	// ended before its answer.
 	Lost(l *Loss)
 	Accepted(a *Acceptance)
-	Panicked(where string, reason any, stack []byte)
+	// Panicked is called for a panic in the turn of a session, 0 for none.
+	Panicked(id session.ID, where string, reason any, stack []byte)
 }

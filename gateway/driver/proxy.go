@@ -82,7 +82,7 @@ func (l *Loop) proxyHeader(c *Conn, in []byte) (used int) {
 // refuseProxy closes a connection without an answer: its peer may not speak SMTP.
 func (l *Loop) refuseProxy(c *Conn, cause string) {
 	l.shared.Observer.ProxyRefused(cause)
-	l.shared.MailLog.Refused(&Refusal{Client: c.session.Client(), Verb: whatProxy, Cause: cause})
+	l.shared.MailLog.Refused(&Refusal{Session: c.session.ID(), Client: c.session.Client(), Verb: whatProxy, Cause: cause})
 	l.finish(c, "refused")
 }
 

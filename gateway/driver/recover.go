@@ -1,6 +1,10 @@
 package driver
 
-import "runtime/debug"
+import (
+	"runtime/debug"
+
+	"sluice/gateway/session"
+)
 
 // recoverConn ends a turn of a connection. After a panic it ends that session and no
 // other: gnet does not recover, so the panic would end the process.
@@ -9,7 +13,7 @@ func (l *Loop) recoverConn(c *Conn, where string) {
 	if reason == nil {
 		return
 	}
-	l.panicked(where, reason)
+	l.panicked(c.session.ID(), where, reason)
 	l.out = l.out[:0]
 	if !c.finished {
 		l.finish(c, "error")
@@ -20,12 +24,12 @@ func (l *Loop) recoverConn(c *Conn, where string) {
 // counted, and the loop goes on.
 func (l *Loop) recoverLoop(where string) {
 	if reason := recover(); reason != nil {
-		l.panicked(where, reason)
+		l.panicked(0, where, reason)
 	}
 }
 
-// panicked counts and logs a panic.
-func (l *Loop) panicked(where string, reason any) {
+// panicked counts and logs a panic in the turn of a session, 0 for none.
+func (l *Loop) panicked(id session.ID, where string, reason any) {
 	l.shared.Observer.Panicked(where)
-	l.shared.MailLog.Panicked(where, reason, debug.Stack())
+	l.shared.MailLog.Panicked(id, where, reason, debug.Stack())
 }

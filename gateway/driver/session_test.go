@@ -513,7 +513,7 @@ func TestNoAllocations(t *testing.T) {
 type instant struct{}
 
 func (instant) Put(m *pipeline.Message)     { m.Stored(pipeline.Blob{}, pipeline.Digest{}, nil) }
-func (instant) Publish(m *pipeline.Message) { m.Published(nil) }
+func (instant) Publish(m *pipeline.Message) { m.Published(pipeline.Position{}, nil) }
 
 func BenchmarkMessage(b *testing.B) {
 	o := testOptions()

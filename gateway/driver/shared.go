@@ -74,6 +74,7 @@ type Shared struct {
 	generation atomic.Pointer[Generation]
 	admission  admission
 	epoch      time.Time
+	sessions   atomic.Uint32 // the last id of a session
 	// parts is the object store if it takes messages in parts, nil else.
 	parts pipeline.PartStore
 	// firstCredit bounds the body memory of a message before 354: that of its first
@@ -90,6 +91,7 @@ type Shared struct {
 // NewShared returns the state that the loops of a process share.
 func NewShared(o Options) *Shared {
 	s := &Shared{Options: o, epoch: o.Clock.Now().Add(-tickLength)}
+	s.sessions.Store(uint32(s.epoch.UnixNano())) // not those of the process before
 	s.Reload(o.Generation)
 	s.Generation = Generation{} // nobody shall read the first one for the present one
 	s.admission.limits = o.Admission
@@ -105,6 +107,9 @@ func (s *Shared) takeParts(parts pipeline.PartStore) {
 	s.parts, s.partCredit = parts, partCredit(parts.PartSize())
 	s.firstCredit = mostCredit(s.MessageSize, parts.PartSize())
 }
+
+// nextSession returns the id of a new session.
+func (s *Shared) nextSession() session.ID { return session.ID(s.sessions.Add(1)) }
 
 // SessionsOpen returns the number of sessions open now.
 func (s *Shared) SessionsOpen() int64 { return s.admission.open.Load() }

@@ -98,9 +98,6 @@ func (l *Loop) messageDone(c *Conn, m *pipeline.Message, answer *codec.Reply) {
 	if answer != codec.ReplyAccepted {
 		return
 	}
-	l.accepted = Acceptance{
-		Client: c.session.Client(), Helo: c.session.Helo(), MailFrom: m.Envelope.ReversePath(),
-		Recipients: m.Envelope.Recipients(), Message: m, Octets: m.Decoded, Seconds: seconds,
-	}
+	l.accepted = Acceptance{Session: c.session.ID(), Message: m, At: l.now, Took: l.now.Sub(m.ReceivedAt)}
 	l.shared.MailLog.Accepted(&l.accepted)
 }

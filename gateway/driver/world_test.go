@@ -74,12 +74,12 @@ func (l *scriptedLog) Publish(m *pipeline.Message) {
 		l.held = append(l.held, m)
 		return
 	}
-	m.Published(l.err)
+	m.Published(pipeline.Position{}, l.err)
 }
 
 func (l *scriptedLog) release() {
 	for _, m := range l.held {
-		m.Published(l.err)
+		m.Published(pipeline.Position{}, l.err)
 	}
 	l.held = nil
 }
@@ -98,7 +98,10 @@ type counts struct {
 	relieved       map[string]int
 	lenient        map[string]int
 	refusals       []Refusal
-	losses         []string // to, bytes, stage and end of each
+	losses         []string                            // to, bytes, stage and end of each
+	accepted       []Acceptance                        // without their messages
+	took           [][pipeline.StageDone]time.Duration // by each of them
+	sessions       []session.ID                        // of each line
 	leftOut        int
 }
 
@@ -130,13 +133,30 @@ func (c *counts) Panicked(string)                               { c.panics++ }
 
 type mailLog struct{ c *counts }
 
-func (j mailLog) Refused(r *Refusal)              { j.c.refusals = append(j.c.refusals, *r) }
-func (j mailLog) Accepted(*Acceptance)            {}
-func (j mailLog) LeftOut(_ netip.AddrPort, n int) { j.c.leftOut += n }
+func (j mailLog) Refused(r *Refusal) {
+	j.c.refusals, j.c.sessions = append(j.c.refusals, *r), append(j.c.sessions, r.Session)
+}
+
+func (j mailLog) Accepted(a *Acceptance) {
+	j.c.took, j.c.sessions = append(j.c.took, a.Message.Took), append(j.c.sessions, a.Session)
+	kept := *a
+	kept.Message = nil // its loop uses it again
+	j.c.accepted = append(j.c.accepted, kept)
+}
+
+func (j mailLog) LeftOut(id session.ID, _ netip.AddrPort, n int) {
+	j.c.leftOut += n
+	j.c.sessions = append(j.c.sessions, id)
+}
+
 func (j mailLog) Lost(l *Loss) {
+	j.c.sessions = append(j.c.sessions, l.Session)
 	j.c.losses = append(j.c.losses, fmt.Sprintf("%s %d %s %s", l.To, l.Octets, l.Stage, l.End))
 }
-func (j mailLog) Panicked(string, any, []byte) {}
+
+func (j mailLog) Panicked(id session.ID, _ string, _ any, _ []byte) {
+	j.c.sessions = append(j.c.sessions, id)
+}
 
 type worldClock struct{ w *world }
 

@@ -10,6 +10,7 @@ type entry struct {
 	at   time.Time
 	kind entryKind
 
+	session    string
 	client     string
 	helo       string
 	mailFrom   string
@@ -25,14 +26,12 @@ type entry struct {
 	messages   int
 	leftOut    int
 	octets     int64
-	seconds    float64
 }
 
 type entryKind uint8
 
 const (
 	refused entryKind = iota
-	accepted
 	lost
 	leftOut
 	overQuota
@@ -43,23 +42,18 @@ const (
 )
 
 // record returns the log record of an entry.
-func (e *entry) record(acceptance slog.Level) slog.Record {
+func (e *entry) record() slog.Record {
 	switch e.kind {
 	case refused:
 		return e.refusal()
-	case accepted:
-		return e.line(acceptance, "accepted",
-			slog.String("id", e.message), slog.String("client", e.client), slog.String("helo", e.helo),
-			slog.String("from", e.mailFrom), slog.Int("recipients", e.recipients),
-			slog.Int64("octets", e.octets), slog.Float64("seconds", e.seconds))
 	case lost:
 		return e.line(slog.LevelInfo, "message lost: its session ended before the answer",
-			slog.String("cause", e.cause), slog.String("stage", e.verb), slog.String("client", e.client),
-			slog.String("helo", e.helo), slog.String("from", e.mailFrom), slog.String("to", e.to),
+			slog.String("cause", e.cause), slog.String("stage", e.verb), slog.String("session", e.session),
+			slog.String("client", e.client), slog.String("helo", e.helo), slog.String("from", e.mailFrom), slog.String("to", e.to),
 			slog.Int("recipients", e.recipients), slog.String("id", e.message), slog.Int64("octets", e.octets))
 	case leftOut:
 		return e.line(slog.LevelInfo, "log lines of a session left out",
-			slog.Int("lines", e.leftOut), slog.String("client", e.client))
+			slog.Int("lines", e.leftOut), slog.String("session", e.session), slog.String("client", e.client))
 	case overQuota:
 		return e.line(slog.LevelInfo, "further lines about this client are left out for a second",
 			slog.String("client", e.client), slog.Int("lines", e.leftOut))
@@ -70,8 +64,12 @@ func (e *entry) record(acceptance slog.Level) slog.Record {
 		return e.line(slog.LevelWarn, "the store refused a pack: its messages go one by one",
 			slog.Int("messages", e.messages), slog.String("err", e.err.Error()))
 	default:
-		return e.line(slog.LevelError, "panicked",
-			slog.String("where", e.verb), slog.String("reason", e.cause), slog.String("stack", e.message))
+		record := e.line(slog.LevelError, "panicked", slog.String("where", e.verb))
+		if e.session != "" {
+			record.AddAttrs(slog.String("session", e.session))
+		}
+		record.AddAttrs(slog.String("reason", e.cause), slog.String("stack", e.message))
+		return record
 	}
 }
 
@@ -84,8 +82,8 @@ func (e *entry) line(level slog.Level, text string, values ...slog.Attr) slog.Re
 func (e *entry) refusal() slog.Record {
 	record := e.line(slog.LevelInfo, "refused",
 		slog.String("cause", e.cause), slog.Int("code", e.code), slog.String("enhanced", e.enhanced),
-		slog.String("client", e.client), slog.String("helo", e.helo), slog.String("verb", e.verb),
-		slog.String("from", e.mailFrom))
+		slog.String("session", e.session), slog.String("client", e.client), slog.String("helo", e.helo),
+		slog.String("verb", e.verb), slog.String("from", e.mailFrom))
 	if e.to != "" {
 		record.AddAttrs(slog.String("to", e.to))
 	}

@@ -14,19 +14,20 @@ import (
 	"time"
 
 	"sluice/gateway/driver"
+	"sluice/gateway/session"
 	"sluice/internal/panics"
 )
 
 // Lengths of the queues of lines that wait for the writer, about 2 MB when all are full.
 // Each kind of line has its own queue, and refusals are also sharded by client address. A
 // client's lines go only to its own shard and the shared queue, and are bounded by its
-// quota. So no client can push out the lines of another.
+// quota. So no client can push out the lines of another. Lines of accepted messages have
+// chunks of their own.
 const (
-	shards        = 64
-	shardLines    = 32
-	refusalLines  = 2048 // shared by clients whose shard is full
-	acceptedLines = 2048
-	noticeLines   = 1024
+	shards       = 64
+	shardLines   = 32
+	refusalLines = 2048 // shared by clients whose shard is full
+	noticeLines  = 1024
 	// batchLines is the number of lines that are taken from one queue before the next.
 	batchLines = 64
 )
@@ -43,53 +44,54 @@ const (
 
 // Log writes the log of a gateway. Its callers hand over a copy and never wait: one
 // goroutine writes, and a line that finds its queue full is dropped and counted. Refusals
-// are logged at info. Acceptances are logged at debug, because the event records them; a
-// log line for each would repeat that at the rate of the mail.
+// are logged at info. Accepted messages have lines whatever the level is.
 //
-// Values from clients cannot forge a line: slog quotes every value that is not plain.
+// Values from clients cannot forge a line: every value that is not plain is quoted. Nor can
+// they fill the log: of each at most maxValue bytes are written.
 type Log struct {
 	shards   [shards]chan entry // refusals, by client address
 	refusals chan entry         // refusals whose shard is full
-	accepted chan entry
-	notices  chan entry // warnings, panics, and the lines of Logger
+	notices  chan entry         // warnings, panics, and the lines of Logger
+	messages messageLines
 	waiting  chan struct{}
 	seed     maphash.Seed
 
-	level        slog.LevelVar
-	acceptanceAt slog.Level // level of acceptances
-	dropped      atomic.Int64
-	omitted      atomic.Int64 // lines beyond the quota of their client
-	left         atomic.Int64 // lines beyond the limit of their session, or panicEvery
-	panics       sync.Map     // by place, when the last panic was logged
-	quota        *clientQuota
-	lines        *lineWriter
-	logger       *slog.Logger
+	level   slog.LevelVar
+	dropped atomic.Int64
+	omitted atomic.Int64 // lines beyond the quota of their client
+	left    atomic.Int64 // lines beyond the limit of their session, or panicEvery
+	panics  sync.Map     // by place, when the last panic was logged
+	quota   *clientQuota
+	lines   *lineWriter
+	logger  *slog.Logger
 
 	closing sync.Once
 	stop    chan struct{}
 	stopped chan struct{}
 }
 
-// Options are the level and format of the log.
+// Options say what the log has, and its format.
 type Options struct {
 	Level slog.Level
-	JSON  bool // one object a line (slog.JSONHandler) instead of key=value (slog.TextHandler)
+	// Messages is the share of accepted messages that have a line, from 0 to 1.
+	Messages float64
+	JSON     bool // one object a line (slog.JSONHandler) instead of key=value (slog.TextHandler)
 }
 
 // New returns a log that writes to w from a goroutine of its own. Close ends it.
 func New(o Options, w io.Writer) *Log {
 	m := &Log{
-		refusals:     make(chan entry, refusalLines),
-		accepted:     make(chan entry, acceptedLines),
-		notices:      make(chan entry, noticeLines),
-		waiting:      make(chan struct{}, 1),
-		seed:         maphash.MakeSeed(),
-		acceptanceAt: slog.LevelDebug,
-		quota:        newClientQuota(),
-		lines:        &lineWriter{to: w},
-		stop:         make(chan struct{}),
-		stopped:      make(chan struct{}),
+		refusals: make(chan entry, refusalLines),
+		notices:  make(chan entry, noticeLines),
+		waiting:  make(chan struct{}, 1),
+		seed:     maphash.MakeSeed(),
+		quota:    newClientQuota(),
+		lines:    &lineWriter{to: w},
+		stop:     make(chan struct{}),
+		stopped:  make(chan struct{}),
 	}
+	m.messages.init(lineFormat{o.JSON})
+	m.SetMessages(o.Messages)
 	for i := range m.shards {
 		m.shards[i] = make(chan entry, shardLines)
 	}
@@ -109,12 +111,12 @@ func New(o Options, w io.Writer) *Log {
 	return m
 }
 
-// ShowAccepted logs acceptances at info, for a user who tries Sluice out on one machine.
-// It must be called before the log is used.
-func (m *Log) ShowAccepted() { m.acceptanceAt = slog.LevelInfo }
-
 // SetLevel sets the level of the lines that are written from now on.
 func (m *Log) SetLevel(level slog.Level) { m.level.Set(level) }
+
+// SetMessages sets the share of the messages that are accepted from now on and have a
+// line, from 0 to 1.
+func (m *Log) SetMessages(share float64) { m.messages.setShare(share) }
 
 // writes reports whether lines of a level are written.
 func (m *Log) writes(level slog.Level) bool { return m.level.Level() <= level }
@@ -137,17 +139,18 @@ func (m *Log) Refused(r *driver.Refusal) {
 		return
 	}
 	m.putRefusal(r.Client.Addr(), entry{
-		kind: refused, client: address(r.Client), helo: strings.Clone(r.Helo), mailFrom: string(r.MailFrom),
-		to: string(r.To), verb: r.Verb, message: strings.Clone(r.Message), enhanced: r.Enhanced, cause: r.Cause,
-		pressure: r.Pressure, code: r.Code, recipients: r.Recipients, leftOut: r.LeftOut, err: r.Err,
+		kind: refused, session: r.Session.String(), client: address(r.Client), helo: strings.Clone(clip(r.Helo)),
+		mailFrom: string(clip(r.MailFrom)), to: string(clip(r.To)), verb: r.Verb, message: strings.Clone(r.Message),
+		enhanced: r.Enhanced, cause: r.Cause, pressure: r.Pressure, code: r.Code, recipients: r.Recipients,
+		leftOut: r.LeftOut, err: r.Err,
 	})
 }
 
 // LeftOut implements driver.MailLog.
-func (m *Log) LeftOut(client netip.AddrPort, lines int) {
+func (m *Log) LeftOut(id session.ID, client netip.AddrPort, lines int) {
 	m.left.Add(int64(lines))
 	if m.writes(slog.LevelInfo) {
-		m.putRefusal(client.Addr(), entry{kind: leftOut, client: address(client), leftOut: lines})
+		m.putRefusal(client.Addr(), entry{kind: leftOut, session: id.String(), client: address(client), leftOut: lines})
 	}
 }
 
@@ -157,21 +160,18 @@ func (m *Log) Lost(l *driver.Loss) {
 		return
 	}
 	m.putRefusal(l.Client.Addr(), entry{
-		kind: lost, client: address(l.Client), helo: strings.Clone(l.Helo), mailFrom: string(l.MailFrom),
-		to: string(l.To), recipients: l.Recipients, message: strings.Clone(l.Message), octets: l.Octets,
-		verb: l.Stage, cause: l.End,
+		kind: lost, session: l.Session.String(), client: address(l.Client), helo: strings.Clone(clip(l.Helo)),
+		mailFrom: string(clip(l.MailFrom)), to: string(clip(l.To)), recipients: l.Recipients,
+		message: strings.Clone(l.Message), octets: l.Octets, verb: l.Stage, cause: l.End,
 	})
 }
 
-// Accepted implements driver.MailLog.
+// Accepted implements driver.MailLog. It formats the line at once, and does not allocate
+// for that unless a value has other than printable ASCII characters.
 func (m *Log) Accepted(a *driver.Acceptance) {
-	if !m.writes(m.acceptanceAt) {
-		return
+	if m.messages.samples(a.Message.ID) && !m.messages.add(a) {
+		m.dropped.Add(1)
 	}
-	m.put(m.accepted, entry{
-		kind: accepted, client: address(a.Client), helo: strings.Clone(a.Helo), mailFrom: string(a.MailFrom),
-		message: a.Message.ID.String(), recipients: a.Recipients, octets: a.Octets, seconds: a.Seconds,
-	})
 }
 
 // LeftBehind logs a failed message that left an object or upload in the bucket. It may be
@@ -191,17 +191,21 @@ func (m *Log) PackSplit(messages int, err error) {
 
 // Panicked implements driver.MailLog. Of each place it logs one panic in panicEvery: one
 // that every message provokes must not flood the log. sluice_panics_total has them all.
-func (m *Log) Panicked(where string, reason any, stack []byte) {
+func (m *Log) Panicked(id session.ID, where string, reason any, stack []byte) {
 	now := time.Now()
 	last, seen := m.panics.LoadOrStore(where, now)
 	if seen && (now.Sub(last.(time.Time)) < panicEvery || !m.panics.CompareAndSwap(where, last, now)) {
 		m.left.Add(1)
 		return
 	}
-	m.put(m.notices, entry{
+	e := entry{
 		kind: panicked, verb: where, cause: fmt.Sprint(reason),
 		message: string(stack[:min(len(stack), maxStack)]),
-	})
+	}
+	if id != 0 {
+		e.session = id.String()
+	}
+	m.put(m.notices, e)
 }
 
 // putRefusal puts a line into its client's shard or, if that is full, into the shared
@@ -213,7 +217,7 @@ func (m *Log) putRefusal(client netip.Addr, e entry) {
 	e.at = time.Now()
 	select {
 	case m.shards[m.shard(client)] <- e:
-		m.wake()
+		wake(m.waiting)
 	default:
 		m.put(m.refusals, e)
 	}
@@ -235,16 +239,16 @@ func (m *Log) put(queue chan entry, e entry) {
 	}
 	select {
 	case queue <- e:
-		m.wake()
+		wake(m.waiting)
 	default:
 		m.dropped.Add(1)
 	}
 }
 
-// wake wakes the writer, because lines wait.
-func (m *Log) wake() {
+// wake tells the writer something, unless it was told already.
+func wake(writer chan<- struct{}) {
 	select {
-	case m.waiting <- struct{}{}:
+	case writer <- struct{}{}:
 	default:
 	}
 }

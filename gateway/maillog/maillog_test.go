@@ -25,33 +25,33 @@ var (
 )
 
 var someRefusal = driver.Refusal{
-	Client: netip.MustParseAddrPort("192.0.2.1:4711"), Helo: "client.example", MailFrom: []byte("a@example.net"),
+	Session: 0x5e551, Client: netip.MustParseAddrPort("192.0.2.1:4711"), Helo: "client.example", MailFrom: []byte("a@example.net"),
 	To: []byte("b@example.com"), Recipients: 3, LeftOut: 5, Verb: "RCPT", Message: "0190", Code: 550, Enhanced: "5.7.1", Cause: "relay_denied", Err: errors.New("no such domain"),
 }
 
 func TestLines(t *testing.T) {
 	var s testkit.Buffer
-	m := New(Options{Level: slog.LevelDebug}, &s)
+	m := New(Options{}, &s)
 	m.Refused(&someRefusal)
 	m.Refused(&driver.Refusal{Code: 421, Enhanced: "4.3.2", Cause: "connections", Verb: "greeting"})
 	m.Refused(&driver.Refusal{Code: 421, Enhanced: "4.3.2", Cause: "pressure", Pressure: "store_errors", Verb: "MAIL"})
-	m.Accepted(&driver.Acceptance{Client: someRefusal.Client, Helo: "c", MailFrom: []byte("a@b.c"), Recipients: 2, Message: &pipeline.Message{ID: pipeline.ID{1, 0x91}}, Octets: 10240, Seconds: 0.25})
 	m.LeftBehind("2026/01/02/03/0190.eml", errors.New("503 Slow Down"))
-	m.LeftOut(someRefusal.Client, 7)
-	m.Lost(&driver.Loss{Client: someRefusal.Client, Helo: "c", MailFrom: []byte("a@b.c"), To: []byte("d@e.f"), Recipients: 2, Message: "0191", Octets: 99, Stage: "receiving", End: "client"})
+	m.LeftOut(0x1f, someRefusal.Client, 7)
+	m.Lost(&driver.Loss{Session: 0x1f, Client: someRefusal.Client, Helo: "c", MailFrom: []byte("a@b.c"), To: []byte("d@e.f"), Recipients: 2, Message: "0191", Octets: 99, Stage: "receiving", End: "client"})
 	m.PackSplit(40, errors.New("413 Entity Too Large"))
-	m.Panicked("traffic", "index out of range", []byte("goroutine 1\nmain.go:1"))
+	m.Panicked(0x1f, "traffic", "index out of range", []byte("goroutine 1\nmain.go:1"))
+	m.Panicked(0, "tick", "index out of range", nil)
 	m.Close()
 	want := []string{
-		`level=INFO msg=refused cause=relay_denied code=550 enhanced=5.7.1 client=192.0.2.1:4711 helo=client.example verb=RCPT from=a@example.net to=b@example.com recipients=3 id=0190 err="no such domain" left_out=5`,
-		`level=INFO msg=refused cause=connections code=421 enhanced=4.3.2 client="" helo="" verb=greeting from=""`,
-		`level=INFO msg=refused cause=pressure code=421 enhanced=4.3.2 client="" helo="" verb=MAIL from="" pressure=store_errors`,
-		`level=DEBUG msg=accepted id=01910000-0000-0000-0000-000000000000 client=192.0.2.1:4711 helo=c from=a@b.c recipients=2 octets=10240 seconds=0.25`,
+		`level=INFO msg=refused cause=relay_denied code=550 enhanced=5.7.1 session=0005e551 client=192.0.2.1:4711 helo=client.example verb=RCPT from=a@example.net to=b@example.com recipients=3 id=0190 err="no such domain" left_out=5`,
+		`level=INFO msg=refused cause=connections code=421 enhanced=4.3.2 session=00000000 client="" helo="" verb=greeting from=""`,
+		`level=INFO msg=refused cause=pressure code=421 enhanced=4.3.2 session=00000000 client="" helo="" verb=MAIL from="" pressure=store_errors`,
 		`level=WARN msg="failed message left an object or upload in the bucket" key=2026/01/02/03/0190.eml err="503 Slow Down"`,
-		`level=INFO msg="log lines of a session left out" lines=7 client=192.0.2.1:4711`,
-		`level=INFO msg="message lost: its session ended before the answer" cause=client stage=receiving client=192.0.2.1:4711 helo=c from=a@b.c to=d@e.f recipients=2 id=0191 octets=99`,
+		`level=INFO msg="log lines of a session left out" lines=7 session=0000001f client=192.0.2.1:4711`,
+		`level=INFO msg="message lost: its session ended before the answer" cause=client stage=receiving session=0000001f client=192.0.2.1:4711 helo=c from=a@b.c to=d@e.f recipients=2 id=0191 octets=99`,
 		`level=WARN msg="the store refused a pack: its messages go one by one" messages=40 err="413 Entity Too Large"`,
-		`level=ERROR msg=panicked where=traffic reason="index out of range" stack="goroutine 1\nmain.go:1"`,
+		`level=ERROR msg=panicked where=traffic session=0000001f reason="index out of range" stack="goroutine 1\nmain.go:1"`,
+		`level=ERROR msg=panicked where=tick reason="index out of range" stack=""`,
 	}
 	got := s.Lines()
 	if len(got) != len(want) {
@@ -70,8 +70,8 @@ func TestPanicsAreBounded(t *testing.T) {
 	var s testkit.Buffer
 	m := New(Options{}, &s)
 	for range 100 {
-		m.Panicked("store", "broken", nil)
-		m.Panicked("accept", "broken", nil)
+		m.Panicked(0, "store", "broken", nil)
+		m.Panicked(0, "accept", "broken", nil)
 	}
 	m.Close()
 	if got := len(s.Lines()); got != 2 || m.Omitted() != 198 {
@@ -107,13 +107,13 @@ func TestWriterPanics(t *testing.T) {
 }
 
 func TestLevels(t *testing.T) {
-	for level, want := range map[slog.Level]int{slog.LevelDebug: 5, slog.LevelInfo: 4, slog.LevelWarn: 3, slog.LevelError: 1} {
+	for level, want := range map[slog.Level]int{slog.LevelInfo: 5, slog.LevelWarn: 4, slog.LevelError: 2} {
 		var s testkit.Buffer
-		m := New(Options{Level: level, JSON: true}, &s)
-		m.Accepted(&driver.Acceptance{Message: &pipeline.Message{}})
+		m := New(Options{Level: level, Messages: 1, JSON: true}, &s)
+		m.Accepted(&driver.Acceptance{Message: &pipeline.Message{}}) // whatever the level is
 		m.Refused(&someRefusal)
 		m.LeftBehind("k", errors.New("x"))
-		m.Panicked("traffic", errors.New("x"), nil)
+		m.Panicked(0, "traffic", errors.New("x"), nil)
 		m.Logger().Warn("w")
 		m.Close()
 		if got := s.Lines(); len(got) != want {
@@ -144,13 +144,13 @@ func TestClientsCannotForgeLines(t *testing.T) {
 				t.Errorf("%q is in %q", hostile, got[0])
 			}
 			if !asJSON {
-				if n := len(keyValues(got[0])); n != 15 { // time, level, msg and twelve of ours
+				if n := len(keyValues(got[0])); n != 16 { // time, level, msg and thirteen of ours
 					t.Errorf("%q made %d keys: %s", hostile, n, got[0])
 				}
 				continue
 			}
 			var line map[string]any
-			if err := json.Unmarshal([]byte(got[0]), &line); err != nil || line["msg"] != "refused" || len(line) != 15 {
+			if err := json.Unmarshal([]byte(got[0]), &line); err != nil || line["msg"] != "refused" || len(line) != 16 {
 				t.Errorf("%q: %v %v", hostile, err, line)
 			}
 		}
@@ -231,7 +231,7 @@ func TestLoopsNeverWaitForTheLog(t *testing.T) {
 // more lines than fit, the lines of others are all written.
 func TestNobodyPushesOutOthersLines(t *testing.T) {
 	s := &stuck{free: make(chan struct{}), entered: make(chan struct{})}
-	m := New(Options{Level: slog.LevelDebug}, s)
+	m := New(Options{Messages: 1}, s)
 	m.Refused(&someRefusal)
 	<-s.entered
 	greedy := someRefusal
@@ -249,7 +249,7 @@ func TestNobodyPushesOutOthersLines(t *testing.T) {
 	}
 	other.Cause = "somebody_else"
 	m.Refused(&other)
-	m.Panicked("traffic", "a panic", nil)
+	m.Panicked(0, "traffic", "a panic", nil)
 	m.Logger().Warn("a warning")
 	close(s.free)
 	m.Close()
@@ -275,7 +275,7 @@ func TestNoClientPushesOutAnother(t *testing.T) {
 	for port := range flood {
 		greedy.Client = netip.AddrPortFrom(someRefusal.Client.Addr(), uint16(port))
 		m.Refused(&greedy)
-		m.Lost(&driver.Loss{Client: greedy.Client})
+		m.Lost(&driver.Loss{Session: 0x1f, Client: greedy.Client})
 	}
 	other.Client, other.Cause = netip.AddrPortFrom(neighbours(m, greedy.Client.Addr())(), 1), "somebody_else"
 	m.Refused(&other)

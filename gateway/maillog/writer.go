@@ -23,16 +23,24 @@ const reportEvery = time.Second
 func (m *Log) run(to slog.Handler) {
 	second := time.NewTicker(reportEvery)
 	defer second.Stop()
+	linger := time.NewTimer(0) // for more messages
+	defer linger.Stop()
 	var reported missing
 	var at time.Time
 	for last := false; !last; {
 		select {
 		case <-m.waiting:
+		case <-m.messages.begun:
+			linger.Reset(messageLinger)
+			continue
+		case <-linger.C:
+		case <-m.messages.filled:
 		case <-second.C: // not while lines wait: a client would get a new quota each second
 			m.quota.renew()
 		case <-m.stop:
 			last = true
 		}
+		m.messages.drain(m.lines.writeLines)
 		for batch := m.collect(nil); len(batch) > 0; batch = m.collect(batch[:0]) {
 			m.write(to, batch)
 		}
@@ -50,7 +58,7 @@ func (m *Log) collect(batch []entry) []entry {
 	for _, shard := range m.shards {
 		batch = take(batch, shard)
 	}
-	return take(take(batch, m.refusals), m.accepted)
+	return take(batch, m.refusals)
 }
 
 func take(batch []entry, queue <-chan entry) []entry {
@@ -79,7 +87,7 @@ func (m *Log) writeLine(to slog.Handler, e *entry) error {
 	if e.kind == formatted {
 		_, _ = m.lines.Write([]byte(e.message))
 	} else {
-		_ = to.Handle(context.Background(), e.record(m.acceptanceAt))
+		_ = to.Handle(context.Background(), e.record())
 	}
 	return nil
 }
@@ -113,12 +121,17 @@ type lineWriter struct {
 
 // Write implements io.Writer. It does not fail.
 func (l *lineWriter) Write(line []byte) (int, error) {
-	l.held.Write(line)
-	l.lines++
+	l.writeLines(line, 1)
+	return len(line), nil
+}
+
+// writeLines buffers several lines.
+func (l *lineWriter) writeLines(text []byte, lines int64) {
+	l.held.Write(text)
+	l.lines += lines
 	if l.held.Len() >= batchBytes {
 		l.flush()
 	}
-	return len(line), nil
 }
 
 // flush writes the buffered lines. Lines that cannot be written are lost and counted:

@@ -89,31 +89,31 @@ func (p *pauses) SessionResumed() { p.now.Add(-1) }
 
 type nothing struct{}
 
-func (nothing) SessionOpened()                     {}
-func (nothing) SessionRefused(string)              {}
-func (nothing) SessionShed(string)                 {}
-func (nothing) LenientPath(string)                 {}
-func (nothing) ProxyRefused(string)                {}
-func (nothing) SessionClosed(float64, string)      {}
-func (nothing) Reply(int, string)                  {}
-func (nothing) MessageDone(string, int64, float64) {}
-func (nothing) StageDone(string, string, float64)  {}
-func (nothing) LateResult(string, string)          {}
-func (nothing) Orphaned(string)                    {}
-func (nothing) CreditWaited(string, float64)       {}
-func (nothing) SessionPaused(string)               {}
-func (nothing) SessionResumed()                    {}
-func (nothing) MemoryRelieved(string)              {}
-func (nothing) LoopDelay(float64)                  {}
-func (nothing) Panicked(string)                    {}
-func (nothing) Refused(*driver.Refusal)            {}
-func (nothing) LeftOut(netip.AddrPort, int)        {}
-func (nothing) Lost(*driver.Loss)                  {}
-func (nothing) Accepted(*driver.Acceptance)        {}
+func (nothing) SessionOpened()                          {}
+func (nothing) SessionRefused(string)                   {}
+func (nothing) SessionShed(string)                      {}
+func (nothing) LenientPath(string)                      {}
+func (nothing) ProxyRefused(string)                     {}
+func (nothing) SessionClosed(float64, string)           {}
+func (nothing) Reply(int, string)                       {}
+func (nothing) MessageDone(string, int64, float64)      {}
+func (nothing) StageDone(string, string, float64)       {}
+func (nothing) LateResult(string, string)               {}
+func (nothing) Orphaned(string)                         {}
+func (nothing) CreditWaited(string, float64)            {}
+func (nothing) SessionPaused(string)                    {}
+func (nothing) SessionResumed()                         {}
+func (nothing) MemoryRelieved(string)                   {}
+func (nothing) LoopDelay(float64)                       {}
+func (nothing) Panicked(string)                         {}
+func (nothing) Refused(*driver.Refusal)                 {}
+func (nothing) LeftOut(session.ID, netip.AddrPort, int) {}
+func (nothing) Lost(*driver.Loss)                       {}
+func (nothing) Accepted(*driver.Acceptance)             {}
 
 type reporting struct{ nothing }
 
-func (reporting) Panicked(where string, reason any, stack []byte) {
+func (reporting) Panicked(_ session.ID, where string, reason any, stack []byte) {
 	panic(fmt.Sprintf("%s: %v\n%s", where, reason, stack))
 }
 

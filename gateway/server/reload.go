@@ -47,6 +47,7 @@ func (s *Server) reload() error {
 	s.shared.Reload(s.generation(&next))
 	s.monitor.Change(monitor.Settings(&next))
 	s.log.SetLevel(next.Log.Level)
+	s.log.SetMessages(next.Log.Messages)
 	s.current.Store(&next)
 	s.metrics.Reloaded(reloadDone)
 	s.metrics.ConfigUsed(next.Hash())

@@ -157,3 +157,31 @@ func TestReload(t *testing.T) {
 	c.expectSample(t, `sluice_config_reloads_total{result="ok"} 5`)
 	c.end(t)
 }
+
+// TestReloadOfMessageLines: which messages have a line changes with a reload, whatever the
+// level of the log is.
+func TestReloadOfMessageLines(t *testing.T) {
+	said := captureLog(t)
+	c := launchConfigured(t)
+	deliver := func(from string) {
+		s := c.dial(t)
+		fmt.Fprintf(s.Conn, "HELO x\r\nMAIL FROM:<%s>\r\nRCPT TO:<ann@example.net>\r\nDATA\r\n", from)
+		s.Expect("220", "250", "250", "250", "354")
+		fmt.Fprint(s.Conn, "text\r\n.\r\nQUIT\r\n")
+		s.Expect("250", "221")
+	}
+	line := func(from string) string { return " from=" + from + " to=ann@example.net recipients=1 " }
+	deliver("first@example.org")
+	testkit.Eventually(t, "a line", func() bool { return strings.Contains(said(), line("first@example.org")) })
+	for _, next := range []struct{ messages, from string }{{"off", "second@example.org"}, {"all", "third@example.org"}} {
+		c.write(c.file, c.with("accept: {domains: [example.net]}\nlog: {level: error, messages: "+next.messages+"}\n"))
+		if status, text := c.reload(); status != http.StatusOK {
+			t.Fatalf("%d %s", status, text)
+		}
+		deliver(next.from)
+	}
+	testkit.Eventually(t, "a line", func() bool { return strings.Contains(said(), line("third@example.org")) })
+	if strings.Contains(said(), "second@example.org") {
+		t.Error("a message has a line that should have none")
+	}
+}

@@ -73,10 +73,9 @@ func (s *Server) open() (err error) {
 	if err := config.RaiseFileLimit(); err != nil {
 		return fmt.Errorf("cannot raise the limit of open files: %w", err)
 	}
-	s.log = maillog.New(maillog.Options{Level: s.config.Log.Level, JSON: s.config.Log.Format == config.FormatJSON}, os.Stderr)
-	if s.config.Log.Format == config.FormatText && len(s.config.PublicListeners()) == 0 {
-		s.log.ShowAccepted()
-	}
+	s.log = maillog.New(maillog.Options{
+		Level: s.config.Log.Level, Messages: s.config.Log.Messages, JSON: s.config.Log.Format == config.FormatJSON,
+	}, os.Stderr)
 	s.current.Store(&s.config)
 	if s.hangups = s.options.Hangups; s.hangups == nil {
 		s.hangups = CatchHangups()
@@ -88,7 +87,7 @@ func (s *Server) open() (err error) {
 	s.tally = &tally{Metrics: s.metrics}
 	panics.Notify(func(at panics.Place, reason any, stack []byte) {
 		s.metrics.Panicked(string(at))
-		s.log.Panicked(string(at), reason, stack)
+		s.log.Panicked(0, string(at), reason, stack)
 	})
 	deps := adapters.Deps{
 		MailLog: s.log, Packs: s.metrics, Bound: s.bounded("events"),

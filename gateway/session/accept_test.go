@@ -64,7 +64,7 @@ func TestTolerates(t *testing.T) {
 	} {
 		settings := testSettings()
 		settings.Tolerate, settings.TolerateFrom = c.all, c.from
-		s := New(settings, netip.MustParseAddrPort(c.client))
+		s := New(settings, netip.MustParseAddrPort(c.client), 1)
 		if got := s.Tolerates(); got != c.want {
 			t.Errorf("%+v: %v", c, got)
 		}

@@ -5,6 +5,8 @@
 package session
 
 import (
+	"encoding/binary"
+	"encoding/hex"
 	"net/netip"
 
 	"sluice/codec"
@@ -16,6 +18,19 @@ type Pool interface {
 	Take() *pipeline.Message
 }
 
+// ID tells the sessions of a process apart in its log.
+type ID uint32
+
+// Append appends the eight hexadecimal digits of the id to dst.
+func (id ID) Append(dst []byte) []byte {
+	var octets [4]byte
+	binary.BigEndian.PutUint32(octets[:], uint32(id))
+	return hex.AppendEncode(dst, octets[:])
+}
+
+// String returns the eight hexadecimal digits of the id.
+func (id ID) String() string { return string(id.Append(nil)) }
+
 // Session is one SMTP session. Between transactions it holds all of the session's state.
 // The state of a transaction is in one pooled message.
 type Session struct {
@@ -25,6 +40,7 @@ type Session struct {
 	proxy    *pipeline.Proxy // who named the client, nil for nobody
 	client   netip.AddrPort
 	messages uint32
+	id       ID
 	errors   uint16 // since the last accepted message, as the next three
 	refusals uint16
 	surplus  uint16 // recipients over the limit of a message
@@ -37,9 +53,12 @@ type Session struct {
 }
 
 // New returns the session of a client.
-func New(settings *Settings, client netip.AddrPort) Session {
-	return Session{settings: settings, client: client}
+func New(settings *Settings, client netip.AddrPort, id ID) Session {
+	return Session{settings: settings, client: client, id: id}
 }
+
+// ID returns what tells the session apart in the log.
+func (s *Session) ID() ID { return s.id }
 
 // Phase returns the phase: what the session waits for.
 func (s *Session) Phase() Phase { return s.phase }

@@ -47,7 +47,7 @@ func testSettings() *Settings {
 
 func newTalk(t failer, settings *Settings) *talk {
 	t.Helper()
-	s := New(settings, netip.MustParseAddrPort("192.0.2.7:2525"))
+	s := New(settings, netip.MustParseAddrPort("192.0.2.7:2525"), 1)
 	return &talk{Session: &s, t: t}
 }
 

@@ -34,7 +34,7 @@ func (s *Session) xclient(arg []byte) Actions {
 		port = x.Port
 	}
 	*s = Session{
-		settings: s.settings, client: netip.AddrPortFrom(address, port), proxy: by,
+		id: s.id, settings: s.settings, client: netip.AddrPortFrom(address, port), proxy: by,
 		helo: x.Helo, esmtp: x.Proto == "ESMTP", mayName: true, draining: s.draining,
 	}
 	return Actions{Do: DoReadmit}

@@ -284,7 +284,7 @@ func (l *eventLog) Publish(m *pipeline.Message) {
 			w.fail("two events of %s", id)
 		}
 		l.events[id] = event
-	}, func() { m.Published(err) })
+	}, func() { m.Published(pipeline.Position{}, err) })
 }
 
 // durable returns an error if anything is missing of a message that was answered 250.

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"sluice/gateway/driver"
+	"sluice/gateway/session"
 	"sluice/pipeline"
 )
 
@@ -83,7 +84,7 @@ func (o witness) Panicked(string) {}
 func (o witness) Refused(*driver.Refusal) {}
 
 // LeftOut implements driver.MailLog.
-func (o witness) LeftOut(netip.AddrPort, int) {}
+func (o witness) LeftOut(session.ID, netip.AddrPort, int) {}
 
 // Lost implements driver.MailLog.
 func (o witness) Lost(*driver.Loss) { o.p.w.tally["messages lost by their senders"]++ }
@@ -100,7 +101,7 @@ func (o witness) Accepted(a *driver.Acceptance) {
 // mailLog is a witness whose Panicked is that of MailLog.
 type mailLog struct{ witness }
 
-func (o mailLog) Panicked(where string, reason any, stack []byte) {
+func (o mailLog) Panicked(_ session.ID, where string, reason any, stack []byte) {
 	o.p.w.fail("panic in %s: %v\n%s", where, reason, stack)
 }
 

@@ -19,6 +19,7 @@ const (
 	Sink     = "smtp-sink"
 	GoSMTP   = "go-smtp"
 	Discard  = "discard"  // Sluice that keeps nothing
+	Logged   = "logged"   // the same, with a log line for each message
 	Embedded = "embedded" // Sluice with its embedded store and event log
 )
 
@@ -44,8 +45,9 @@ func (f *Contest) Contenders() ([]Contender, error) {
 	all := []Contender{
 		{Sink, "smtp-sink (Postfix)", f.startSink},
 		{GoSMTP, "go-smtp", f.startGoSMTP},
-		{Discard, "Sluice, discard", f.startSluice(process.Discard)},
-		{Embedded, "Sluice, embedded (durable)", f.startSluice(process.Embedded)},
+		{Discard, "Sluice, discard", f.startSluice(process.Discard, "off")},
+		{Logged, "Sluice, discard, log.messages: all", f.startSluice(process.Discard, "all")},
+		{Embedded, "Sluice, embedded (durable)", f.startSluice(process.Embedded, "off")},
 	}
 	if len(f.Only) == 0 {
 		return all, nil
@@ -111,7 +113,7 @@ func listening(ctx context.Context, address, name string, args ...string) (*proc
 	return p, address, nil
 }
 
-func (f *Contest) startSluice(kind process.Kind) func(context.Context) (*process.Process, string, error) {
+func (f *Contest) startSluice(kind process.Kind, messages string) func(context.Context) (*process.Process, string, error) {
 	return func(ctx context.Context) (*process.Process, string, error) {
 		dir := filepath.Join(f.Scratch, string(kind))
 		if err := os.RemoveAll(dir); err != nil {
@@ -121,9 +123,8 @@ func (f *Contest) startSluice(kind process.Kind) func(context.Context) (*process
 		if err != nil {
 			return nil, "", err
 		}
-		// All messages of a measurement may come over few connections. In text each would
-		// be a line of the log, as nowhere else than on loopback.
-		gateway.Config = fmt.Sprintf("limits: {messages: %d}\nlog: {format: json}\n", max(1000, f.Messages))
+		// All messages of a measurement may come over few connections.
+		gateway.Config = fmt.Sprintf("limits: {messages: %d}\nlog: {format: json, messages: %s}\n", max(1000, f.Messages), messages)
 		p, err := gateway.Start(ctx)
 		return p, gateway.SMTP, err
 	}

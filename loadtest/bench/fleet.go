@@ -149,7 +149,7 @@ func (run *fleetRun) renewStore(ctx context.Context) error {
 func (run *fleetRun) start(ctx context.Context) (*process.Process, *process.Sluice, error) {
 	return run.servers.startSluice(ctx, run.Sluice, filepath.Join(run.Scratch, Fleet), func(gateway *process.Sluice) {
 		// Content of the large size, and what Sluice writes above it.
-		gateway.Config = fmt.Sprintf("limits: {message_size: %dMiB, messages: 1000000}\nlog: {format: json}\n", run.Large.Size>>20+16)
+		gateway.Config = fmt.Sprintf("limits: {message_size: %dMiB, messages: 1000000}\nlog: {format: json, messages: off}\n", run.Large.Size>>20+16)
 		gateway.S3.More = packingOff
 	})
 }

@@ -78,7 +78,7 @@ func RunPacks(ctx context.Context, plan PacksPlan) (*PacksReport, error) {
 // start starts a fresh Sluice.
 func (run *packsRun) start(ctx context.Context, what string) (*process.Process, *process.Sluice, error) {
 	return run.servers.startSluice(ctx, run.Sluice, filepath.Join(run.Scratch, what), func(gateway *process.Sluice) {
-		gateway.Config = "limits: {messages: 1000000}\nlog: {format: json}\n"
+		gateway.Config = "limits: {messages: 1000000}\nlog: {format: json, messages: off}\n"
 		if what == unpacked {
 			gateway.S3.More = packingOff
 		}

@@ -84,8 +84,16 @@ func (r *Report) conclude() {
 			row.CPURatio = ratio(row, sink, func(s Sample) float64 { return s.CPU10k })
 			row.judge()
 		}
+		if plain := r.row(Discard, row.Mode); plain != nil && row.Server == Logged {
+			cost := ratio(row, plain, func(s Sample) float64 { return s.CPU10k })
+			row.Targets = []Target{{fmt.Sprintf("CPU ≤ %.2fx of messages: off (%.3fx)", mostLogged, cost), cost, cost <= mostLogged}}
+		}
 	}
 }
+
+// mostLogged is how much CPU time Sluice may use with a log line for each message, of
+// what it uses without.
+const mostLogged = 1.05
 
 // most is how much of smtp-sink's CPU time Sluice may use when it, too,
 // keeps nothing.

@@ -43,6 +43,23 @@ func TestTargetsCanFail(t *testing.T) {
 	}
 }
 
+// A log line for each message is compared with none, whether or not smtp-sink was measured.
+func TestLogLinesAreComparedWithNone(t *testing.T) {
+	r := newReport(Plan{Rounds: 2, Contenders: []Contender{{Name: Discard}, {Name: Logged}}})
+	for _, cpu := range []float64{1, 2} {
+		r.add(Discard, Reused, Sample{CPU10k: cpu})
+		r.add(Logged, Reused, Sample{CPU10k: 1.04 * cpu})
+		r.add(Discard, Single, Sample{CPU10k: cpu})
+		r.add(Logged, Single, Sample{CPU10k: 1.06 * cpu})
+	}
+	text := r.Markdown()
+	for _, want := range []string{"CPU ≤ 1.05x of messages: off (1.040x): met", "CPU ≤ 1.05x of messages: off (1.060x): not met"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+}
+
 func TestWriteLeavesBothTables(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "new")
 	if err := reportOf([]Sample{{Rate: 1, CPU10k: 1}}, []Sample{{Rate: 2, CPU10k: 1}}).Write(folder, "x"); err != nil {

@@ -26,4 +26,4 @@ type Log struct{}
 var _ pipeline.EventLog = Log{}
 
 // Publish implements pipeline.EventLog. The result comes before it returns.
-func (Log) Publish(m *pipeline.Message) { m.Published(nil) }
+func (Log) Publish(m *pipeline.Message) { m.Published(pipeline.Position{}, nil) }

@@ -27,7 +27,7 @@ func (l *Log) encode() {
 				return nil
 			})
 			if err != nil {
-				l.deliver(m, unsent(err))
+				l.refuse(m, err)
 				continue
 			}
 			encoded, records = append(encoded, m), append(records, r)

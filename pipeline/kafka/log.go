@@ -107,17 +107,17 @@ var (
 // Publish implements pipeline.EventLog.
 func (l *Log) Publish(m *pipeline.Message) {
 	if !l.publishes.Begin() {
-		l.deliver(m, unsent(errClosed))
+		l.refuse(m, errClosed)
 		return
 	}
 	if err := l.usable(); err != nil {
-		l.deliver(m, unsent(err))
+		l.refuse(m, err)
 		return
 	}
 	select {
 	case l.queue <- m:
 	default:
-		l.deliver(m, unsent(errQueueFull))
+		l.refuse(m, errQueueFull)
 	}
 }
 
@@ -129,22 +129,27 @@ func (l *Log) usable() error {
 	return l.options.Durable.Usable()
 }
 
-// deliver gives the result of a message, once it is durable if it has no error.
-func (l *Log) deliver(m *pipeline.Message, err error) {
+// refuse gives the failure of a message whose event was not sent.
+func (l *Log) refuse(m *pipeline.Message, err error) {
+	l.deliver(m, pipeline.Position{}, unsent(err))
+}
+
+// deliver gives the result of a message, once its event is durable if it has no error.
+func (l *Log) deliver(m *pipeline.Message, at pipeline.Position, err error) {
 	if err == nil && l.options.Durable != nil {
 		l.options.Durable.Confirm(func(err error) {
 			if err != nil {
 				err = fail("confirm", err)
 			}
-			l.answer(m, err)
+			l.answer(m, at, err)
 		})
 		return
 	}
-	l.answer(m, err)
+	l.answer(m, at, err)
 }
 
-func (l *Log) answer(m *pipeline.Message, err error) {
-	m.Published(err)
+func (l *Log) answer(m *pipeline.Message, at pipeline.Position, err error) {
+	m.Published(at, err)
 	l.publishes.Done(1)
 }
 

@@ -2,9 +2,11 @@ package kafka_test
 
 import (
 	"errors"
+	"maps"
 	"net"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -69,6 +71,49 @@ func TestRecord(t *testing.T) {
 		if headers[key] != want {
 			t.Errorf("header %s is %q, want %q", key, headers[key], want)
 		}
+	}
+}
+
+// TestPositions checks that each result has the place of its event in the topic, also that
+// of an event which was published alone after its batch was refused.
+func TestPositions(t *testing.T) {
+	b := startBroker(t, embedded.Options{Partitions: 2})
+	l := openLog(t, kafka.Options{Brokers: []string{b.Addr()}, RefreshInterval: time.Hour, Compression: "none", Durable: b})
+	var lock sync.Mutex
+	want := map[pipeline.Position]string{}
+	publish := func() {
+		var group sync.WaitGroup
+		for range 40 {
+			group.Go(func() {
+				m := sized(1500)
+				id := m.ID.String()
+				sent, err := porttest.Announce(l, m)
+				if err != nil || sent.Err != nil {
+					t.Errorf("%v %v", err, sent.Err)
+				}
+				lock.Lock()
+				defer lock.Unlock()
+				want[sent.Event] = id
+			})
+		}
+		group.Wait()
+	}
+	publish()
+	setMaxMessage(t, b.Addr(), topic, smallTopic)
+	publish()
+	client, err := kgo.NewClient(kgo.SeedBrokers(b.Addr()), kgo.ConsumeTopics(topic))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	got := map[pipeline.Position]string{}
+	for len(got) < 80 && t.Context().Err() == nil {
+		client.PollFetches(t.Context()).EachRecord(func(r *kgo.Record) {
+			got[pipeline.Position{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset}] = string(r.Key)
+		})
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("the topic has %v, the results said %v", got, want)
 	}
 }
 

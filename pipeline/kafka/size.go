@@ -70,6 +70,12 @@ type event struct {
 	by      *kgo.Client // the client whose batch was refused
 }
 
+// position returns the place that the client has noted in the record of an event, which it
+// does once that was published.
+func (e *event) position() pipeline.Position {
+	return pipeline.Position{Topic: e.record.Topic, Partition: e.record.Partition, Offset: e.record.Offset}
+}
+
 // onProduced delivers the result of an event. If its batch was refused as too large, the
 // event is published alone instead, so that it does not fail because of its neighbours.
 func (l *Log) onProduced(e event, err error) {
@@ -80,17 +86,17 @@ func (l *Log) onProduced(e event, err error) {
 		}
 	}
 	if !tooLarge(err) {
-		l.deliver(e.message, l.outcome(e, err))
+		l.deliver(e.message, e.position(), l.outcome(e, err))
 		return
 	}
 	if l.ctx.Err() != nil { // whether it would be refused alone is not known
-		l.deliver(e.message, unsent(errClosed))
+		l.refuse(e.message, errClosed)
 		return
 	}
 	select {
 	case l.refused <- e:
 	default:
-		l.deliver(e.message, unsent(errQueueFull))
+		l.refuse(e.message, errQueueFull)
 	}
 }
 
@@ -110,7 +116,7 @@ func (l *Log) publishSingles() {
 			client, err = l.events.newClient(maxBatch)
 		}
 		if err == nil {
-			err = panics.Try(panics.Publish, func() error { return l.publishOne(client, e) })
+			err = panics.Try(panics.Publish, func() error { return l.publishOne(client, &e) })
 		}
 		if err != nil && !tooLarge(err) && client != nil {
 			client.Close() // it may have left a batch without records: see producer
@@ -120,19 +126,19 @@ func (l *Log) publishSingles() {
 		if err == nil && l.limit.Load() == 0 && fits {
 			l.events.halveBatch(e.by)
 		}
-		l.deliver(e.message, l.outcome(e, err))
+		l.deliver(e.message, e.position(), l.outcome(e, err))
 	}
 }
 
 // publishOne publishes one event and waits for the result.
-func (l *Log) publishOne(client *kgo.Client, e event) error {
+func (l *Log) publishOne(client *kgo.Client, e *event) error {
 	if time.Since(e.since) > l.options.Timeout {
 		return context.DeadlineExceeded
 	}
 	result := make(chan error, 1)
 	// A copy: the first record may still be part of a request that is being written.
-	record := &kgo.Record{Key: e.record.Key, Value: e.record.Value, Headers: e.record.Headers}
-	client.TryProduce(l.ctx, record, func(_ *kgo.Record, err error) { result <- err })
+	e.record = &kgo.Record{Key: e.record.Key, Value: e.record.Value, Headers: e.record.Headers}
+	client.TryProduce(l.ctx, e.record, func(_ *kgo.Record, err error) { result <- err })
 	select {
 	case err := <-result:
 		return err

@@ -24,6 +24,7 @@ type Sent struct {
 	// The result of the adapter.
 	Blob   pipeline.Blob
 	Digest pipeline.Digest
+	Event  pipeline.Position
 	Err    error
 }
 
@@ -37,7 +38,7 @@ func (s *Sent) Post(*pipeline.Task) {
 // adapter that still reads it is found by the race detector or by its wrong bytes.
 func (s *Sent) takeResult() {
 	m := s.M
-	s.Blob, s.Digest, s.Err = m.Result.Blob, m.Result.Digest, m.Result.Err
+	s.Blob, s.Digest, s.Event, s.Err = m.Result.Blob, m.Result.Digest, m.Result.Event, m.Result.Err
 	scribble(m.Header)
 	for _, chunk := range m.Body.Chunks() {
 		scribble(chunk)
