@@ -70,11 +70,13 @@ func (c *Conn) Handshake(ctx context.Context, exchange func(out []byte) (in []by
 	c.memory.exchange = exchange
 	err := c.tls.HandshakeContext(ctx)
 	c.memory.exchange = nil
-	c.unread, c.memory.in = bytes.Clone(c.memory.in), nil
+	left := c.memory.in
+	c.memory.in = nil
 	if err != nil {
 		c.err = err
 		return err
 	}
+	c.unread = bytes.Clone(left)
 	c.dropBuffers()
 	return nil
 }

@@ -45,7 +45,7 @@ func attack(t testing.TB) (*pair, *attacker) {
 	ours := serverConfig(ecdsaPair())
 	p := shaken(t, ours, theirs)
 	if suite := p.server.State().CipherSuite; suite != tls.TLS_AES_128_GCM_SHA256 {
-		t.Skipf("the cipher is %s", tls.CipherSuiteName(suite))
+		t.Fatalf("the cipher is %s: does this processor have AES?", tls.CipherSuiteName(suite))
 	}
 	a := &attacker{}
 	for line := range strings.Lines(log.String()) {
@@ -158,6 +158,9 @@ func TestFloods(t *testing.T) {
 			return append(a.seal(typeApplication, []byte("a"), 0), a.seal(typeApplication, []byte("b"), 0)...)
 		}},
 		"plain alert": {0, func(*testing.T, *attacker) []byte { return []byte{typeAlert, 3, 3, 0, 2, 1, 0} }},
+		"too large for 1.3": {0, func(*testing.T, *attacker) []byte {
+			return append([]byte{typeApplication, 3, 3, 0x41, 1}, make([]byte, maxText+257)...)
+		}},
 		"wrong version": {0, func(_ *testing.T, a *attacker) []byte {
 			r := a.seal(typeApplication, []byte("NOOP"), 0)
 			r[2] = 1
@@ -282,6 +285,38 @@ func TestHandshakeFloods(t *testing.T) {
 				t.Errorf("%d octets were sent", sent)
 			}
 		})
+	}
+}
+
+// TestEarlyDataIsRefused has a client announce early data, which no ticket of ours permits,
+// and send some.
+func TestEarlyDataIsRefused(t *testing.T) {
+	flight := clientHello(t, clientConfig(tls.VersionTLS13))
+	// The extension goes behind the others, whose length stands behind the legacy session
+	// id, the cipher suites and the compression methods (RFC 8446 §4.1.2).
+	at := headerLen + 4 + 2 + 32
+	at += 1 + int(flight[at])
+	at += 2 + int(binary.BigEndian.Uint16(flight[at:]))
+	at += 1 + int(flight[at])
+	for _, length := range []int{3, headerLen + 2, at} {
+		n := binary.BigEndian.Uint16(flight[length:])
+		binary.BigEndian.PutUint16(flight[length:], n+4)
+	}
+	flight = append(flight, 0, 42, 0, 0)
+	flight = append(flight, typeApplication, 3, 3, 0, 20)
+	flight = append(flight, make([]byte, 20)...)
+	conn, calls := New(serverConfig(ecdsaPair())), 0
+	err := conn.Handshake(context.Background(), func([]byte) ([]byte, error) {
+		if calls++; calls > 1 {
+			return nil, io.EOF
+		}
+		return flight, nil
+	})
+	if err == nil || !strings.Contains(err.Error(), "early") || calls != 1 {
+		t.Errorf("got %v after %d calls", err, calls)
+	}
+	if text, err := conn.Open(nil, nil); len(text) > 0 || err == nil {
+		t.Errorf("got %q, %v", text, err)
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 // crypto/tls never gives back the buffer of its largest record (golang/go#43563): 18 KiB
 // of each idle connection that has once sent a full record. So a connection is lent a
 // buffer while it opens a record and has none otherwise, and what the handshake needed is
-// dropped behind it.
+// dropped behind it (docs/decisions.md, A connection is lent the buffer of its record).
 //
 // This reaches into tls.Conn. It is done only while both buffers are empty, and only if
 // the fields have the names and types that they are known by; otherwise crypto/tls keeps

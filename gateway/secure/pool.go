@@ -20,7 +20,7 @@ type Options struct {
 	// any goroutine.
 	Config func() *tls.Config
 	// Handshakes bounds the handshakes that have begun and not ended. One address has an
-	// eighth of them at most. Each costs a goroutine and up to about 64 KiB.
+	// eighth of them at most. Each costs a goroutine and about 40 KiB.
 	Handshakes int
 	// Computing bounds those that compute at a time.
 	Computing int

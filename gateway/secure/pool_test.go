@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"sluice/codec"
 	"sluice/internal/panics"
 	"sluice/internal/testkit"
 	"sluice/pipeline"
@@ -64,7 +65,7 @@ func clientConfig() *tls.Config {
 
 // newPool returns a pool that has no handshake left at the end of the test, and no
 // goroutine.
-func newPool(t *testing.T, handshakes, computing int, config *tls.Config) *Pool {
+func newPool(t testing.TB, handshakes, computing int, config *tls.Config) *Pool {
 	before := runtime.NumGoroutine()
 	p := NewPool(Options{Config: func() *tls.Config { return config }, Handshakes: handshakes, Computing: computing})
 	t.Cleanup(func() {
@@ -88,7 +89,7 @@ type home chan *pipeline.Task
 func (h home) Post(t *pipeline.Task) { h <- t }
 
 // comes waits for a handshake to come home.
-func (h home) comes(t *testing.T) {
+func (h home) comes(t testing.TB) {
 	t.Helper()
 	select {
 	case <-h:
@@ -104,7 +105,7 @@ func newHandshake(client string, in []byte) (*Handshake, home) {
 }
 
 // giveUp ends a handshake that is at home and not done.
-func giveUp(t *testing.T, p *Pool, h *Handshake, loop home) {
+func giveUp(t testing.TB, p *Pool, h *Handshake, loop home) {
 	t.Helper()
 	h.Gone = true
 	p.Continue(h)
@@ -138,6 +139,25 @@ func readRecord(conn net.Conn) ([]byte, error) {
 	return append(record, rest...), err
 }
 
+// flight reads what has come, up to the end of a record.
+func flight(conn net.Conn) (in []byte, err error) {
+	in = make([]byte, 0, 1<<13)
+	for {
+		n, err := conn.Read(in[len(in):cap(in)])
+		if err != nil {
+			return nil, err
+		}
+		in = in[:len(in)+n]
+		rest := in
+		for n, ok := codec.TLSRecord(rest); ok && n > 0; n, ok = codec.TLSRecord(rest) {
+			rest = rest[n:]
+		}
+		if len(rest) == 0 {
+			return in, nil
+		}
+	}
+}
+
 // meeting is a handshake of the pool with a client.
 type meeting struct {
 	*Handshake
@@ -148,7 +168,7 @@ type meeting struct {
 
 // connected returns both ends of a connection. It is no net.Pipe: both ends of a handshake
 // write at the same time.
-func connected(t *testing.T) (client, server net.Conn) {
+func connected(t testing.TB) (client, server net.Conn) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -171,7 +191,7 @@ func connected(t *testing.T) (client, server net.Conn) {
 }
 
 // meet runs a handshake of the pool with a client, as a loop does.
-func meet(t *testing.T, p *Pool, address string, config *tls.Config) meeting {
+func meet(t testing.TB, p *Pool, address string, config *tls.Config) meeting {
 	t.Helper()
 	left, right := connected(t)
 	client, met := tls.Client(left, config), make(chan error, 1)
@@ -182,7 +202,7 @@ func meet(t *testing.T, p *Pool, address string, config *tls.Config) meeting {
 		}
 		met <- err
 	}()
-	first, err := readRecord(right)
+	first, err := flight(right)
 	h, loop := newHandshake(address, first)
 	if err != nil || !p.Begin(h) {
 		t.Fatalf("the handshake does not begin: %v", err)
@@ -196,7 +216,7 @@ func meet(t *testing.T, p *Pool, address string, config *tls.Config) meeting {
 			break
 		}
 		if err == nil {
-			h.In, err = readRecord(right)
+			h.In, err = flight(right)
 		}
 		h.Gone = err != nil
 		p.Continue(h)
