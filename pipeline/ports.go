@@ -73,8 +73,9 @@ type BoundedLog interface {
 	// EventLimit returns the most bytes that the key, the value and the headers of an
 	// event may have together, 0 while that is not known. The limit may change at any
 	// time. EventLimit never blocks, because it is called on event loops. An event within
-	// the limit may still be refused when the limit has just become lower: Publish answers
-	// an event that the log can never take with KindEventTooLarge.
+	// the limit may still be refused when the limit has just become lower. Publish answers
+	// an event above the limit that is known with KindEventTooLarge, as one that the log can
+	// never take, and one within it with a failure that may pass.
 	EventLimit() int64
 }
 

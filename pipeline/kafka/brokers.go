@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -210,6 +211,34 @@ func (b *brokers) states() []BrokerState {
 	}
 	slices.SortFunc(all, func(a, b BrokerState) int { return cmp.Compare(a.ID, b.ID) })
 	return all
+}
+
+// silent reports whether a broker has not answered for so long that it was reported.
+func (b *brokers) silent(id int32) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, k := range b.byAddress {
+		if k.id == id && !k.reported.IsZero() && k.answers.IsZero() {
+			return true
+		}
+	}
+	return false
+}
+
+// setLeaders notes who leads each partition.
+func (l *Log) setLeaders(partitions kadm.PartitionDetails) {
+	leaders := make([]int32, len(partitions))
+	for i := range leaders {
+		leaders[i] = partitions[int32(i)].Leader
+	}
+	l.leaders.Store(&leaders)
+}
+
+// leaderAnswers reports whether the leader of the i-th of n partitions answers, as far as
+// is known. With another number some are left out, and their order is not known.
+func (l *Log) leaderAnswers(i, n int) bool {
+	leaders := l.leaders.Load()
+	return leaders == nil || len(*leaders) != n || !l.brokers.silent((*leaders)[i])
 }
 
 // askSilent asks the silent brokers whether they answer again. Those that lead no

@@ -35,7 +35,8 @@ type Log struct {
 	ctx        context.Context
 	cancel     context.CancelFunc
 	topic      atomic.Pointer[TopicInfo]
-	topicID    kadm.TopicID // for readTopic
+	topicID    kadm.TopicID            // for readTopic
+	leaders    atomic.Pointer[[]int32] // node id of each partition's leader
 }
 
 var _ pipeline.BoundedLog = (*Log)(nil)
@@ -92,7 +93,7 @@ func (l *Log) connect() error {
 	l.brokers = newBrokers(l.options.BrokerChanged)
 	dialer.brokers = l.brokers
 	options = append(options, kgo.WithHooks(l.brokers))
-	options = append(options, l.options.producerOptions()...)
+	options = append(options, l.options.producerOptions(partitioner{l.leaderAnswers})...)
 	l.uncertain.hold = l.options.produceHold()
 	options = append(options, kgo.WithHooks(&l.uncertain))
 	l.events, err = newProducer(options, compression, defaultBatch)
@@ -154,7 +155,7 @@ func (l *Log) answer(m *pipeline.Message, at pipeline.Position, err error) {
 }
 
 // classify returns an error of the client as a pipeline.Failure with a kind. Only the
-// size of an event that was published alone is a permanent failure. An operator can
+// size of an event that was published alone is a permanent failure (see Log.fits). An operator can
 // change what else a broker refuses, and the sender keeps the message until then.
 func classify(err error) error {
 	switch {

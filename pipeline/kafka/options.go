@@ -127,15 +127,15 @@ func (o Options) clientOptions(timeout time.Duration) ([]kgo.Opt, *dialer, error
 	return append(opts, proving...), d, nil
 }
 
-// producerOptions returns the options of a producer. It is idempotent, which is the
-// client's default, and acknowledged by all in-sync replicas.
-func (o Options) producerOptions() []kgo.Opt {
+// producerOptions returns the options of a producer that has a partitioner. It is
+// idempotent, which is the client's default, and acknowledged by all in-sync replicas.
+func (o Options) producerOptions(p partitioner) []kgo.Opt {
 	return []kgo.Opt{
 		kgo.DefaultProduceTopicAlways(),
 		kgo.DefaultProduceTopic(o.Topic),
 		kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.ProducerLinger(0), // the collector lingers, but not for a lone event
-		kgo.RecordPartitioner(partitioner{}),
+		kgo.RecordPartitioner(p),
 		kgo.MaxBufferedRecords(o.Queue),
 		kgo.RecordDeliveryTimeout(o.Timeout),
 		kgo.ProduceRequestTimeout(o.produceHold()),

@@ -11,7 +11,13 @@ import (
 // to one partition in one batch, until it has uniformBytes of them. Keys are unique, so
 // partitioning by key would order nothing. A partition whose events have no result for
 // stallAfter is left at once, whatever it waits for, and not chosen while another gets on.
-type partitioner struct{}
+// Neither is one whose leader is known to be silent. That outlasts its events, which fail
+// in the end, and the client.
+type partitioner struct {
+	// answers reports whether the leader of the i-th of n partitions answers, as far as is
+	// known.
+	answers func(i, n int) bool
+}
 
 const (
 	// uniformBytes is the number of bytes that go to one partition before another is
@@ -30,16 +36,19 @@ var (
 )
 
 // ForTopic implements kgo.Partitioner.
-func (partitioner) ForTopic(string) kgo.TopicPartitioner { return &topicPartitioner{now: time.Now} }
+func (p partitioner) ForTopic(string) kgo.TopicPartitioner {
+	return &topicPartitioner{now: time.Now, answers: p.answers}
+}
 
 // topicPartitioner is used by one goroutine at a time.
 type topicPartitioner struct {
 	now        func() time.Time
-	partitions []backlog // as many as can be written
-	candidates []int     // scratch of choose
-	on         int       // the partition that is chosen
-	bytes      int       // that it got since
-	looked     time.Time // at the backlogs
+	answers    func(i, n int) bool // as in partitioner
+	partitions []backlog           // as many as can be written
+	candidates []int               // scratch of choose
+	on         int                 // the partition that is chosen
+	bytes      int                 // that it got since
+	looked     time.Time           // at the backlogs
 }
 
 // backlog is the events of one partition that have no result.
@@ -62,7 +71,7 @@ func (p *topicPartitioner) PartitionByBackup(r *kgo.Record, n int, backlogs kgo.
 	if full || n != len(p.partitions) || now.Sub(p.looked) >= lookEvery {
 		fresh := n != len(p.partitions)
 		p.look(n, backlogs, now)
-		if fresh || full || p.stalled(p.on, now) {
+		if fresh || full || p.stalled(p.on, now) || !p.answers(p.on, n) {
 			p.on, p.bytes = p.choose(now), 0
 		}
 	}
@@ -94,19 +103,30 @@ func (p *topicPartitioner) stalled(i int, now time.Time) bool {
 	return now.Sub(p.partitions[i].moved) >= stallAfter
 }
 
-// choose draws a partition that gets on, if there is one. Of two that it draws it takes
-// the one with the smaller backlog.
+// choose draws a partition that gets on and whose leader answers, or else one that gets on.
+// Of two that it draws it takes the one with the smaller backlog.
 func (p *topicPartitioner) choose(now time.Time) int {
 	p.candidates = p.candidates[:0]
+	answering := 0
 	for i := range p.partitions {
-		if !p.stalled(i, now) {
-			p.candidates = append(p.candidates, i)
+		if p.stalled(i, now) {
+			continue
+		}
+		p.candidates = append(p.candidates, i)
+		if p.answers(i, len(p.partitions)) { // these stand first
+			last := len(p.candidates) - 1
+			p.candidates[answering], p.candidates[last] = p.candidates[last], p.candidates[answering]
+			answering++
 		}
 	}
-	if len(p.candidates) == 0 {
+	among := p.candidates
+	if answering > 0 {
+		among = among[:answering]
+	}
+	if len(among) == 0 {
 		return rand.IntN(len(p.partitions))
 	}
-	a, b := p.candidates[rand.IntN(len(p.candidates))], p.candidates[rand.IntN(len(p.candidates))]
+	a, b := among[rand.IntN(len(among))], among[rand.IntN(len(among))]
 	if p.partitions[b].events < p.partitions[a].events {
 		return b
 	}

@@ -16,12 +16,43 @@ type backlogs struct {
 func (b *backlogs) Next() (int, int64) { b.next++; return b.next - 1, b.events[b.next-1] }
 func (b *backlogs) Rem() int           { return len(b.events) - b.next }
 
+func anyAnswers(int, int) bool { return true }
+
+// TestPartitionerAvoidsSilentLeaders checks that a partition whose leader is silent gets no
+// event although it has none that waits, as long as there is another.
+func TestPartitionerAvoidsSilentLeaders(t *testing.T) {
+	now := time.Unix(0, 0)
+	silent := map[int]bool{}
+	p := &topicPartitioner{
+		now:     func() time.Time { return now },
+		answers: func(i, n int) bool { return !silent[i] },
+	}
+	record := &kgo.Record{Value: make([]byte, 10_000)}
+	run := func() map[int]int {
+		counts := map[int]int{}
+		for range 1000 {
+			now = now.Add(lookEvery)
+			counts[p.PartitionByBackup(record, 5, &backlogs{events: make([]int64, 5)})]++
+		}
+		return counts
+	}
+	for _, test := range []struct{ silent, want int }{{0, 5}, {1, 4}, {4, 1}, {5, 5}} {
+		clear(silent)
+		for i := range test.silent {
+			silent[(i+2)%5] = true
+		}
+		if got := run(); len(got) != test.want {
+			t.Errorf("%d leaders are silent: %v", test.silent, got)
+		}
+	}
+}
+
 // TestPartitionerLeavesStalledPartitions publishes to five partitions, of which one has
 // no results for a time.
 func TestPartitionerLeavesStalledPartitions(t *testing.T) {
 	now := time.Unix(0, 0)
-	p := &topicPartitioner{now: func() time.Time { return now }}
-	record := &kgo.Record{Value: make([]byte, 1000)}
+	p := &topicPartitioner{now: func() time.Time { return now }, answers: anyAnswers}
+	record := &kgo.Record{Value: make([]byte, 10_000)} // so that many partitions are drawn
 	events := make([]int64, 5)
 	// run publishes for a second and returns the number of events of each partition.
 	run := func(stalled int) []int {
@@ -69,7 +100,7 @@ func TestPartitionerLeavesStalledPartitions(t *testing.T) {
 }
 
 func TestPartitionerNeedsNoMemory(t *testing.T) {
-	p := partitioner{}.ForTopic("").(kgo.TopicBackupPartitioner)
+	p := partitioner{anyAnswers}.ForTopic("").(kgo.TopicBackupPartitioner)
 	record, b := &kgo.Record{Value: make([]byte, 1000)}, &backlogs{events: make([]int64, 5)}
 	if n := testing.AllocsPerRun(1000, func() {
 		b.next = 0

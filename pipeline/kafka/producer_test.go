@@ -31,7 +31,7 @@ func startProducer(t *testing.T, c *kafkatest.Cluster, timeout time.Duration) *p
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := newProducer(append(options, o.producerOptions()...), compression, defaultBatch)
+	p, err := newProducer(append(options, o.producerOptions(partitioner{func(int, int) bool { return true }})...), compression, defaultBatch)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"sync/atomic"
 	"syscall"
@@ -21,7 +22,9 @@ var refusals = []*kerr.Error{
 	kerr.UnknownTopicOrPartition, kerr.UnknownTopicID, kerr.InvalidTopicException,
 	kerr.NotLeaderForPartition, kerr.LeaderNotAvailable, kerr.NotEnoughReplicas,
 	kerr.TopicAuthorizationFailed, kerr.ClusterAuthorizationFailed,
-	kerr.InvalidRecord, kerr.PolicyViolation, kerr.UnsupportedCompressionType,
+	kerr.InvalidRecord, kerr.InvalidTimestamp, kerr.CorruptMessage, kerr.PolicyViolation,
+	kerr.UnsupportedCompressionType, kerr.UnsupportedForMessageFormat, kerr.InvalidRequiredAcks,
+	kerr.MessageTooLarge, kerr.RecordListTooLarge,
 }
 
 // uncertain notes when a produce request of any client ended so that its events may be in
@@ -53,6 +56,9 @@ func (l *Log) outcome(e event, err error) error {
 		}
 	}
 	failure := classify(err)
+	if tooLarge(err) && l.fits(e.record) {
+		failure = fail("produce", fmt.Errorf("an event of %d bytes: %w", recordSize(e.record), err))
+	}
 	var f *pipeline.Failure
 	if errors.As(failure, &f) && !f.NoEffect {
 		refused := slices.ContainsFunc(refusals, func(r *kerr.Error) bool { return errors.Is(err, r) })

@@ -35,6 +35,9 @@ func TestWhatHadNoEffect(t *testing.T) {
 		// The leader has it, and waited for the others in vain.
 		{"refused after an attempt that took too long", kafkatest.Answer{Refusal: kerr.RequestTimedOut, After: hold}, refused, false},
 		{"refused once more", refused, refused, true},
+		{"refused for the gateway's clock", kafkatest.Answer{Refusal: kerr.InvalidTimestamp}, refused, true},
+		{"called too large, which it is not", kafkatest.Answer{Refusal: kerr.MessageTooLarge},
+			kafkatest.Answer{Refusal: kerr.MessageTooLarge}, true},
 		{"perhaps appended", kafkatest.Answer{Refusal: kerr.UnknownServerError}, kafkatest.Answer{Refusal: kerr.UnknownServerError}, false},
 		{"until its time is over", kafkatest.Answer{Refusal: kerr.NotEnoughReplicasAfterAppend},
 			kafkatest.Answer{Refusal: kerr.NotEnoughReplicasAfterAppend}, false},
@@ -51,6 +54,9 @@ func TestWhatHadNoEffect(t *testing.T) {
 		}
 		if sent.Err == nil || pipeline.HadNoEffect(sent.Err) != test.noEffect {
 			t.Errorf("%s: %v: no effect: %v", test.what, sent.Err, !test.noEffect)
+		}
+		if kind := pipeline.KindOf(sent.Err); kind != pipeline.KindTemporary && kind != pipeline.KindTimeout {
+			t.Errorf("%s: %v is of kind %s", test.what, sent.Err, kind)
 		}
 	}
 	if err := l.Close(); err != nil {

@@ -5,6 +5,8 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -124,6 +126,80 @@ func TestSilentBroker(t *testing.T) {
 	if got := <-changes; got.ID != frozen || !got.Answers {
 		t.Errorf("reported %+v", got)
 	}
+}
+
+// TestUnreachableLeader makes one of three brokers unreachable for the log alone, for as
+// long as the cluster names it as a leader: as with a wrong advertised address. What was
+// under way to it fails. After that no event may fail, whatever becomes of the client, until
+// it can be reached and gets events again.
+func TestUnreachableLeader(t *testing.T) {
+	t.Parallel()
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(3), kfake.SeedTopics(3, topic))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	for i := range int32(3) { // a partition each
+		if err := cluster.MoveTopicPartition(topic, i, i); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const lost = int32(1)
+	broker := admin(t, cluster.ListenAddrs()[0])
+	var unreachable atomic.Bool
+	unreachable.Store(true)
+	l := openLog(t, kafka.Options{
+		Brokers: []string{cluster.ListenAddrs()[0]}, RefreshInterval: 100 * time.Millisecond, Timeout: 5 * time.Second,
+		Dial: func(ctx context.Context, network, host string) (net.Conn, error) {
+			if unreachable.Load() && host == cluster.ListenAddrs()[lost] {
+				return nil, &net.OpError{Op: "dial", Net: network, Err: syscall.ECONNREFUSED}
+			}
+			var d net.Dialer
+			return d.DialContext(ctx, network, host)
+		},
+	})
+	silent := func() bool {
+		return slices.ContainsFunc(l.Brokers(), func(s kafka.BrokerState) bool { return s.ID == lost && !s.Answers })
+	}
+	var before []*flight
+	testkit.Eventually(t, "the broker is known to be silent", func() bool {
+		f := launch(l, 1)
+		select {
+		case <-f.results[0].came:
+		case <-time.After(50 * time.Millisecond):
+			before = append(before, f)
+		}
+		return silent()
+	})
+	failed := 0
+	for _, f := range before {
+		failed += len(f.ids) - len(f.land(t, time.Minute))
+	}
+	if failed == 0 {
+		t.Error("no event was under way to the broker")
+	}
+	for range 1000 { // of which each partition would have some
+		mustAnnounce(t, l)
+	}
+	if at := endOffset(t, broker, lost); at != 0 {
+		t.Fatalf("%d events were taken by the broker", at)
+	}
+	unreachable.Store(false)
+	testkit.Eventually(t, "the broker gets events again", func() bool {
+		mustAnnounce(t, l)
+		return endOffset(t, broker, lost) > 0
+	})
+}
+
+// endOffset returns the number of events in a partition.
+func endOffset(t *testing.T, broker *kadm.Client, partition int32) int64 {
+	t.Helper()
+	ends, err := broker.ListEndOffsets(t.Context(), topic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at, _ := ends.Lookup(topic, partition)
+	return at.Offset
 }
 
 // TestSilentConnections swallows what goes over all present connections, as a firewall

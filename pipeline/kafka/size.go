@@ -62,6 +62,17 @@ func tooLarge(err error) bool {
 	return errors.Is(err, kerr.MessageTooLarge) || errors.Is(err, kerr.RecordListTooLarge)
 }
 
+// fits reports whether the topic should take an event alone. Brokers that refuse it as too
+// large have other settings than they say, or new ones, and would refuse all mail for good.
+// Where the limit may not be read, an event that a few recipients can make fits.
+func (l *Log) fits(r *kgo.Record) bool {
+	limit := l.EventLimit()
+	if limit == 0 {
+		limit = minBatch - batchOverhead
+	}
+	return recordSize(r) <= limit
+}
+
 // event is a message that is being published.
 type event struct {
 	message *pipeline.Message

@@ -167,8 +167,8 @@ func TestLimitLowered(t *testing.T) {
 	l := openLog(t, kafka.Options{Brokers: []string{b.Addr()}, RefreshInterval: time.Hour, Compression: "none"})
 	setMaxMessage(t, b.Addr(), topic, smallTopic)
 	checkNeighbours(t, l)
-	checkTooLarge(t, l, smallTopic+1)
 	testkit.Eventually(t, "the limit is known", func() bool { return l.Topic().MaxMessageBytes == smallTopic })
+	checkTooLarge(t, l, smallTopic+1)
 	fits(t, l, smallTopic)
 }
 

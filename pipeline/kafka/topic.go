@@ -56,6 +56,7 @@ func (l *Log) readTopic(ctx context.Context) error {
 		l.events.renew() // made again: the client will not take the new id
 	}
 	l.topicID = detail.ID
+	l.setLeaders(detail.Partitions)
 	info := TopicInfo{
 		Name:              l.options.Topic,
 		Partitions:        len(detail.Partitions),
