@@ -130,7 +130,7 @@ func TestSilentBroker(t *testing.T) {
 
 // TestUnreachableLeader makes one of three brokers unreachable for the log alone, for as
 // long as the cluster names it as a leader: as with a wrong advertised address. What was
-// under way to it fails. After that no event may fail, whatever becomes of the client, until
+// in flight to it fails. After that no event may fail, whatever becomes of the client, until
 // it can be reached and gets events again.
 func TestUnreachableLeader(t *testing.T) {
 	t.Parallel()
@@ -176,7 +176,7 @@ func TestUnreachableLeader(t *testing.T) {
 		failed += len(f.ids) - len(f.land(t, time.Minute))
 	}
 	if failed == 0 {
-		t.Error("no event was under way to the broker")
+		t.Error("no event was in flight to the broker")
 	}
 	for range 1000 { // of which each partition would have some
 		mustAnnounce(t, l)
