@@ -129,7 +129,7 @@ func TestEveryFieldOfALineIsDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fields := regexp.MustCompile(`dst, "([a-z_]+)"`).FindAllStringSubmatch(string(source), -1)
+	fields := regexp.MustCompile(`newField\("([a-z_]+)"\)`).FindAllStringSubmatch(string(source), -1)
 	for _, field := range fields {
 		if !strings.Contains(string(page), "`"+field[1]+"`") {
 			t.Errorf("docs/log.md does not say what %s is", field[1])
