@@ -34,6 +34,7 @@ func TestUnreadEvents(t *testing.T) {
 	}
 	testkit.Eventually(t, "mail is turned away", func() bool { return strings.HasPrefix(r.send(t), "421 ") })
 	r.expectSample(t, `sluice_pressure_cause{cause="unread_events",class="default"} 1`)
+	r.expectSample(t, `sluice_events_deleted_unread_total{by="retention_bytes"} 0`)
 	at := kadm.Offsets{}
 	at.AddOffset(r.config.Events.Topic, 0, 8, -1)
 	if err := kadm.NewClient(client).CommitAllOffsets(t.Context(), "indexer", at); err != nil {
