@@ -24,7 +24,7 @@ var order = [VerbCount][stateCount]*Reply{
 	VerbRCPT:     {ReplyNeedHelo, ReplyNeedMail, nil, nil},
 	VerbDATA:     {ReplyNeedHelo, ReplyNeedMail, ReplyNoRecipients, nil},
 	VerbEXPN:     {ReplyNotImplemented, ReplyNotImplemented, ReplyNotImplemented, ReplyNotImplemented},
-	VerbSTARTTLS: {ReplyNotImplemented, ReplyNotImplemented, ReplyNotImplemented, ReplyNotImplemented},
+	VerbSTARTTLS: {ReplyNeedHelo, nil, ReplyNestedMail, ReplyNestedMail},
 	VerbAUTH:     {ReplyNotImplemented, ReplyNotImplemented, ReplyNotImplemented, ReplyNotImplemented},
 	VerbHTTP:     {ReplyHTTP, ReplyHTTP, ReplyHTTP, ReplyHTTP},
 	VerbTLS:      {ReplyTLS, ReplyTLS, ReplyTLS, ReplyTLS},

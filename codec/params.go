@@ -74,6 +74,8 @@ type MailParams struct {
 	Size int64
 	// Body is the declared body type (RFC 6152).
 	Body BodyType
+	// RequireTLS says that the message must travel over TLS alone (RFC 8689).
+	RequireTLS bool
 }
 
 // ParseMailParams parses the parameters of MAIL. It stops at the first fault: an unknown
@@ -90,6 +92,8 @@ func ParseMailParams(params []byte) (MailParams, Fault) {
 			fault = m.setSize(p)
 		case equalFold(p.Key, "BODY"):
 			fault = m.setBody(p)
+		case equalFold(p.Key, "REQUIRETLS"):
+			fault = m.setRequireTLS(p)
 		default:
 			fault = FaultUnknownParameter
 		}
@@ -137,6 +141,18 @@ func (m *MailParams) setBody(p Param) Fault {
 	default:
 		return FaultParameterSyntax
 	}
+	return FaultNone
+}
+
+// setRequireTLS parses REQUIRETLS, which has no value (RFC 8689 §2).
+func (m *MailParams) setRequireTLS(p Param) Fault {
+	switch {
+	case m.RequireTLS:
+		return FaultRepeatedParameter
+	case p.HasValue:
+		return FaultParameterSyntax
+	}
+	m.RequireTLS = true
 	return FaultNone
 }
 

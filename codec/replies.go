@@ -21,6 +21,9 @@ var (
 	// §3.5.3). 2.1.5 would say that the address is valid (RFC 3463 §3.2).
 	ReplyCannotVerify = &Reply{Code: 252, Enhanced: EnhancedCode{2, 0, 0}, Cause: "vrfy",
 		Lines: []string{"Users are not verified here"}}
+	// ReplyStartTLS is the last reply in plain text.
+	ReplyStartTLS = &Reply{Code: 220, Enhanced: EnhancedCode{2, 0, 0}, Cause: "starttls",
+		Lines: []string{"Ready to start TLS"}}
 	ReplyStartData = &Reply{Code: 354, Cause: "start_data",
 		Lines: []string{"End data with <CRLF>.<CRLF>"}}
 
@@ -64,6 +67,9 @@ var (
 	ReplyInternalError = &Reply{Code: 421, Enhanced: EnhancedCode{4, 3, 0}, Close: true, Cause: "internal_error",
 		Lines: []string{"Internal error, try again later"}}
 
+	// ReplyTLSBusy refuses STARTTLS while too many handshakes are in flight (RFC 3207 §4).
+	ReplyTLSBusy = &Reply{Code: 454, Enhanced: EnhancedCode{4, 7, 0}, Cause: "tls_busy",
+		Lines: []string{"TLS is not available for now, try again later"}}
 	ReplyTemporary = &Reply{Code: 451, Enhanced: EnhancedCode{4, 3, 0}, Cause: "temporary",
 		Lines: []string{"Mail could not be stored for now, try again later"}}
 	ReplyOverdue = &Reply{Code: 451, Enhanced: EnhancedCode{4, 3, 0}, Cause: "overdue",
@@ -79,6 +85,15 @@ var (
 	ReplyEnvelopeFull = &Reply{Code: 452, Enhanced: EnhancedCode{4, 5, 3}, Cause: "envelope_full",
 		Lines: []string{"Too many recipients, send the rest in another transaction"}}
 
+	// ReplyInputBehindTLS ends a session that sent input along with STARTTLS
+	// (CVE-2011-0411).
+	ReplyInputBehindTLS = &Reply{Code: 501, Enhanced: EnhancedCode{5, 5, 4}, Close: true, Cause: "input_behind_tls",
+		Lines: []string{"Input was sent before TLS began"}}
+	ReplyNestedTLS = &Reply{Code: 503, Enhanced: EnhancedCode{5, 5, 1}, Cause: "nested_tls",
+		Lines: []string{"TLS has already begun"}}
+	// ReplyNeedTLS refuses commands before TLS where that is required (RFC 3207 §4).
+	ReplyNeedTLS = &Reply{Code: 530, Enhanced: EnhancedCode{5, 7, 0}, Cause: "tls_required",
+		Lines: []string{"Must issue a STARTTLS command first"}}
 	ReplyLineTooLong = &Reply{Code: 500, Enhanced: EnhancedCode{5, 5, 2}, Cause: "line_too_long",
 		Lines: []string{"Line too long"}}
 	ReplyBadLine = &Reply{Code: 500, Enhanced: EnhancedCode{5, 5, 2}, Cause: "bad_line",
@@ -158,6 +173,7 @@ func Replies() []*Reply {
 		ReplyLineTooLong, ReplyBadLine, ReplyUnknownCommand, ReplyBadArgument,
 		ReplyBadReversePath, ReplyBadForwardPath, ReplyNotImplemented,
 		ReplyNeedHelo, ReplyNeedMail, ReplyNestedMail,
+		ReplyStartTLS, ReplyTLSBusy, ReplyInputBehindTLS, ReplyNestedTLS, ReplyNeedTLS,
 		ReplyRelayDenied, ReplyUnknownRecipient, ReplyPolicy, ReplyTooLarge, ReplyEventTooLarge, ReplyTooLargeBye, ReplyNoRecipients,
 		ReplyMailLoop, ReplySmuggling, ReplyPermanent, ReplyUnknownParameter,
 	}

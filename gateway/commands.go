@@ -126,6 +126,7 @@ func (a app) run(args []string) int {
 	case "healthcheck":
 		err = a.healthcheck(c.Admin.Address)
 	case "serve":
+		c, from = a.tryTLS(c, from)
 		err = a.serve(context.Background(), server.Options{Config: c, Sources: from, Out: a.out, Hangups: hangups})
 		if err != nil && c.Log.Format == config.FormatJSON {
 			say(a.err, jsonLine(err))

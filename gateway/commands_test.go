@@ -80,6 +80,7 @@ func TestCommands(t *testing.T) {
 }
 
 func TestServe(t *testing.T) {
+	t.Chdir(t.TempDir()) // for the certificates of those that try out TLS
 	for _, args := range [][]string{{}, {"serve"}} {
 		r := run(nil, nil, append(args, "--listen", "127.0.0.1:0", "--data", "elsewhere")...)
 		if r.code != exitOK || r.served == nil || r.served.Listeners[0].Address != "127.0.0.1:0" || r.served.DataDir != "elsewhere" {

@@ -6,10 +6,13 @@ import (
 	"sluice/gateway/config"
 )
 
-// check prints that the configuration is valid, and its warnings.
+// check prints that the configuration is valid, its warnings, and its certificates.
 func (a app) check(c *config.Config) error {
 	for _, warning := range c.Warnings() {
 		fmt.Fprintln(a.err, "warning:", warning)
+	}
+	for _, line := range c.Certificates().Describe() {
+		fmt.Fprintln(a.out, "certificate", line)
 	}
 	name := c.File()
 	if name == "" {

@@ -37,8 +37,12 @@ type Labels struct {
 	Replies []Reply
 	// ProxyCauses are the causes of a connection closed for want of a PROXY header.
 	ProxyCauses []string
+	// TLSVersions are the versions of TLS, and TLSCauses the causes of its failures.
+	TLSVersions, TLSCauses []string
 	// ReloadResults are the results of a reload of the configuration.
 	ReloadResults []string
+	// TLSReloadResults are the results of reading files of the section tls anew.
+	TLSReloadResults []string
 	// RefusalCauses are the causes of a 421 in place of the greeting.
 	RefusalCauses []string
 	// MessageResults are the causes of a refusal after the 354.
@@ -81,6 +85,9 @@ type Metrics struct {
 	displaced       byLabel[prometheus.Counter]
 	sessionsOpened  prometheus.Counter
 	proxyRefused    byLabel[prometheus.Counter]
+	tlsHandshakes   byLabel[prometheus.Counter]
+	tlsFailures     byLabel[prometheus.Counter]
+	tlsResumed      prometheus.Counter
 	sessionsRefused byLabel[prometheus.Counter]
 	sessionsShed    byLabel[prometheus.Counter]
 	sessionsClosed  byLabel[prometheus.Counter]
@@ -111,6 +118,8 @@ type Metrics struct {
 	reloadedAt prometheus.Gauge
 	configInfo *prometheus.GaugeVec
 
+	tlsReloads byLabel[prometheus.Counter]
+
 	packs    packs
 	pressure pressure
 }
@@ -136,6 +145,7 @@ func New(labels Labels) *Metrics {
 	m.addPacks(labels)
 	m.addPressure(labels)
 	m.addConfig(labels)
+	m.addTLS(labels)
 	return m
 }
 
@@ -163,6 +173,12 @@ func (m *Metrics) addSessions(labels Labels) {
 	m.proxyRefused = m.counters("sluice_proxy_refused_total",
 		"Connections closed without a reply because no valid PROXY header came from one of proxy_networks, by cause.",
 		"cause", labels.ProxyCauses)
+	m.tlsHandshakes = m.counters("sluice_tls_handshakes_total",
+		"TLS handshakes that succeeded, by version.", "version", labels.TLSVersions)
+	m.tlsResumed = m.counter("sluice_tls_resumed_total",
+		"TLS handshakes that resumed an earlier session, which costs no signature.")
+	m.tlsFailures = m.counters("sluice_tls_failures_total",
+		"Connections closed because TLS failed, by cause.", "cause", labels.TLSCauses)
 	m.sessionsRefused = m.counters("sluice_sessions_refused_total",
 		"Connections answered 421 in place of the greeting, by cause.",
 		"cause", labels.RefusalCauses)

@@ -24,9 +24,12 @@ var update = flag.Bool("update", false, "rewrite testdata/metrics.golden")
 // testLabels holds a few values of each list, so that the golden file shows every label.
 func testLabels() Labels {
 	return Labels{
-		Replies:        []Reply{{250, "ok"}, {452, "no_memory"}, {452, "storage_full"}},
-		ProxyCauses:    []string{"network", "late"},
-		ReloadResults:  []string{"ok", "invalid"},
+		Replies:       []Reply{{250, "ok"}, {452, "no_memory"}, {452, "storage_full"}},
+		ProxyCauses:   []string{"network", "late"},
+		ReloadResults: []string{"ok", "invalid"},
+
+		TLSReloadResults: []string{"ok", "mismatched"},
+
 		RefusalCauses:  []string{"connections", "connections_per_ip"},
 		MessageResults: []string{"too_large", "temporary"},
 		PathLeniencies: []string{"no_brackets", "dots"},
@@ -69,6 +72,7 @@ func testMetrics() *Metrics {
 		TopicMinInsync:   constant(2),
 		TopicMaxMessage:  constant(1048588),
 		Brokers:          func() []Broker { return []Broker{{ID: 1}, {ID: 2, Silent: true}} },
+		Certificates:     func() []Certificate { return []Certificate{{"/etc/tls/a.pem", 1.8e9}, {"/etc/tls/b.pem", 1.9e9}} },
 		Build:            Build{Version: "v1.2.3", Revision: "abc", GoVersion: "go1.26"},
 	})
 	return m
@@ -199,6 +203,7 @@ func TestObservationsArriveUnderTheirLabels(t *testing.T) {
 		{"opened", (*Metrics).SessionOpened, "sluice_sessions_total", nil, 1},
 		{"proxy", func(m *Metrics) { m.ProxyRefused("late") }, "sluice_proxy_refused_total", labels{"cause": "late"}, 1},
 		{"reload", func(m *Metrics) { m.Reloaded("invalid") }, "sluice_config_reloads_total", labels{"result": "invalid"}, 1},
+		{"file of TLS", func(m *Metrics) { m.TLSFileReloaded("mismatched") }, "sluice_tls_file_reloads_total", labels{"result": "mismatched"}, 1},
 		{"config", func(m *Metrics) { m.ConfigUsed("0a"); m.ConfigUsed("1b") }, "sluice_config_info", labels{"hash": "1b"}, 1},
 		{"refused", func(m *Metrics) { m.SessionRefused("connections") }, "sluice_sessions_refused_total", labels{"cause": "connections"}, 1},
 		{"shed", func(m *Metrics) { m.SessionShed("lag_age") }, "sluice_sessions_shed_total", labels{"cause": "lag_age"}, 1},

@@ -44,7 +44,9 @@ type Sources struct {
 	TopicMinInsync   func() float64
 	// Brokers returns the known brokers of the event log, a bounded number.
 	Brokers func() []Broker
-	Build   Build
+	// Certificates returns the certificates in use, a bounded number.
+	Certificates func() []Certificate
+	Build        Build
 }
 
 // Build identifies the running program.
@@ -66,6 +68,7 @@ func (m *Metrics) RegisterSources(s Sources) {
 	m.gauge("sluice_topic_min_insync_replicas", "Least number of replicas of an acknowledged event (min.insync.replicas), 0 while unknown.", s.TopicMinInsync)
 	m.gauge("sluice_topic_max_message_bytes", "Largest event that the topic accepts (the lesser of max.message.bytes and segment.bytes), 0 while unknown.", s.TopicMaxMessage)
 	m.brokers(s.Brokers)
+	m.certificates(s.Certificates)
 	m.gauge("sluice_pack_waiting_bytes", "Bytes of small messages waiting for a lane, included in sluice_body_memory_bytes.", s.PackWaiting)
 	m.gauge("sluice_pack_lanes", "Lanes that store small messages (store.pack.lanes).", s.PackLanes)
 	m.gauge("sluice_pack_lanes_busy", "Lanes with a request to the object store in flight.", s.PackLanesBusy)

@@ -34,7 +34,7 @@ var eventFrame = frameSize()
 
 func frameSize() int64 {
 	m := &Message{ReceivedAt: time.UnixMilli(0)}
-	m.Envelope.Body, m.Envelope.SizeDeclared = codec.Body8BitMIME, math.MaxInt64
+	m.Envelope.Body, m.Envelope.SizeDeclared, m.Envelope.RequireTLS = codec.Body8BitMIME, math.MaxInt64, true
 	m.Envelope.SetReversePath(nil)
 	m.Client.Address = netip.AddrPortFrom(netip.Addr{}, math.MaxUint16)
 	m.Report.LongestLine = math.MaxInt
@@ -63,6 +63,9 @@ func (m *Message) EventBound() int64 {
 // proxyFrame is the size of client.proxy without the texts in it.
 var proxyFrame = int64(maxAddress + len(appendProxy(nil, &Proxy{TLS: &codec.ProxyTLS{}})))
 
+// tlsFrame is the size of client.tls without the texts in it, beyond that of null.
+var tlsFrame = int64(len(appendTLS(nil, &TLS{Certificate: &ClientCertificate{}})))
+
 // bound returns the most bytes that the client's texts take in the event.
 func (c *Client) bound() int64 {
 	size := textSize(c.Helo) + textSize(c.Protocol)
@@ -70,6 +73,12 @@ func (c *Client) bound() int64 {
 		size += proxyFrame + textSize(p.Name) + textSize(p.Authority) + int64(len(p.UniqueID))
 		if t := p.TLS; t != nil {
 			size += textSize(t.Version) + textSize(t.Cipher) + textSize(t.CommonName)
+		}
+	}
+	if t := c.TLS; t != nil {
+		size += tlsFrame + textSize(t.Version) + textSize(t.Cipher) + textSize(t.Group) + textSize(t.SNI)
+		if cert := t.Certificate; cert != nil {
+			size += textSize(cert.Subject) + int64(len(cert.SHA256))
 		}
 	}
 	return size

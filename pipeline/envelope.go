@@ -12,6 +12,24 @@ type Client struct {
 	Helo     string // the argument of HELO or EHLO
 	Protocol string // SMTP or ESMTP (RFC 3848 has the names that TLS and AUTH add)
 	Proxy    *Proxy // who named the client, nil if nobody did
+	TLS      *TLS   // of the session, nil for plain text
+}
+
+// TLS is what was agreed in the TLS handshake of a session.
+type TLS struct {
+	Version     string // TLSv1.2 or TLSv1.3
+	Cipher      string // as the IANA names it
+	Group       string // of the key exchange, empty for RSA's
+	Resumed     bool
+	SNI         string             // the name that the client asked for
+	Certificate *ClientCertificate // nil if the client sent none
+}
+
+// ClientCertificate is the certificate that a client has shown.
+type ClientCertificate struct {
+	Subject  string
+	SHA256   string // of the certificate, in hexadecimal
+	Verified bool   // an authority that is configured has signed it
 }
 
 // Proxy is what a load balancer said of a client in a PROXY header, or a proxy by XCLIENT.
@@ -29,6 +47,7 @@ type Proxy struct {
 type Envelope struct {
 	Body         codec.BodyType // BODY= of MAIL (RFC 6152)
 	SizeDeclared int64          // SIZE= of MAIL in bytes (RFC 1870), -1 when not given
+	RequireTLS   bool           // REQUIRETLS of MAIL (RFC 8689)
 
 	text []byte   // the reverse path, then each recipient, end to end
 	ends []uint32 // ends[0]: end of the reverse path; ends[i]: end of recipient i-1
@@ -49,7 +68,7 @@ func (e *Envelope) EventSize() int64 { return e.eventSize }
 
 // Reset empties the envelope and keeps buffers of common size.
 func (e *Envelope) Reset() {
-	e.Body, e.SizeDeclared = codec.BodyUnspecified, -1
+	e.Body, e.SizeDeclared, e.RequireTLS = codec.BodyUnspecified, -1, false
 	if cap(e.text) > keptText {
 		e.text, e.ends = nil, nil
 	}

@@ -90,11 +90,39 @@ func appendClient(dst []byte, c *Client) []byte {
 	dst = appendString(dst, c.Helo)
 	dst = append(dst, `,"protocol":`...)
 	dst = appendString(dst, c.Protocol)
-	dst = append(dst, `,"tls":null,"auth":null`...)
+	dst = appendTLS(dst, c.TLS)
+	dst = append(dst, `,"auth":null`...)
 	if c.Proxy != nil {
 		dst = appendProxy(dst, c.Proxy)
 	}
 	return append(dst, '}')
+}
+
+func appendTLS(dst []byte, t *TLS) []byte {
+	if t == nil {
+		return append(dst, `,"tls":null`...)
+	}
+	dst = append(dst, `,"tls":{"version":`...)
+	dst = appendString(dst, t.Version)
+	dst = append(dst, `,"cipher":`...)
+	dst = appendString(dst, t.Cipher)
+	dst = append(dst, `,"group":`...)
+	dst = appendString(dst, t.Group)
+	dst = append(dst, `,"resumed":`...)
+	dst = strconv.AppendBool(dst, t.Resumed)
+	dst = append(dst, `,"sni":`...)
+	dst = appendString(dst, t.SNI)
+	dst = append(dst, `,"certificate":`...)
+	if t.Certificate == nil {
+		return append(dst, `null}`...)
+	}
+	dst = append(dst, `{"subject":`...)
+	dst = appendString(dst, t.Certificate.Subject)
+	dst = append(dst, `,"sha256":"`...)
+	dst = append(dst, t.Certificate.SHA256...)
+	dst = append(dst, `","verified":`...)
+	dst = strconv.AppendBool(dst, t.Certificate.Verified)
+	return append(dst, `}}`...)
 }
 
 func appendProxy(dst []byte, p *Proxy) []byte {
@@ -141,6 +169,9 @@ func appendEnvelope(dst []byte, e *Envelope) []byte {
 	dst = appendString(dst, body)
 	dst = append(dst, `,"smtputf8":false,"size_declared":`...)
 	dst = strconv.AppendInt(dst, max(e.SizeDeclared, 0), 10)
+	if e.RequireTLS {
+		dst = append(dst, `,"require_tls":true`...)
+	}
 	return append(dst, '}')
 }
 

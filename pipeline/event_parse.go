@@ -37,6 +37,7 @@ type EventEnvelope struct {
 	Body         string // 7BIT, 8BITMIME or BINARYMIME
 	SMTPUTF8     bool
 	SizeDeclared int64 // 0 when MAIL had no SIZE
+	RequireTLS   bool
 }
 
 // EventMessage describes the message below what Sluice added.
@@ -83,42 +84,6 @@ func (p *eventParser) event(value []byte) *Event {
 	}
 }
 
-func (o *eventObject) client(name string) Client {
-	c := o.object(name)
-	c.nullable("tls")
-	c.nullable("auth")
-	port := c.integer("port", math.MaxUint16)
-	client := Client{
-		Address:  netip.AddrPortFrom(c.address("address"), uint16(port)),
-		Helo:     c.text("helo", 0),
-		Protocol: c.text("protocol", 1),
-	}
-	if c.has("proxy") {
-		client.Proxy = c.proxy("proxy")
-	}
-	return client
-}
-
-func (o *eventObject) proxy(name string) *Proxy {
-	p := o.object(name)
-	proxy := &Proxy{
-		Address:   p.address("address"),
-		Name:      p.text("name", 0),
-		Authority: p.text("authority", 0),
-		UniqueID: p.string("unique_id", "pairs of hexadecimal digits", func(s string) bool {
-			return len(s)%2 == 0 && strings.Trim(s, "0123456789abcdef") == ""
-		}),
-	}
-	if value := p.member("tls"); p.err == nil && value[0] != 'n' {
-		t := p.object("tls")
-		proxy.TLS = &codec.ProxyTLS{
-			Version: t.text("version", 0), Cipher: t.text("cipher", 0),
-			CommonName: t.text("common_name", 0), Verified: t.bool("verified"),
-		}
-	}
-	return proxy
-}
-
 func (o *eventObject) envelope(name string) EventEnvelope {
 	e := o.object(name)
 	return EventEnvelope{
@@ -127,6 +92,7 @@ func (o *eventObject) envelope(name string) EventEnvelope {
 		Body:         e.body("body"),
 		SMTPUTF8:     e.bool("smtputf8"),
 		SizeDeclared: e.integer("size_declared", math.MaxInt64),
+		RequireTLS:   e.has("require_tls") && e.bool("require_tls"),
 	}
 }
 
@@ -282,6 +248,19 @@ func (o *eventObject) nullable(name string) {
 	if value := o.member(name); o.err == nil && value[0] != 'n' && value[0] != '{' {
 		o.wrong(name, "an object or null")
 	}
+}
+
+// holds reports whether a required member is not null.
+func (o *eventObject) holds(name string) bool {
+	value := o.member(name)
+	return o.err == nil && value[0] != 'n'
+}
+
+// hexadecimal returns a string of pairs of hexadecimal digits.
+func (o *eventObject) hexadecimal(name string) string {
+	return o.string(name, "pairs of hexadecimal digits", func(s string) bool {
+		return len(s)%2 == 0 && strings.Trim(s, "0123456789abcdef") == ""
+	})
 }
 
 // text returns a string of at least least bytes.

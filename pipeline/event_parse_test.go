@@ -31,6 +31,8 @@ func TestEventRefused(t *testing.T) {
 		"name in capitals":     {`"helo"`, `"HELO"`, "client.helo is missing"},
 		"wrong type":           {`"port":4711`, `"port":"4711"`, `client.port must be an integer from 0 to 65535, is "4711"`},
 		"object is a string":   {`"tls":null`, `"tls":"1.3"`, `client.tls must be an object or null, is "1.3"`},
+		"TLS in part":          {`"tls":null`, `"tls":{"version":"TLSv1.3"}`, `client.tls.cipher is missing`},
+		"digest not in hex":    {`"tls":null`, `"tls":` + strings.Replace(someTLS, `"ab"`, `"abc"`, 1), `client.tls.certificate.sha256 must be pairs`},
 		"object is null":       {`"blob":{`, `"blob":null,"was":{`, "blob must be an object, is null"},
 		"string is null":       {`"gateway":"mx.example.net"`, `"gateway":null`, "gateway must be a string, is null"},
 		"string is an object":  {`"gateway":"mx.example.net"`, `"gateway":{}`, "gateway must be a string, is {}"},
@@ -96,6 +98,10 @@ func TestEventUnreadable(t *testing.T) {
 	}
 }
 
+// someTLS is client.tls of an event.
+const someTLS = `{"version":"TLSv1.3","cipher":"TLS_AES_128_GCM_SHA256","group":"X25519","resumed":false,"sni":"mx.example.net",` +
+	`"certificate":{"subject":"CN=a","sha256":"ab","verified":true}}`
+
 // TestEventTaken has events that AppendEvent does not write, and that consumers must
 // take all the same.
 func TestEventTaken(t *testing.T) {
@@ -104,15 +110,22 @@ func TestEventTaken(t *testing.T) {
 		"fields added":      {`{"id"`, `{"later":{"bare_cr":[1,{}]},"id"`},
 		"inner field added": {`{"address":"recipient@example.net"`, `{"address":"recipient@example.net","orcpt":"rfc822;a@b"`},
 		"optional absent":   {`"bare_cr":false,"bare_lf":false,"nul":false,`, ``},
-		"TLS":               {`"tls":null`, `"tls":{"version":"1.3"}`},
+		"TLS":               {`"tls":null`, `"tls":` + someTLS},
 		"login":             {`"auth":null`, `"auth":{}`},
 		"white space":       {`{"id"`, " {\n\t\"id\" "},
 		"more white space":  {`"}}`, "\"\r\n} \t}\r\n"},
-		"brackets in text":  {`"tls":null`, `"tls":{"a":"}]{[\\\"","b\\":[1,[2 , {}],"\\\\"]}`},
+		"brackets in text":  {`"auth":null`, `"auth":{"a":"}]{[\\\"","b\\":[1,[2 , {}],"\\\\"]}`},
 		"escapes":           {`"id"`, `"\u0069d"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			value := []byte(changed(t, change[0], change[1]))
+			want := expected(received())
+			if name == "TLS" {
+				want.Client.TLS = &pipeline.TLS{
+					Version: "TLSv1.3", Cipher: "TLS_AES_128_GCM_SHA256", Group: "X25519", SNI: "mx.example.net",
+					Certificate: &pipeline.ClientCertificate{Subject: "CN=a", SHA256: "ab", Verified: true},
+				}
+			}
 			if err := validate(t, schema, value); err != nil {
 				t.Error(err)
 			}
@@ -120,7 +133,7 @@ func TestEventTaken(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if want := expected(received()); !reflect.DeepEqual(got, want) {
+			if !reflect.DeepEqual(got, want) {
 				t.Errorf("read %+v\nwant %+v", got, want)
 			}
 		})
@@ -170,7 +183,7 @@ func remade(e *pipeline.Event) *pipeline.Message {
 	if e.Envelope.Body == codec.Body8BitMIME.String() {
 		m.Envelope.Body = codec.Body8BitMIME
 	}
-	m.Envelope.SizeDeclared = e.Envelope.SizeDeclared
+	m.Envelope.SizeDeclared, m.Envelope.RequireTLS = e.Envelope.SizeDeclared, e.Envelope.RequireTLS
 	m.Summary.MessageID, m.Report = []byte(e.Message.MessageID), e.Message.Report
 	m.Result.Blob, m.Result.Digest = e.Blob, e.Message.SHA256
 	return m

@@ -37,7 +37,7 @@ func expected(m *pipeline.Message) *pipeline.Event {
 			Body: map[codec.BodyType]string{
 				codec.BodyUnspecified: "7BIT", codec.Body7Bit: "7BIT", codec.Body8BitMIME: "8BITMIME",
 			}[m.Envelope.Body],
-			SizeDeclared: max(m.Envelope.SizeDeclared, 0),
+			SizeDeclared: max(m.Envelope.SizeDeclared, 0), RequireTLS: m.Envelope.RequireTLS,
 		},
 		Message: pipeline.EventMessage{
 			Size: m.Result.Blob.Length - m.Result.Blob.Added, SHA256: m.Result.Digest,
@@ -55,6 +55,14 @@ func expected(m *pipeline.Message) *pipeline.Event {
 				CommonName: legible(p.TLS.CommonName), Verified: p.TLS.Verified,
 			}
 		}
+	}
+	if s := m.Client.TLS; s != nil {
+		tls := *s
+		tls.SNI = legible(s.SNI)
+		if c := s.Certificate; c != nil {
+			tls.Certificate = &pipeline.ClientCertificate{Subject: legible(c.Subject), SHA256: c.SHA256, Verified: c.Verified}
+		}
+		e.Client.TLS = &tls
 	}
 	for i := range m.Envelope.Recipients() {
 		e.Envelope.RcptTo = append(e.Envelope.RcptTo, legible(m.Envelope.Recipient(i)))
@@ -104,6 +112,14 @@ func events() map[string]*pipeline.Message {
 		TLS: &codec.ProxyTLS{Version: "TLSv1.3", Cipher: "\x00", CommonName: "\\", Verified: true},
 	}
 	all["proxied"] = proxied
+
+	secure := porttest.Stored()
+	secure.Envelope.RequireTLS = true
+	secure.Client.TLS = &pipeline.TLS{
+		Version: "TLSv1.3", Cipher: "TLS_AES_128_GCM_SHA256", Group: "X25519MLKEM768", Resumed: true, SNI: "mx\"é\xff",
+		Certificate: &pipeline.ClientCertificate{Subject: "CN=\x00\\", SHA256: "00ff", Verified: true},
+	}
+	all["TLS"] = secure
 
 	discarded := porttest.Stored()
 	discarded.Result.Blob = pipeline.Blob{Store: "discard", Length: 10, Added: 10}

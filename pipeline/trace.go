@@ -3,8 +3,8 @@ package pipeline
 import "bytes"
 
 // AppendTrace appends the Received field of a message to dst (RFC 5321 §4.4). The field
-// names the client with its HELO name and address, the gateway, the protocol, the id and
-// the time of the final dot, m.ReceivedAt. It names the recipient only when there is one:
+// names the client with its HELO name and address, the gateway, the protocol, the id, the
+// cipher of TLS and the time of the final dot, m.ReceivedAt. It names the recipient only when there is one:
 // recipients must not learn of each other (§7.2).
 func AppendTrace(dst []byte, m *Message) []byte {
 	dst = append(dst, "Received: from "...)
@@ -30,6 +30,10 @@ func AppendTrace(dst []byte, m *Message) []byte {
 			dst = append(dst, m.Gateway...)
 		}
 		dst = append(dst, '>')
+	}
+	if t := m.Client.TLS; t != nil { // RFC 8314 §7.4
+		dst = append(dst, "\r\n\ttls "...)
+		dst = append(dst, t.Cipher...)
 	}
 	dst = append(dst, ";\r\n\t"...)
 	dst = m.ReceivedAt.UTC().AppendFormat(dst, "Mon, 02 Jan 2006 15:04:05 -0700") // RFC 5322 §3.3

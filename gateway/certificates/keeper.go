@@ -191,10 +191,6 @@ func (k *Keeper) logPair(message string, p *part) {
 		return
 	}
 	leaf := p.pair.Leaf
-	names := leaf.DNSNames
-	if len(names) > 8 {
-		names = append(slices.Clone(names[:8]), "…")
-	}
-	k.options.Logger.Info(message, "file", p.files[0].path, "names", names, "key", keyKind(leaf),
+	k.options.Logger.Info(message, "file", p.files[0].path, "names", namesOf(leaf), "key", keyKind(leaf),
 		"until", leaf.NotAfter.UTC(), "tlsa", TLSA(leaf))
 }

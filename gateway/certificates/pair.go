@@ -188,6 +188,14 @@ func expiry(c *x509.Certificate, now time.Time) string {
 
 func day(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 MST") }
 
+// namesOf returns the names in a certificate, but not all of many.
+func namesOf(c *x509.Certificate) []string {
+	if names := c.DNSNames; len(names) > 8 {
+		return append(slices.Clone(names[:8]), "…")
+	}
+	return c.DNSNames
+}
+
 // keyKind describes the key of a certificate.
 func keyKind(c *x509.Certificate) string {
 	switch key := c.PublicKey.(type) {

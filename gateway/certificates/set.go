@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// Set is what TLS is served with at a moment. It is immutable.
+// Set is what TLS is served with at a moment. It is immutable. The zero Set has no
+// certificate.
 type Set struct {
 	settings Settings
 	parts    []*part
@@ -221,6 +222,18 @@ func (s *Set) Warnings(now time.Time) (all []string) {
 		all = append(all, p.warnings...)
 		if text := p.expiry(now); text != "" {
 			all = append(all, text)
+		}
+	}
+	return all
+}
+
+// Describe returns a line about each certificate.
+func (s *Set) Describe() (all []string) {
+	for _, p := range s.parts {
+		if p.pair != nil {
+			leaf := p.pair.Leaf
+			all = append(all, fmt.Sprintf("%s: %s, %s, until %s, TLSA %s", p.files[0].path,
+				strings.Join(namesOf(leaf), ", "), keyKind(leaf), day(leaf.NotAfter), TLSA(leaf)))
 		}
 	}
 	return all

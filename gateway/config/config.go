@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"sluice/gateway/certificates"
 	"sluice/gateway/recipients"
 )
 
@@ -25,6 +26,7 @@ type Config struct {
 	// away.
 	UnsafeDiscard bool
 	Listeners     []ListenerConfig
+	TLS           TLSConfig
 	Admin         AdminConfig
 	Log           LogConfig
 	// TrustedNetworks are exempt from limits.connections_per_ip.
@@ -50,7 +52,8 @@ type Config struct {
 	Pressure    PressureConfig
 	Process     ProcessConfig
 
-	recipients *recipients.List // of Accept.RecipientsFile, once it was validated
+	recipients   *recipients.List  // of Accept.RecipientsFile, once it was validated
+	certificates *certificates.Set // of TLS, likewise
 
 	machine Machine
 	file    string            // "" for none
@@ -127,6 +130,7 @@ type LimitsConfig struct {
 // TimeoutsConfig bounds every wait.
 type TimeoutsConfig struct {
 	Proxy     time.Duration // for the PROXY header
+	Handshake time.Duration // of TLS
 	Greeting  time.Duration // from the greeting to the first command
 	Command   time.Duration // for the next command
 	DataStart time.Duration // from 354 to the first byte of the message

@@ -16,6 +16,7 @@ var startOnly = []string{
 	// Stages of a message and the adapters that hold them have these from the start.
 	"timeouts.store", "timeouts.message", "pressure.store_errors", "pressure.events_errors",
 	"pressure.lag.groups", "pressure.lag.interval", "process",
+	"tls.handshakes", // the bound of the pool that runs them
 }
 
 // FileIsEmpty reports whether there is a configuration file that sets no key. It is as valid
@@ -91,7 +92,8 @@ func (c *Config) Hash() string {
 			continue
 		}
 		switch k.path {
-		case "hostname", "data_dir", "admin.address", "events.embedded.address", "accept.recipients_file":
+		case "hostname", "data_dir", "admin.address", "events.embedded.address", "accept.recipients_file",
+			"tls.certificates", "tls.client_ca_file", "tls.tickets_file":
 			continue
 		}
 		fmt.Fprintf(sum, "%s: %s\n", k.path, v)

@@ -32,7 +32,8 @@ func TestReloadable(t *testing.T) {
 		"accept.domains", "accept.any", "accept.recipients_file", "accept.recipient_delimiter", "strict_paths",
 		"limits.recipients", "limits.connections_per_ip", "limits.stalled_sessions", "limits.command_errors", "limits.recipient_errors",
 		"limits.junk_commands", "limits.messages", "limits.received_headers", "limits.min_data_rate",
-		"timeouts.proxy", "timeouts.greeting", "timeouts.command", "timeouts.data_start", "timeouts.data_block",
+		"tls.certificates", "tls.min_version", "tls.client_auth", "tls.client_ca_file", "tls.tickets_file", "tls.offer_requiretls",
+		"timeouts.proxy", "timeouts.handshake", "timeouts.greeting", "timeouts.command", "timeouts.data_start", "timeouts.data_block",
 		"timeouts.credit", "timeouts.stall",
 		"drain.grace", "drain.deadline",
 	}
@@ -85,6 +86,7 @@ func TestHash(t *testing.T) {
 	}
 	own := []string{
 		"hostname", "data_dir", "admin.address", "events.embedded.address", "accept.recipients_file",
+		"tls.certificates", "tls.client_ca_file", "tls.tickets_file",
 		"store.s3.access_key", "store.s3.secret_key", "events.kafka.sasl.password",
 	}
 	for i := range keys {
@@ -98,6 +100,11 @@ func TestHash(t *testing.T) {
 	moved.Listeners[0].Address = "10.0.0.1:25"
 	if moved.Hash() != before.Hash() {
 		t.Error("the address of a listener changes the hash")
+	}
+	secure := DefaultOn(testMachine)
+	secure.Listeners[0].TLS = TLSStart
+	if secure.Hash() == before.Hash() {
+		t.Error("TLS at a listener does not change the hash")
 	}
 	listed := DefaultOn(testMachine)
 	listed.Accept.RecipientsFile = "testdata/recipients"

@@ -9,6 +9,7 @@ import (
 // ListenerConfig is one address that accepts SMTP connections.
 type ListenerConfig struct {
 	Address string // host:port; no host means all addresses, port 0 a free port
+	TLS     string // off, starttls, required or implicit
 	// ProxyProtocol required takes connections from ProxyNetworks alone, and only with a
 	// PROXY header of version 1 or 2, which names the client. off takes none.
 	ProxyProtocol string
@@ -51,31 +52,41 @@ func (v listeners) read(w rawValue) *valueError {
 }
 
 func readListener(w rawValue) (l ListenerConfig, verr *valueError) {
-	switch w.kind {
-	case kindUntyped:
-		return ListenerConfig{Address: w.text, ProxyProtocol: ProxyOff}, nil
-	case kindMapping:
-	default:
-		f := w.typeError()
-		f.why = `write it as {address: "127.0.0.1:2525"}`
-		return l, f
+	l.ProxyProtocol, l.TLS = ProxyOff, TLSOff
+	if w.kind == kindUntyped {
+		l.Address = w.text
+		return l, nil
 	}
-	l.ProxyProtocol = ProxyOff
+	verr = readFields(w, `write it as {address: "127.0.0.1:2525"}`, l.fields())
+	if verr != nil && strings.HasPrefix(verr.at, ".") {
+		verr.example = listenerExample(verr.at[1:])
+	}
+	return l, verr
+}
+
+// readFields reads a mapping into the values of its fields. example shows how a mapping is
+// written.
+func readFields(w rawValue, example string, values map[string]value) *valueError {
+	if w.kind != kindMapping {
+		f := w.typeError()
+		f.why = example
+		return f
+	}
 	for _, field := range w.fields {
-		v := l.fields()[field.name]
+		v := values[field.name]
 		if v == nil {
-			return l, &valueError{got: strconv.Quote(field.name), at: "." + field.name, line: field.line,
-				why: "unknown key", example: listenerExample(field.name)}
+			return &valueError{got: strconv.Quote(field.name), at: "." + field.name, line: field.line, why: "unknown key"}
 		}
-		if verr = v.read(field.value); verr == nil {
+		verr := v.read(field.value)
+		if verr == nil {
 			verr = v.check()
 		}
 		if verr != nil {
-			verr.at, verr.example = "."+field.name+verr.at, listenerExample(field.name)
-			return l, verr
+			verr.at = "." + field.name + verr.at
+			return verr
 		}
 	}
-	return l, nil
+	return nil
 }
 
 // listenerExample returns an example that has a key, or one that it may be meant for, and
@@ -94,6 +105,7 @@ func listenerExample(key string) string {
 func (l *ListenerConfig) fields() map[string]value {
 	return map[string]value{
 		"address":          text{&l.Address, func(string) bool { return true }}, // listeners.check knows which are valid
+		"tls":              choice{&l.TLS, []string{TLSOff, TLSStart, TLSRequired, TLSImplicit}, nil},
 		"proxy_protocol":   choice{&l.ProxyProtocol, []string{ProxyOff, ProxyRequired}, nil},
 		"proxy_networks":   networks{&l.ProxyNetworks},
 		"xclient_networks": networks{&l.XclientNetworks},
@@ -138,6 +150,9 @@ func (v listeners) String() string {
 	var all []string
 	for _, l := range *v.at {
 		text := "{address: " + strconv.Quote(l.Address)
+		if l.hasTLS() {
+			text += ", tls: " + l.TLS
+		}
 		if l.ProxyProtocol == ProxyRequired {
 			text += ", proxy_protocol: " + l.ProxyProtocol + ", proxy_networks: " + networks{&l.ProxyNetworks}.String()
 		}

@@ -142,7 +142,8 @@ func (k *key) setting(o origin, example string) string {
 
 // plain returns an example of the table as the environment writes it.
 func plain(example string) string {
-	if strings.HasPrefix(example, "[{") && strings.Contains(example, "_networks: ") || strings.HasPrefix(example, "[{name: ") {
+	if strings.HasPrefix(example, "[{") && strings.Contains(example, "_networks: ") ||
+		strings.HasPrefix(example, "[{name: ") || strings.HasPrefix(example, "[{cert_file: ") {
 		return example // YAML everywhere
 	}
 	if list, found := strings.CutPrefix(example, "["); found {

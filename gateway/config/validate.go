@@ -56,6 +56,7 @@ func (c *Config) check(table []key, role Role) Problems {
 // checks are the rules on keys that depend on each other, except those of a kind.
 var checks = []check{
 	{ForServe, single(checkAccept)}, {ForServe, single(checkOpenDefault)}, {ForServe, single(checkConnections)},
+	{ForServe, checkTLS}, {ForServe, single(checkTLSListeners)}, {ForServe, single(checkClientCA)},
 	{ForServe, single(checkRecipients)}, {ForServe, single(checkBodies)}, {ForServe, single(checkStoreTimeout)}, {ForServe, single(checkAddresses)},
 }
 

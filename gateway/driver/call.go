@@ -38,7 +38,7 @@ func (a *Call) Done(value any, err error) {
 // Call begins slow work for a session that waits for its next command, as a callback of
 // the reactor; see beginCall. It reports whether the session does wait for one.
 func (l *Loop) Call(c *Conn, limit time.Duration, start func(*Call), done func(c *Conn, value any, err error)) bool {
-	if c.finished || c.call != nil || c.session.Phase() != session.PhaseCommand {
+	if c.finished || c.call != nil || c.tls.handshaking() || c.session.Phase() != session.PhaseCommand {
 		return false
 	}
 	l.beginCallback()

@@ -28,11 +28,18 @@ const (
 // the end of input are answered.
 func (l *Loop) closeIfDone(c *Conn) {
 	switch {
-	case c.finished || c.lingering || len(c.unsent) > 0:
+	case c.finished || c.lingering || c.unsent != nil:
 	case c.session.Phase() == session.PhaseClosed:
-		l.hangUp(c)
-	case c.ended && !c.waiting():
-		l.finish(c, "client")
+		if l.notify(c) {
+			l.hangUp(c)
+		}
+	case c.inputOver() && !c.waiting():
+		switch {
+		case c.tls.handshaking():
+			l.closedInHandshake(c, EndClosed)
+		case l.notify(c):
+			l.finish(c, "client")
+		}
 	}
 	if c.crowded && !c.finished {
 		l.finish(c, "refused")
@@ -43,10 +50,10 @@ func (l *Loop) closeIfDone(c *Conn) {
 func (l *Loop) hangUp(c *Conn) {
 	// A client that said QUIT sends nothing more (RFC 5321 §4.1.1.10).
 	switch {
-	case c.quit && (c.ended || c.unread() == 0):
+	case c.quit && (c.inputOver() || c.unread() == 0):
 		l.finish(c, "quit")
 		return
-	case c.ended: // nothing is in flight
+	case c.inputOver(): // nothing is in flight
 		l.finish(c, "refused")
 		return
 	}
@@ -87,7 +94,7 @@ func (l *Loop) drop(c *Conn) {
 	if n == 0 {
 		return
 	}
-	c.discard(n)
+	c.dropInput()
 	c.lingerLeft -= int32(n) // no more than a read
 	if c.lingerLeft < 0 {
 		l.finish(c, "refused")
@@ -114,6 +121,7 @@ func (l *Loop) end(c *Conn, end string, how Ending) {
 	l.forgetStalled(c)
 	l.forgetUnnamed(c)
 	l.releaseCarried(c)
+	l.dropHandshake(c)
 	if m := c.session.Abandon(); m != nil {
 		if m.Memory.Request.InFlight() {
 			l.creditWaited(m, "gone")
@@ -147,7 +155,7 @@ func (l *Loop) drain() {
 			continue
 		}
 		l.turn(c, "drain", func() {
-			if c.unnamed { // nothing may be sent before its header has come
+			if c.unnamed || c.tls.handshaking() { // nothing may be sent yet
 				l.finish(c, "refused")
 				return
 			}

@@ -15,7 +15,7 @@ type Conn struct {
 
 	// The wheel's links. A connection is in the wheel from Open to its end.
 	next, prev *Conn
-	unsent     []byte // replies that the kernel did not take yet
+	unsent     *unsent // what the kernel did not take yet, nil for nothing
 
 	// Ticks. 32 bits last for 13 years.
 	slot     uint32 // at whose slot of the wheel it is linked, 0 for none
@@ -53,12 +53,12 @@ type Conn struct {
 
 // reset prepares c for a new client.
 func (c *Conn) reset(socket Socket, at *Listener, s session.Session) {
-	*c = Conn{stream: stream{socket}, listener: at, session: s}
+	*c = Conn{stream: stream{socket: socket}, listener: at, session: s}
 }
 
 // waiting reports whether input must stay unread for now.
 func (c *Conn) waiting() bool {
-	if len(c.unsent) > 0 {
+	if c.unsent != nil || c.tls.computing() {
 		return true
 	}
 	switch c.session.Phase() {
@@ -73,6 +73,12 @@ func (c *Conn) waiting() bool {
 	}
 	return false
 }
+
+// Unread returns the number of bytes that have come and were not taken, for tests.
+func (c *Conn) Unread() int { return c.unread() }
+
+// Opened returns the number of bytes of text that were opened and not taken, for tests.
+func (c *Conn) Opened() int { return c.unread() - len(c.input()) }
 
 // Waits reports whether input must stay unread for now, for tests.
 func (c *Conn) Waits() bool { return !c.finished && !c.lingering && c.waiting() }

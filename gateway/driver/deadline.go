@@ -13,7 +13,7 @@ func (l *Loop) setDeadline(c *Conn, d time.Duration) {
 		return
 	}
 	c.phaseEnd = uint32(l.tick() + ticksOf(d) + 1) // the present tick is partly over
-	if len(c.unsent) == 0 {                        // else the wheel is busy sending again; resume sets it
+	if c.unsent == nil {                           // else the wheel is busy sending again; resume sets it
 		l.wheel.set(c, int64(c.phaseEnd))
 	}
 }
@@ -46,11 +46,17 @@ func (l *Loop) onDeadline(c *Conn) {
 		l.lingered(c)
 	case c.unnamed:
 		l.refuseProxy(c, proxyLate)
-	case len(c.unsent) > 0:
+	case c.unsent != nil:
 		l.resend(c)
-		if c.call != nil && l.wheel.tick >= int64(c.phaseEnd) {
+		switch {
+		case l.wheel.tick < int64(c.phaseEnd) || c.finished:
+		case c.call != nil:
 			l.callOverdue(c)
+		case c.tls.handshaking():
+			l.failTLS(c, TLSTimeout, nil)
 		}
+	case c.tls.handshaking():
+		l.failTLS(c, TLSTimeout, nil)
 	case c.call != nil:
 		l.callOverdue(c)
 	case c.awaitingMemory():

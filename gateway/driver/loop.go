@@ -27,12 +27,17 @@ type Loop struct {
 	wheel wheel
 
 	out      []byte // replies of the current turn
+	text     []byte // of records that were opened
+	wire     []byte // records to send
 	scratch  []byte // where mail text goes that is not kept
 	slabs    *pipeline.SlabPool
 	messages messagePool
 	calls    []*Call              // free
 	callsOut int                  // in flight
 	partSent func(*pipeline.Part) // onPart
+
+	handshakes int              // begun and not done
+	shaken     func(*Handshake) // onHandshake
 
 	stalled   []*Conn  // sessions whose clients do not read, those listed first at the head
 	unnamed   []*Conn  // connections that wait for their PROXY header, the oldest first
@@ -59,7 +64,7 @@ func (s *Shared) NewLoop(waker Waker, random pipeline.Random) *Loop {
 		now:     s.Clock.Now(),
 	}
 	l.generation = s.generation.Load()
-	l.messages.loop, l.partSent = l, l.onPart
+	l.messages.loop, l.partSent, l.shaken = l, l.onPart, l.onHandshake
 	l.wheel.tick = l.tick()
 	if s.creditHome == nil {
 		s.own(l)
@@ -80,10 +85,29 @@ func (l *Loop) Open(c *Conn, socket Socket, client netip.AddrPort, at *Listener)
 		if at.Proxy {
 			l.awaitProxy(c)
 		} else {
-			l.greet(c)
+			l.welcome(c)
 		}
 	})
 	l.endCallback()
+}
+
+// welcome greets a client, or has it begin TLS first.
+func (l *Loop) welcome(c *Conn) {
+	if !c.listener.ImplicitTLS {
+		l.greet(c)
+		return
+	}
+	refusal := l.shared.admission.admit(c)
+	if refusal == nil {
+		refusal = l.shared.admission.admitAddress(c, c.session.Client().Addr(), l.generation)
+	}
+	if refusal != nil { // it could be told only in TLS
+		l.shared.Observer.SessionRefused(refusal.Cause)
+		l.shared.MailLog.Refused(&Refusal{Client: c.session.Client(), Verb: whatTLS, Cause: refusal.Cause})
+		l.finish(c, "refused")
+		return
+	}
+	l.beginTLS(c)
 }
 
 // greet greets a client, or refuses its connection.
@@ -178,11 +202,14 @@ func (l *Loop) Closed(c *Conn, how Ending) {
 	}
 	l.beginCallback()
 	l.turn(c, "closed", func() {
-		if c.unnamed {
+		switch {
+		case c.unnamed:
 			l.closedUnnamed(c, how)
-			return
+		case c.tls.handshaking():
+			l.closedInHandshake(c, how)
+		default:
+			l.end(c, "client", how)
 		}
-		l.end(c, "client", how)
 	})
 	l.endCallback()
 }

@@ -69,17 +69,31 @@ func (l *Loop) reply(c *Conn, r *codec.Reply, arg []byte, what string) {
 	*f = Refusal{}
 }
 
+// unsent is what the kernel did not take of what a connection sends.
+type unsent struct{ bytes []byte }
+
 // flush sends the gathered replies. Those that the kernel does not take stay with the
 // connection, which reads nothing until its client has read them.
 func (l *Loop) flush(c *Conn) {
 	out := l.out
 	l.out = l.out[:0]
+	if c.finished {
+		return
+	}
+	if c.tls.established() {
+		out = l.seal(c, out)
+	}
+	l.put(c, out)
+}
+
+// put sends p behind what is unsent.
+func (l *Loop) put(c *Conn, p []byte) {
 	switch {
-	case c.finished || len(out) == 0:
-	case len(c.unsent) > 0:
-		c.unsent = append(c.unsent, out...)
+	case len(p) == 0:
+	case c.unsent != nil:
+		c.unsent.bytes = append(c.unsent.bytes, p...)
 	default:
-		l.send(c, out)
+		l.send(c, p)
 	}
 }
 
@@ -91,7 +105,7 @@ func (l *Loop) send(c *Conn, p []byte) {
 		return
 	}
 	if n < len(p) {
-		c.unsent = append(c.unsent, p[n:]...)
+		c.unsent = &unsent{append([]byte(nil), p[n:]...)}
 		c.stallAt = uint32(l.tick() + ticksOf(l.generation.Timeouts.Stall))
 		l.wheel.set(c, l.wheel.tick+1)
 	}
@@ -100,11 +114,12 @@ func (l *Loop) send(c *Conn, p []byte) {
 // resend tries again to write the unsent replies. The stall deadline runs from the last
 // byte that the kernel took.
 func (l *Loop) resend(c *Conn) {
-	n, err := c.write(c.unsent)
+	left := c.unsent.bytes
+	n, err := c.write(left)
 	switch {
 	case err != nil:
 		l.end(c, "client", EndReset)
-	case n == len(c.unsent):
+	case n == len(left):
 		c.unsent = nil
 		l.forgetStalled(c)
 		l.wheel.set(c, max(int64(c.phaseEnd), l.wheel.tick+1))
@@ -112,7 +127,7 @@ func (l *Loop) resend(c *Conn) {
 		l.endStalled(c, "stalled")
 	default:
 		if n > 0 {
-			c.unsent = append(c.unsent[:0], c.unsent[n:]...)
+			c.unsent.bytes = append(left[:0], left[n:]...)
 			c.stallAt = uint32(l.wheel.tick + ticksOf(l.generation.Timeouts.Stall))
 		}
 		l.wheel.set(c, l.wheel.tick+1)

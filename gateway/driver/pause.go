@@ -14,8 +14,8 @@ const pauseAbove = 4 << 10
 func (l *Loop) updateReading(c *Conn) (failure session.Event, failed bool) {
 	switch {
 	case c.finished || c.lingering:
-	case c.session.Phase() == session.PhaseClosed && len(c.unsent) > 0: // and the last word is unsent
-		c.discard(c.unread())
+	case c.session.Phase() == session.PhaseClosed && c.unsent != nil: // and the last word is unsent
+		c.dropInput()
 	case c.ended: // it is not read, whatever it waits for
 	case !c.waiting():
 		if c.paused {
@@ -47,7 +47,11 @@ func (l *Loop) pauseReading(c *Conn, unread int) (failure session.Event, failed 
 // pauseFailed ends what would have to wait: the message, whose text is dropped as it
 // comes, or else the session. It reports whether the connection goes on to be read.
 func (l *Loop) pauseFailed(c *Conn, failure session.Event) bool {
-	if !c.awaitingMemory() {
+	switch {
+	case c.tls.handshaking(): // nothing can be said
+		l.failTLS(c, TLSBusy, failure.Err)
+		return false
+	case !c.awaitingMemory():
 		l.step(c, failure)
 		return false
 	}
@@ -81,8 +85,10 @@ func (l *Loop) releaseCarried(c *Conn) {
 // waitsFor names what a connection waits for, as a bounded label.
 func (c *Conn) waitsFor() string {
 	switch {
-	case len(c.unsent) > 0:
+	case c.unsent != nil:
 		return "client"
+	case c.tls.handshaking():
+		return "handshake"
 	case c.awaitingMemory():
 		return "memory"
 	case c.session.Phase() == session.PhaseCredit:

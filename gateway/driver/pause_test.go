@@ -300,7 +300,7 @@ func TestPauseForUnreadReplies(t *testing.T) {
 	if !s.paused || w.seen.pauses["client"] == 0 {
 		t.Fatalf("not paused: %v", w.seen.pauses)
 	}
-	if kept := len(s.in) + len(s.conn.unsent); kept > 64<<10 {
+	if kept := len(s.in) + len(s.conn.unsentBytes()); kept > 64<<10 {
 		t.Errorf("%d octets are kept", kept)
 	}
 	s.room = -1

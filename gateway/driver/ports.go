@@ -82,6 +82,11 @@ type Observer interface {
 	// ProxyRefused is called once for each connection that was closed for want of a valid
 	// PROXY header. cause is one of ProxyCauses.
 	ProxyRefused(cause string)
+	// TLSDone is called once for each handshake that succeeded.
+	TLSDone(version string, resumed bool)
+	// TLSFailed is called once for each connection whose TLS failed, by a cause of
+	// TLSCauses.
+	TLSFailed(cause string)
 	// SessionRefused is called once for each connection answered 421 in place
 	// of the greeting.
 	SessionRefused(cause string)
@@ -89,7 +94,7 @@ type Observer interface {
 	// in place of the greeting or at MAIL, with the gate's cause.
 	SessionShed(cause string)
 	// SessionClosed is called once for each opened session. end is one of
-	// quit, client, refused, stalled, stalled_sessions, error.
+	// quit, client, refused, stalled, stalled_sessions, tls, error.
 	SessionClosed(seconds float64, end string)
 	// Reply is called for each reply that was given.
 	Reply(code int, cause string)
@@ -112,7 +117,7 @@ type Observer interface {
 	MemoryRelieved(sending string)
 	// SessionPaused is called when a session stops reading from its client.
 	// waitsFor is client (it does not read our replies), credit (before 354),
-	// memory (for a message that grows) or outcome (of a message or a call).
+	// memory (for a message that grows), handshake, or outcome (of a message or a call).
 	SessionPaused(waitsFor string)
 	// SessionResumed is called when a paused session reads on or ends.
 	SessionResumed()

@@ -75,7 +75,7 @@ func (l *Loop) proxyHeader(c *Conn, in []byte) (used int) {
 		})
 	}
 	l.shared.admission.leaveRefused(c)
-	l.greet(c)
+	l.welcome(c)
 	return n
 }
 

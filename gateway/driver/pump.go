@@ -24,33 +24,43 @@ func (l *Loop) pump(c *Conn) (more bool) {
 	if c.finished {
 		return false
 	}
-	in := c.input()
 	switch {
-	case len(in) == 0:
-		return false
 	case c.lingering:
 		l.drop(c)
 		return false
-	case !c.waiting():
-		n := l.consume(c, in)
-		if c.finished {
-			return false
-		}
-		c.discard(n)
-		if in = in[n:]; len(l.out) >= outHigh {
-			return len(in) > 0
-		}
+	case c.tls.established():
+		more = l.pumpRecords(c)
+	case !c.tls.handshaking():
+		more = l.pumpText(c)
 	}
-	if c.session.Phase() == session.PhaseClosed { // the last word is still unsent
-		c.discard(len(in))
+	switch {
+	case c.finished || more:
+	case c.session.Phase() == session.PhaseClosed: // the last word is still unsent
+		c.dropInput()
+	case c.tls.handshaking():
+		l.shakeHands(c)
 	}
-	return false
+	return more
+}
+
+// pumpText is pump for input that is text.
+func (l *Loop) pumpText(c *Conn) (more bool) {
+	in := c.input()
+	if len(in) == 0 || c.waiting() {
+		return false
+	}
+	n := l.consume(c, in)
+	if c.finished {
+		return false
+	}
+	c.discard(n)
+	return len(l.out) >= outHigh && n < len(in)
 }
 
 // consume feeds what it can of in, until many replies are gathered, and returns the
 // number of bytes used.
 func (l *Loop) consume(c *Conn, in []byte) (used int) {
-	for used < len(in) && len(l.out) < outHigh && !c.finished && !c.waiting() {
+	for used < len(in) && len(l.out) < outHigh && !c.finished && !c.waiting() && !c.tls.handshaking() {
 		var n int
 		switch phase := c.session.Phase(); {
 		case c.unnamed:
@@ -76,7 +86,7 @@ func (l *Loop) command(c *Conn, in []byte) int {
 	if !ok {
 		return n
 	}
-	more := n < len(in)
+	more := n < len(in) || c.tls.established() && len(c.input()) > 0
 	ev := session.Event{Kind: session.Commanded, Command: cmd}
 	m := c.session.Message()
 	switch {
@@ -86,6 +96,8 @@ func (l *Loop) command(c *Conn, in []byte) int {
 		ev.Shed = l.shed(c)
 	case cmd.Verb == codec.VerbDATA && m != nil && m.Envelope.Recipients() > 0:
 		ev.Shed = l.admit(c)
+	case cmd.Verb == codec.VerbSTARTTLS:
+		ev.Ahead, ev.Busy = more, l.shared.Security == nil || !l.shared.Security.Room(c.session.Client().Addr())
 	case cmd.Verb == codec.VerbRCPT && m != nil:
 		ev.NoMemory = !l.envelopeRoom(m, cmd.Arg)
 		ev.EventLimit = l.shared.Committer.EventLimit()

@@ -98,7 +98,7 @@ func TestUnreadReplies(t *testing.T) {
 	s.room = 10
 	const commands = 10000
 	s.send(strings.Repeat("NOOP\r\n", commands))
-	if n := len(s.conn.unsent); n == 0 || n > outHigh+1024 {
+	if n := len(s.conn.unsentBytes()); n == 0 || n > outHigh+1024 {
 		t.Fatalf("%d octets of replies kept", n)
 	}
 	if len(s.in) == 0 {

@@ -12,6 +12,7 @@ import (
 // Timeouts are the deadlines of a session's phases.
 type Timeouts struct {
 	Proxy     time.Duration // to the end of a PROXY header
+	Handshake time.Duration // to the end of a handshake of TLS
 	Greeting  time.Duration // to the first HELO or EHLO (RFC 5321 §4.5.3.2.1)
 	Command   time.Duration // to the next command (§4.5.3.2.7)
 	DataStart time.Duration // from 354 to the first mail text (§4.5.3.2.4)
@@ -31,6 +32,8 @@ type Listener struct {
 	// ProxyNetworks alone.
 	Proxy         bool
 	ProxyNetworks []netip.Prefix
+	// ImplicitTLS has TLS begin with the connection, behind the PROXY header.
+	ImplicitTLS bool
 	// XclientNetworks are those of proxies that may name their client by XCLIENT.
 	XclientNetworks []netip.Prefix
 }
@@ -63,6 +66,8 @@ type Options struct {
 	MailLog   MailLog
 	// Gate sheds sessions under pressure; nil sheds none.
 	Gate Gate
+	// Security is TLS; nil where no listener has it.
+	Security Security
 	// SlabsKept bounds the bytes of free slabs that each loop keeps.
 	SlabsKept int64
 }

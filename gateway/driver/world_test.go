@@ -96,6 +96,7 @@ type counts struct {
 	late, orphans  map[string]int
 	credit         map[string]int
 	relieved       map[string]int
+	tls            map[string]int // versions and causes of failure
 	lenient        map[string]int
 	refusals       []Refusal
 	losses         []string                            // to, bytes, stage and end of each
@@ -110,6 +111,7 @@ func newCounts() counts {
 		refused: map[string]int{}, shed: map[string]int{}, closed: map[string]int{}, replies: map[string]int{},
 		messages: map[string]int{}, late: map[string]int{}, credit: map[string]int{}, pauses: map[string]int{},
 		lenient: map[string]int{}, orphans: map[string]int{}, relieved: map[string]int{},
+		tls: map[string]int{},
 	}
 }
 
@@ -120,6 +122,8 @@ func (c *counts) SessionClosed(_ float64, end string)           { c.closed[end]+
 func (c *counts) Reply(_ int, cause string)                     { c.replies[cause]++ }
 func (c *counts) LenientPath(kind string)                       { c.lenient[kind]++ }
 func (c *counts) ProxyRefused(cause string)                     { c.refused["proxy "+cause]++ }
+func (c *counts) TLSDone(version string, _ bool)                { c.tls[version]++ }
+func (c *counts) TLSFailed(cause string)                        { c.tls[cause]++ }
 func (c *counts) MessageDone(result string, _ int64, _ float64) { c.messages[result]++ }
 func (c *counts) StageDone(string, string, float64)             {}
 func (c *counts) LateResult(stage, result string)               { c.late[stage+" "+result]++ }
@@ -351,6 +355,14 @@ func (s *memorySocket) send(octets string) {
 	}
 }
 
+// unsentBytes returns what the kernel did not take yet.
+func (c *Conn) unsentBytes() []byte {
+	if c.unsent == nil {
+		return nil
+	}
+	return c.unsent.bytes
+}
+
 // hear gives what was sent to the client since the last time.
 func (s *memorySocket) hear() string {
 	out := string(s.out)
@@ -390,6 +402,9 @@ func (w *world) clean() {
 	}
 	if w.seen.paused != 0 {
 		w.t.Errorf("%d sessions are paused", w.seen.paused)
+	}
+	if w.loop.handshakes != 0 {
+		w.t.Errorf("%d handshakes are not home", w.loop.handshakes)
 	}
 	if w.seen.panics != 0 {
 		w.t.Errorf("%d panics", w.seen.panics)

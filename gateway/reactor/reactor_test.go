@@ -94,6 +94,8 @@ func (nothing) SessionRefused(string)                   {}
 func (nothing) SessionShed(string)                      {}
 func (nothing) LenientPath(string)                      {}
 func (nothing) ProxyRefused(string)                     {}
+func (nothing) TLSDone(string, bool)                    {}
+func (nothing) TLSFailed(string)                        {}
 func (nothing) SessionClosed(float64, string)           {}
 func (nothing) Reply(int, string)                       {}
 func (nothing) MessageDone(string, int64, float64)      {}

@@ -3,17 +3,8 @@ package secure
 import (
 	"errors"
 	"strings"
-)
 
-// Cause is why a handshake failed: a bounded metric label.
-type Cause string
-
-// The causes.
-const (
-	CauseProtocol    Cause = "protocol"         // the peer does not speak TLS as it should
-	CauseNoShared    Cause = "no_shared_cipher" // no version, cipher, group or signature in common
-	CauseCertificate Cause = "certificate"      // one was refused: ours by the peer, or its own
-	CauseGone        Cause = "gone"             // nobody waited for it any more
+	"sluice/gateway/driver"
 )
 
 // causes are found by the texts of errors, the first that matches: crypto/tls has few
@@ -21,26 +12,26 @@ const (
 // of these errors made.
 var causes = []struct {
 	text  string
-	cause Cause
+	cause driver.TLSCause
 }{
-	{"certificate's signature algorithms", CauseNoShared},
-	{"certificate", CauseCertificate},
-	{"supported by both client and server", CauseNoShared},
-	{"unsupported versions", CauseNoShared},
-	{"handshake failure", CauseNoShared},
-	{"protocol version", CauseNoShared},
-	{"insufficient security", CauseNoShared},
+	{"certificate's signature algorithms", driver.TLSNoShared},
+	{"certificate", driver.TLSCertificate},
+	{"supported by both client and server", driver.TLSNoShared},
+	{"unsupported versions", driver.TLSNoShared},
+	{"handshake failure", driver.TLSNoShared},
+	{"protocol version", driver.TLSNoShared},
+	{"insufficient security", driver.TLSNoShared},
 }
 
 // causeOf returns the cause of an error of a handshake.
-func causeOf(err error) Cause {
+func causeOf(err error) driver.TLSCause {
 	if errors.Is(err, errGone) {
-		return CauseGone
+		return driver.TLSGone
 	}
 	for _, c := range causes {
 		if strings.Contains(err.Error(), c.text) {
 			return c.cause
 		}
 	}
-	return CauseProtocol
+	return driver.TLSProtocol
 }

@@ -6,29 +6,31 @@ import (
 	"crypto/x509"
 	"encoding/binary"
 	"testing"
+
+	"sluice/gateway/driver"
 )
 
 // TestCauses has handshakes fail in every way that has a cause of its own.
 func TestCauses(t *testing.T) {
 	for what, c := range map[string]struct {
-		cause  Cause
+		cause  driver.TLSCause
 		change func(ours, theirs *tls.Config)
 	}{
-		"no version": {CauseNoShared, func(ours, theirs *tls.Config) {
+		"no version": {driver.TLSNoShared, func(ours, theirs *tls.Config) {
 			ours.MinVersion, theirs.MaxVersion = tls.VersionTLS13, tls.VersionTLS12
 		}},
-		"no cipher": {CauseNoShared, func(ours, theirs *tls.Config) {
+		"no cipher": {driver.TLSNoShared, func(ours, theirs *tls.Config) {
 			theirs.MaxVersion = tls.VersionTLS12
 			ours.CipherSuites = []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256}
 			theirs.CipherSuites = []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384}
 		}},
-		"no group": {CauseNoShared, func(ours, theirs *tls.Config) {
+		"no group": {driver.TLSNoShared, func(ours, theirs *tls.Config) {
 			ours.CurvePreferences, theirs.CurvePreferences = []tls.CurveID{tls.X25519}, []tls.CurveID{tls.CurveP256}
 		}},
-		"no certificate of ours": {CauseCertificate, func(ours, _ *tls.Config) { ours.Certificates = nil }},
-		"ours is not trusted":    {CauseCertificate, func(_, theirs *tls.Config) { theirs.InsecureSkipVerify = false }},
-		"none of the peer":       {CauseCertificate, func(ours, _ *tls.Config) { ours.ClientAuth = tls.RequireAnyClientCert }},
-		"the peer's is not trusted": {CauseCertificate, func(ours, theirs *tls.Config) {
+		"no certificate of ours": {driver.TLSCertificate, func(ours, _ *tls.Config) { ours.Certificates = nil }},
+		"ours is not trusted":    {driver.TLSCertificate, func(_, theirs *tls.Config) { theirs.InsecureSkipVerify = false }},
+		"none of the peer":       {driver.TLSCertificate, func(ours, _ *tls.Config) { ours.ClientAuth = tls.RequireAnyClientCert }},
+		"the peer's is not trusted": {driver.TLSCertificate, func(ours, theirs *tls.Config) {
 			ours.ClientAuth, ours.ClientCAs = tls.RequireAndVerifyClientCert, x509.NewCertPool()
 			theirs.Certificates = []tls.Certificate{ecdsaPair()}
 		}},
@@ -51,13 +53,13 @@ func TestCausesOfAlerts(t *testing.T) {
 	alert := func(description byte) []byte { return []byte{21, 3, 3, 0, 2, 2, description} }
 	for _, c := range []struct {
 		in    []byte
-		cause Cause
+		cause driver.TLSCause
 	}{
-		{alert(40), CauseNoShared}, {alert(70), CauseNoShared}, {alert(71), CauseNoShared},
-		{alert(42), CauseCertificate}, {alert(43), CauseCertificate}, {alert(44), CauseCertificate},
-		{alert(45), CauseCertificate}, {alert(46), CauseCertificate}, {alert(48), CauseCertificate},
-		{alert(10), CauseProtocol}, {alert(50), CauseProtocol}, {alert(80), CauseProtocol}, {alert(0), CauseProtocol},
-		{[]byte{23, 3, 3, 0, 1, 1}, CauseProtocol}, {first, CauseProtocol}, {nil, CauseProtocol},
+		{alert(40), driver.TLSNoShared}, {alert(70), driver.TLSNoShared}, {alert(71), driver.TLSNoShared},
+		{alert(42), driver.TLSCertificate}, {alert(43), driver.TLSCertificate}, {alert(44), driver.TLSCertificate},
+		{alert(45), driver.TLSCertificate}, {alert(46), driver.TLSCertificate}, {alert(48), driver.TLSCertificate},
+		{alert(10), driver.TLSProtocol}, {alert(50), driver.TLSProtocol}, {alert(80), driver.TLSProtocol}, {alert(0), driver.TLSProtocol},
+		{[]byte{23, 3, 3, 0, 1, 1}, driver.TLSProtocol}, {first, driver.TLSProtocol}, {nil, driver.TLSProtocol},
 	} {
 		p := newPool(t, 8, 1, serverConfig())
 		h, loop := newHandshake("192.0.2.1", bytes.Clone(first))
@@ -87,7 +89,7 @@ func TestNoSharedSignature(t *testing.T) {
 	h, loop := newHandshake("192.0.2.1", in)
 	p.Begin(h)
 	loop.comes(t)
-	if !h.Done || h.Cause != CauseNoShared {
+	if !h.Done || h.Cause != driver.TLSNoShared {
 		t.Errorf("done %t, %v has the cause %q", h.Done, h.Err, h.Cause)
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"runtime"
 	"syscall"
 	"testing"
+
+	"sluice/gateway/driver"
 )
 
 // BenchmarkHandshake reports the CPU time of a handshake with its client, in the pool and
@@ -55,7 +57,7 @@ func BenchmarkWaiting(b *testing.B) {
 	for range b.N {
 		p := newPool(b, count, 1, serverConfig())
 		var before, after runtime.MemStats
-		var begun []*Handshake
+		var begun []*driver.Handshake
 		var loops []home
 		runtime.GC()
 		runtime.ReadMemStats(&before)

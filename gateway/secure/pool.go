@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"sluice/gateway/driver"
 	"sluice/internal/panics"
 	"sluice/pipeline/inflight"
 )
@@ -19,6 +20,9 @@ type Options struct {
 	// Config returns the configuration of the handshakes that begin now. It is called on
 	// any goroutine.
 	Config func() *tls.Config
+	// Trusts reports whether the certificate of a client was verified. It may be nil where
+	// none is asked for.
+	Trusts func(*tls.ConnectionState) bool
 	// Handshakes bounds the handshakes that have begun and not ended. One address has an
 	// eighth of them at most. Each costs a goroutine and about 40 KiB.
 	Handshakes int
@@ -63,7 +67,7 @@ func (p *Pool) Room(client netip.Addr) bool {
 // Begin begins a handshake with the records in h.In on another goroutine, and reports
 // whether there was room. h comes home by its task whenever it needs more records, and once
 // more when it is done. It must not be touched meanwhile.
-func (p *Pool) Begin(h *Handshake) bool {
+func (p *Pool) Begin(h *driver.Handshake) bool {
 	count := p.addresses.of(h.Client)
 	if !p.life.Begin() || !p.enter(count) {
 		p.life.Done(1)
@@ -77,7 +81,7 @@ func (p *Pool) Begin(h *Handshake) bool {
 
 // Continue goes on with a handshake that is at home and not done: with the records in h.In,
 // or to its end when h.Gone.
-func (p *Pool) Continue(h *Handshake) {
+func (p *Pool) Continue(h *driver.Handshake) {
 	select {
 	case h.Private.(*work).resume <- struct{}{}:
 	default: // it was not at home
@@ -87,7 +91,7 @@ func (p *Pool) Continue(h *Handshake) {
 // Drop says that nobody waits any more for a handshake that is not at home. It does not
 // compute from now on and comes home as ever: done or, if it needed records at that very
 // moment, to be continued with h.Gone.
-func (p *Pool) Drop(h *Handshake) {
+func (p *Pool) Drop(h *driver.Handshake) {
 	if w := h.Private.(*work); !w.forgotten {
 		w.forgotten = true
 		close(w.dropped)

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"sluice/codec"
+	"sluice/gateway/driver"
 	"sluice/internal/panics"
 	"sluice/internal/testkit"
 	"sluice/pipeline"
@@ -99,18 +100,18 @@ func (h home) comes(t testing.TB) {
 }
 
 // newHandshake returns the handshake of a client, and its loop.
-func newHandshake(client string, in []byte) (*Handshake, home) {
+func newHandshake(client string, in []byte) (*driver.Handshake, home) {
 	loop := make(home, 2) // 2: so that one too many is seen and does not block
-	return &Handshake{Home: loop, Client: netip.MustParseAddr(client), In: in}, loop
+	return &driver.Handshake{Home: loop, Client: netip.MustParseAddr(client), In: in}, loop
 }
 
 // giveUp ends a handshake that is at home and not done.
-func giveUp(t testing.TB, p *Pool, h *Handshake, loop home) {
+func giveUp(t testing.TB, p *Pool, h *driver.Handshake, loop home) {
 	t.Helper()
 	h.Gone = true
 	p.Continue(h)
 	loop.comes(t)
-	if !h.Done || h.Cause != CauseGone || len(loop) > 0 {
+	if !h.Done || h.Cause != driver.TLSGone || len(loop) > 0 {
 		t.Errorf("done %t, %q, %d more", h.Done, h.Cause, len(loop))
 	}
 }
@@ -160,7 +161,7 @@ func flight(conn net.Conn) (in []byte, err error) {
 
 // meeting is a handshake of the pool with a client.
 type meeting struct {
-	*Handshake
+	*driver.Handshake
 	client *tls.Conn
 	server net.Conn
 	err    error // of the client
@@ -234,8 +235,8 @@ func TestHandshakes(t *testing.T) {
 				if err := errors.Join(m.err, m.Err); err != nil {
 					t.Fatal(err)
 				}
-				if m.State.Version != version || m.State.ServerName != "mx.example.net" {
-					t.Errorf("version %x, server name %q", m.State.Version, m.State.ServerName)
+				if m.About.Version != versions[version] || m.About.SNI != "mx.example.net" {
+					t.Errorf("agreed on %+v", m.About)
 				}
 				go func() { _, _ = io.WriteString(m.client, "NOOP\r\n") }()
 				record, err := readRecord(m.server)
@@ -254,7 +255,7 @@ func TestHandshakes(t *testing.T) {
 func TestBounds(t *testing.T) {
 	p := newPool(t, 16, 1, serverConfig())
 	first := hello(t, clientConfig())
-	var begun []*Handshake
+	var begun []*driver.Handshake
 	var loops []home
 	begin := func(client string) bool {
 		h, loop := newHandshake(client, bytes.Clone(first))
@@ -334,7 +335,7 @@ func TestFlood(t *testing.T) {
 	s := newSigner()
 	p := newPool(t, 64, 2, s.config())
 	first := hello(t, clientConfig())
-	var begun []*Handshake
+	var begun []*driver.Handshake
 	var loops []home
 	for range 100 {
 		if h, loop := newHandshake("192.0.2.1", bytes.Clone(first)); p.Begin(h) {
@@ -373,7 +374,7 @@ func TestHalfHandshakes(t *testing.T) {
 	p := newPool(t, most, 2, serverConfig())
 	first := hello(t, clientConfig())
 	before := runtime.NumGoroutine()
-	var begun []*Handshake
+	var begun []*driver.Handshake
 	var loops []home
 	for i := range 5000 {
 		h, loop := newHandshake(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}).String(), first)
@@ -397,17 +398,17 @@ func TestHalfHandshakes(t *testing.T) {
 func TestDrop(t *testing.T) {
 	first, s := hello(t, clientConfig()), newSigner()
 	p := newPool(t, 64, 1, s.config())
-	begin := func(in []byte) (*Handshake, home) {
+	begin := func(in []byte) (*driver.Handshake, home) {
 		h, loop := newHandshake("192.0.2.1", in)
 		if !p.Begin(h) {
 			t.Fatal("the handshake does not begin")
 		}
 		return h, loop
 	}
-	ended := func(state string, h *Handshake, loop home) {
+	ended := func(state string, h *driver.Handshake, loop home) {
 		t.Helper()
 		loop.comes(t)
-		if !h.Done || h.Cause != CauseGone || h.Records != nil || len(loop) > 0 {
+		if !h.Done || h.Cause != driver.TLSGone || h.Records != nil || len(loop) > 0 {
 			t.Errorf("%s: done %t, %q, %d more", state, h.Done, h.Cause, len(loop))
 		}
 	}
@@ -452,7 +453,7 @@ func TestDropAtAnyMoment(t *testing.T) {
 			asked++
 			giveUp(t, p, h, loop)
 		}
-		if len(loop) > 0 || h.Cause != CauseGone {
+		if len(loop) > 0 || h.Cause != driver.TLSGone {
 			t.Fatalf("%q, %d more", h.Cause, len(loop))
 		}
 	}
@@ -509,7 +510,7 @@ func TestPanic(t *testing.T) {
 	h, loop := newHandshake("192.0.2.1", hello(t, clientConfig()))
 	p.Begin(h)
 	loop.comes(t)
-	if at := <-places; !h.Done || h.Err == nil || h.Cause != CauseProtocol || at != panics.Handshake {
+	if at := <-places; !h.Done || h.Err == nil || h.Cause != driver.TLSProtocol || at != panics.Handshake {
 		t.Errorf("done %t, %v, %q, in %q", h.Done, h.Err, h.Cause, at)
 	}
 }

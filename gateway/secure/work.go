@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"sluice/codec/tlscodec"
+	"sluice/gateway/driver"
 )
 
 // errGone is the error of a handshake for which nobody waits, errAborted that of one that
@@ -18,12 +19,12 @@ var (
 // work is a handshake in the pool.
 type work struct {
 	pool      *Pool
-	h         *Handshake    // the goroutine's while it is not at home
-	count     *atomic.Int32 // of its address
-	resume    chan struct{} // by Continue
-	dropped   chan struct{} // closed by Drop
-	forgotten bool          // dropped is closed; the loop's
-	computing bool          // it has one of the pool's places; the goroutine's
+	h         *driver.Handshake // the goroutine's while it is not at home
+	count     *atomic.Int32     // of its address
+	resume    chan struct{}     // by Continue
+	dropped   chan struct{}     // closed by Drop
+	forgotten bool              // dropped is closed; the loop's
+	computing bool              // it has one of the pool's places; the goroutine's
 }
 
 // run runs the handshake.
@@ -44,8 +45,7 @@ func (w *work) run() error {
 	if err != nil {
 		return err
 	}
-	state := conn.State()
-	w.h.State, w.h.Records = &state, conn
+	w.h.About, w.h.Records = w.pool.about(conn.State()), conn
 	return nil
 }
 
@@ -117,7 +117,7 @@ func (w *work) end(err error) {
 	default:
 		h.Done, h.Err = true, err
 		if err != nil {
-			h.Records, h.State, h.Cause = nil, nil, causeOf(err)
+			h.Records, h.About, h.Cause = nil, nil, causeOf(err)
 		}
 		h.Home.Post(&h.Task)
 	}

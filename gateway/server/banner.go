@@ -38,6 +38,9 @@ func writeBanner(w io.Writer, c *config.Config, at endpoints) error {
 		smtp = at.SMTP
 	}
 	line("  SMTP      %s   %s", strings.Join(smtp, ", "), acceptance(c))
+	if text := secured(c); text != "" {
+		line("  TLS       %s", text)
+	}
 	line("  messages  %s", c.StoreLine())
 	line("  events    %s", c.EventsLine(at.Events))
 	line("  admin     http://%s   /metrics /livez /readyz", at.Admin)
@@ -73,6 +76,39 @@ func acceptance(c *config.Config) string {
 	return "mail for " + strings.Join(names, ", ")
 }
 
+// secured returns which listeners have TLS, "" if none has.
+func secured(c *config.Config) string {
+	words := map[string]string{
+		config.TLSStart: "STARTTLS on ", config.TLSRequired: "STARTTLS required on ", config.TLSImplicit: "from the first byte on ",
+	}
+	var all []string
+	for _, l := range c.Listeners {
+		if word := words[l.TLS]; word != "" {
+			all = append(all, word+l.Address)
+		}
+	}
+	if len(all) > 0 && c.HasTrialTLS() {
+		all = append(all, "with a certificate for trying out, "+c.TLS.Certificates[0].CertFile)
+	}
+	return strings.Join(all, ", ")
+}
+
+// curlTLS returns the scheme and the options by which curl speaks to a listener. Only the
+// certificate for trying out is known to have the name of the host that the command is for.
+func curlTLS(c *config.Config, l *config.ListenerConfig) (scheme, options string) {
+	trust := " -k"
+	if c.HasTrialTLS() {
+		trust = " --cacert " + shellWord(c.TLS.Certificates[0].CertFile)
+	}
+	switch l.TLS {
+	case config.TLSStart, config.TLSRequired:
+		return "smtp", " --ssl-reqd" + trust
+	case config.TLSImplicit:
+		return "smtps", trust
+	}
+	return "smtp", ""
+}
+
 // nextSteps writes commands for a newcomer. Each line stands alone and can be pasted.
 func nextSteps(line func(string, ...any), c *config.Config, at endpoints) {
 	name, domain := "someone", "example.net"
@@ -87,8 +123,9 @@ func nextSteps(line func(string, ...any), c *config.Config, at endpoints) {
 		line("Send a mail through the load balancer: without a PROXY header nobody is answered.")
 	} else {
 		line("Send a mail, and see the dialog with its 250:")
-		line(`  printf 'From: you@example.org\r\nTo: %s\r\nSubject: Hello\r\n\r\nHello, Sluice.\r\n' | curl -sSv smtp://%s --mail-from you@example.org --mail-rcpt %s -T - 2>&1 | grep -v '^[*{}]'`,
-			recipient, reachable(at.SMTP[front]), recipient)
+		scheme, options := curlTLS(c, &c.Listeners[front])
+		line(`  printf 'From: you@example.org\r\nTo: %s\r\nSubject: Hello\r\n\r\nHello, Sluice.\r\n' | curl -sSv%s %s://%s --mail-from you@example.org --mail-rcpt %s -T - 2>&1 | grep -v '^[*{}]'`,
+			recipient, options, scheme, reachable(at.SMTP[front]), recipient)
 	}
 	if at.Events != "" {
 		line("Show the events, each with its headers:")

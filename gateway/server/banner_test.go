@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"sluice/gateway/certificates"
 	"sluice/gateway/config"
 	"sluice/gateway/config/configtest"
 )
@@ -61,6 +62,14 @@ func TestBannerFollowsTheConfiguration(t *testing.T) {
 			c.Listeners[0].ProxyProtocol = config.ProxyRequired
 			c.Listeners[0].ProxyNetworks = []netip.Prefix{netip.MustParsePrefix("192.0.2.1/32")}
 		}, someEndpoints, []string{"through the load balancer"}, []string{"curl -sSv smtp://"}},
+		{"STARTTLS", config.Sources{}, func(c *config.Config) {
+			c.Listeners[0].TLS = config.TLSStart
+			c.TLS.Certificates = []certificates.Pair{{CertFile: "../config/testdata/tls/cert.pem", KeyFile: "../config/testdata/tls/key.pem"}}
+		}, someEndpoints, []string{"TLS       STARTTLS on 127.0.0.1:2525\n", "curl -sSv --ssl-reqd -k smtp://127.0.0.1:2525 "}, nil},
+		{"implicit TLS", config.Sources{}, func(c *config.Config) {
+			c.Listeners[0].TLS = config.TLSImplicit
+			c.TLS.Certificates = []certificates.Pair{{CertFile: "../config/testdata/tls/cert.pem", KeyFile: "../config/testdata/tls/key.pem"}}
+		}, someEndpoints, []string{"TLS       from the first byte on 127.0.0.1:2525\n", "curl -sSv -k smtps://127.0.0.1:2525 "}, nil},
 		{"domains", config.Sources{}, func(c *config.Config) {
 			c.Accept = config.AcceptConfig{Domains: []string{"*.example.com", "b.example", "c.example", "d.example"}}
 		}, someEndpoints,

@@ -42,6 +42,7 @@ func (s *Server) stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
 	defer cancel()
 	s.monitor.Close() // interrupts a probe or reading in flight
+	s.handshakes.Close(0)
 	closed := make(chan error, 1)
 	go func() {
 		closed <- panics.Try(panics.Process, func() error {

@@ -3,11 +3,13 @@ package server
 import (
 	"sluice/codec"
 	"sluice/gateway/adapters"
+	"sluice/gateway/certificates"
 	"sluice/gateway/config"
 	"sluice/gateway/driver"
 	"sluice/gateway/monitor"
 	"sluice/gateway/pressure"
 	"sluice/gateway/reactor"
+	"sluice/gateway/secure"
 	"sluice/internal/panics"
 	"sluice/metrics"
 	"sluice/pipeline"
@@ -36,6 +38,12 @@ func (s *Server) sources() metrics.Sources {
 		LogLinesLeftOut: func() float64 { return float64(s.log.Omitted()) },
 		UnsafeDiscard:   func() float64 { return boolGauge(s.config.DiscardsMessages() || s.config.DiscardsEvents()) },
 		Build:           s.options.Build,
+	}
+	sources.Certificates = func() (all []metrics.Certificate) {
+		for _, c := range s.certificates.Certificates() {
+			all = append(all, metrics.Certificate{File: c.File, Expires: float64(c.NotAfter.Unix())})
+		}
+		return all
 	}
 	if lanes := s.objects.Batcher; lanes != nil {
 		sources.PackWaiting = func() float64 { return float64(lanes.WaitingBytes()) }
@@ -99,11 +107,16 @@ func metricLabels(c *config.Config) metrics.Labels {
 	}
 	labels.RetryCauses = adapters.RetryCauses()
 	labels.Stages = pipeline.ObservedStages()
-	labels.PanicPlaces = []string{"open", "traffic", "ended", "closed", "timer", "result", "credit", "call", "drain", "run", "tick"}
+	labels.PanicPlaces = []string{"open", "traffic", "ended", "closed", "timer", "result", "credit", "call", "handshake", "drain", "run", "tick"}
 	for _, at := range panics.Places() {
 		labels.PanicPlaces = append(labels.PanicPlaces, string(at))
 	}
 	labels.AcceptCauses = reactor.AcceptCauses()
+	for _, cause := range driver.TLSCauses() {
+		labels.TLSCauses = append(labels.TLSCauses, string(cause))
+	}
+	labels.TLSVersions = secure.Versions()
 	labels.ProxyCauses, labels.ReloadResults = driver.ProxyCauses(), ReloadResults()
+	labels.TLSReloadResults = certificates.Results()
 	return labels
 }

@@ -16,17 +16,30 @@ import (
 func listenOn(c *config.Config) []reactor.Endpoint {
 	settings := sessionSettings(c)
 	var all []reactor.Endpoint
-	for _, l := range c.Listeners {
+	for i, l := range c.Listeners {
 		all = append(all, reactor.Endpoint{Address: l.Address, Listener: &driver.Listener{
-			Settings: settings,
-			Proxy:    l.ProxyProtocol == config.ProxyRequired, ProxyNetworks: l.ProxyNetworks, XclientNetworks: l.XclientNetworks,
+			Settings: settings[i], ImplicitTLS: l.TLS == config.TLSImplicit,
+			Proxy: l.ProxyProtocol == config.ProxyRequired, ProxyNetworks: l.ProxyNetworks, XclientNetworks: l.XclientNetworks,
 		}})
 	}
 	return all
 }
 
-// sessionSettings returns the settings of sessions.
-func sessionSettings(c *config.Config) *session.Settings {
+// sessionSettings returns the settings of the sessions of each listener.
+func sessionSettings(c *config.Config) []*session.Settings {
+	byTLS := make(map[string]*session.Settings)
+	var all []*session.Settings
+	for _, l := range c.Listeners {
+		if byTLS[l.TLS] == nil {
+			byTLS[l.TLS] = settingsFor(c, l.TLS)
+		}
+		all = append(all, byTLS[l.TLS])
+	}
+	return all
+}
+
+// settingsFor returns the settings of the sessions of listeners that have TLS in one way.
+func settingsFor(c *config.Config, tls string) *session.Settings {
 	accept := session.AcceptDomains(c.Accept.Domains)
 	if c.Accept.Any {
 		accept = session.AcceptAny()
@@ -40,6 +53,10 @@ func sessionSettings(c *config.Config) *session.Settings {
 		Messages:        c.Limits.Messages,
 		ReceivedHeaders: c.Limits.ReceivedHeaders,
 	}, accept)
+	settings.SetTLS(session.TLSPolicy{
+		Offered: tls == config.TLSStart || tls == config.TLSRequired, Required: tls == config.TLSRequired,
+		RequireTLS: c.TLS.OfferRequireTLS,
+	})
 	settings.Tolerate = c.Smuggling == config.SmugglingTolerate
 	settings.TolerateFrom = c.SmugglingExempt
 	settings.StrictPaths = c.StrictPaths
@@ -63,8 +80,8 @@ func (s *Server) generation(c *config.Config) driver.Generation {
 		Trusted:          c.TrustedNetworks,
 		Settings:         make(map[*driver.Listener]*session.Settings),
 	}
-	for _, e := range s.endpoints {
-		g.Settings[e.Listener] = settings
+	for i, e := range s.endpoints {
+		g.Settings[e.Listener] = settings[i]
 	}
 	return g
 }
@@ -89,6 +106,7 @@ func (s *Server) driverOptions() driver.Options {
 			Store: s.objects.Objects, Log: s.events.Events, Bucket: s.objects.Bucket,
 			Observer: s.metrics, Watcher: s.monitor.Gate(),
 		},
+		Security:  s.handshakes,
 		Clock:     systemClock{},
 		Observer:  s.tally,
 		MailLog:   s.log,

@@ -44,6 +44,7 @@ func (s *Server) reload() error {
 		return &errNeedsRestart{keys}
 	}
 	next.ShareRecipients(s.current.Load())
+	s.certificates.Use(next.Certificates())
 	s.shared.Reload(s.generation(&next))
 	s.monitor.Change(monitor.Settings(&next))
 	s.log.SetLevel(next.Log.Level)

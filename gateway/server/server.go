@@ -9,16 +9,19 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"runtime"
 	"sync/atomic"
 	"syscall"
 
 	"sluice/gateway/adapters"
 	"sluice/gateway/admin"
+	"sluice/gateway/certificates"
 	"sluice/gateway/config"
 	"sluice/gateway/driver"
 	"sluice/gateway/maillog"
 	"sluice/gateway/monitor"
 	"sluice/gateway/reactor"
+	"sluice/gateway/secure"
 	"sluice/internal/panics"
 	"sluice/metrics"
 )
@@ -44,6 +47,8 @@ type Server struct {
 	storing       *monitor.Stage
 	publishing    *monitor.Stage
 	monitor       *monitor.Monitor
+	certificates  *certificates.Keeper
+	handshakes    *secure.Pool
 	shared        *driver.Shared
 	reactor       *reactor.Reactor
 	admin         *admin.Server
@@ -89,6 +94,9 @@ func (s *Server) open() (err error) {
 		s.metrics.Panicked(string(at))
 		s.log.Panicked(0, string(at), reason, stack)
 	})
+	s.certificates = certificates.NewKeeper(s.config.Certificates(), certificates.Options{
+		Reloaded: s.metrics.TLSFileReloaded, Logger: s.log.Logger(),
+	})
 	deps := adapters.Deps{
 		MailLog: s.log, Packs: s.metrics, Bound: s.bounded("events"),
 		Retried: s.metrics.StoreRetried,
@@ -103,6 +111,10 @@ func (s *Server) open() (err error) {
 		return err
 	}
 	s.loops, s.endpoints = reserveLoops(), listenOn(&s.config)
+	s.handshakes = secure.NewPool(secure.Options{
+		Config: s.certificates.Config, Trusts: s.certificates.Trusts,
+		Handshakes: s.config.TLS.Handshakes, Computing: runtime.GOMAXPROCS(0) - s.loops,
+	})
 	s.shared = driver.NewShared(s.driverOptions())
 	s.reactor = reactor.New(s.shared, reactor.Options{
 		Endpoints:     s.endpoints,
@@ -132,6 +144,7 @@ func (s *Server) Run(ctx context.Context) error {
 	defer over()
 	go panics.Keep(panics.Process, func() { limitHeap(serving, &s.config, s.shared.SessionsOpen) })
 	go panics.Keep(panics.Process, func() { s.awaitReloads(serving) })
+	go panics.Keep(panics.TLS, func() { s.certificates.Run(serving) })
 	ended := make(chan error, 1)
 	go func() { ended <- panics.Try(panics.Process, s.reactor.Run) }()
 	select {

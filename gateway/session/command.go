@@ -22,6 +22,12 @@ func (s *Session) command(ev Event, pool Pool) Actions {
 	if cmd.Verb == codec.VerbXCLIENT && !s.mayName {
 		return Actions{Reply: codec.ReplyUnknownCommand}
 	}
+	if cmd.Verb == codec.VerbSTARTTLS && !s.settings.tls.Offered && s.known().tls == nil {
+		return Actions{Reply: codec.ReplyNotImplemented}
+	}
+	if s.settings.tls.Required && s.known().tls == nil && !beforeTLS(cmd.Verb) {
+		return Actions{Reply: codec.ReplyNeedTLS}
+	}
 	if refusal := codec.Illegal(s.state, cmd.Verb); refusal != nil {
 		return Actions{Reply: refusal}
 	}
@@ -55,6 +61,8 @@ func (s *Session) command(ev Event, pool Pool) Actions {
 		return s.junkCommand(s.verify(cmd.Arg))
 	case codec.VerbXCLIENT:
 		return s.xclient(cmd.Arg)
+	case codec.VerbSTARTTLS:
+		return s.startTLS(ev)
 	case codec.VerbHELP:
 		return s.junkCommand(Actions{Reply: codec.ReplyHelp})
 	case codec.VerbQUIT:
@@ -82,11 +90,8 @@ func (s *Session) hello(ev Event) Actions {
 	first := s.state == codec.StateStart
 	s.state = codec.StateReady
 	reply := s.settings.helo
-	switch {
-	case s.esmtp && s.mayName:
-		reply = s.settings.ehloXclient
-	case s.esmtp:
-		reply = s.settings.ehlo
+	if s.esmtp {
+		reply = s.settings.ehlo[index(s.known().tls != nil)][index(s.mayName)]
 	}
 	a := s.release(reply)
 	if first {

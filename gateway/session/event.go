@@ -49,6 +49,9 @@ type Event struct {
 	// session may stay.
 	Shed string
 	Err  error // for PauseFailed
+	// Ahead means that more input came with STARTTLS, and Busy that no handshake may begin
+	// now.
+	Ahead, Busy bool
 	// Settings are the newest for HELO, EHLO and Opened; nil keeps those of the session.
 	Settings *Settings
 	// EventLimit is the largest event in bytes that the log accepts (RCPT and BodyEnded),
@@ -71,6 +74,8 @@ const (
 	// DoReadmit admits the connection anew: its client is another now. The session is
 	// opened after that, or abandoned.
 	DoReadmit
+	// DoSecure begins TLS behind the reply.
+	DoSecure
 	// DoRelease releases Actions.Message.
 	DoRelease
 )

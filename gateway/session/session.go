@@ -37,7 +37,7 @@ type Session struct {
 	settings *Settings
 	message  *pipeline.Message // nil between transactions
 	helo     string
-	proxy    *pipeline.Proxy // who named the client, nil for nobody
+	peer     *peer // nil when nothing is known of the client but its address
 	client   netip.AddrPort
 	messages uint32
 	id       ID
@@ -50,6 +50,20 @@ type Session struct {
 	esmtp    bool
 	draining bool
 	mayName  bool // XCLIENT is taken and offered
+}
+
+// peer is what is known of a client beside its address.
+type peer struct {
+	proxy *pipeline.Proxy // who named the client, nil for nobody
+	tls   *pipeline.TLS   // nil for plain text
+}
+
+// known returns what is known of the client.
+func (s *Session) known() peer {
+	if s.peer == nil {
+		return peer{}
+	}
+	return *s.peer
 }
 
 // New returns the session of a client.

@@ -2,6 +2,7 @@ package session
 
 import (
 	"net/netip"
+	"slices"
 	"strconv"
 
 	"sluice/codec"
@@ -36,8 +37,16 @@ type Settings struct {
 	// StrictPaths refuses paths that depart from the grammar (codec.Leniency).
 	StrictPaths bool
 
-	greeting, helo, ehlo *codec.Reply
-	ehloXclient          *codec.Reply // to those who may send XCLIENT
+	tls            TLSPolicy
+	greeting, helo *codec.Reply
+	ehlo           [2][2]*codec.Reply // by TLS, and whether the client may send XCLIENT
+}
+
+// TLSPolicy says what sessions make of TLS.
+type TLSPolicy struct {
+	Offered    bool // STARTTLS is offered
+	Required   bool // no mail is taken before TLS (RFC 3207 §4)
+	RequireTLS bool // REQUIRETLS is offered under TLS (RFC 8689)
 }
 
 // Recipients is a set of addresses.
@@ -50,20 +59,36 @@ type Recipients interface {
 
 // NewSettings returns the settings of sessions.
 func NewSettings(hostname string, limits Limits, accept *AcceptList) *Settings {
+	s := &Settings{
+		Hostname: hostname,
+		Limits:   limits,
+		Accept:   accept,
+		greeting: codec.GreetingReply(hostname),
+		helo:     codec.HeloReply(hostname),
+	}
+	s.SetTLS(TLSPolicy{})
+	return s
+}
+
+// SetTLS sets what sessions make of TLS, before any session uses the settings.
+func (s *Settings) SetTLS(policy TLSPolicy) {
+	s.tls = policy
 	extensions := []string{
 		"PIPELINING",
-		"SIZE " + strconv.FormatInt(limits.MessageSize, 10),
+		"SIZE " + strconv.FormatInt(s.Limits.MessageSize, 10),
 		"8BITMIME",
 		"ENHANCEDSTATUSCODES",
 	}
-	return &Settings{
-		Hostname:    hostname,
-		Limits:      limits,
-		Accept:      accept,
-		greeting:    codec.GreetingReply(hostname),
-		helo:        codec.HeloReply(hostname),
-		ehlo:        codec.EhloReply(hostname, extensions...),
-		ehloXclient: codec.EhloReply(hostname, append(extensions, codec.XclientExtension)...),
+	plain, secure := slices.Clone(extensions), extensions
+	if policy.Offered {
+		plain = append(plain, "STARTTLS")
+	}
+	if policy.RequireTLS {
+		secure = append(secure, "REQUIRETLS")
+	}
+	for i, all := range [][]string{plain, secure} {
+		s.ehlo[i][0] = codec.EhloReply(s.Hostname, all...)
+		s.ehlo[i][1] = codec.EhloReply(s.Hostname, append(all, codec.XclientExtension)...)
 	}
 }
 

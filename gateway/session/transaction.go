@@ -21,6 +21,9 @@ func (s *Session) mail(arg []byte, pool Pool) Actions {
 		return Actions{Reply: codec.ReplyBadReversePath}
 	}
 	params, fault := codec.ParseMailParams(rest)
+	if params.RequireTLS && !(s.settings.tls.RequireTLS && s.known().tls != nil) {
+		fault = codec.FaultUnknownParameter
+	}
 	if fault != codec.FaultNone {
 		return Actions{Reply: parameterRefusal(fault)}
 	}
@@ -29,16 +32,20 @@ func (s *Session) mail(arg []byte, pool Pool) Actions {
 	}
 	m := pool.Take()
 	m.Gateway = s.settings.Hostname
-	m.Client = pipeline.Client{Address: s.client, Helo: s.helo, Protocol: s.protocol(), Proxy: s.proxy}
+	m.Client = pipeline.Client{Address: s.client, Helo: s.helo, Protocol: s.protocol(), Proxy: s.known().proxy, TLS: s.known().tls}
 	m.Envelope.SetReversePath(path.Address)
-	m.Envelope.Body, m.Envelope.SizeDeclared = params.Body, params.Size
+	m.Envelope.Body, m.Envelope.SizeDeclared, m.Envelope.RequireTLS = params.Body, params.Size, params.RequireTLS
 	s.message, s.state = m, codec.StateMail
 	return Actions{Reply: codec.ReplySenderOk, Leniency: path.Leniency}
 }
 
-// protocol returns the name of the protocol for trace fields (RFC 3848).
+// protocol returns the name of the protocol for trace fields (RFC 3848). There is none for
+// HELO behind TLS: ESMTPS says what matters.
 func (s *Session) protocol() string {
-	if s.esmtp {
+	switch {
+	case s.known().tls != nil:
+		return "ESMTPS"
+	case s.esmtp:
 		return "ESMTP"
 	}
 	return "SMTP"

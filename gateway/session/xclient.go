@@ -8,7 +8,9 @@ import (
 )
 
 // Name sets the client that a load balancer named in a PROXY header.
-func (s *Session) Name(client netip.AddrPort, by *pipeline.Proxy) { s.client, s.proxy = client, by }
+func (s *Session) Name(client netip.AddrPort, by *pipeline.Proxy) {
+	s.client, s.peer = client, &peer{proxy: by}
+}
 
 // AllowXclient lets the client name another by XCLIENT, until it says MAIL. From then on a
 // proxy passes on what its client says, and XCLIENT could be the client's own word.
@@ -22,8 +24,9 @@ func (s *Session) xclient(arg []byte) Actions {
 		return Actions{Reply: codec.ReplyBadArgument}
 	}
 	by := &pipeline.Proxy{Address: s.client.Addr(), Name: x.Name}
-	if s.proxy != nil { // what a balancer said before still holds
-		*by = *s.proxy
+	known := s.known()
+	if known.proxy != nil { // what a balancer said before still holds
+		*by = *known.proxy
 		by.Name = x.Name
 	}
 	address, port := s.client.Addr(), s.client.Port()
@@ -34,7 +37,7 @@ func (s *Session) xclient(arg []byte) Actions {
 		port = x.Port
 	}
 	*s = Session{
-		id: s.id, settings: s.settings, client: netip.AddrPortFrom(address, port), proxy: by,
+		id: s.id, settings: s.settings, client: netip.AddrPortFrom(address, port), peer: &peer{proxy: by, tls: known.tls},
 		helo: x.Helo, esmtp: x.Proto == "ESMTP", mayName: true, draining: s.draining,
 	}
 	return Actions{Do: DoReadmit}

@@ -31,8 +31,7 @@ func (s *sender) hoard() {
 		w.note("hoarder connects", s.n, len(s.unsent))
 	}
 	c := s.socket
-	s.heard = append(s.heard, c.out...)
-	c.out = nil
+	s.heard = append(s.heard, c.hear()...)
 	if c.half || c.closed || c.dead || bytes.Contains(s.heard, []byte("\r\n4")) {
 		w.tally["hoarders cut"]++
 		if !c.dead {

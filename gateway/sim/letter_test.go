@@ -96,7 +96,10 @@ func (d *delivery) compare(value string) error {
 	if p := e.Client.Proxy; d.sender.w.plan.front && p != nil && p.Address == balancer {
 		client.Proxy = p
 	}
-	if e.Gateway != d.host || e.Client != client || !reflect.DeepEqual(e.Envelope, envelope) {
+	if d.sender.w.plan.secure {
+		client.Protocol, client.TLS = "ESMTPS", toyTLS()
+	}
+	if e.Gateway != d.host || !reflect.DeepEqual(e.Client, client) || !reflect.DeepEqual(e.Envelope, envelope) {
 		return fmt.Errorf("the event of %s has another origin: %s %+v %+v, not %+v %+v", d.id, e.Gateway, e.Client, e.Envelope, client, envelope)
 	}
 	message := pipeline.EventMessage{

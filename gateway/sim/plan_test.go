@@ -20,6 +20,8 @@ type plan struct {
 	front                   bool // clients come through a load balancer
 	unnamed                 int  // connections of a loop that may wait for their PROXY header
 	reload                  int
+	secure, implicit        bool // clients speak TLS, from the first byte on
+	broken                  int
 	chaos                   time.Duration // how long faults strike
 
 	storeError, storeLate, partError     int
@@ -45,7 +47,7 @@ const (
 
 // timeouts are short, so that a minute of the world holds many of each.
 var timeouts = driver.Timeouts{
-	Proxy: 5 * time.Second, Greeting: 4 * time.Second, Command: 5 * time.Second, DataStart: 3 * time.Second,
+	Proxy: 5 * time.Second, Handshake: 4 * time.Second, Greeting: 4 * time.Second, Command: 5 * time.Second, DataStart: 3 * time.Second,
 	DataBlock: 3 * time.Second, Credit: 2 * time.Second, Store: 2 * time.Second,
 	Message: 5 * time.Second, Stall: 3 * time.Second,
 }
@@ -88,6 +90,7 @@ func (p *plan) listener() *driver.Listener {
 	if p.front {
 		throughFront(at)
 	}
+	at.ImplicitTLS = p.secure && p.implicit
 	return at
 }
 
@@ -97,7 +100,7 @@ func (p *plan) settings(host string) *session.Settings {
 		Messages: 20, ReceivedHeaders: 100,
 	}
 	accept := session.AcceptDomains([]string{"example.net", "*.example.net"})
-	return session.NewSettings(host, limits, accept)
+	return p.secureSettings(session.NewSettings(host, limits, accept))
 }
 
 func (p *plan) options() driver.Options {

@@ -25,6 +25,7 @@ type process struct {
 	shedBelow   uint32
 	generations int // of the configuration, since the start
 	opened      int
+	security    *security
 	paused      int
 	closed      int
 }
@@ -50,8 +51,12 @@ func (w *world) start() {
 	if w.plan.parts {
 		o.Committer.Store = partStore{w.store}
 	}
-	p.shared, p.listener = driver.NewShared(o), w.plan.listener()
+	if w.plan.secure {
+		p.security = &security{p: p}
+		o.Security = p.security
+	}
 	w.note("start", 0, 0)
+	p.shared, p.listener = driver.NewShared(o), w.plan.listener()
 	for n := range w.plan.loops {
 		l := &loop{p: p, n: n}
 		l.loop = p.shared.NewLoop(l, w.random)
@@ -151,11 +156,12 @@ func (w *world) kill(why string) {
 // quiet asserts that nothing is left behind when nothing goes on any more.
 func (p *process) quiet() {
 	w := p.w
-	sessions, calls, unnamed := 0, 0, 0
+	sessions, calls, unnamed, handshakes := 0, 0, 0, 0
 	for _, l := range p.loops {
 		sessions += l.loop.Sessions()
 		calls += l.loop.Calls()
 		unnamed += l.loop.Unnamed()
+		handshakes += l.loop.Handshakes()
 	}
 	for _, left := range []struct {
 		what string
@@ -170,6 +176,7 @@ func (p *process) quiet() {
 		{"messages that wait for credit", p.shared.Budget.Waiters() + p.shared.Parts.Waiters()},
 		{"sessions that are paused", int64(p.paused)},
 		{"calls that are not home", int64(calls)},
+		{"handshakes that are not home", int64(handshakes)},
 		{"slabs that the store reads", int64(len(p.slabs))},
 		{"sessions opened and not closed", int64(p.opened - p.closed)},
 		{"messages that wait for a lane", int64(len(p.line.waiting))},

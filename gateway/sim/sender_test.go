@@ -123,7 +123,7 @@ func (s *sender) open() {
 	s.unsent, s.heard = nil, nil
 	s.sent, s.said, s.last, s.over, s.refused = 0, 0, false, false, 0
 	s.expected = append(s.expected[:0], expectation{to: "greeting", want: "220 "})
-	if header := w.header(s.socket.client); header != "" {
+	if header := w.header(s.socket.client); header != "" && s.socket.tap == nil {
 		s.put(header)
 		s.wake()
 	}
@@ -283,8 +283,7 @@ func (s *sender) push() {
 // listen reads replies. Each must be the one that is due.
 func (s *sender) listen() {
 	c := s.socket
-	s.heard = append(s.heard, c.out...)
-	c.out = nil
+	s.heard = append(s.heard, c.hear()...)
 	for s.socket == c {
 		end := bytes.Index(s.heard, []byte("\r\n"))
 		if end < 0 {
@@ -311,6 +310,9 @@ func (s *sender) listen() {
 // answered asserts that a client which half-closed had the reply to each command
 // that it had sent whole.
 func (s *sender) answered() {
+	if tap := s.socket.tap; tap != nil && !tap.answered {
+		return // the handshake may have taken too long
+	}
 	if len(s.expected) > 0 && s.expected[0].end > 0 && s.expected[0].end <= s.sent {
 		s.w.fail("sender %d half-closed and never had its reply to %s", s.n, s.expected[0].to)
 	}

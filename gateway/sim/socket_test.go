@@ -39,6 +39,7 @@ type socket struct {
 	dead    bool       // the connection broke; the client has been told or will see
 	paused  bool
 	back    bool // resumed and not back yet
+	tap     *tap // the client's end of TLS, nil for plain text
 }
 
 var errGone = errors.New("reset")
@@ -50,6 +51,9 @@ func (p *process) connect(sender *sender) *socket {
 	port := uint16(1024 + len(p.sockets)%60000)
 	s.client = netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(sender.n)}), port)
 	p.sockets = append(p.sockets, s)
+	if w.plan.secure {
+		s.tap = newTap(s)
+	}
 	w.after(w.within(2*time.Millisecond), func() {
 		s.loop.call(func() {
 			s.loop.open++
@@ -228,12 +232,38 @@ func (s *socket) end() {
 
 // finish is the client's half-close: it sends nothing more.
 func (s *socket) finish() {
+	if s.tap != nil {
+		s.tap.finish()
+		return
+	}
+	s.finishWire()
+}
+
+func (s *socket) finishWire() {
 	s.fin = true
 	s.poll()
 }
 
-// send takes what the window allows of a client's bytes.
+// hear returns what has come for the client.
+func (s *socket) hear() []byte {
+	out := s.out
+	s.out = nil
+	if s.tap != nil {
+		return s.tap.hear(out)
+	}
+	return out
+}
+
+// send takes text of a client, and returns how much.
 func (s *socket) send(b []byte) int {
+	if s.tap != nil {
+		return s.tap.send(b)
+	}
+	return s.sendWire(b)
+}
+
+// sendWire takes what the window allows of a client's bytes.
+func (s *socket) sendWire(b []byte) int {
 	if s.fin {
 		s.p.w.fail("a client sent behind its end")
 	}

@@ -43,6 +43,9 @@ func newWorld(seed uint64) *world {
 	if seed&frontWorlds != 0 {
 		w.plan.front, w.plan.reload, w.plan.unnamed = true, 60, 1+w.random.IntN(4)
 	}
+	if seed&secureWorlds != 0 {
+		w.plan.secure, w.plan.implicit, w.plan.broken = true, w.random.IntN(2) == 0, w.random.IntN(8)
+	}
 	w.store, w.log = newStore(w), newEventLog(w)
 	w.start()
 	for n := range w.plan.senders {
@@ -154,11 +157,18 @@ func (w *world) check() {
 		w.fail("%d octets of a part budget of %d are out", p.shared.Parts.Used(), p.shared.Parts.Limit())
 	}
 	for _, s := range p.sockets {
-		if s.closed {
+		if s.closed || !s.opened {
 			continue
 		}
-		if n := len(s.in); n > 4<<10+readSize || n > 4<<10 && !s.paused && s.conn.Waits() {
+		record := 0
+		if w.plan.secure {
+			record = 20 << 10 // one that is not whole, or the text of one
+		}
+		if n := s.conn.Unread(); n > 4<<10+readSize+record || n > 4<<10 && !s.paused && s.conn.Waits() {
 			w.fail("%d octets of sender %d are unread (paused: %v)", n, s.sender.n, s.paused)
+		}
+		if n := s.conn.Opened(); n > 16<<10+pauseText {
+			w.fail("%d octets of sender %d are opened and wait", n, s.sender.n)
 		}
 		if s.paused && !s.closed && !s.conn.Waits() {
 			w.fail("sender %d is not read, and nothing is waited for", s.sender.n)

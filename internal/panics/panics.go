@@ -30,6 +30,7 @@ const (
 	Accept    Place = "accept"    // accepting connections
 	Ticker    Place = "ticker"    // asking the loops to advance their timers
 	MailLog   Place = "log"       // writing the log
+	TLS       Place = "tls"       // reading certificates anew
 	Process   Place = "process"   // start and end of the process
 	Handshake Place = "handshake" // TLS handshakes
 )
@@ -37,7 +38,7 @@ const (
 // Places returns every place.
 func Places() []Place {
 	return slices.Clone([]Place{
-		Store, Pack, Publish, Log, Embedded, Monitor, Admin, Accept, Ticker, MailLog,
+		Store, Pack, Publish, Log, Embedded, Monitor, Admin, Accept, Ticker, MailLog, TLS,
 		Process, Handshake,
 	})
 }

@@ -283,7 +283,7 @@ func TestFields(t *testing.T) {
 		"client port":          {`"port":4711`, `"port":4712`},
 		"helo":                 {`"helo":"client.`, `"helo":"other.`},
 		"protocol":             {`"protocol":"ESMTP"`, `"protocol":"SMTP"`},
-		"tls":                  {`"tls":null`, `"tls":{}`},
+		"tls":                  {`"tls":null`, `"tls":{"version":"a","cipher":"b","group":"","resumed":false,"sni":"","certificate":null}`},
 		"auth":                 {`"auth":null`, `"auth":{"user":"x"}`},
 		"sender replaced":      {`"mail_from":"sender@`, `"mail_from":"forger@`},
 		"sender null":          {`"mail_from":"sender@example.org"`, `"mail_from":""`},

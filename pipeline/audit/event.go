@@ -21,11 +21,13 @@ var determined = []struct {
 	{"gateway", func(e *pipeline.Event) any { return e.Gateway }},
 	{"client.address", func(e *pipeline.Event) any { return e.Client.Address }},
 	{"client.helo", func(e *pipeline.Event) any { return e.Client.Helo }},
+	{"client.tls", func(e *pipeline.Event) any { return e.Client.TLS }},
 	{"client.protocol", func(e *pipeline.Event) any { return e.Client.Protocol }},
 	{"envelope.mail_from", func(e *pipeline.Event) any { return e.Envelope.MailFrom }},
 	{"envelope.rcpt_to", func(e *pipeline.Event) any { return e.Envelope.RcptTo }},
 	{"envelope.body", func(e *pipeline.Event) any { return e.Envelope.Body }},
 	{"envelope.smtputf8", func(e *pipeline.Event) any { return e.Envelope.SMTPUTF8 }},
+	{"envelope.require_tls", func(e *pipeline.Event) any { return e.Envelope.RequireTLS }},
 	{"envelope.size_declared", func(e *pipeline.Event) any { return e.Envelope.SizeDeclared }},
 	{"message.message_id", func(e *pipeline.Event) any { return e.Message.MessageID }},
 	{"message", func(e *pipeline.Event) any { return e.Message.Report }},
@@ -70,6 +72,7 @@ func messageOf(e *pipeline.Event) *pipeline.Message {
 		m.Envelope.AddRecipient([]byte(to))
 	}
 	m.Envelope.Body, m.Envelope.SizeDeclared = bodyTypes[e.Envelope.Body], e.Envelope.SizeDeclared
+	m.Envelope.RequireTLS = e.Envelope.RequireTLS
 	m.Summary.MessageID = []byte(e.Message.MessageID)
 	return m
 }
