@@ -16,8 +16,8 @@ type AdmissionLimits struct {
 	// read. Past it they are closed at once: when connections are short,
 	// descriptors matter more than manners.
 	Refused int
-	// Unnamed is how many connections of one loop may wait for their PROXY header; 0 for
-	// no bound.
+	// Unnamed is how many connections of one loop may wait for their PROXY header for
+	// longer than HeaderGrace; 0 for no bound.
 	Unnamed int
 }
 

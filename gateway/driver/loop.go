@@ -224,6 +224,7 @@ func (l *Loop) Tick(asked time.Time) {
 	l.wheel.turn(l.tick(), func(c *Conn) {
 		l.turn(c, "timer", func() { l.onDeadline(c) })
 	})
+	l.displaceUnnamed()
 	if l.shared.creditHome == l {
 		l.shared.sweep(l.now)
 	}
@@ -237,8 +238,16 @@ func (l *Loop) Tick(asked time.Time) {
 // Sessions returns the number of connections of this loop, for tests.
 func (l *Loop) Sessions() int { return l.wheel.size }
 
-// Unnamed returns the number of connections that wait for their PROXY header, for tests.
-func (l *Loop) Unnamed() int { return len(l.unnamed) }
+// Unnamed returns the number of connections that wait for their PROXY header for longer
+// than this, for tests.
+func (l *Loop) Unnamed(than time.Duration) (n int) {
+	for _, c := range l.unnamed {
+		if l.tick()-int64(c.openedAt) > ticksOf(than) {
+			n++
+		}
+	}
+	return n
+}
 
 // Idle reports whether nothing waits in the loop's inbox, for tests.
 func (l *Loop) Idle() bool { return l.inbox.Empty() }

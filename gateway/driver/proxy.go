@@ -2,6 +2,7 @@ package driver
 
 import (
 	"slices"
+	"time"
 
 	"sluice/codec"
 	"sluice/pipeline"
@@ -26,16 +27,11 @@ func ProxyCauses() []string {
 }
 
 // awaitProxy begins a connection whose client a PROXY header names. Nothing is sent, and
-// only the process's count of connections concerns it, until the header has come. When too
-// many wait, the one that has waited longest ends: a load balancer sends the header as
-// soon as it is connected.
+// only the process's count of connections concerns it, until the header has come.
 func (l *Loop) awaitProxy(c *Conn) {
 	if !trusts(c.listener.ProxyNetworks, c.session.Client().Addr()) {
 		l.refuseProxy(c, proxyNetwork)
 		return
-	}
-	if most := l.shared.Admission.Unnamed; most > 0 && len(l.unnamed) >= most {
-		l.refuseProxy(l.unnamed[0], proxyDisplaced)
 	}
 	c.unnamed, l.unnamed = true, append(l.unnamed, c)
 	if refusal := l.shared.admission.admit(c); refusal != nil {
@@ -46,12 +42,36 @@ func (l *Loop) awaitProxy(c *Conn) {
 	l.setDeadline(c, l.generation.Timeouts.Proxy)
 }
 
+// HeaderGrace is how long a connection may wait for its PROXY header however many do. A
+// load balancer sends the header as soon as it is connected.
+const HeaderGrace = 500 * time.Millisecond
+
+// displaceUnnamed ends those that have waited longest for their PROXY header, when too
+// many wait.
+func (l *Loop) displaceUnnamed() {
+	most := l.shared.Admission.Unnamed
+	if most == 0 {
+		return
+	}
+	for surplus := len(l.unnamed) - most; surplus > 0; surplus-- {
+		oldest := l.unnamed[0]
+		if l.tick()-int64(oldest.openedAt) <= ticksOf(HeaderGrace) {
+			return
+		}
+		l.turn(oldest, "displace", func() { l.refuseProxy(oldest, proxyDisplaced) })
+	}
+}
+
 // forgetUnnamed takes a connection off those that wait for their PROXY header.
 func (l *Loop) forgetUnnamed(c *Conn) {
 	if !c.unnamed {
 		return
 	}
 	c.unnamed = false
+	if l.unnamed[0] == c { // as most are
+		l.unnamed[0], l.unnamed = nil, l.unnamed[1:]
+		return
+	}
 	i := slices.Index(l.unnamed, c)
 	l.unnamed = slices.Delete(l.unnamed, i, i+1)
 }

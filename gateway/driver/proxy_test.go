@@ -190,39 +190,50 @@ func TestProxyCrowd(t *testing.T) {
 }
 
 // TestProxyFlood: connections that bring no header leave the other places to those that
-// do, and to these there is no end.
+// do, of which any number may come at once.
 func TestProxyFlood(t *testing.T) {
 	o := proxied()
-	o.Admission.Connections, o.Admission.Unnamed = 12, 3
+	o.Admission.Connections, o.Admission.Unnamed = 40, 3
 	w := newWorld(t, o)
 	slow := w.connectFrom(balancer)
 	slow.send(v1Header[:20])
 	clients := 0
-	for i := range 50 {
-		for range i {
+	for range 10 {
+		for range 15 {
 			w.connectFrom(balancer)
 		}
-		if w.loop.Unnamed() > 3 || w.shared.SessionsOpen() > int64(clients)+3 {
-			t.Fatalf("%d wait, %d open", w.loop.Unnamed(), w.shared.SessionsOpen())
+		w.advance(HeaderGrace + 2*tickLength)
+		if w.loop.Unnamed(0) != 3 || w.shared.SessionsOpen() != int64(clients)+3 {
+			t.Fatalf("%d wait, %d open", w.loop.Unnamed(0), w.shared.SessionsOpen())
 		}
-		if clients == 9 {
-			continue
+		for _, s := range []*memorySocket{w.connectFrom(balancer), w.connectFrom(balancer)} {
+			w.advance(tickLength)
+			s.send(v1Header)
+			if got := s.hear(); !strings.HasPrefix(got, "220 ") {
+				t.Fatalf("client %d: %q", clients, got)
+			}
+			clients++
 		}
-		s := w.connectFrom(balancer)
-		w.connectFrom(balancer)
-		s.send(v1Header)
-		if got := s.hear(); !strings.HasPrefix(got, "220 ") {
-			t.Fatalf("client %d: %q", i, got)
-		}
-		clients++
 	}
-	waits := w.loop.Unnamed()
-	if want := len(w.sockets) - clients - waits; !slow.closed || waits != 3 || w.seen.refused["proxy displaced"] != want {
-		t.Errorf("%d wait, %v, want %d displaced", waits, w.seen.refused, want)
+	refused := w.seen.refused["proxy displaced"] + w.seen.refused[codec.ReplyTooManyConnections.Cause]
+	left := w.loop.Unnamed(0)
+	if want := len(w.sockets) - clients - left; !slow.closed || refused != want {
+		t.Errorf("%v, want %d", w.seen.refused, want)
 	}
 	w.advance(6 * time.Second)
-	if w.loop.Unnamed() != 0 || w.seen.refused["proxy late"] != 3 || w.shared.SessionsOpen() != int64(clients) {
-		t.Errorf("%d wait, %v", w.loop.Unnamed(), w.seen.refused)
+	if w.loop.Unnamed(0) != 0 || w.seen.refused["proxy late"] != left || w.shared.SessionsOpen() != int64(clients) {
+		t.Errorf("%d wait, %v", w.loop.Unnamed(0), w.seen.refused)
+	}
+	burst := make([]*memorySocket, 10)
+	for i := range burst {
+		burst[i] = w.connectFrom(balancer)
+	}
+	w.advance(HeaderGrace - tickLength)
+	for i, s := range burst {
+		s.send(v1Header)
+		if got := s.hear(); !strings.HasPrefix(got, "220 ") {
+			t.Errorf("connection %d of a burst: %q", i, got)
+		}
 	}
 	for _, s := range w.sockets {
 		s.gone()

@@ -69,7 +69,7 @@ var mutations = []mutation{
 	{"a client behind a load balancer has the balancer's address", "gateway/driver/proxy.go",
 		"c.session.Name(h.Source,", "c.session.Name(c.session.Client(),", "has another origin"},
 	{"connections without a PROXY header take all", "gateway/driver/proxy.go",
-		"len(l.unnamed) >= most", "len(l.unnamed) > most", "wait for their PROXY header"},
+		"len(l.unnamed) - most;", "len(l.unnamed) - most - 1;", "wait for their PROXY header"},
 	{"who was named counts on as one who waits", "gateway/driver/proxy.go",
 		"\tl.forgetUnnamed(c)\n\tif h", "\tc.unnamed = false\n\tif h", "wait for their PROXY header"},
 	{"a reload changes sessions between EHLO and EHLO", "gateway/session/session.go",

@@ -90,7 +90,12 @@ func (l *loop) tick() {
 	}
 	l.p.w.after(tickLength, l.tick)
 	if l.p.w.now >= l.pausedTo {
-		l.call(func() { l.loop.Tick(epoch.Add(l.p.w.now)) })
+		l.call(func() {
+			l.loop.Tick(epoch.Add(l.p.w.now))
+			if n := l.loop.Unnamed(driver.HeaderGrace); n > l.p.w.plan.unnamed {
+				l.p.w.fail("%d connections of loop %d wait for their PROXY header, and %d may", n, l.n, l.p.w.plan.unnamed)
+			}
+		})
 	}
 }
 
@@ -160,7 +165,7 @@ func (p *process) quiet() {
 	for _, l := range p.loops {
 		sessions += l.loop.Sessions()
 		calls += l.loop.Calls()
-		unnamed += l.loop.Unnamed()
+		unnamed += l.loop.Unnamed(-time.Hour)
 		handshakes += l.loop.Handshakes()
 	}
 	for _, left := range []struct {
