@@ -103,7 +103,7 @@ func (l *Loop) welcome(c *Conn) {
 	}
 	if refusal != nil { // it could be told only in TLS
 		l.shared.Observer.SessionRefused(refusal.Cause)
-		l.shared.MailLog.Refused(&Refusal{Client: c.session.Client(), Verb: whatTLS, Cause: refusal.Cause})
+		l.shared.MailLog.Refused(&Refusal{Session: c.session.ID(), Client: c.session.Client(), Verb: whatTLS, Cause: refusal.Cause})
 		l.finish(c, "refused")
 		return
 	}

@@ -217,7 +217,7 @@ func (l *Loop) failTLS(c *Conn, cause TLSCause, err error) {
 func (l *Loop) noteTLS(c *Conn, cause TLSCause, err error) {
 	l.shared.Observer.TLSFailed(string(cause))
 	l.shared.MailLog.Refused(&Refusal{
-		Client: c.session.Client(), Helo: c.session.Helo(), Verb: whatTLS, Cause: "tls_" + string(cause), Err: err,
+		Session: c.session.ID(), Client: c.session.Client(), Helo: c.session.Helo(), Verb: whatTLS, Cause: "tls_" + string(cause), Err: err,
 	})
 }
 

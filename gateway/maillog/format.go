@@ -35,6 +35,8 @@ var (
 	fieldProxyTLS     = newField("proxy_tls")
 	fieldHelo         = newField("helo")
 	fieldProtocol     = newField("protocol")
+	fieldTLS          = newField("tls")
+	fieldCipher       = newField("cipher")
 	fieldFrom         = newField("from")
 	fieldRecipients   = newField("recipients")
 	fieldMessageID    = newField("message_id")
@@ -73,6 +75,10 @@ func (f lineFormat) appendAcceptance(dst []byte, a *driver.Acceptance) []byte {
 	}
 	dst = appendValue(f, dst, fieldHelo, m.Client.Helo)
 	dst = appendValue(f, dst, fieldProtocol, m.Client.Protocol)
+	if t := m.Client.TLS; t != nil {
+		dst = appendValue(f, dst, fieldTLS, t.Version)
+		dst = appendValue(f, dst, fieldCipher, t.Cipher)
+	}
 	dst = appendValue(f, dst, fieldFrom, m.Envelope.ReversePath())
 	dst = f.recipients(dst, &m.Envelope)
 	dst = f.number(dst, fieldRecipients, int64(m.Envelope.Recipients()))

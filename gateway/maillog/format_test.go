@@ -44,6 +44,7 @@ func TestMessageLine(t *testing.T) {
 		Address: netip.MustParseAddr("::ffff:10.0.0.1"), UniqueID: "c0ffee", TLS: &codec.ProxyTLS{Version: "TLSv1.3"},
 	}
 	proxied.Message.Result.Event = pipeline.Position{}
+	proxied.Message.Client.TLS = &pipeline.TLS{Version: "TLSv1.3", Cipher: "TLS_AES_128_GCM_SHA256"}
 	for _, test := range []struct {
 		a          *driver.Acceptance
 		text, json string
@@ -53,8 +54,8 @@ func TestMessageLine(t *testing.T) {
 		`{"time":"2026-01-02T03:04:05.067Z","level":"INFO","msg":"accepted","id":"01910000-0000-0000-0000-000000000007","session":"0000001f","client":"192.0.2.1:4711","helo":"client.example","protocol":"ESMTP","from":"a=b@example.org","to":["one@example.net","two@example.net"],"recipients":2,"message_id":"<1@example.org>","octets":10240,"seconds":1.5,"store_seconds":0.012345,"log_seconds":0.002,"key":"2026/01/02/03/p.tar","offset":512,"length":10500,"topic":"mail.received","partition":3,"event_offset":17}`,
 	}, {
 		proxied,
-		`time=2026-01-02T03:04:05.067Z level=INFO msg=accepted id=01910000-0000-0000-0000-000000000007 session=0000001f client=192.0.2.1:4711 proxy=10.0.0.1 proxy_id=c0ffee proxy_tls=TLSv1.3 helo=client.example protocol=ESMTP from="" to="one@example.net,\"a b\"@example.net" recipients=2 message_id=<1@example.org> octets=10240 seconds=1.5 store_seconds=0.012345 log_seconds=0.002 key=2026/01/02/03/p.tar offset=512 length=10500`,
-		`{"time":"2026-01-02T03:04:05.067Z","level":"INFO","msg":"accepted","id":"01910000-0000-0000-0000-000000000007","session":"0000001f","client":"192.0.2.1:4711","proxy":"10.0.0.1","proxy_id":"c0ffee","proxy_tls":"TLSv1.3","helo":"client.example","protocol":"ESMTP","from":"","to":["one@example.net","\"a b\"@example.net"],"recipients":2,"message_id":"<1@example.org>","octets":10240,"seconds":1.5,"store_seconds":0.012345,"log_seconds":0.002,"key":"2026/01/02/03/p.tar","offset":512,"length":10500}`,
+		`time=2026-01-02T03:04:05.067Z level=INFO msg=accepted id=01910000-0000-0000-0000-000000000007 session=0000001f client=192.0.2.1:4711 proxy=10.0.0.1 proxy_id=c0ffee proxy_tls=TLSv1.3 helo=client.example protocol=ESMTP tls=TLSv1.3 cipher=TLS_AES_128_GCM_SHA256 from="" to="one@example.net,\"a b\"@example.net" recipients=2 message_id=<1@example.org> octets=10240 seconds=1.5 store_seconds=0.012345 log_seconds=0.002 key=2026/01/02/03/p.tar offset=512 length=10500`,
+		`{"time":"2026-01-02T03:04:05.067Z","level":"INFO","msg":"accepted","id":"01910000-0000-0000-0000-000000000007","session":"0000001f","client":"192.0.2.1:4711","proxy":"10.0.0.1","proxy_id":"c0ffee","proxy_tls":"TLSv1.3","helo":"client.example","protocol":"ESMTP","tls":"TLSv1.3","cipher":"TLS_AES_128_GCM_SHA256","from":"","to":["one@example.net","\"a b\"@example.net"],"recipients":2,"message_id":"<1@example.org>","octets":10240,"seconds":1.5,"store_seconds":0.012345,"log_seconds":0.002,"key":"2026/01/02/03/p.tar","offset":512,"length":10500}`,
 	}} {
 		for asJSON, want := range map[bool]string{false: test.text, true: test.json} {
 			if got := string(lineFormat{asJSON}.appendAcceptance(nil, test.a)); got != want+"\n" {
