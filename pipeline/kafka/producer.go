@@ -29,6 +29,10 @@ type producer struct {
 	// drain returns a context that bounds how long a replaced client stays open.
 	drain func() (context.Context, context.CancelFunc)
 
+	// passing is held for reading while an event is passed to client. No promise takes it:
+	// TryProduce may wait for promises.
+	passing sync.RWMutex
+
 	mu       sync.Mutex // guards what follows, and the replacement of client
 	client   atomic.Pointer[kgo.Client]
 	batch    int32 // batch limit of the current client, in bytes
@@ -74,6 +78,8 @@ func (p *producer) newClient(batch int32) (*kgo.Client, error) {
 func (p *producer) produce(
 	ctx context.Context, r *kgo.Record, promise func(by *kgo.Client, err error),
 ) {
+	p.passing.RLock()
+	defer p.passing.RUnlock()
 	client := p.client.Load()
 	client.TryProduce(ctx, r, func(_ *kgo.Record, err error) {
 		defer panics.Recover(panics.Publish, nil) // the goroutine is the client's
@@ -88,6 +94,13 @@ func (p *producer) produce(
 		}
 		promise(client, err)
 	})
+}
+
+// awaitPassing waits until a client that was replaced has the events that were about to be
+// passed to it. Flush would not know of them, and Close would fail them.
+func (p *producer) awaitPassing() {
+	p.passing.Lock()
+	defer p.passing.Unlock()
 }
 
 // overdue reports whether an event failed because no broker answered in time.
@@ -134,6 +147,7 @@ func (p *producer) closeReplaced(ctx context.Context) {
 				defer panics.Recover(panics.Log, nil)
 				bounded, cancel := p.drain()
 				defer cancel()
+				p.awaitPassing()
 				_ = client.Flush(bounded) // Close fails what remains
 				client.Close()
 			})
