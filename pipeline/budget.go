@@ -7,20 +7,30 @@ import "sync/atomic"
 type Budget struct {
 	limit   int64
 	used    atomic.Int64
+	least   atomic.Int64 // of used, since LeastUsed was called
 	booked  atomic.Int64 // what messages are expected to take beyond what they have
 	waiters atomic.Int64
 	growers atomic.Int64 // those of the waiters that take what was booked for them
 	notify  func()       // tells the CreditQueue that credit came back; set once by it
+	left    int64        // what messages that grow leave to those that begin
 }
 
 // NewBudget returns a budget of limit bytes.
 func NewBudget(limit int64) *Budget { return &Budget{limit: limit} }
+
+// LeaveRoom has messages that grow leave n bytes to those that begin. It is called before
+// the budget is used.
+func (b *Budget) LeaveRoom(n int64) { b.left = n }
 
 // Limit returns the budget in bytes.
 func (b *Budget) Limit() int64 { return b.limit }
 
 // Used returns the bytes that are taken.
 func (b *Budget) Used() int64 { return b.used.Load() }
+
+// LeastUsed returns the least number of bytes that were taken at any time since it was
+// called last. It has one caller.
+func (b *Budget) LeastUsed() int64 { return b.least.Swap(b.used.Load()) }
 
 // Waiters returns the number of messages that wait for credit.
 func (b *Budget) Waiters() int64 { return b.waiters.Load() }
@@ -78,14 +88,20 @@ func (b *Budget) Booked() int64 { return b.booked.Load() }
 func (b *Budget) Growers() int64 { return b.growers.Load() }
 
 // ClaimMore is Claim for a message that is being received. Messages that wait to begin
-// do not come before it.
+// do not come before it, and it leaves them what LeaveRoom says.
 func (b *Budget) ClaimMore(w Want) bool {
-	return b.growers.Load() == 0 && b.takeWithin(w)
+	return b.growers.Load() == 0 && b.leaves(w.Bytes) && b.takeWithin(w)
 }
+
+// leaves reports whether what a message that grows must leave is there beside n bytes.
+func (b *Budget) leaves(n int64) bool { return b.used.Load()+n <= b.limit-b.left }
 
 // Give puts n bytes back.
 func (b *Budget) Give(n int64) {
-	b.used.Add(-n)
+	used := b.used.Add(-n)
+	for least := b.least.Load(); used < least && !b.least.CompareAndSwap(least, used); {
+		least = b.least.Load()
+	}
 	if b.waiters.Load() > 0 && b.notify != nil {
 		b.notify()
 	}

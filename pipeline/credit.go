@@ -21,6 +21,9 @@ type CreditRequest struct {
 	// already: Held bytes.
 	Growing bool
 	Held    int64
+	// Counts is how much it counts for at least when many wait, as the kernel holds input
+	// for each of them.
+	Counts int64
 	// Hold is the time that a growing message needed to receive as much as it holds.
 	Hold  time.Duration
 	Since time.Time // when the request was made
@@ -84,8 +87,9 @@ func (w *Want) large() bool { return w.Expected > 0 || w.Unknown }
 // First of all come those that take what was booked for them, and then those that have
 // outgrown what was expected of them, which wait until there is room for what is expected
 // now. A small request passes a larger one before it, until that has waited for the
-// queue's patience. Small messages that begin do so for the same time; they do not ask for
-// what was booked. A large message begins when there is room for all that is expected of
+// queue's patience. Small messages that begin find what Budget.LeaveRoom left them, and do
+// not ask for what was booked: they pass those that wait for room, and for three times the
+// patience those that take what was booked for them. A large message begins when there is room for all that is expected of
 // it and of others. When none grew or began so for the patience, one does without.
 type CreditQueue struct {
 	budget   *Budget
@@ -131,14 +135,19 @@ func (q *CreditQueue) Enqueue(r *CreditRequest) {
 // Serve grants the requests for which there is credit, and returns dropped ones.
 func (q *CreditQueue) Serve() {
 	for _, waiting := range []*requestQueue{&q.growing, &q.outgrown} {
-		if first := q.serve(waiting); first != nil {
-			if q.waitedLong(first) {
-				if first.large() && !q.grew.After(q.now.Add(-q.patience)) && q.grantWithoutRoom(waiting) {
-					q.Serve() // for the others: the next one waits for the patience
-				}
-				return
-			}
+		first := q.serve(waiting)
+		switch {
+		case first == nil:
+		case !q.waited(first, q.patience):
 			q.pass(waiting)
+		case first.large() && !q.grew.After(q.now.Add(-q.patience)) && q.grantWithoutRoom(waiting):
+			q.Serve() // for the others: the next one waits for the patience
+			return
+		default: // small messages find what was left to them
+			if first.large() || !q.waited(first, 3*q.patience) {
+				q.serve(&q.beginning)
+			}
+			return
 		}
 	}
 	if q.serveLarge() {
@@ -150,7 +159,7 @@ func (q *CreditQueue) Serve() {
 // not take what the first large one has waited for long enough.
 func (q *CreditQueue) serveLarge() bool {
 	first := q.serve(&q.large)
-	if first == nil || !q.waitedLong(first) || q.growing.first() != nil || q.outgrown.first() != nil || q.largeOne.After(q.now.Add(-q.patience)) {
+	if first == nil || !q.waited(first, q.patience) || q.growing.first() != nil || q.outgrown.first() != nil || q.largeOne.After(q.now.Add(-q.patience)) {
 		return true
 	}
 	return q.grantWithoutRoom(&q.large)
@@ -160,7 +169,7 @@ func (q *CreditQueue) serveLarge() bool {
 // is expected of it and of others. It reports whether what it wants now was there.
 func (q *CreditQueue) grantWithoutRoom(waiting *requestQueue) bool {
 	first := waiting.first()
-	if !q.budget.TryTake(first.Bytes) {
+	if !q.mayTake(first) || !q.budget.TryTake(first.Bytes) {
 		return false
 	}
 	q.budget.Book(first.Expected)
@@ -196,12 +205,20 @@ func (q *CreditQueue) settle(r *CreditRequest) bool {
 	switch {
 	case r.Dropped():
 		q.answer(r)
-	case q.budget.takeWithin(r.Want):
+	case q.mayTake(r) && q.budget.takeWithin(r.Want):
 		q.grant(r)
 	default:
 		return false
 	}
 	return true
+}
+
+// mayTake reports whether a request leaves others what is theirs. A message that alone
+// waits for more may take what is left to those that begin, once it has waited for the
+// patience.
+func (q *CreditQueue) mayTake(r *CreditRequest) bool {
+	alone := len(q.growing.all())+len(q.outgrown.all()) == 1 && q.waited(r, q.patience)
+	return !r.Growing || alone || q.budget.leaves(r.Bytes)
 }
 
 // grant returns a request whose bytes were taken.
@@ -219,8 +236,9 @@ func (q *CreditQueue) grant(r *CreditRequest) {
 	q.answer(r)
 }
 
-func (q *CreditQueue) waitedLong(r *CreditRequest) bool {
-	return !r.Since.After(q.now.Add(-q.patience))
+// waited reports whether a request has waited for d.
+func (q *CreditQueue) waited(r *CreditRequest, d time.Duration) bool {
+	return !r.Since.After(q.now.Add(-d))
 }
 
 // Tick is called at every tick. It returns dropped requests wherever they stand in the
@@ -229,10 +247,11 @@ func (q *CreditQueue) Tick(now time.Time) {
 	q.now = now
 	for _, waiting := range []*requestQueue{&q.growing, &q.outgrown, &q.beginning, &q.large} {
 		waiting.remove(func(r *CreditRequest) bool {
-			if r.Dropped() {
-				q.answer(r)
+			dropped := r.Dropped()
+			if dropped {
+				q.answer(r) // and it may be made anew at once
 			}
-			return r.Dropped()
+			return dropped
 		})
 	}
 	q.Serve()
@@ -249,8 +268,8 @@ func (q *CreditQueue) EvictSlowest() (refused int) {
 	if head == nil {
 		head = q.outgrown.first()
 	}
-	if head == nil || !q.waitedLong(head) || q.grew.After(q.now.Add(-q.patience)) {
-		return 0
+	if head == nil || !q.waited(head, q.patience) || q.grew.After(q.now.Add(-q.patience)) {
+		return q.evictCrowd(head)
 	}
 	wanted := q.budget.Used() + head.Bytes - q.budget.Limit()
 	if head.large() {
@@ -266,6 +285,34 @@ func (q *CreditQueue) EvictSlowest() (refused int) {
 	}
 	if refused > 0 {
 		q.grew = q.now // what comes back by this is on its way
+	}
+	return refused
+}
+
+// crowdsOut bounds the messages that are refused in a tick because many wait.
+const crowdsOut = 100
+
+// evictCrowd refuses the slowest of the messages that wait while they are received, but the
+// first, as long as they hold more than three quarters of the budget and that keeps
+// others from beginning, or has lasted for a third of the patience.
+func (q *CreditQueue) evictCrowd(head *CreditRequest) (refused int) {
+	begins := q.beginning.first()
+	if head == nil || begins == nil && !q.waited(head, q.patience/3) {
+		return 0
+	}
+	held := int64(0)
+	for _, waiting := range []*requestQueue{&q.growing, &q.outgrown} {
+		for _, r := range waiting.all() {
+			held += max(r.Held, r.Counts)
+		}
+	}
+	for ; held > q.budget.limit/4*3 && refused < crowdsOut; refused++ {
+		r := q.takeSlowest(head)
+		if r == nil {
+			break
+		}
+		held -= max(r.Held, r.Counts)
+		q.answer(r)
 	}
 	return refused
 }

@@ -25,6 +25,7 @@ type waiter struct {
 // after each step what must always hold.
 type creditWorld struct {
 	budget   *pipeline.Budget
+	left     int64 // what messages that grow leave to those that begin
 	queue    *pipeline.CreditQueue
 	notified bool
 	asked    []*waiter // waiting, in the order in which they asked
@@ -38,8 +39,9 @@ type creditWorld struct {
 
 const patience = 3
 
-func newCreditWorld(limit int64) *creditWorld {
-	w := &creditWorld{budget: pipeline.NewBudget(limit), now: began}
+func newCreditWorld(limit, left int64) *creditWorld {
+	w := &creditWorld{budget: pipeline.NewBudget(limit), left: left, now: began}
+	w.budget.LeaveRoom(left)
 	w.queue = pipeline.NewCreditQueue(w.budget, patience, func() { w.notified = true })
 	return w
 }
@@ -104,17 +106,21 @@ func (w *creditWorld) returned(t *rapid.T, a *waiter) {
 		return
 	}
 	w.hold(credit, a.request.Expected)
+	if others := w.first("growing") != nil || w.first("outgrown") != nil; a.request.Growing && w.sum(w.holding) > w.budget.Limit()-w.left && (others || !w.waited(a, patience)) {
+		t.Fatalf("waiter %d left no room for those that begin", a.number)
+	}
 	if a.kind() == "large" {
 		room := w.sum(w.holding)+w.sum(w.booked) <= w.budget.Limit()
-		if !room && (w.large.After(w.now.Add(-patience)) || !w.waitedLong(a) || w.first("growing") != nil || w.first("outgrown") != nil) {
+		if !room && (w.large.After(w.now.Add(-patience)) || !w.waited(a, patience) || w.first("growing") != nil || w.first("outgrown") != nil) {
 			t.Fatalf("waiter %d began without room at %v, another large one at %v", a.number, w.now, w.large)
 		}
 		w.large = w.now
 	}
-	if first := w.first("growing"); first != nil && w.waitedLong(first) && (a.kind() != "growing" || first.number < a.number) {
+	small := a.kind() == "small"
+	if first := w.first("growing"); first != nil && (small && w.waited(first, 3*patience) || !small && w.waited(first, patience) && (a.kind() != "growing" || first.number < a.number)) {
 		t.Fatalf("waiter %d passed waiter %d, which has waited long", a.number, first.number)
 	}
-	if first := w.first("outgrown"); first != nil && w.waitedLong(first) && a.kind() != "growing" && (a.kind() != "outgrown" || first.number < a.number) {
+	if first := w.first("outgrown"); first != nil && w.waited(first, patience) && a.kind() != "growing" && !small && (a.kind() != "outgrown" || first.number < a.number) {
 		t.Fatalf("waiter %d passed waiter %d, which has waited long", a.number, first.number)
 	}
 	if first := w.first(a.kind()); first != nil && first.number < a.number && !a.request.Growing {
@@ -144,8 +150,8 @@ func (w *creditWorld) first(kind string) *waiter {
 	return nil
 }
 
-func (w *creditWorld) waitedLong(a *waiter) bool {
-	return !a.request.Since.After(w.now.Add(-patience))
+func (w *creditWorld) waited(a *waiter, d time.Duration) bool {
+	return !a.request.Since.After(w.now.Add(-d))
 }
 
 func (w *creditWorld) sum(all []int64) (sum int64) {
@@ -180,7 +186,7 @@ func (w *creditWorld) tick(t *rapid.T, passes int) {
 			t.Fatalf("waiter %d is still there", a.number)
 		}
 	}
-	slowest := w.slowest()
+	slowest, stuck := w.slowest()
 	for _, a := range slowest {
 		a.refused = true
 	}
@@ -188,24 +194,33 @@ func (w *creditWorld) tick(t *rapid.T, passes int) {
 		t.Fatalf("evicted: %d, want %d", did, len(slowest))
 	}
 	for _, a := range slowest {
-		if w.grew = w.now; a.answers != 1 {
+		if a.answers != 1 {
 			t.Fatalf("waiter %d was not evicted", a.number)
 		}
 	}
+	if stuck && len(slowest) > 0 {
+		w.grew = w.now
+	}
 }
 
-// slowest returns those that are to be refused now.
-func (w *creditWorld) slowest() (all []*waiter) {
+// slowest returns those that are to be refused now, and whether nobody got on.
+func (w *creditWorld) slowest() (all []*waiter, stuck bool) {
 	head := w.first("growing")
 	if head == nil {
 		head = w.first("outgrown")
 	}
-	if head == nil || !w.waitedLong(head) || w.grew.After(w.now.Add(-patience)) {
-		return nil
+	if head == nil {
+		return nil, false
 	}
+	stuck = w.waited(head, patience) && !w.grew.After(w.now.Add(-patience))
+	crowd := w.first("small") != nil || w.waited(head, patience/3)
 	var others []*waiter
+	held := int64(0)
 	for _, kind := range []string{"growing", "outgrown"} {
 		for _, a := range w.asked {
+			if a.kind() == kind {
+				held += a.request.Held
+			}
 			if a.kind() == kind && a != head {
 				others = append(others, a)
 			}
@@ -218,13 +233,13 @@ func (w *creditWorld) slowest() (all []*waiter) {
 		wanted += w.sum(w.booked) + head.request.Expected
 	}
 	for _, a := range others {
-		if len(all) > 0 && wanted <= 0 {
+		if stuck && len(all) > 0 && wanted <= 0 || !stuck && (!crowd || held <= w.budget.Limit()/4*3) {
 			break
 		}
 		all = append(all, a)
-		wanted -= a.request.Held
+		wanted, held = wanted-a.request.Held, held-a.request.Held
 	}
-	return all
+	return all, stuck
 }
 
 func (w *creditWorld) check(t *rapid.T) {
@@ -246,8 +261,12 @@ func (w *creditWorld) check(t *rapid.T) {
 		head = w.asked[i]
 	}
 	large := slices.ContainsFunc(w.asked, func(a *waiter) bool { return a.request.Expected > 0 || a.request.Unknown })
-	if !head.request.Dropped() && (head.kind() == "growing" || !large) && head.request.Bytes <= w.budget.Limit()-used {
-		t.Fatalf("waiter %d waits for %d, %d are free", head.number, head.request.Bytes, w.budget.Limit()-used)
+	free := w.budget.Limit() - used
+	if head.kind() == "growing" {
+		free -= w.left
+	}
+	if !head.request.Dropped() && (head.kind() == "growing" || !large) && head.request.Bytes <= free {
+		t.Fatalf("waiter %d waits for %d, %d are free", head.number, head.request.Bytes, free)
 	}
 }
 
@@ -256,7 +275,7 @@ func (w *creditWorld) check(t *rapid.T) {
 func TestCredit(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		limit := rapid.Int64Range(1, 100).Draw(t, "limit")
-		w := newCreditWorld(limit)
+		w := newCreditWorld(limit, rapid.Int64Range(0, limit/2).Draw(t, "left"))
 		t.Repeat(map[string]func(*rapid.T){
 			"ask": func(t *rapid.T) {
 				want := pipeline.Want{Bytes: rapid.Int64Range(1, limit).Draw(t, "wanted")}

@@ -26,6 +26,8 @@ type kind struct {
 	// bytes; nil for none.
 	memory   func(*Config) int64
 	discards bool // it keeps nothing
+	// spareLanes says that as many lanes may open beside those that stand still.
+	spareLanes bool
 }
 
 // server is an address to listen on and the key that sets it.

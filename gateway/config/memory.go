@@ -3,18 +3,22 @@ package config
 import (
 	"fmt"
 	"strings"
+
+	"sluice/gateway/driver"
 )
 
 // What the process takes beside what the keys say, in bytes. docs/memory.md has the model
 // and how it was measured.
 const (
 	memoryOfProgram = 64 * MiB // with the clients of store and log
-	memoryOfSession = 4 * KiB
+	// memoryOfSession is that of a session with an envelope that is just too short to be
+	// counted, and with a command line that is not complete.
+	memoryOfSession = 9 * KiB
 	// memoryOfStalled is the replies of a session whose client does not read, in the heap.
 	memoryOfStalled = 16 * KiB
-	// memoryOfSender is what a message of unknown size is granted before its text comes.
-	// Each sender that is paused in the middle of a message holds about as much.
-	memoryOfSender = 260 * KiB
+	// memoryOfSender is the budget of a sender that is paused in the middle of a message,
+	// which counts as 256 KiB at least; all together have three quarters.
+	memoryOfSender = 256 * KiB * 4 / 3
 )
 
 // memoryPart is a part of the memory that the process may take when everything is used
@@ -41,8 +45,11 @@ func (c *Config) memoryParts() []memoryPart {
 			stalled * (2*(c.Socket.SendBuffer+c.Socket.ReceiveBuffer) + memoryOfStalled)},
 	}
 	if c.Store.Packing == PackingAuto {
-		parts = append(parts, memoryPart{fmt.Sprintf("store.pack.lanes %d × store.pack.max_bytes %s", c.Store.Pack.Lanes, c.Store.Pack.MaxBytes),
-			Size(c.Store.Pack.Lanes) * c.Store.Pack.MaxBytes})
+		lanes, text := Size(c.Store.Pack.Lanes), fmt.Sprintf("store.pack.lanes %d", c.Store.Pack.Lanes)
+		if c.Store.kind().spareLanes {
+			lanes, text = 2*lanes, "2 × "+text
+		}
+		parts = append(parts, memoryPart{fmt.Sprintf("%s × store.pack.max_bytes %s", text, c.Store.Pack.MaxBytes), lanes * c.Store.Pack.MaxBytes})
 	}
 	return parts
 }
@@ -68,6 +75,17 @@ func (c *Config) warnMemory() string {
 	}
 	return fmt.Sprintf("under attack the process may need %s of memory, and the limit is %s: %s; %s (docs/memory.md)",
 		roughly(int64(need)), roughly(int64(limit)), strings.Join(parts, ", "), c.mendMemory(limit))
+}
+
+// warnImpatient returns a warning when one message of the largest size takes more than three
+// quarters of the budget, "" else.
+func (c *Config) warnImpatient() string {
+	least := (driver.PatientMemory(int64(c.Limits.MessageSize), c.Parts().Size) + int64(MiB) - 1) / int64(MiB) * int64(MiB)
+	if c.machine.Memory == 0 || c.BodyMemory() >= least {
+		return ""
+	}
+	return fmt.Sprintf("memory.bodies is %s: a message of limits.message_size uses most of it, and slow senders of such messages are told 452; with %s they are not (docs/memory.md)",
+		roughly(c.BodyMemory()), roughly(least))
 }
 
 // mendMemory says what makes the sum fit: a smaller receive buffer, else a smaller budget

@@ -31,10 +31,11 @@ type S3Config struct {
 const KindS3 = "s3"
 
 var s3Kind = kind{
-	name:     KindS3,
-	keys:     s3Keys,
-	checks:   []check{{forAll, single(checkS3)}},
-	warnings: s3Warnings,
+	name:       KindS3,
+	spareLanes: true,
+	keys:       s3Keys,
+	checks:     []check{{forAll, single(checkS3)}},
+	warnings:   s3Warnings,
 	describe: func(c *Config, _ string) string {
 		return "bucket " + c.Store.S3.Bucket + " at " + c.Store.S3.Endpoint
 	},

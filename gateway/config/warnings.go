@@ -48,8 +48,10 @@ func (c *Config) Warnings() []string {
 	if c.Timeouts.Command < 5*time.Minute {
 		warn("timeouts.command is %s: a server should wait at least 5m for a command (RFC 5321 §4.5.3.2.7)", ShortDuration(c.Timeouts.Command))
 	}
-	if text := c.warnMemory(); text != "" {
-		warn("%s", text)
+	for _, text := range []string{c.warnMemory(), c.warnImpatient()} {
+		if text != "" {
+			warn("%s", text)
+		}
 	}
 	return all
 }

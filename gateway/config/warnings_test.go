@@ -20,6 +20,7 @@ func TestWarnings(t *testing.T) {
 		"hostname mx is not fully qualified":                         func(c *Config) { c.Hostname = "mx"; public(c) },
 		"accept.any is true: accept.domains has no effect":           func(c *Config) { c.Accept.Domains = []string{"example.net"} },
 		"accept.any is true on 192.0.2.1:25: whoever reaches it can": func(c *Config) { public(c); c.Accept = AcceptConfig{Any: true} },
+		"with 67MiB they are not":                                    func(c *Config) { c.Memory.Bodies = Share{Octets: 60 * MiB} },
 		"can claim any address": func(c *Config) {
 			c.Listeners[0].XclientNetworks = []netip.Prefix{netip.MustParsePrefix("::/0")}
 		},

@@ -60,6 +60,7 @@ func newCreditPool(budget *pipeline.Budget, home *Loop) *creditPool {
 // own makes a loop the home of the credit pools.
 func (s *Shared) own(l *Loop) {
 	s.creditHome = l
+	s.Budget.LeaveRoom(s.Budget.Limit() / 8)
 	s.bodyCredits = newCreditPool(s.Budget, l)
 	if s.parts != nil {
 		s.partCredits = newCreditPool(s.Parts, l)
@@ -110,6 +111,7 @@ func (l *Loop) ask(m *pipeline.Message, pool *creditPool, want pipeline.Want) {
 	a.Growing = m.Stage == pipeline.StageReceiving
 	if a.Growing {
 		a.Held, a.Hold = m.Memory.Credit, l.holdTime(m)
+		a.Counts = min(firstGrowth, pool.budget.Limit()/32)
 	}
 	a.Begin(l.shared.creditHome)
 }
@@ -124,6 +126,9 @@ func (l *Loop) extend(m *pipeline.Message) bool {
 		most = min(most, common)
 	}
 	n := pipeline.SlabBytes(min(2*credit, credit+growth, most)) - credit
+	if booked := m.Memory.Booked; booked >= 2*readAhead && m.Decoded < m.Envelope.SizeDeclared {
+		n = min(n, booked) // it has not outgrown what was declared
+	}
 	if want := l.more(m, n); l.shared.Budget.ClaimMore(want) {
 		l.addCredit(m, want)
 		return true
@@ -174,10 +179,17 @@ func (l *Loop) reserveAhead(m *pipeline.Message) {
 		if m.Memory.Request.InFlight() {
 			l.sendPart(m) // its memory comes back by that
 		}
-	case m.Parts.Current == nil && m.Memory.Credit < l.shared.firstCredit &&
+	case m.Parts.Current == nil && m.Memory.Credit < l.shared.firstCredit && !hasDeclared(m) &&
 		m.Memory.Credit-m.Body.Held()+int64(len(m.Body.Room())) < readAhead:
 		l.extend(m)
 	}
+}
+
+// hasDeclared reports whether a message has memory for all that its sender has declared,
+// and is no longer than that.
+func hasDeclared(m *pipeline.Message) bool {
+	declared := m.Envelope.SizeDeclared
+	return declared > 0 && m.Decoded <= declared && pipeline.SlabBytes(declared+minRoom) <= m.Memory.Credit
 }
 
 // creditCame goes on with a message that has waited for credit; none says that
@@ -233,6 +245,16 @@ func LeastMemory(messageSize, partSize int64) int64 {
 	}
 	part := partCredit(partSize)
 	return max(min(whole, part)+part, min(whole, part)*4/3+1)
+}
+
+// PatientMemory returns the bytes below which one message of some size makes memory short
+// by itself, so that a slow sender is told 452.
+func PatientMemory(messageSize, partSize int64) int64 {
+	most := mostCredit(messageSize, partSize)*4/3 + 1
+	if partSize == 0 {
+		return most
+	}
+	return max(most+partCredit(partSize), most*4/3+1)
 }
 
 // partCredit is the memory of one part.

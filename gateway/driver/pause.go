@@ -31,7 +31,7 @@ func (l *Loop) updateReading(c *Conn) (failure session.Event, failed bool) {
 
 // pauseReading stops reading. What was read and waits is paid from the budget.
 func (l *Loop) pauseReading(c *Conn, unread int) (failure session.Event, failed bool) {
-	if unread > 0 && !l.shared.Budget.TryTake(int64(unread)) {
+	if unread > 0 && !l.takeCarried(c, int64(unread)) {
 		return session.Event{Kind: session.InputAhead}, true
 	}
 	c.carried = int32(unread)
@@ -42,6 +42,15 @@ func (l *Loop) pauseReading(c *Conn, unread int) (failure session.Event, failed 
 	c.paused = true
 	l.shared.Observer.SessionPaused(c.waitsFor())
 	return session.Event{}, false
+}
+
+// takeCarried takes budget for input that waits. Text that comes ahead of its 354 may not
+// keep others from theirs.
+func (l *Loop) takeCarried(c *Conn, n int64) bool {
+	if c.session.Phase() == session.PhaseCredit {
+		return l.shared.Budget.TakeBelow(n)
+	}
+	return l.shared.Budget.TryTake(n)
 }
 
 // pauseFailed ends what would have to wait: the message, whose text is dropped as it

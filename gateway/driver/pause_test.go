@@ -63,7 +63,7 @@ func TestPauseInBody(t *testing.T) {
 	for _, chunk := range []int{1000, 32 << 10} {
 		t.Run(fmt.Sprint(chunk), func(t *testing.T) {
 			o := testOptions()
-			o.Budget = pipeline.NewBudget(1200 << 10)
+			o.Budget = pipeline.NewBudget(1600 << 10)
 			w := newWorld(t, o)
 			s := w.connect()
 			s.send(ehlo + envelope)

@@ -45,11 +45,16 @@ func received(m *pipeline.Message) int64 {
 
 // holdTicks returns the hold time of a message in ticks.
 func (l *Loop) holdTicks(m *pipeline.Message) int64 {
+	return held(m) * l.measured(m) / max(1, received(m)-m.Memory.Mark.Received)
+}
+
+// held returns the bytes that a message holds of the budgets.
+func held(m *pipeline.Message) int64 {
 	held := m.Memory.Credit + m.Memory.Envelope
 	if m.Parts.Current != nil {
 		held += m.Parts.Current.Credit
 	}
-	return held * l.measured(m) / max(1, received(m)-m.Memory.Mark.Received)
+	return held
 }
 
 // measured returns the time in ticks since the measurement of a message began.
@@ -157,13 +162,19 @@ func (l *Loop) findHolders() {
 				if l.measured(m) >= reliefEvery {
 					l.returnSpare(m)
 				}
-			case m.Stage == pipeline.StageEnvelope && m.Memory.Envelope > 0:
+			case m.Memory.Envelope > 0 && onlyEnvelope(c, m):
 			default:
 				continue
 			}
 			l.holders = append(l.holders, holder{c, m, l.holdTicks(m)})
 		}
 	}
+}
+
+// onlyEnvelope reports whether a message has no text yet, or none any more because it is
+// refused and the rest is dropped.
+func onlyEnvelope(c *Conn, m *pipeline.Message) bool {
+	return m.Stage == pipeline.StageEnvelope || c.session.Phase() == session.PhaseBody && m.Result.Err != nil
 }
 
 // returnSpare gives back the credit that a message will not need within the time of a
@@ -184,9 +195,10 @@ func (l *Loop) giveSpare(m *pipeline.Message, spare int64) {
 	}
 }
 
-// takeBack takes the memory of a message. An envelope ends its session.
+// takeBack takes the memory of a message. One that holds its envelope alone ends its
+// session.
 func (l *Loop) takeBack(c *Conn, m *pipeline.Message) {
-	if m.Stage == pipeline.StageEnvelope {
+	if onlyEnvelope(c, m) {
 		l.shared.Observer.MemoryRelieved("envelope")
 		l.step(c, session.Event{Kind: session.TimedOut})
 		return

@@ -252,3 +252,68 @@ func TestNobodyKeepsAllFromBeginning(t *testing.T) {
 	}
 	w.clean()
 }
+
+// A message whose text is refused holds its envelope until its end, and gives way with it.
+func TestRefusedTextGivesItsEnvelopeUp(t *testing.T) {
+	w := reliefWorld(t, 4<<20)
+	var all []*memorySocket
+	for range 20 {
+		s := w.connect()
+		s.send(longEnvelope)
+		s.send("a\nbare line feed\r\n")
+		all = append(all, s)
+	}
+	if used := w.shared.Budget.Used(); used < 3<<20+100<<10 {
+		t.Fatalf("%d octets are held", used)
+	}
+	w.goesOn(30*time.Second, 600, all...)
+	if used := w.shared.Budget.Used(); used > 3<<20+100<<10 {
+		t.Errorf("refused texts that drip hold %d octets", used)
+	}
+	for _, s := range all {
+		s.gone()
+	}
+	w.clean()
+}
+
+// A large message on a slow line passes while there is enough memory for others.
+func TestSlowLargeMessagePasses(t *testing.T) {
+	w := reliefWorld(t, 8<<20)
+	slow := w.begin(5 << 20)
+	for range 250 {
+		slow.send(bulkText[:20<<10-2] + "\r\n")
+		small := w.begin(1000)
+		small.send(mailText)
+		if got := small.hear(); !strings.Contains(got, "250 2.0.0 Ok 0") {
+			t.Fatalf("beside it: %q", got)
+		}
+		small.gone()
+		w.advance(time.Second)
+	}
+	if got := slow.end(); !strings.HasPrefix(got, "250 ") {
+		t.Errorf("got %q", got)
+	}
+	slow.gone()
+	w.clean()
+}
+
+// A message that has memory for what its sender declared does not wait for more.
+func TestDeclaredMessageDoesNotWait(t *testing.T) {
+	for _, size := range []int{4093, 4096, 10000, 20477, 20480, 30000} {
+		w := reliefWorld(t, 2<<20)
+		s := w.begin(int64(size))
+		w.shared.Budget.TryTake(w.shared.Budget.Limit() - w.shared.Budget.Used())
+		text := largeText(size)
+		s.send(text[:size/2])
+		s.send(text[size/2:])
+		if s.paused {
+			t.Errorf("%d octets: it waits", size)
+		}
+		if got := s.end(); !strings.HasPrefix(got, "250 ") {
+			t.Errorf("%d octets: %q", size, got)
+		}
+		s.gone()
+		w.shared.Budget.Give(w.shared.Budget.Used())
+		w.clean()
+	}
+}

@@ -13,7 +13,7 @@ import (
 // docs/memory.md has the model.
 const (
 	heapBase       = 32 << 20 // clients of the store and of the log, their buffers and queues
-	heapForSession = 4 << 10  // a session, gnet's part of it, an open envelope
+	heapForSession = 8 << 10  // a session, gnet's part of it, an open envelope, a part of a line
 	// heapStep is the number of sessions by which the limit is moved at a time, because
 	// that stops the process for a moment.
 	heapStep = 2048

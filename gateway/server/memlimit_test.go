@@ -21,13 +21,13 @@ func TestHeapLimit(t *testing.T) {
 	}{
 		"the parts add up": {64 * config.GiB, 0, func(c *config.Config) {
 			c.Memory.Bodies, c.Events.Kind = config.Share{Octets: 256 * config.MiB}, config.KindKafka
-		}, 256<<20 + heapBase + 8<<20},
+		}, 256<<20 + heapBase + 16<<20},
 		"sessions count in steps": {64 * config.GiB, 3 * heapStep, func(c *config.Config) {
 			c.Memory.Bodies, c.Events.Kind = config.Share{Octets: 256 * config.MiB}, config.KindKafka
-		}, 256<<20 + heapBase + 32<<20},
+		}, 256<<20 + heapBase + 64<<20},
 		"with the embedded log": {64 * config.GiB, heapStep - 1, func(c *config.Config) {
 			c.Memory.Bodies = config.Share{Octets: 256 * config.MiB}
-		}, 256<<20 + heapBase + 96<<20 + 8<<20},
+		}, 256<<20 + heapBase + 96<<20 + 16<<20},
 		"never all there is": {200 * config.MiB, 0, func(c *config.Config) { c.Memory.Bodies = config.Share{Octets: 150 * config.MiB} }, int64(200*config.MiB) / 10 * 9},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -56,12 +56,14 @@ func (s *Server) localInputs(now time.Time) pressure.Inputs {
 	return in
 }
 
-// bodyMemory returns the fraction of body memory that is in use: of the first budget, or of
-// both if that is more. Parts fill their own budget whenever senders are faster than the
-// store, so it does not count alone.
+// bodyMemory returns the fraction of body memory that has been in use since the last time:
+// of the first budget, or of both if that is more. Parts fill their own budget whenever
+// senders are faster than the store, so it does not count alone. A budget that is full for
+// moments shares itself out.
 func bodyMemory(bodies, parts *pipeline.Budget) float64 {
-	both := ratio(bodies.Used()+parts.Used(), bodies.Limit()+parts.Limit())
-	return max(ratio(bodies.Used(), bodies.Limit()), both)
+	used := bodies.LeastUsed()
+	both := ratio(used+parts.LeastUsed(), bodies.Limit()+parts.Limit())
+	return max(ratio(used, bodies.Limit()), both)
 }
 
 // ratio returns of/whole, 0 if the whole is unknown.

@@ -132,6 +132,12 @@ func TestBodyMemoryCountsParts(t *testing.T) {
 		if !bodies.TryTake(c.bodies) || !parts.TryTake(c.parts) {
 			t.Fatal("no room")
 		}
+		if got := bodyMemory(bodies, parts); got != 0 {
+			t.Errorf("what was taken just now counts as %v", got)
+		}
+		if bodies.TryTake(30) {
+			bodies.Give(30)
+		}
 		if got := bodyMemory(bodies, parts); got != c.want {
 			t.Errorf("%d of 300 and %d of 100 are %v, want %v", c.bodies, c.parts, got, c.want)
 		}

@@ -125,11 +125,14 @@ func isPostmaster(local []byte) bool {
 // most messages need, but small enough to be granted to many.
 var guessedCredit = pipeline.SlabBytes(256 << 10)
 
+// endRoom is the memory behind a text that is needed to find its end.
+const endRoom = 4
+
 // wantedCredit returns the bytes of body memory to request before the 354.
 func (s *Settings) wantedCredit(declared int64) int64 {
 	limit := pipeline.SlabBytes(s.Limits.MessageSize)
 	if declared <= 0 {
 		return min(guessedCredit, limit)
 	}
-	return min(pipeline.SlabBytes(declared), limit)
+	return min(pipeline.SlabBytes(declared+endRoom), limit)
 }

@@ -44,17 +44,27 @@ func (s *sender) hoard() {
 	if len(s.unsent) == 0 && bytes.Contains(s.heard, []byte("\r\n354")) {
 		w.tally["hoarded"]++
 		s.unsent = append(s.unsent, filler[:1+w.random.IntN(60)]...)
+		if s.spoils {
+			w.tally["hoarded with a refused text"]++
+			s.unsent = append(s.unsent, '\n')
+		}
 		s.unsent = append(s.unsent, "\r\n"...)
 	}
 	w.after(50*time.Millisecond+w.within(500*time.Millisecond), s.wake)
 }
 
-// hoarded returns what a hoarder sends at once: recipients, or most of a message.
+// hoarded returns what a hoarder sends at once: recipients, of which some have a text that
+// is refused, or most of a message.
 func (s *sender) hoarded() string {
 	w := s.w
 	mail := fmt.Sprintf("EHLO c.example.com\r\nMAIL FROM:<a@example.com> SIZE=%d\r\n", messageLimit)
-	if w.chance(300) {
-		return mail + strings.Repeat("RCPT TO:<"+strings.Repeat("u", 60)+"@"+strings.Repeat("d.", 80)+"example.net>\r\n", 20)
+	s.spoils = false
+	if w.chance(400) {
+		mail += strings.Repeat("RCPT TO:<"+strings.Repeat("u", 60)+"@"+strings.Repeat("d.", 80)+"example.net>\r\n", 20)
+		if s.spoils = w.chance(500); s.spoils {
+			mail += "DATA\r\n"
+		}
+		return mail
 	}
 	lines := strings.Repeat(filler[:70]+"\r\n", w.random.IntN(messageLimit/72))
 	return mail + "RCPT TO:<b@example.net>\r\nDATA\r\n" + lines

@@ -17,6 +17,7 @@ type sender struct {
 	awake     bool
 	silent    bool // the third phase
 	hoards    bool // it is a hoarder
+	spoils    bool // whose text is refused
 
 	socket   *socket
 	unsent   []byte

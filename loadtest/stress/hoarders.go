@@ -20,12 +20,17 @@ import (
 
 // Hoarders are senders that hold memory and hardly get on, beside honest ones: messages
 // of a large declared size, messages that crawl behind their first part, and long
-// envelopes that never come to DATA. Each kind comes from one address and comes back when
-// it is cut.
+// envelopes that never come to DATA; messages that wait for more memory than there is,
+// long envelopes whose text is refused and drips, text ahead of its 354, and 354 with
+// nothing behind it. Each kind comes from one address and comes back when it is cut.
 type Hoarders struct {
 	Declared  int // messages that declare 50 MiB and crawl from the start
 	Parts     int // messages that crawl behind their first part
 	Envelopes int // of a thousand recipients
+	Growing   int // messages that send all they can, and then wait
+	Refused   int // envelopes of a thousand recipients with a bare LF in their text
+	Ahead     int // messages whose text comes with DATA
+	Empty     int // messages of which nothing comes for two seconds
 	Budget    int64
 	Honest    int           // senders of small mail, beside one of large mail
 	Every     time.Duration // between two small mails of one sender
@@ -38,8 +43,9 @@ type Hoarders struct {
 
 // Name of the scenario.
 func (h Hoarders) Name() string {
-	return fmt.Sprintf("%d senders of a declared 50 MiB at 600 B/s, %d that crawl behind their first part, %d idle envelopes of 1,000 recipients; budget %.0f MiB",
-		h.Declared, h.Parts, h.Envelopes, inMiB(h.Budget))
+	return fmt.Sprintf("%d senders of a declared 50 MiB at 600 B/s, %d that crawl behind their first part, %d idle envelopes of 1,000 recipients, "+
+		"%d that send until they wait for memory, %d refused texts that drip, %d texts ahead of 354, %d empty ones; budget %.0f MiB",
+		h.Declared, h.Parts, h.Envelopes, h.Growing, h.Refused, h.Ahead, h.Empty, inMiB(h.Budget))
 }
 
 const (
@@ -151,7 +157,9 @@ func (h Hoarders) small(ctx context.Context, inst *instance, seen *honest, end t
 	for number := int64(0); ctx.Err() == nil && time.Now().Before(end); number++ {
 		began := time.Now()
 		for ctx.Err() == nil {
-			if code := deliver(ctx, inst.SMTP, smallMail(number)); code == "250" {
+			mail := smallMail(number)
+			mail.Size = int64(len(mail.Content)) // as mail servers declare it
+			if code := deliver(ctx, inst.SMTP, mail); code == "250" {
 				seen.mu.Lock()
 				seen.took = append(seen.took, time.Since(began))
 				seen.mu.Unlock()
@@ -214,7 +222,19 @@ func (h Hoarders) hoard(ctx context.Context, inst *instance, ends *tally) (wait 
 		{"parts", h.Parts, net.IPv4(127, 0, 0, 3), func(ctx context.Context, p *peer) error {
 			return h.crawl(ctx, p, "", beyondPart)
 		}},
-		{"envelope", h.Envelopes, net.IPv4(127, 0, 0, 4), longEnvelope},
+		{"envelope", h.Envelopes, net.IPv4(127, 0, 0, 4), func(_ context.Context, p *peer) error { return longEnvelope(p, "") }},
+		{"growing", h.Growing, net.IPv4(127, 0, 0, 5), h.grow},
+		{"refused", h.Refused, net.IPv4(127, 0, 0, 6), h.drip},
+		{"ahead", h.Ahead, net.IPv4(127, 0, 0, 7), func(_ context.Context, p *peer) error {
+			return p.end(shortEnvelope + strings.Repeat(crawlLine, 32*kib/len(crawlLine)))
+		}},
+		{"empty", h.Empty, net.IPv4(127, 0, 0, 8), func(_ context.Context, p *peer) error {
+			if err := p.start(shortEnvelope, 3); err != nil {
+				return err
+			}
+			time.Sleep(comeBack)
+			return p.end("a bare\nline feed\r\n.\r\n")
+		}},
 	} {
 		for range kind.count {
 			all.Go(func() {
@@ -251,23 +271,20 @@ func hoardOnce(ctx context.Context, address string, from net.IP, do func(context
 // crawl begins a message, sends some bytes of it at once, and then 600 bytes a second
 // until it begins anew.
 func (h Hoarders) crawl(ctx context.Context, p *peer, parameters string, atOnce int) error {
-	for _, step := range [][2]string{
-		{"MAIL FROM:<sender@example.org>" + parameters + "\r\n", "250"}, {"RCPT TO:<recipient@example.net>\r\n", "250"}, {"DATA\r\n", "354"},
-		{"Subject: slow\r\n\r\n", ""},
-	} {
-		if err := p.say(step[0]); err != nil {
-			return err
-		}
-		if step[1] == "" {
-			continue
-		}
-		if err := p.ask("", step[1]); err != nil {
-			return err
-		}
+	if err := p.start("MAIL FROM:<sender@example.org>"+parameters+"\r\nRCPT TO:<recipient@example.net>\r\nDATA\r\n", 3); err != nil {
+		return err
+	}
+	if err := p.say("Subject: slow\r\n\r\n"); err != nil {
+		return err
 	}
 	if err := p.say(strings.Repeat(crawlLine, atOnce/len(crawlLine))); err != nil {
 		return err
 	}
+	return h.lines(ctx, p)
+}
+
+// lines sends 600 bytes a second until the message begins anew.
+func (h Hoarders) lines(ctx context.Context, p *peer) error {
 	for began := time.Now(); ctx.Err() == nil && time.Since(began) < h.Rotate; time.Sleep(crawlEvery) {
 		if err := p.say(crawlLine); err != nil {
 			return err
@@ -276,29 +293,76 @@ func (h Hoarders) crawl(ctx context.Context, p *peer, parameters string, atOnce 
 	return errRotated
 }
 
+// grow sends what is taken of 2 MiB, and then waits.
+func (h Hoarders) grow(ctx context.Context, p *peer) error {
+	if err := p.start(shortEnvelope, 3); err != nil {
+		return err
+	}
+	if err := p.say(strings.Repeat(crawlLine, 2*mib/len(crawlLine))); err != nil && !isTimeout(err) {
+		return err
+	}
+	return h.lines(ctx, p)
+}
+
+// drip begins a message of a thousand recipients that is refused, and sends on.
+func (h Hoarders) drip(ctx context.Context, p *peer) error {
+	if err := longEnvelope(p, "DATA\r\n"); err != nil {
+		return err
+	}
+	if err := p.say("a bare\nline feed\r\n"); err != nil {
+		return err
+	}
+	return h.lines(ctx, p)
+}
+
 // errRotated ends a hoarder that was not noticed.
 var errRotated = errors.New("crawled to its end")
 
-// longEnvelope sends a thousand long recipients and waits.
-func longEnvelope(_ context.Context, p *peer) error {
+const shortEnvelope = "MAIL FROM:<sender@example.org>\r\nRCPT TO:<recipient@example.net>\r\nDATA\r\n"
+
+// start sends commands and wants so many replies, none of which refuses anything.
+func (p *peer) start(commands string, replies int) error {
+	if err := p.say(commands); err != nil {
+		return err
+	}
+	for range replies {
+		reply, err := p.reply(patience)
+		switch {
+		case err != nil:
+			return err
+		case reply >= "4":
+			return errors.New(reply)
+		}
+	}
+	return nil
+}
+
+// end sends text and returns what the session ends with, or says next, as an error.
+func (p *peer) end(text string) error {
+	if err := p.say(text); err != nil {
+		return err
+	}
+	for {
+		if reply, err := p.reply(time.Hour); err != nil || reply >= "4" {
+			return errors.Join(err, errors.New(reply))
+		}
+	}
+}
+
+// longEnvelope sends a thousand long recipients, and then the next command, or waits.
+func longEnvelope(p *peer, next string) error {
 	if err := p.ask("MAIL FROM:<sender@example.org>\r\n", "250"); err != nil {
 		return err
 	}
 	const each = 50
 	rcpts := strings.Repeat("RCPT TO:<"+strings.Repeat("u", 60)+"@"+strings.Repeat("d.", 90)+"example.net>\r\n", each)
 	for range 1000 / each {
-		if err := p.say(rcpts); err != nil {
+		if err := p.start(rcpts, each); err != nil {
 			return err
 		}
-		for range each {
-			if err := p.ask("", "250"); err != nil {
-				return err
-			}
-		}
 	}
-	reply, err := p.reply(time.Hour)
-	if err != nil {
-		return err
+	if next == "" {
+		return p.end("")
 	}
-	return errors.New(reply)
+	return p.start(next, 1)
 }

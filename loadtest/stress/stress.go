@@ -44,6 +44,8 @@ func Long() []Scenario {
 		ConnectionChurn{Connections: 100_000, AtOnce: 400},
 		Hoarders{Declared: 5, Parts: 14, Envelopes: 540, Budget: 256 * mib, Honest: 20, Every: 250 * time.Millisecond,
 			Span: 90 * time.Second, Rotate: 25 * time.Second, Credit: 90 * time.Second, Part: 0.8, Slowest: 2 * time.Second},
+		Hoarders{Growing: 300, Refused: 100, Ahead: 200, Empty: 100, Budget: 64 * mib, Honest: 20, Every: 250 * time.Millisecond,
+			Span: 30 * time.Second, Rotate: 60 * time.Second, Credit: 90 * time.Second, Part: 0.8, Slowest: 2 * time.Second},
 	}
 }
 
