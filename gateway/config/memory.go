@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"sluice/gateway/driver"
@@ -14,6 +15,10 @@ const (
 	// memoryOfSession is that of a session with an envelope that is just too short to be
 	// counted, and with a command line that is not complete.
 	memoryOfSession = 9 * KiB
+	// memoryOfTLS is what a record of the largest size takes of which the last byte has
+	// not come, and the record layer.
+	memoryOfTLS       = 16 * KiB
+	memoryOfHandshake = 36 * KiB // of TLS, while it waits for its peer
 	// memoryOfStalled is the replies of a session whose client does not read, in the heap.
 	memoryOfStalled = 16 * KiB
 	// memoryOfSender is the budget of a sender that is paused in the middle of a message,
@@ -43,6 +48,12 @@ func (c *Config) memoryParts() []memoryPart {
 		{fmt.Sprintf("limits.stalled_sessions %d × 2 × (socket.send_buffer %s + socket.receive_buffer %s)",
 			stalled, c.Socket.SendBuffer, c.Socket.ReceiveBuffer),
 			stalled * (2*(c.Socket.SendBuffer+c.Socket.ReceiveBuffer) + memoryOfStalled)},
+	}
+	if slices.ContainsFunc(c.Listeners, ListenerConfig.hasTLS) {
+		parts = append(parts, memoryPart{
+			fmt.Sprintf("TLS: limits.connections %d × %s + tls.handshakes %d × %s", c.Limits.Connections, memoryOfTLS, c.TLS.Handshakes, memoryOfHandshake),
+			Size(c.Limits.Connections)*memoryOfTLS + Size(c.TLS.Handshakes)*memoryOfHandshake,
+		})
 	}
 	if c.Store.Packing == PackingAuto {
 		lanes, text := Size(c.Store.Pack.Lanes), fmt.Sprintf("store.pack.lanes %d", c.Store.Pack.Lanes)

@@ -46,3 +46,14 @@ func TestStalledSessionsFollowMemory(t *testing.T) {
 		}
 	}
 }
+
+// TestMemoryOfTLS counts the sessions and handshakes of a listener with TLS.
+func TestMemoryOfTLS(t *testing.T) {
+	on := Machine{Hostname: "mx.example.org", Files: 20000, Memory: int64(GiB)}
+	plain, secure := DefaultOn(on), DefaultOn(on)
+	secure.Listeners[0].TLS = TLSStart
+	more := secure.memoryNeed() - plain.memoryNeed()
+	if want := Size(secure.Limits.Connections)*16*KiB + 1024*36*KiB; more != want {
+		t.Errorf("TLS takes %s more, want %s", more, want)
+	}
+}
