@@ -250,7 +250,7 @@ func (m *Metrics) addLoops(labels Labels) {
 		"sending", []string{"envelope", "body"})
 	m.pauses = m.counters("sluice_session_pauses_total",
 		"Pauses of a session's reading from its client, by what the session waited for.",
-		"waits_for", []string{"call", "client", "credit", "memory", "outcome"})
+		"waits_for", []string{"call", "client", "credit", "handshake", "memory", "outcome"})
 	m.paused = m.level("sluice_sessions_paused", "SMTP sessions that have paused reading from their client.")
 	m.loopDelay = m.histogram("sluice_loop_delay_seconds",
 		"Time from the request of a tick to its execution on the event loop.", loopBuckets)

@@ -38,7 +38,7 @@ type Conn struct {
 	located    bool // in the count of its address
 	opened     bool // was greeted
 	unnamed    bool // its PROXY header has not come yet
-	begun      bool // but a part of it has
+	begun      bool // but a part of it has, or of a TLS handshake
 	refused    bool // answered 421 in place of the greeting
 	crowded    bool // refused when enough of those linger already
 	trial      bool // its message is a trial of the gate

@@ -201,17 +201,21 @@ func (l *Loop) Closed(c *Conn, how Ending) {
 		return
 	}
 	l.beginCallback()
-	l.turn(c, "closed", func() {
-		switch {
-		case c.unnamed:
-			l.closedUnnamed(c, how)
-		case c.tls.handshaking():
-			l.closedInHandshake(c, how)
-		default:
-			l.end(c, "client", how)
-		}
-	})
+	l.turn(c, "closed", func() { l.closed(c, how) })
 	l.endCallback()
+}
+
+// closed ends a connection that its client has ended, or that is broken.
+func (l *Loop) closed(c *Conn, how Ending) {
+	switch {
+	case c.finished:
+	case c.unnamed:
+		l.closedUnnamed(c, how)
+	case c.tls.handshaking():
+		l.closedInHandshake(c, how)
+	default:
+		l.end(c, "client", how)
+	}
 }
 
 // Tick turns the timer wheel. asked is when the reactor asked for it; the time

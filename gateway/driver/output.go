@@ -101,13 +101,21 @@ func (l *Loop) put(c *Conn, p []byte) {
 func (l *Loop) send(c *Conn, p []byte) {
 	n, err := c.write(p)
 	if err != nil {
-		l.end(c, "client", EndReset)
+		l.closed(c, EndReset)
 		return
 	}
 	if n < len(p) {
 		c.unsent = &unsent{append([]byte(nil), p[n:]...)}
 		c.stallAt = uint32(l.tick() + ticksOf(l.generation.Timeouts.Stall))
 		l.wheel.set(c, l.wheel.tick+1)
+	}
+}
+
+// writeLast writes what the kernel takes of p on a connection that ends now: a client that
+// has gone, or has not read what came before, does not learn of it.
+func (c *Conn) writeLast(p []byte) {
+	if c.unsent == nil && len(p) > 0 {
+		_, _ = c.write(p)
 	}
 }
 
@@ -118,7 +126,7 @@ func (l *Loop) resend(c *Conn) {
 	n, err := c.write(left)
 	switch {
 	case err != nil:
-		l.end(c, "client", EndReset)
+		l.closed(c, EndReset)
 	case n == len(left):
 		c.unsent = nil
 		l.forgetStalled(c)

@@ -75,7 +75,7 @@ func (l *Loop) pauseFailed(c *Conn, failure session.Event) bool {
 func (l *Loop) resumeReading(c *Conn) {
 	l.releaseCarried(c)
 	if err := c.resume(); err != nil {
-		l.end(c, "client", EndReset)
+		l.closed(c, EndReset)
 	}
 }
 

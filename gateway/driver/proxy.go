@@ -88,6 +88,7 @@ func (l *Loop) proxyHeader(c *Conn, in []byte) (used int) {
 		c.begun = true
 		return 0
 	}
+	c.begun = false
 	l.forgetUnnamed(c)
 	if h.Source.IsValid() {
 		c.session.Name(h.Source, &pipeline.Proxy{

@@ -139,6 +139,7 @@ func (l *Loop) shakeHands(c *Conn) {
 		}
 		n += record
 	}
+	c.begun = c.begun || len(in) > 0
 	if n == 0 {
 		return
 	}
@@ -178,14 +179,15 @@ func (l *Loop) onHandshake(h *Handshake) {
 func (l *Loop) handshakeCame(c *Conn, h *Handshake) {
 	s := c.tls
 	s.away = false
-	l.put(c, h.Out)
+	out := h.Out
 	h.Out = nil
-	switch {
-	case c.finished || !h.Done:
-		return
-	case h.Records == nil:
+	if h.Done && h.Records == nil {
 		s.handshake, h.owner = nil, nil
+		c.writeLast(out)
 		l.failTLS(c, h.Cause, h.Err)
+		return
+	}
+	if l.put(c, out); c.finished || !h.Done {
 		return
 	}
 	s.handshake, h.owner = nil, nil
@@ -207,7 +209,7 @@ func (l *Loop) handshakeCame(c *Conn, h *Handshake) {
 // Handshakes returns the number of handshakes of this loop that are not done, for tests.
 func (l *Loop) Handshakes() int { return l.handshakes }
 
-// failTLS ends a connection whose handshake fails. What there is of an alert was sent.
+// failTLS ends a connection whose TLS fails. What there is of an alert was sent.
 func (l *Loop) failTLS(c *Conn, cause TLSCause, err error) {
 	l.noteTLS(c, cause, err)
 	l.finish(c, "tls")
@@ -299,9 +301,8 @@ func (l *Loop) recordFailed(c *Conn, err error) bool {
 		c.discard(len(c.input()))
 		return true
 	}
-	if l.put(c, c.tls.records.Flush(l.wire[:0])); !c.finished { // an alert says why
-		l.failTLS(c, TLSRecord, err)
-	}
+	c.writeLast(c.tls.records.Flush(l.wire[:0]))
+	l.failTLS(c, TLSRecord, err)
 	return false
 }
 
@@ -329,7 +330,7 @@ func (l *Loop) notify(c *Conn) bool {
 // handshake. One that sent nothing where TLS comes first is the health check of a load
 // balancer.
 func (l *Loop) closedInHandshake(c *Conn, how Ending) {
-	if !c.opened && c.tls.handshake == nil && c.unread() == 0 {
+	if !c.opened && !c.begun {
 		l.end(c, "client", how)
 		return
 	}

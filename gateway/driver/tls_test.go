@@ -396,6 +396,33 @@ func TestHandshakeFails(t *testing.T) {
 			security.release()
 			w.settle()
 		}, "gone"},
+		"gone with half a hello": {func(_ *world, s *memorySocket, _ *toySecurity) {
+			s.send(string(hello[:9]))
+			s.in = nil // as behind the end of a connection
+			s.gone()
+		}, "gone"},
+		"gone as it is answered": {func(w *world, s *memorySocket, security *toySecurity) {
+			security.held = true
+			s.send(string(hello))
+			s.err = errScripted // not noticed yet
+			security.held = false
+			security.release()
+			w.settle()
+		}, "gone"},
+		"gone before the alert": {func(w *world, s *memorySocket, security *toySecurity) {
+			security.held = true
+			s.send("\x16\x03\x01\x00\x01a")
+			s.err = errScripted
+			security.held = false
+			security.release()
+			w.settle()
+		}, "protocol"},
+		"gone, with an answer half sent": {func(w *world, s *memorySocket, _ *toySecurity) {
+			s.room = 3
+			s.send(string(hello))
+			s.err = errScripted
+			w.advance(31 * time.Second)
+		}, "gone"},
 		"half-closed": {func(w *world, s *memorySocket, security *toySecurity) {
 			security.held = true
 			s.send(string(hello))
