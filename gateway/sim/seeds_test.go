@@ -99,7 +99,7 @@ func TestSeeds(t *testing.T) {
 		"client reset", "client deaf", "client stalls", "no descriptor", "store out", "log out", "log out alone", "topic refused", "silent request", "credit granted", "credit refused",
 		"texts refused", "refusal recipient_errors", "packs", "packs held", "packs with a message left over", "no room for a lane", "pack error", "pack splits", "pauses for memory", "pauses for outcome", "pauses for client", "pauses for credit",
 		"hoarded", "hoarded with a refused text", "relief of body", "relief of envelope", "calls", "calls overdue", "calls of ended sessions", "reload", "proxy late", "proxy displaced", "tls", "tls timeout", "tls busy", "tls gone", "broken record", "close_notify"} {
-		if r.tally[what] == 0 && r.worlds >= 100 {
+		if r.tally[what] == 0 && r.worlds >= 100 && *seedsFor == 0 { // fresh ones may lack what is rare
 			t.Errorf("no %s in %d worlds", what, r.worlds)
 		}
 	}
