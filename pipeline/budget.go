@@ -63,9 +63,14 @@ func (b *Budget) Claim(w Want) bool {
 
 // takeWithin takes what is wanted and books what is expected, if there is room for both
 // beside what others have booked. A message that will not grow does not ask for what
-// others have booked.
+// others have booked. One that is expected to grow beside others finds room in what
+// messages that grow may take.
 func (b *Budget) takeWithin(w Want) bool {
-	if w.large() && b.used.Load()+b.booked.Load()+w.Bytes+w.Expected > b.limit || !b.TryTake(w.Bytes) {
+	others, most := b.used.Load()+b.booked.Load(), b.limit
+	if w.Expected > 0 && !w.Unknown && others > 0 {
+		most -= b.left
+	}
+	if w.large() && others+w.Bytes+w.Expected > most || !b.TryTake(w.Bytes) {
 		return false
 	}
 	b.Book(w.Expected)
