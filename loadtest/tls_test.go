@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -96,6 +97,40 @@ func openssl(t *testing.T, input string, args ...string) (shown string, err erro
 	return string(out), err
 }
 
+// renegotiate has openssl ask for a renegotiation once it was greeted, and returns what it
+// shows. A line that is an R alone asks for one.
+func renegotiate(t *testing.T, args ...string) (shown string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	c := exec.CommandContext(ctx, "openssl", append([]string{"s_client", "-servername", "mx1.example.net"}, args...)...)
+	in, err := c.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Stderr = c.Stdout // what it shows of an alert
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	asked := false
+	for part := make([]byte, 4096); ; {
+		n, err := out.Read(part)
+		if shown += string(part[:n]); err != nil {
+			break
+		}
+		if !asked && strings.Contains(shown, "220 mx1.example.net") {
+			asked = true
+			_, _ = io.WriteString(in, "R\n")
+		}
+	}
+	_ = c.Wait()
+	return shown
+}
+
 // TestOpenSSL sends mail in each version, by STARTTLS and by implicit TLS, and tries what
 // is refused.
 func TestOpenSSL(t *testing.T) {
@@ -117,8 +152,7 @@ func TestOpenSSL(t *testing.T) {
 			t.Errorf("TLS 1.1 %s: %v\n%s", way, err, shown)
 		}
 	}
-	// A line that is an R alone asks for a renegotiation.
-	if shown, _ := openssl(t, "R\n", "-tls1_2", "-connect", gateway.implicit); !strings.Contains(shown, "alert unexpected message") {
+	if shown := renegotiate(t, "-tls1_2", "-connect", gateway.implicit); !strings.Contains(shown, "alert unexpected message") {
 		t.Errorf("a renegotiation was not refused:\n%s", shown)
 	}
 	ticket, early := filepath.Join(t.TempDir(), "ticket"), writeFile(t, "early", "EHLO early.example.org\r\n")

@@ -18,17 +18,11 @@ func (l *Log) Probe(ctx context.Context) error {
 	if err := l.usable(); err != nil {
 		return fail("probe", err)
 	}
-	// Not by kadm, which may answer from its memory.
-	request := kmsg.NewPtrMetadataRequest()
-	request.AllowAutoTopicCreation = false
-	topic := kmsg.NewMetadataRequestTopic()
-	topic.Topic = &l.options.Topic
-	request.Topics = append(request.Topics, topic)
 	client := l.events.client.Load()
-	response, err := request.RequestWith(ctx, client)
+	response, err := l.metadata(ctx, client)
 	for errors.Is(err, kgo.ErrClientClosed) && client != l.events.client.Load() { // it was replaced
 		client = l.events.client.Load()
-		response, err = request.RequestWith(ctx, client)
+		response, err = l.metadata(ctx, client)
 	}
 	switch {
 	case err != nil:
@@ -41,6 +35,17 @@ func (l *Log) Probe(ctx context.Context) error {
 		return fail("probe", err)
 	}
 	return nil
+}
+
+// metadata asks for the topic. It is not done by kadm, which may answer from its memory. A
+// client that is closed may still read its request, so that each has its own.
+func (l *Log) metadata(ctx context.Context, client *kgo.Client) (*kmsg.MetadataResponse, error) {
+	request := kmsg.NewPtrMetadataRequest()
+	request.AllowAutoTopicCreation = false
+	topic := kmsg.NewMetadataRequestTopic()
+	topic.Topic = &l.options.Topic
+	request.Topics = append(request.Topics, topic)
+	return request.RequestWith(ctx, client)
 }
 
 // writable returns nil if a partition of the topic has a leader and enough in-sync
