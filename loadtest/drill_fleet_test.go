@@ -47,7 +47,7 @@ func TestFleetDrillShort(t *testing.T) {
 func TestFleetPauseShort(t *testing.T) {
 	plan := fleetPlan(t, 30)
 	plan.Gateway.Config = "timeouts: {store: 1500ms, message: 3s, credit: 3s}\n"
-	report, err := drill.Pause(t.Context(), plan, drill.PauseTimes{Length: 5 * time.Second, Steady: 2 * time.Second, Deadline: 5 * time.Second})
+	report, err := drill.Pause(t.Context(), plan, drill.PauseTimes{Length: 5 * time.Second, Steady: 2 * time.Second, Deadline: 5 * time.Second, Recovered: 0.4})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -69,10 +69,13 @@ func Pause(ctx context.Context, plan Plan, pause PauseTimes) (*Report, error) {
 
 // PauseTimes of a drill.
 type PauseTimes struct {
-	Length   time.Duration // of a pause
-	Steady   time.Duration // over which throughput is told, before and after
-	Deadline time.Duration // the longest that the gateway, as it is configured, may take for an answer
-	Victims  []string      // in their order; nil is the store, then the log
+	Length time.Duration // of a pause
+	Steady time.Duration // over which throughput is told, before and after
+	// Recovered is the part of the throughput before that counts as the same, four fifths
+	// if 0. It is less where other work comes and goes on the machine.
+	Recovered float64
+	Deadline  time.Duration // the longest that the gateway, as it is configured, may take for an answer
+	Victims   []string      // in their order; nil is the store, then the log
 }
 
 func (d *drill) outage(ctx context.Context, victim string, pause PauseTimes) (Outage, error) {
@@ -97,7 +100,11 @@ func (d *drill) outage(ctx context.Context, victim string, pause PauseTimes) (Ou
 	if err := errors.Join(err, each(servers, (*stack.Server).Resume)); err != nil {
 		return o, err
 	}
-	back, err := d.awaitRate(ctx, recovered*before)
+	part := recovered
+	if pause.Recovered > 0 {
+		part = pause.Recovered
+	}
+	back, err := d.awaitRate(ctx, part*before)
 	if err != nil {
 		return o, err
 	}
