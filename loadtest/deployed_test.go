@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -29,10 +31,14 @@ func TestDeployedListeners(t *testing.T) {
 	for name, config := range map[string]string{
 		"deploy/sluice.yaml": string(production),
 		"README.md":          firstYAML(t, "../README.md"),
+		"docs/tls.md":        firstYAML(t, "../docs/tls.md"),
 	} {
 		t.Run(name, func(t *testing.T) {
-			ports := regexp.MustCompile(`(?m)address: "[^"]*:(\d+)"`).FindStringSubmatch(config)
-			if ports == nil {
+			listeners := regexp.MustCompile(`(?m)address: "[^"]*:(\d+)"(?:, tls: (\w+))?`).FindAllStringSubmatch(config, -1)
+			if name != "docs/tls.md" && len(listeners) > 1 {
+				listeners = listeners[:1] // the next is the admin server's
+			}
+			if listeners == nil {
 				t.Fatalf("no listener in\n%s", config)
 			}
 			server, client := ownHosts(t)
@@ -46,6 +52,14 @@ func TestDeployedListeners(t *testing.T) {
 			gateway.Env = append(os.Environ(), "SLUICE_DATA_DIR="+dir, "SLUICE_STORE_KIND=dir",
 				"SLUICE_EVENTS_KIND=embedded", "SLUICE_PRESSURE_LAG_GROUPS=", "SLUICE_DRAIN_GRACE=0s",
 				"SLUICE_STORE_S3_SSE=")
+			if name == "docs/tls.md" { // the section tls alone says nothing of mail
+				pair := exec.CommandContext(t.Context(), gatewayBinary, "tls", "self-signed", "--dir", dir, "--name", "mx.example.net")
+				if out, err := pair.CombinedOutput(); err != nil {
+					t.Fatalf("%v: %s", err, out)
+				}
+				gateway.Env = append(gateway.Env, "SLUICE_ACCEPT_DOMAINS=example.net", fmt.Sprintf(
+					"SLUICE_TLS_CERTIFICATES=[{cert_file: %q, key_file: %q}]", filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")))
+			}
 			var said bytes.Buffer
 			gateway.Stdout, gateway.Stderr = &said, &said
 			if err := gateway.Start(); err != nil {
@@ -68,10 +82,16 @@ func TestDeployedListeners(t *testing.T) {
 			}
 			for _, from := range []*hosts.Host{server, client} {
 				to := map[*hosts.Host]string{server: "127.0.0.1", client: server.Address}[from]
-				out, err := from.Command(t.Context(), "curl", "-sS", "--max-time", "20", "smtp://"+to+":"+ports[1],
-					"--mail-from", "a@example.org", "--mail-rcpt", "b@example.net", "-T", mail).CombinedOutput()
-				if err != nil {
-					t.Errorf("from %s: %v: %s", to, err, out)
+				for _, l := range listeners {
+					how := map[string][]string{
+						"": {"smtp://" + to + ":" + l[1]}, "starttls": {"-k", "--ssl-reqd", "smtp://" + to + ":" + l[1]},
+						"implicit": {"-k", "smtps://" + to + ":" + l[1]},
+					}[l[2]]
+					out, err := from.Command(t.Context(), "curl", append(how, "-sS", "--max-time", "20",
+						"--mail-from", "a@example.org", "--mail-rcpt", "b@example.net", "-T", mail)...).CombinedOutput()
+					if err != nil {
+						t.Errorf("to %s by %v: %v: %s", to, how, err, out)
+					}
 				}
 			}
 			if n := storedFiles(t, filepath.Join(dir, "objects")); n == 0 {

@@ -173,14 +173,8 @@ func (m *Metrics) addSessions(labels Labels) {
 	m.proxyRefused = m.counters("sluice_proxy_refused_total",
 		"Connections closed without a reply because no valid PROXY header came from one of proxy_networks, by cause.",
 		"cause", labels.ProxyCauses)
-	m.tlsHandshakes = m.counters("sluice_tls_handshakes_total",
-		"TLS handshakes that succeeded, by version.", "version", labels.TLSVersions)
-	m.tlsResumed = m.counter("sluice_tls_resumed_total",
-		"TLS handshakes that resumed an earlier session, which costs no signature.")
-	m.tlsFailures = m.counters("sluice_tls_failures_total",
-		"Connections closed because TLS failed, by cause.", "cause", labels.TLSCauses)
 	m.sessionsRefused = m.counters("sluice_sessions_refused_total",
-		"Connections answered 421 in place of the greeting, by cause.",
+		"Connections refused in place of the greeting, by cause: answered 421, or closed where TLS comes first.",
 		"cause", labels.RefusalCauses)
 	m.sessionsShed = m.counters("sluice_sessions_shed_total",
 		"Sessions answered 421 by the pressure gate, in place of the greeting, at MAIL or at DATA, by cause.",
@@ -190,7 +184,7 @@ func (m *Metrics) addSessions(labels Labels) {
 		"kind", labels.PathLeniencies)
 	m.sessionsClosed = m.counters("sluice_sessions_closed_total",
 		"SMTP sessions that ended, by the way they ended.",
-		"end", []string{"quit", "client", "refused", "stalled", "stalled_sessions", "error"})
+		"end", []string{"quit", "client", "refused", "stalled", "stalled_sessions", "tls", "error"})
 	m.sessionDuration = m.histogram("sluice_session_duration_seconds",
 		"Time from the greeting to the end of the session.", sessionBuckets)
 	m.replies = newReplies(m.counterVec("sluice_replies_total",

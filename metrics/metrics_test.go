@@ -56,6 +56,7 @@ func testMetrics() *Metrics {
 		BodyMemory:       constant(4096),
 		BodyMemoryLimit:  constant(1 << 20),
 		CreditWaiters:    constant(1),
+		TLSHandshakes:    constant(3),
 		StoreUsable:      constant(1),
 		EventsUsable:     constant(0),
 		QueueDepths:      map[string]func() float64{"store": constant(7), "log": constant(8)},

@@ -15,17 +15,6 @@ func (m *Metrics) SessionOpened() { m.sessionsOpened.Inc() }
 // ProxyRefused counts a connection closed for want of a valid PROXY header.
 func (m *Metrics) ProxyRefused(cause string) { m.proxyRefused.at(cause).Inc() }
 
-// TLSDone counts a TLS handshake that succeeded.
-func (m *Metrics) TLSDone(version string, resumed bool) {
-	m.tlsHandshakes.at(version).Inc()
-	if resumed {
-		m.tlsResumed.Inc()
-	}
-}
-
-// TLSFailed counts a connection whose TLS failed.
-func (m *Metrics) TLSFailed(cause string) { m.tlsFailures.at(cause).Inc() }
-
 // SessionRefused counts a connection answered 421 in place of the greeting.
 func (m *Metrics) SessionRefused(cause string) { m.sessionsRefused.at(cause).Inc() }
 

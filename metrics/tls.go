@@ -3,10 +3,27 @@ package metrics
 import "github.com/prometheus/client_golang/prometheus"
 
 func (m *Metrics) addTLS(labels Labels) {
+	m.tlsHandshakes = m.counters("sluice_tls_handshakes_total",
+		"TLS handshakes that succeeded, by version.", "version", labels.TLSVersions)
+	m.tlsResumed = m.counter("sluice_tls_resumed_total",
+		"TLS handshakes that resumed an earlier session, which costs no signature.")
+	m.tlsFailures = m.counters("sluice_tls_failures_total",
+		"Connections closed because TLS failed, by cause.", "cause", labels.TLSCauses)
 	m.tlsReloads = m.counters("sluice_tls_file_reloads_total",
 		"Files of the section tls that had changed and were read anew, by result: ok, or why what was read before stays in use.",
 		"result", labels.TLSReloadResults)
 }
+
+// TLSDone counts a TLS handshake that succeeded.
+func (m *Metrics) TLSDone(version string, resumed bool) {
+	m.tlsHandshakes.at(version).Inc()
+	if resumed {
+		m.tlsResumed.Inc()
+	}
+}
+
+// TLSFailed counts a connection whose TLS failed.
+func (m *Metrics) TLSFailed(cause string) { m.tlsFailures.at(cause).Inc() }
 
 // TLSFileReloaded counts a file of the section tls, or the two of a pair, that was read
 // anew.

@@ -9,6 +9,8 @@ import (
 	"runtime"
 	"syscall"
 	"testing"
+
+	"sluice/internal/testkit"
 )
 
 // plain is a connection that a blocking server reads from memory, a record at a time as it
@@ -91,7 +93,7 @@ const runs = 50
 func allocations(t *testing.T, version uint16, size int) (open, seal float64) {
 	theirs, text, buffer := clientConfig(version), make([]byte, size), make([]byte, maxText)
 	theirs.DynamicRecordSizingDisabled = true
-	p := shaken(t, serverConfig(ecdsaPair()), theirs)
+	p := shaken(t, serverConfig(testkit.ECDSAPair()), theirs)
 	var records [][]byte
 	for range runs + 1 {
 		records = append(records, p.send(t, text)...)
@@ -110,7 +112,7 @@ func allocations(t *testing.T, version uint16, size int) (open, seal float64) {
 func plainAllocations(t *testing.T, version uint16, size int) (read, write float64) {
 	theirs, text, buffer := clientConfig(version), make([]byte, size), make([]byte, maxText)
 	theirs.DynamicRecordSizingDisabled = true
-	server := blocking(t, serverConfig(ecdsaPair()), theirs, text, runs+1)
+	server := blocking(t, serverConfig(testkit.ECDSAPair()), theirs, text, runs+1)
 	read = testing.AllocsPerRun(runs, func() {
 		if n, err := io.ReadFull(server, buffer[:size]); err != nil {
 			t.Fatal(n, err)
@@ -153,7 +155,7 @@ func BenchmarkIdle(b *testing.B) {
 // a record with text.
 func idle(t testing.TB, version uint16, text, count int) int {
 	t.Helper()
-	ours, theirs := serverConfig(ecdsaPair()), clientConfig(version)
+	ours, theirs := serverConfig(testkit.ECDSAPair()), clientConfig(version)
 	ours.SessionTicketsDisabled = true // nobody reads them
 	theirs.DynamicRecordSizingDisabled = true
 	servers := make([]*Conn, count)
@@ -223,7 +225,7 @@ func cpuTime() int64 {
 func BenchmarkOpen(b *testing.B) {
 	const batch = 256
 	text, buffer := make([]byte, maxText), make([]byte, maxText)
-	ours, theirs := serverConfig(ecdsaPair()), clientConfig(tls.VersionTLS13)
+	ours, theirs := serverConfig(testkit.ECDSAPair()), clientConfig(tls.VersionTLS13)
 	theirs.DynamicRecordSizingDisabled = true
 	codecs := func(lent bool) func(b *testing.B) {
 		return func(b *testing.B) {

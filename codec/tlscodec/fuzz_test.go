@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"sluice/codec"
+	"sluice/internal/testkit"
 )
 
 // FuzzRecords has what a client sends cut, doubled, reordered or corrupted on its way, in
@@ -30,7 +31,7 @@ func FuzzRecords(f *testing.F) {
 			version = tls.VersionTLS13
 		}
 		left, right := link(t)
-		ours := serverConfig(ecdsaPair())
+		ours := serverConfig(testkit.ECDSAPair())
 		ours.SessionTicketsDisabled = true // the client does not read while it writes
 		s := newServer(right, ours)
 		sent := []byte("EHLO example.com\r\nMAIL FROM:<>\r\n")
@@ -120,13 +121,13 @@ func mangle(records, next, script []byte) (mangled, rest []byte) {
 	return records, script[2:]
 }
 
-// FuzzHandshake gives a handshake anything that looks like records.
+// FuzzHandshake begins a handshake with anything that looks like records.
 func FuzzHandshake(f *testing.F) {
 	f.Add([]byte("\x16\x03\x01\x00\x04\x01\x00\x00\x00"))
 	f.Add(clientHello(f, clientConfig(tls.VersionTLS12)))
 	f.Add(clientHello(f, clientConfig(tls.VersionTLS13)))
 	f.Fuzz(func(t *testing.T, in []byte) {
-		conn := New(serverConfig(ecdsaPair()))
+		conn := New(serverConfig(testkit.ECDSAPair()))
 		err := conn.Handshake(context.Background(), func([]byte) ([]byte, error) {
 			n, ok := codec.TLSRecord(in)
 			if !ok || n == 0 {

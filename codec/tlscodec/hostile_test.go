@@ -14,6 +14,8 @@ import (
 	"io"
 	"strings"
 	"testing"
+
+	"sluice/internal/testkit"
 )
 
 // Types of records and of messages of the handshake's protocol (RFC 8446 §5.1, §4).
@@ -42,7 +44,7 @@ func attack(t testing.TB) (*pair, *attacker) {
 	var log bytes.Buffer
 	theirs := clientConfig(tls.VersionTLS13)
 	theirs.KeyLogWriter = &log
-	ours := serverConfig(ecdsaPair())
+	ours := serverConfig(testkit.ECDSAPair())
 	p := shaken(t, ours, theirs)
 	if suite := p.server.State().CipherSuite; suite != tls.TLS_AES_128_GCM_SHA256 {
 		t.Fatalf("the cipher is %s: does this processor have AES?", tls.CipherSuiteName(suite))
@@ -269,7 +271,7 @@ func TestHandshakeFloods(t *testing.T) {
 		}},
 	} {
 		t.Run(what, func(t *testing.T) {
-			conn, taken, sent := New(serverConfig(ecdsaPair())), 0, 0
+			conn, taken, sent := New(serverConfig(testkit.ECDSAPair())), 0, 0
 			i := -1
 			err := conn.Handshake(context.Background(), func(out []byte) ([]byte, error) {
 				i++
@@ -305,7 +307,7 @@ func TestEarlyDataIsRefused(t *testing.T) {
 	flight = append(flight, 0, 42, 0, 0)
 	flight = append(flight, typeApplication, 3, 3, 0, 20)
 	flight = append(flight, make([]byte, 20)...)
-	conn, calls := New(serverConfig(ecdsaPair())), 0
+	conn, calls := New(serverConfig(testkit.ECDSAPair())), 0
 	err := conn.Handshake(context.Background(), func([]byte) ([]byte, error) {
 		if calls++; calls > 1 {
 			return nil, io.EOF
@@ -323,9 +325,9 @@ func TestEarlyDataIsRefused(t *testing.T) {
 // TestClientCertificatesHaveRoom has a client present a chain that would be over the limit
 // of a handshake without one.
 func TestClientCertificatesHaveRoom(t *testing.T) {
-	ours, theirs := serverConfig(ecdsaPair()), clientConfig(tls.VersionTLS13)
+	ours, theirs := serverConfig(testkit.ECDSAPair()), clientConfig(tls.VersionTLS13)
 	ours.ClientAuth = tls.RequestClientCert
-	chain := ecdsaPair()
+	chain := testkit.ECDSAPair()
 	for len(chain.Certificate)*len(chain.Certificate[0]) < maxHandshake {
 		chain.Certificate = append(chain.Certificate, chain.Certificate[0])
 	}

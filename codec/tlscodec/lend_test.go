@@ -5,6 +5,8 @@ import (
 	"crypto/tls"
 	"reflect"
 	"testing"
+
+	"sluice/internal/testkit"
 )
 
 // TestLayoutIsChecked shows that nothing is done to a tls.Conn whose buffers have other
@@ -38,7 +40,7 @@ func TestLayoutIsChecked(t *testing.T) {
 // TestBuffersAreTakenBack looks into a connection between records.
 func TestBuffersAreTakenBack(t *testing.T) {
 	for version, number := range versions {
-		p := shaken(t, serverConfig(ecdsaPair()), clientConfig(number))
+		p := shaken(t, serverConfig(testkit.ECDSAPair()), clientConfig(number))
 		for _, size := range []int{0, 1, maxText} {
 			for _, record := range p.send(t, make([]byte, size)) {
 				if _, err := p.server.Open(nil, record); err != nil {
@@ -57,7 +59,7 @@ func TestBuffersAreTakenBack(t *testing.T) {
 func TestLentBufferIsLargeEnough(t *testing.T) {
 	theirs := clientConfig(tls.VersionTLS12)
 	theirs.DynamicRecordSizingDisabled = true
-	p := shaken(t, serverConfig(ecdsaPair()), theirs)
+	p := shaken(t, serverConfig(testkit.ECDSAPair()), theirs)
 	record := p.send(t, make([]byte, maxText))[0]
 	b := p.server.lend()
 	p.server.memory.in, p.server.memory.record = record, len(record)

@@ -102,7 +102,7 @@ func TestOpenSSL(t *testing.T) {
 
 func TestOpenSSLIsRefused(t *testing.T) {
 	t.Run("renegotiation", func(t *testing.T) {
-		c := openssl(t, serverConfig(ecdsaPair()), "-tls1_2")
+		c := openssl(t, serverConfig(testkit.ECDSAPair()), "-tls1_2")
 		c.says(t, "hello", "HELLO")
 		c.says(t, "R", "RENEGOTIATING")
 		if err := c.ends(); err == nil || errors.Is(err, io.EOF) {
@@ -110,7 +110,7 @@ func TestOpenSSLIsRefused(t *testing.T) {
 		}
 	})
 	t.Run("1.1", func(t *testing.T) {
-		c := openssl(t, serverConfig(ecdsaPair()), "-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0")
+		c := openssl(t, serverConfig(testkit.ECDSAPair()), "-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0")
 		if err := c.ends(); err == nil || !strings.Contains(c.out.String(), "alert protocol version") {
 			t.Errorf("got %v\n%s", err, c.out.String())
 		}
@@ -121,7 +121,7 @@ func TestOpenSSLIsRefused(t *testing.T) {
 func TestOpenSSLResumes(t *testing.T) {
 	for _, version := range []string{"-tls1_2", "-tls1_3"} {
 		t.Run(version, func(t *testing.T) {
-			ours := serverConfig(ecdsaPair())
+			ours := serverConfig(testkit.ECDSAPair())
 			saved, early := filepath.Join(t.TempDir(), "session"), filepath.Join(t.TempDir(), "early")
 			if err := os.WriteFile(early, []byte("early\n"), 0o600); err != nil {
 				t.Fatal(err)

@@ -3,17 +3,9 @@ package tlscodec
 import (
 	"bytes"
 	"context"
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/rsa"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"errors"
 	"io"
-	"math/big"
 	mathrand "math/rand/v2"
 	"net"
 	"sync"
@@ -21,40 +13,14 @@ import (
 	"time"
 
 	"sluice/codec"
+	"sluice/internal/testkit"
 )
 
 // versions and keys are what sessions are tried with.
 var (
 	versions = map[string]uint16{"1.2": tls.VersionTLS12, "1.3": tls.VersionTLS13}
-	keys     = map[string]func() tls.Certificate{"ECDSA": ecdsaPair, "RSA": rsaPair}
+	keys     = map[string]func() tls.Certificate{"ECDSA": testkit.ECDSAPair, "RSA": testkit.RSAPair}
 )
-
-var ecdsaPair = sync.OnceValue(func() tls.Certificate {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	return selfSigned(key, err)
-})
-
-var rsaPair = sync.OnceValue(func() tls.Certificate {
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	return selfSigned(key, err)
-})
-
-func selfSigned(key crypto.Signer, err error) tls.Certificate {
-	if err != nil {
-		panic(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1),
-		Subject:      pkix.Name{CommonName: "mx.example.net"},
-		DNSNames:     []string{"mx.example.net"},
-		NotAfter:     time.Now().Add(time.Hour),
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		panic(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
-}
 
 func serverConfig(pair tls.Certificate) *tls.Config {
 	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}

@@ -78,7 +78,7 @@ func TestInputBehindFinished(t *testing.T) {
 	withAndWithoutLending(t, func(t *testing.T) {
 		left, right := link(t)
 		wire := &corked{tap: tap{Conn: left}}
-		s, records := newServer(right, serverConfig(ecdsaPair())), 0
+		s, records := newServer(right, serverConfig(testkit.ECDSAPair())), 0
 		s.seen = func(n, _ int) { records = n }
 		text := strings.Repeat("EHLO example.com\r\n", 2000)
 		var got []byte
@@ -126,7 +126,7 @@ func (c *corked) Write(p []byte) (int, error) {
 }
 
 func TestCloseNotify(t *testing.T) {
-	p := shaken(t, serverConfig(ecdsaPair()), clientConfig(tls.VersionTLS13))
+	p := shaken(t, serverConfig(testkit.ECDSAPair()), clientConfig(tls.VersionTLS13))
 	quit := p.send(t, []byte("QUIT\r\n"))[0]
 	p.wire.Reset()
 	_ = p.client.CloseWrite()
@@ -158,7 +158,7 @@ func TestCloseNotify(t *testing.T) {
 func TestAlertsAreSent(t *testing.T) {
 	for version, number := range versions {
 		t.Run(version, func(t *testing.T) {
-			p := shaken(t, serverConfig(ecdsaPair()), clientConfig(number))
+			p := shaken(t, serverConfig(testkit.ECDSAPair()), clientConfig(number))
 			good := p.send(t, []byte("NOOP\r\n"))[0]
 			bad := bytes.Clone(good)
 			bad[len(bad)-1] ^= 1
@@ -189,7 +189,7 @@ func TestHandshakeEnds(t *testing.T) {
 	gone := errors.New("gone")
 	hello := clientHello(t, clientConfig(tls.VersionTLS13))
 	t.Run("exchange", func(t *testing.T) {
-		conn, calls := New(serverConfig(ecdsaPair())), 0
+		conn, calls := New(serverConfig(testkit.ECDSAPair())), 0
 		err := conn.Handshake(context.Background(), func(out []byte) ([]byte, error) {
 			if calls++; calls == 1 {
 				return hello, nil
@@ -207,14 +207,14 @@ func TestHandshakeEnds(t *testing.T) {
 		}
 	})
 	t.Run("no input", func(t *testing.T) {
-		err := New(serverConfig(ecdsaPair())).Handshake(context.Background(), func([]byte) ([]byte, error) { return nil, nil })
+		err := New(serverConfig(testkit.ECDSAPair())).Handshake(context.Background(), func([]byte) ([]byte, error) { return nil, nil })
 		if !errors.Is(err, io.EOF) {
 			t.Errorf("got %v", err)
 		}
 	})
 	t.Run("context", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
-		err := New(serverConfig(ecdsaPair())).Handshake(ctx, func([]byte) ([]byte, error) {
+		err := New(serverConfig(testkit.ECDSAPair())).Handshake(ctx, func([]byte) ([]byte, error) {
 			cancel()
 			return nil, ctx.Err()
 		})
@@ -223,7 +223,7 @@ func TestHandshakeEnds(t *testing.T) {
 		}
 	})
 	t.Run("alert", func(t *testing.T) {
-		conn := New(serverConfig(ecdsaPair()))
+		conn := New(serverConfig(testkit.ECDSAPair()))
 		calls := 0
 		err := conn.Handshake(context.Background(), func([]byte) ([]byte, error) {
 			if calls++; calls == 1 {
@@ -236,7 +236,7 @@ func TestHandshakeEnds(t *testing.T) {
 		}
 	})
 	t.Run("no shared version", func(t *testing.T) {
-		ours := serverConfig(ecdsaPair())
+		ours := serverConfig(testkit.ECDSAPair())
 		ours.MinVersion = tls.VersionTLS13
 		conn := New(ours)
 		err := conn.Handshake(context.Background(), func([]byte) ([]byte, error) {
@@ -253,7 +253,7 @@ func clientHello(t testing.TB, config *tls.Config) []byte {
 	t.Helper()
 	left, right := link(t)
 	go func() { _ = tls.Client(left, config).Handshake() }()
-	hello, err := newServer(right, serverConfig(ecdsaPair())).records(1)
+	hello, err := newServer(right, serverConfig(testkit.ECDSAPair())).records(1)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -77,7 +77,7 @@ func (l *Loop) envelopeLeft(m *pipeline.Message) time.Duration {
 
 // longestHold returns the longest hold time in ticks for who holds body memory. It is
 // timeouts.credit × limit / 50 for each byte above three quarters of the budget, 7 s in
-// the end. A message that waits for 3 s makes it 11 s.
+// the end. A time of 3 s in which messages wait and none is granted memory makes it 11 s.
 func (s *Shared) longestHold() int64 {
 	credit := ticksOf(s.generation.Load().Timeouts.Credit)
 	hold := s.bodyCredits.shareOf(credit * credit / 240)
@@ -187,7 +187,8 @@ func (l *Loop) returnSpare(m *pipeline.Message) {
 	}
 }
 
-// giveSpare gives back spare bytes of the body credit of a message, if there are any.
+// giveSpare returns spare bytes of the body credit of a message to the budget, if there
+// are any.
 func (l *Loop) giveSpare(m *pipeline.Message, spare int64) {
 	if spare > 0 {
 		m.Memory.Credit -= spare

@@ -80,9 +80,11 @@ func (e *entry) line(level slog.Level, text string, values ...slog.Attr) slog.Re
 }
 
 func (e *entry) refusal() slog.Record {
-	record := e.line(slog.LevelInfo, "refused",
-		slog.String("cause", e.cause), slog.Int("code", e.code), slog.String("enhanced", e.enhanced),
-		slog.String("session", e.session), slog.String("client", e.client), slog.String("helo", e.helo),
+	record := e.line(slog.LevelInfo, "refused", slog.String("cause", e.cause))
+	if e.code != 0 { // else the connection was closed without a reply
+		record.AddAttrs(slog.Int("code", e.code), slog.String("enhanced", e.enhanced))
+	}
+	record.AddAttrs(slog.String("session", e.session), slog.String("client", e.client), slog.String("helo", e.helo),
 		slog.String("verb", e.verb), slog.String("from", e.mailFrom))
 	if e.to != "" {
 		record.AddAttrs(slog.String("to", e.to))

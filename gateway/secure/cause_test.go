@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"sluice/gateway/driver"
+	"sluice/internal/testkit"
 )
 
 // TestCauses has handshakes fail in every way that has a cause of its own.
@@ -32,7 +33,7 @@ func TestCauses(t *testing.T) {
 		"none of the peer":       {driver.TLSCertificate, func(ours, _ *tls.Config) { ours.ClientAuth = tls.RequireAnyClientCert }},
 		"the peer's is not trusted": {driver.TLSCertificate, func(ours, theirs *tls.Config) {
 			ours.ClientAuth, ours.ClientCAs = tls.RequireAndVerifyClientCert, x509.NewCertPool()
-			theirs.Certificates = []tls.Certificate{ecdsaPair()}
+			theirs.Certificates = []tls.Certificate{testkit.ECDSAPair()}
 		}},
 	} {
 		t.Run(what, func(t *testing.T) {

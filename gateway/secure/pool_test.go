@@ -3,20 +3,12 @@ package secure
 import (
 	"bytes"
 	"crypto"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/rsa"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"errors"
 	"io"
-	"math/big"
 	"net"
 	"net/netip"
 	"runtime"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -28,34 +20,9 @@ import (
 	"sluice/pipeline"
 )
 
-var ecdsaPair = sync.OnceValue(func() tls.Certificate {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	return selfSigned(key, err)
-})
-
-var rsaPair = sync.OnceValue(func() tls.Certificate {
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	return selfSigned(key, err)
-})
-
-func selfSigned(key crypto.Signer, err error) tls.Certificate {
-	if err != nil {
-		panic(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "mx.example.net"},
-		DNSNames: []string{"mx.example.net"}, NotAfter: time.Now().Add(time.Hour),
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		panic(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
-}
-
 func serverConfig() *tls.Config {
 	return &tls.Config{
-		Certificates: []tls.Certificate{ecdsaPair()}, MinVersion: tls.VersionTLS12,
+		Certificates: []tls.Certificate{testkit.ECDSAPair()}, MinVersion: tls.VersionTLS12,
 		SessionTicketsDisabled: true, // no client reads what comes behind its handshake
 	}
 }
@@ -226,7 +193,7 @@ func meet(t testing.TB, p *Pool, address string, config *tls.Config) meeting {
 }
 
 func TestHandshakes(t *testing.T) {
-	for name, pair := range map[string]tls.Certificate{"ECDSA": ecdsaPair(), "RSA": rsaPair()} {
+	for name, pair := range map[string]tls.Certificate{"ECDSA": testkit.ECDSAPair(), "RSA": testkit.RSAPair()} {
 		for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 			t.Run(name+tls.VersionName(version), func(t *testing.T) {
 				ours, theirs := serverConfig(), clientConfig()
@@ -308,7 +275,7 @@ type signer struct {
 
 func newSigner() *signer {
 	return &signer{
-		Signer: ecdsaPair().PrivateKey.(crypto.Signer),
+		Signer: testkit.ECDSAPair().PrivateKey.(crypto.Signer),
 		begun:  make(chan struct{}, 1000), release: make(chan struct{}),
 	}
 }
@@ -325,7 +292,7 @@ func (s *signer) Sign(random io.Reader, digest []byte, options crypto.SignerOpts
 
 func (s *signer) config() *tls.Config {
 	c := serverConfig()
-	c.Certificates = []tls.Certificate{{Certificate: ecdsaPair().Certificate, PrivateKey: s}}
+	c.Certificates = []tls.Certificate{{Certificate: testkit.ECDSAPair().Certificate, PrivateKey: s}}
 	return c
 }
 

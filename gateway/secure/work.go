@@ -88,7 +88,7 @@ func (w *work) compute() error {
 	}
 }
 
-// rest gives the place back, if it has one.
+// rest returns the place, if it has one.
 func (w *work) rest() {
 	if w.computing {
 		w.computing = false

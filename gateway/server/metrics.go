@@ -27,6 +27,7 @@ func (s *Server) sources() metrics.Sources {
 	}
 	sources := metrics.Sources{
 		SessionsOpen:    func() float64 { return float64(s.shared.SessionsOpen()) },
+		TLSHandshakes:   func() float64 { return float64(s.handshakes.Begun()) },
 		BodyMemory:      func() float64 { return float64(bodies.Used() + parts.Used()) },
 		BodyMemoryLimit: func() float64 { return float64(bodies.Limit() + parts.Limit()) },
 		CreditWaiters:   func() float64 { return float64(bodies.Waiters() + parts.Waiters()) },
