@@ -49,10 +49,10 @@ func (c *Config) memoryParts() []memoryPart {
 			stalled, c.Socket.SendBuffer, c.Socket.ReceiveBuffer),
 			stalled * (2*(c.Socket.SendBuffer+c.Socket.ReceiveBuffer) + memoryOfStalled)},
 	}
-	if slices.ContainsFunc(c.Listeners, ListenerConfig.hasTLS) {
+	if tls := c.TLSMemory(int64(c.Limits.Connections)); tls > 0 {
 		parts = append(parts, memoryPart{
 			fmt.Sprintf("TLS: limits.connections %d × %s + tls.handshakes %d × %s", c.Limits.Connections, memoryOfTLS, c.TLS.Handshakes, memoryOfHandshake),
-			Size(c.Limits.Connections)*memoryOfTLS + Size(c.TLS.Handshakes)*memoryOfHandshake,
+			Size(tls),
 		})
 	}
 	if c.Store.Packing == PackingAuto {
@@ -63,6 +63,15 @@ func (c *Config) memoryParts() []memoryPart {
 		parts = append(parts, memoryPart{fmt.Sprintf("%s × store.pack.max_bytes %s", text, c.Store.Pack.MaxBytes), lanes * c.Store.Pack.MaxBytes})
 	}
 	return parts
+}
+
+// TLSMemory returns the most bytes that TLS takes of the heap beside so many sessions, 0
+// if no listener has it.
+func (c *Config) TLSMemory(sessions int64) int64 {
+	if !slices.ContainsFunc(c.Listeners, ListenerConfig.hasTLS) {
+		return 0
+	}
+	return sessions*int64(memoryOfTLS) + int64(c.TLS.Handshakes)*int64(memoryOfHandshake)
 }
 
 // memoryNeed returns the sum of memoryParts.

@@ -155,8 +155,15 @@ func (l *Loop) drain() {
 			continue
 		}
 		l.turn(c, "drain", func() {
-			if c.unnamed || c.tls.handshaking() { // nothing may be sent yet
+			switch { // nothing may be sent before the header and the handshake
+			case c.unnamed && c.begun:
+				l.refuseProxy(c, proxyDraining)
+			case c.tls.handshaking() && (c.opened || c.begun):
+				l.failTLS(c, TLSDraining, nil)
+			case c.unnamed || c.tls.handshaking(): // as a health check
 				l.finish(c, "refused")
+			}
+			if c.finished {
 				return
 			}
 			l.step(c, session.Event{Kind: session.Drained})

@@ -14,12 +14,13 @@ const (
 	proxyNetwork    = "network"    // its peer is in none of the networks
 	proxyLate       = "late"       // the header did not come in time
 	proxyIncomplete = "incomplete" // the peer closed in the middle of the header
+	proxyDraining   = "draining"   // the process shut down in the middle of the header
 	proxyDisplaced  = "displaced"  // too many waited for theirs, and it had waited longest
 )
 
 // ProxyCauses returns every cause of Observer.ProxyRefused.
 func ProxyCauses() []string {
-	causes := []string{proxyNetwork, proxyLate, proxyIncomplete, proxyDisplaced}
+	causes := []string{proxyNetwork, proxyLate, proxyIncomplete, proxyDraining, proxyDisplaced}
 	for f := codec.ProxyFault(1); int(f) < codec.ProxyFaultCount; f++ {
 		causes = append(causes, f.String())
 	}

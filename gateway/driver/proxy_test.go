@@ -81,6 +81,10 @@ func TestProxyRefused(t *testing.T) {
 		"silent":         {balancer, "", func(w *world, _ *memorySocket) { w.advance(6 * time.Second) }, "late"},
 		"slow":           {balancer, v1Header[:20], func(w *world, _ *memorySocket) { w.advance(6 * time.Second) }, "late"},
 		"half":           {balancer, v1Header[:20], func(_ *world, s *memorySocket) { s.in = nil; s.gone() }, "incomplete"},
+		"drained": {balancer, v1Header[:20], func(w *world, _ *memorySocket) {
+			w.shared.Refuse()
+			w.advance(time.Second)
+		}, "draining"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, proxied())

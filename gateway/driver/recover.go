@@ -6,6 +6,14 @@ import (
 	"sluice/gateway/session"
 )
 
+// PanicPlaces returns every place of Observer.Panicked: the callbacks, and what a turn is
+// about.
+func PanicPlaces() []string {
+	return []string{
+		"open", "traffic", "ended", "closed", "timer", "result", "credit", "call", "relief", "displace", "drain", "run", "tick",
+	}
+}
+
 // recoverConn ends a turn of a connection. After a panic it ends that session and no
 // other: gnet does not recover, so the panic would end the process.
 func (l *Loop) recoverConn(c *Conn, where string) {

@@ -27,8 +27,8 @@ type Security interface {
 	// Continue goes on with a handshake that is at home and not done: with the records in
 	// h.In, or to its end when h.Gone.
 	Continue(h *Handshake)
-	// Drop says that nobody waits any more for a handshake that is not at home. It comes
-	// home as ever.
+	// Drop says that nobody waits any more for a handshake that is not at home, or on its
+	// way. It comes home as ever.
 	Drop(h *Handshake)
 }
 
@@ -65,6 +65,9 @@ type Handshake struct {
 	owner *Conn // nil when nobody waits for it
 }
 
+// Waited reports whether a connection waits for the handshake, for tests on its loop.
+func (h *Handshake) Waited() bool { return h.owner != nil }
+
 // TLSCause is the cause for which a handshake or a connection with TLS failed.
 type TLSCause string
 
@@ -77,11 +80,14 @@ const (
 	TLSGone        TLSCause = "gone"   // the peer went away in the handshake
 	TLSBusy        TLSCause = "busy"   // too many handshakes, or no descriptor
 	TLSRecord      TLSCause = "record" // a broken record behind the handshake
+	TLSDraining    TLSCause = "draining"
+	// TLSInternal is a handshake that failed at our side, such as by a key that cannot sign.
+	TLSInternal TLSCause = "internal"
 )
 
 // TLSCauses returns every cause of Observer.TLSFailed.
 func TLSCauses() []TLSCause {
-	return []TLSCause{TLSProtocol, TLSNoShared, TLSCertificate, TLSTimeout, TLSGone, TLSBusy, TLSRecord}
+	return []TLSCause{TLSProtocol, TLSNoShared, TLSCertificate, TLSTimeout, TLSGone, TLSBusy, TLSRecord, TLSDraining, TLSInternal}
 }
 
 // secured is the TLS of one connection.
@@ -167,7 +173,7 @@ func (l *Loop) onHandshake(h *Handshake) {
 	if h.Done {
 		l.handshakes--
 	}
-	l.takeResult("handshake", h.owner, func(c *Conn) { l.handshakeCame(c, h) }, func() {
+	l.takeResult("result", h.owner, func(c *Conn) { l.handshakeCame(c, h) }, func() {
 		if !h.Done {
 			h.Gone = true
 			l.shared.Security.Continue(h)

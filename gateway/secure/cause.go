@@ -25,8 +25,11 @@ var causes = []struct {
 
 // causeOf returns the cause of an error of a handshake.
 func causeOf(err error) driver.TLSCause {
-	if errors.Is(err, errGone) {
+	switch text := err.Error(); {
+	case errors.Is(err, errGone):
 		return driver.TLSGone
+	case strings.HasPrefix(text, "panic in "), strings.HasPrefix(text, "tls: failed to sign "):
+		return driver.TLSInternal
 	}
 	for _, c := range causes {
 		if strings.Contains(err.Error(), c.text) {

@@ -2,9 +2,12 @@ package secure
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/binary"
+	"errors"
+	"io"
 	"testing"
 
 	"sluice/gateway/driver"
@@ -31,6 +34,9 @@ func TestCauses(t *testing.T) {
 		"no certificate of ours": {driver.TLSCertificate, func(ours, _ *tls.Config) { ours.Certificates = nil }},
 		"ours is not trusted":    {driver.TLSCertificate, func(_, theirs *tls.Config) { theirs.InsecureSkipVerify = false }},
 		"none of the peer":       {driver.TLSCertificate, func(ours, _ *tls.Config) { ours.ClientAuth = tls.RequireAnyClientCert }},
+		"a key that cannot sign": {driver.TLSInternal, func(ours, _ *tls.Config) {
+			ours.Certificates[0].PrivateKey = brokenKey{ours.Certificates[0].PrivateKey.(crypto.Signer)}
+		}},
 		"the peer's is not trusted": {driver.TLSCertificate, func(ours, theirs *tls.Config) {
 			ours.ClientAuth, ours.ClientCAs = tls.RequireAndVerifyClientCert, x509.NewCertPool()
 			theirs.Certificates = []tls.Certificate{testkit.ECDSAPair()}
@@ -44,6 +50,13 @@ func TestCauses(t *testing.T) {
 			}
 		})
 	}
+}
+
+// brokenKey is a key that cannot sign.
+type brokenKey struct{ crypto.Signer }
+
+func (brokenKey) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) {
+	return nil, errors.New("no")
 }
 
 // TestCausesOfAlerts has the peer end handshakes with alerts, or with what is no TLS.

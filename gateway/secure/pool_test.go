@@ -477,7 +477,7 @@ func TestPanic(t *testing.T) {
 	h, loop := newHandshake("192.0.2.1", hello(t, clientConfig()))
 	p.Begin(h)
 	loop.comes(t)
-	if at := <-places; !h.Done || h.Err == nil || h.Cause != driver.TLSProtocol || at != panics.Handshake {
+	if at := <-places; !h.Done || h.Err == nil || h.Cause != driver.TLSInternal || at != panics.Handshake {
 		t.Errorf("done %t, %v, %q, in %q", h.Done, h.Err, h.Cause, at)
 	}
 }

@@ -25,7 +25,8 @@ const (
 // (GOGC=100) the heap may grow to twice the live heap, most of which is bodies. With a
 // limit, the collector works harder only when that much is really in use.
 func heapLimit(c *config.Config, sessions int64) int64 {
-	need := c.BodyMemory() + c.KindMemory() + heapBase + (sessions/heapStep+1)*heapStep*heapForSession
+	sessions = (sessions/heapStep + 1) * heapStep
+	need := c.BodyMemory() + c.KindMemory() + heapBase + sessions*heapForSession + c.TLSMemory(sessions)
 	return min(need, c.Machine().Memory/10*9)
 }
 

@@ -28,6 +28,10 @@ func TestHeapLimit(t *testing.T) {
 		"with the embedded log": {64 * config.GiB, heapStep - 1, func(c *config.Config) {
 			c.Memory.Bodies = config.Share{Octets: 256 * config.MiB}
 		}, 256<<20 + heapBase + 96<<20 + 16<<20},
+		"with TLS": {64 * config.GiB, heapStep - 1, func(c *config.Config) {
+			c.Memory.Bodies, c.Events.Kind = config.Share{Octets: 256 * config.MiB}, config.KindKafka
+			c.Listeners[0].TLS = config.TLSStart
+		}, 256<<20 + heapBase + 16<<20 + heapStep*16<<10 + 1024*36<<10},
 		"never all there is": {200 * config.MiB, 0, func(c *config.Config) { c.Memory.Bodies = config.Share{Octets: 150 * config.MiB} }, int64(200*config.MiB) / 10 * 9},
 	} {
 		t.Run(name, func(t *testing.T) {

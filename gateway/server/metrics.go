@@ -108,7 +108,7 @@ func metricLabels(c *config.Config) metrics.Labels {
 	}
 	labels.RetryCauses = adapters.RetryCauses()
 	labels.Stages = pipeline.ObservedStages()
-	labels.PanicPlaces = []string{"open", "traffic", "ended", "closed", "timer", "result", "credit", "call", "handshake", "drain", "run", "tick"}
+	labels.PanicPlaces = driver.PanicPlaces()
 	for _, at := range panics.Places() {
 		labels.PanicPlaces = append(labels.PanicPlaces, string(at))
 	}

@@ -9,6 +9,7 @@ import (
 
 	"sluice/gateway/config"
 	"sluice/gateway/monitor"
+	"sluice/internal/panics"
 )
 
 // Results of a reload, as metrics label them.
@@ -16,10 +17,13 @@ const (
 	reloadDone    = "ok"
 	reloadInvalid = "invalid"
 	reloadRestart = "needs_restart"
+	reloadFailed  = "failed" // by a panic
 )
 
 // ReloadResults returns every result of a reload.
-func ReloadResults() []string { return []string{reloadDone, reloadInvalid, reloadRestart} }
+func ReloadResults() []string {
+	return []string{reloadDone, reloadInvalid, reloadRestart, reloadFailed}
+}
 
 // errNeedsRestart is the error of a reload that would change what only a restart changes.
 type errNeedsRestart struct{ keys []string }
@@ -31,16 +35,18 @@ func (e *errNeedsRestart) Error() string {
 // reload reads the configuration anew and makes it the present one, as a whole or not at
 // all. An error says why the one before stays. Only awaitReloads calls it.
 func (s *Server) reload() error {
+	result := reloadFailed
+	defer func() { s.metrics.Reloaded(result) }()
 	next, err := config.Load(s.options.Sources, config.ForServe)
 	if err == nil && next.FileIsEmpty() && !s.current.Load().FileIsEmpty() {
 		err = fmt.Errorf("%s sets no key: nothing was changed", next.File())
 	}
 	if err != nil {
-		s.metrics.Reloaded(reloadInvalid)
+		result = reloadInvalid
 		return err
 	}
 	if keys := s.config.NeedRestart(&next); len(keys) > 0 {
-		s.metrics.Reloaded(reloadRestart)
+		result = reloadRestart
 		return &errNeedsRestart{keys}
 	}
 	next.ShareRecipients(s.current.Load())
@@ -50,7 +56,7 @@ func (s *Server) reload() error {
 	s.log.SetLevel(next.Log.Level)
 	s.log.SetMessages(next.Log.Messages)
 	s.current.Store(&next)
-	s.metrics.Reloaded(reloadDone)
+	result = reloadDone
 	s.metrics.ConfigUsed(next.Hash())
 	return nil
 }
@@ -84,7 +90,7 @@ func (s *Server) awaitReloads(serving context.Context) {
 			answers = append(answers, first)
 		}
 		answers = s.gather(answers)
-		err := s.reload()
+		err := panics.Try(panics.Process, s.reload) // whoever asked has an answer
 		s.logReload(err)
 		for _, answer := range answers {
 			answer <- err

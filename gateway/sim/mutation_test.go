@@ -86,6 +86,8 @@ var mutations = []mutation{
 		"n, err := c.write(left)", "if c.tls.established() {\n\t\tleft = c.tls.records.Seal(nil, left)\n\t}\n\tn, err := c.write(left)", "bad record"},
 	{"a handshake that nobody waits for is forgotten", "gateway/driver/tls.go",
 		"\t\tif !h.Done {\n\t\t\th.Gone", "\t\tif false {\n\t\t\th.Gone", "handshakes that are not home"},
+	{"a handshake is not told that nobody waits for it", "gateway/driver/tls.go",
+		"l.shared.Security.Drop(h)\n", "_ = h\n", "computes for nobody"},
 	{"a handshake without a deadline", "gateway/driver/tls.go",
 		"l.setDeadline(c, l.generation.Timeouts.Handshake)", "", "in the wheel|while all was well|after a quiet time"},
 	{"input is taken while a handshake computes", "gateway/driver/tls.go",

@@ -52,7 +52,7 @@ func (w *world) start() {
 		o.Committer.Store = partStore{w.store}
 	}
 	if w.plan.secure {
-		p.security = &security{p: p}
+		p.security = &security{p: p, away: map[*driver.Handshake]bool{}}
 		o.Security = p.security
 	}
 	w.note("start", 0, 0)
@@ -182,6 +182,7 @@ func (p *process) quiet() {
 		{"sessions that are paused", int64(p.paused)},
 		{"calls that are not home", int64(calls)},
 		{"handshakes that are not home", int64(handshakes)},
+		{"handshakes that have a place", int64(p.security.places())},
 		{"slabs that the store reads", int64(len(p.slabs))},
 		{"sessions opened and not closed", int64(p.opened - p.closed)},
 		{"messages that wait for a lane", int64(len(p.line.waiting))},

@@ -22,7 +22,16 @@ const pauseText = 12 << 10
 // security implements driver.Security.
 type security struct {
 	p     *process
-	begun int // handshakes that are not done
+	begun int                        // handshakes that are not done
+	away  map[*driver.Handshake]bool // those that are not at home; true for one that was dropped
+}
+
+// places returns the number of handshakes that are not done.
+func (s *security) places() int {
+	if s == nil {
+		return 0
+	}
+	return s.begun
 }
 
 // Room implements driver.Security.
@@ -44,7 +53,15 @@ func (s *security) Begin(h *driver.Handshake) bool {
 // Continue implements driver.Security.
 func (s *security) Continue(h *driver.Handshake) {
 	w := s.p.w
+	s.away[h] = false
 	w.begin(w.pace(w.plan.storeLate, w.storeOut), nil, func() {
+		switch dropped := s.away[h]; {
+		case dropped:
+			w.tally["handshakes dropped"]++
+		case !h.Gone && !h.Waited():
+			w.fail("a handshake computes for nobody")
+		}
+		delete(s.away, h)
 		if h.Gone {
 			h.Done, h.Cause = true, driver.TLSGone
 		} else {
@@ -65,7 +82,11 @@ func (s *security) Continue(h *driver.Handshake) {
 }
 
 // Drop implements driver.Security.
-func (s *security) Drop(*driver.Handshake) {}
+func (s *security) Drop(h *driver.Handshake) {
+	if _, away := s.away[h]; away { // else it is on its way home
+		s.away[h] = true
+	}
+}
 
 // toyTLS is what is agreed in each handshake.
 func toyTLS() *pipeline.TLS {
