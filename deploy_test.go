@@ -1,7 +1,6 @@
 package sluice_test
 
 import (
-	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -221,28 +220,4 @@ func printedDuration(t *testing.T, printed, key string) time.Duration {
 		t.Fatal(err)
 	}
 	return d
-}
-
-// Every metric that a dashboard shows exists.
-func TestDashboardsShowWhatThereIs(t *testing.T) {
-	golden, err := os.ReadFile("metrics/testdata/metrics.golden")
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := os.ReadFile("deploy/grafana/dashboards/sluice.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !json.Valid(text) {
-		t.Fatal("the dashboard is not JSON")
-	}
-	shown := regexp.MustCompile(`sluice_[a-z_]+`).FindAllString(string(text), -1)
-	if len(shown) < 8 {
-		t.Errorf("only %v are shown", shown)
-	}
-	for _, name := range shown {
-		if !regexp.MustCompile(`(?m)^` + name + `(\{|$)`).Match(golden) {
-			t.Errorf("%s is shown and does not exist", name)
-		}
-	}
 }

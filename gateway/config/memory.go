@@ -17,8 +17,10 @@ const (
 	memoryOfSession = 9 * KiB
 	// memoryOfTLS is what a record of the largest size takes of which the last byte has
 	// not come, and the record layer.
-	memoryOfTLS       = 16 * KiB
-	memoryOfHandshake = 36 * KiB // of TLS, while it waits for its peer
+	memoryOfTLS = 16 * KiB
+	// memoryOfHandshake is that of a TLS handshake that waits for its peer, with 4 KiB of
+	// records. It may bring up to 64 KiB of them, or 128 KiB with a client's certificate.
+	memoryOfHandshake = 36 * KiB
 	// memoryOfStalled is the replies of a session whose client does not read, in the heap.
 	memoryOfStalled = 16 * KiB
 	// memoryOfSender is the budget of a sender that is paused in the middle of a message,

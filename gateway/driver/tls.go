@@ -78,7 +78,7 @@ const (
 	TLSCertificate TLSCause = "certificate"      // one was refused: ours by the peer, or its own
 	TLSTimeout     TLSCause = "timeout"
 	TLSGone        TLSCause = "gone"   // the peer went away in the handshake
-	TLSBusy        TLSCause = "busy"   // too many handshakes, or no descriptor
+	TLSBusy        TLSCause = "busy"   // too many handshakes, no descriptor, or no memory
 	TLSRecord      TLSCause = "record" // a broken record behind the handshake
 	TLSDraining    TLSCause = "draining"
 	// TLSInternal is a handshake that failed at our side, such as by a key that cannot sign.

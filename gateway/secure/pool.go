@@ -24,7 +24,7 @@ type Options struct {
 	// none is asked for.
 	Trusts func(*tls.ConnectionState) bool
 	// Handshakes bounds the handshakes that have begun and not ended. One address has an
-	// eighth of them at most. Each costs a goroutine and about 40 KiB.
+	// eighth of them at most. Each costs a goroutine and about 36 KiB.
 	Handshakes int
 	// Computing bounds those that compute at a time.
 	Computing int
