@@ -120,6 +120,30 @@ func TestHalfHandshakes(t *testing.T) {
 	}
 }
 
+// TestHandshakesOfManyAddresses has so many addresses begin handshakes and not go on that
+// no place is left: those that waited longest make room for others.
+func TestHandshakesOfManyAddresses(t *testing.T) {
+	t.Parallel()
+	gateway := newTLSGateway(t, "  handshakes: 64\n")
+	startGateway(t, gateway.Sluice)
+	trust := gateway.clientTLS(t)
+	for i := range 64 {
+		if halfHandshake(t, fmt.Sprintf("127.0.1.%d", 1+i/8), gateway.implicit) == nil {
+			t.Fatalf("handshake %d did not begin", i)
+		}
+	}
+	began := time.Now()
+	testkit.Eventually(t, "another client has its turn", func() bool {
+		return tls.Client(from(t, "127.0.1.20", gateway.implicit), trust).Handshake() == nil
+	})
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	if n := metric(t, gateway.Sluice, `sluice_tls_failures_total{cause="displaced"}`); n < 8 || n > 16 {
+		t.Errorf("%v were displaced", n)
+	}
+}
+
 // oneOctet writes each octet by itself.
 type oneOctet struct{ net.Conn }
 

@@ -36,7 +36,7 @@ type Loop struct {
 	callsOut int                  // in flight
 	partSent func(*pipeline.Part) // onPart
 
-	handshakes int              // begun and not done
+	handshakes []*Handshake     // begun and not done, the oldest first
 	shaken     func(*Handshake) // onHandshake
 
 	stalled   []*Conn  // sessions whose clients do not read, those listed first at the head
@@ -229,6 +229,7 @@ func (l *Loop) Tick(asked time.Time) {
 		l.turn(c, "timer", func() { l.onDeadline(c) })
 	})
 	l.displaceUnnamed()
+	l.displaceHandshakes()
 	if l.shared.creditHome == l {
 		l.shared.sweep(l.now)
 	}

@@ -7,7 +7,6 @@ import (
 
 	"sluice/codec"
 	"sluice/gateway/session"
-	"sluice/pipeline"
 )
 
 // TLS is a stage between a socket and its session (docs/decisions.md, TLS on the loop).
@@ -20,6 +19,9 @@ import (
 type Security interface {
 	// Room reports whether a client may begin a handshake now.
 	Room(client netip.Addr) bool
+	// Surplus returns how many handshakes have begun beyond the number from which on those
+	// that wait longest shall end, and how many there are.
+	Surplus() (surplus, begun int)
 	// Begin begins a handshake with the records in h.In on another goroutine, and reports
 	// whether there was room. h comes home by its task when it needs more records, and once
 	// more when h.Done. Until then it must not be touched.
@@ -45,29 +47,6 @@ type Records interface {
 	Close(wire []byte) []byte
 }
 
-// Handshake is one TLS handshake. It belongs to its loop, or to Security, in turn.
-type Handshake struct {
-	pipeline.Task // takes it home; Home says to which loop
-	Home          pipeline.Poster
-	Client        netip.Addr
-	In            []byte // records that have come; the next ones replace them
-	Out           []byte // records to be sent; taken by the loop
-	Gone          bool   // nobody waits for it any more
-	Done          bool
-	Records       Records       // when it has succeeded
-	About         *pipeline.TLS // what was agreed then
-	Cause         TLSCause      // when it has failed
-	Err           error
-
-	// Private belongs to Security.
-	Private any
-
-	owner *Conn // nil when nobody waits for it
-}
-
-// Waited reports whether a connection waits for the handshake, for tests on its loop.
-func (h *Handshake) Waited() bool { return h.owner != nil }
-
 // TLSCause is the cause for which a handshake or a connection with TLS failed.
 type TLSCause string
 
@@ -81,13 +60,15 @@ const (
 	TLSBusy        TLSCause = "busy"   // too many handshakes, no descriptor, or no memory
 	TLSRecord      TLSCause = "record" // a broken record behind the handshake
 	TLSDraining    TLSCause = "draining"
+	// TLSDisplaced is a handshake that waited for its peer longest when there were too many.
+	TLSDisplaced TLSCause = "displaced"
 	// TLSInternal is a handshake that failed at our side, such as by a key that cannot sign.
 	TLSInternal TLSCause = "internal"
 )
 
 // TLSCauses returns every cause of Observer.TLSFailed.
 func TLSCauses() []TLSCause {
-	return []TLSCause{TLSProtocol, TLSNoShared, TLSCertificate, TLSTimeout, TLSGone, TLSBusy, TLSRecord, TLSDraining, TLSInternal}
+	return []TLSCause{TLSProtocol, TLSNoShared, TLSCertificate, TLSTimeout, TLSGone, TLSBusy, TLSRecord, TLSDraining, TLSDisplaced, TLSInternal}
 }
 
 // secured is the TLS of one connection.
@@ -116,104 +97,11 @@ func (c *Conn) inputOver() bool { return c.ended || c.tls != nil && c.tls.closed
 // errNoRecord is the error of input that is no TLS record.
 var errNoRecord = errors.New("not a TLS record")
 
-// maxFlight bounds the bytes of records that a handshake is given at a time, unless one is
-// larger: what the client says behind the last of them comes out of it as text.
-const maxFlight = 16 << 10
-
 // beginTLS has a connection speak TLS from its next byte on.
 func (l *Loop) beginTLS(c *Conn) {
 	c.tls = &secured{}
 	l.setDeadline(c, l.generation.Timeouts.Handshake)
 }
-
-// shakeHands takes the whole records that have come into the handshake, once all that was
-// to be sent before has left.
-func (l *Loop) shakeHands(c *Conn) {
-	s := c.tls
-	if s.away || c.unsent != nil || len(l.out) > 0 {
-		return
-	}
-	in, n := c.input(), 0
-	for n < len(in) {
-		record, ok := codec.TLSRecord(in[n:])
-		if !ok && n == 0 {
-			l.failTLS(c, TLSProtocol, nil)
-			return
-		}
-		if !ok || record == 0 || n > 0 && n+record > maxFlight {
-			break
-		}
-		n += record
-	}
-	c.begun = c.begun || len(in) > 0
-	if n == 0 {
-		return
-	}
-	h := s.handshake
-	if h == nil {
-		h = &Handshake{Home: l, Client: c.session.Client().Addr(), owner: c}
-		h.Task.Run = func() { l.shaken(h) }
-	}
-	h.In = append(h.In[:0], in[:n]...)
-	c.discard(n)
-	switch {
-	case s.handshake != nil:
-		s.away = true
-		l.shared.Security.Continue(h)
-	case l.shared.Security.Begin(h):
-		s.handshake, s.away = h, true
-		l.handshakes++
-	default:
-		l.failTLS(c, TLSBusy, nil)
-	}
-}
-
-// onHandshake takes a handshake that comes home.
-func (l *Loop) onHandshake(h *Handshake) {
-	if h.Done {
-		l.handshakes--
-	}
-	l.takeResult("result", h.owner, func(c *Conn) { l.handshakeCame(c, h) }, func() {
-		if !h.Done {
-			h.Gone = true
-			l.shared.Security.Continue(h)
-		}
-	})
-}
-
-// handshakeCame goes on with a connection whose handshake has come home.
-func (l *Loop) handshakeCame(c *Conn, h *Handshake) {
-	s := c.tls
-	s.away = false
-	out := h.Out
-	h.Out = nil
-	if h.Done && h.Records == nil {
-		s.handshake, h.owner = nil, nil
-		c.writeLast(out)
-		l.failTLS(c, h.Cause, h.Err)
-		return
-	}
-	if l.put(c, out); c.finished || !h.Done {
-		return
-	}
-	s.handshake, h.owner = nil, nil
-	s.records = h.Records
-	l.shared.Observer.TLSDone(h.About.Version, h.About.Resumed)
-	text, err := s.records.Open(nil, nil)
-	s.text = text
-	c.session.Secure(h.About)
-	if c.opened {
-		l.setCommandDeadline(c)
-	} else {
-		l.greet(c)
-	}
-	if err != nil {
-		l.recordFailed(c, err)
-	}
-}
-
-// Handshakes returns the number of handshakes of this loop that are not done, for tests.
-func (l *Loop) Handshakes() int { return l.handshakes }
 
 // failTLS ends a connection whose TLS fails. What there is of an alert was sent.
 func (l *Loop) failTLS(c *Conn, cause TLSCause, err error) {
@@ -231,22 +119,6 @@ func (l *Loop) noteTLS(c *Conn, cause TLSCause, err error) {
 
 // whatTLS stands for the command of a connection whose TLS failed.
 const whatTLS = "TLS"
-
-// dropHandshake leaves a handshake whose connection has ended to itself.
-func (l *Loop) dropHandshake(c *Conn) {
-	s := c.tls
-	if s == nil || s.handshake == nil {
-		return
-	}
-	h := s.handshake
-	s.handshake, h.owner = nil, nil
-	if s.away {
-		l.shared.Security.Drop(h)
-		return
-	}
-	h.Gone = true
-	l.shared.Security.Continue(h)
-}
 
 // pumpRecords opens records and feeds their text to the session, until there is none, or
 // until the session waits for something else. It reports whether it stopped because many
@@ -330,15 +202,4 @@ func (l *Loop) notify(c *Conn) bool {
 		l.put(c, s.records.Close(l.wire[:0]))
 	}
 	return !c.finished && c.unsent == nil
-}
-
-// closedInHandshake ends a connection whose peer went away before the end of its
-// handshake. One that sent nothing where TLS comes first is the health check of a load
-// balancer.
-func (l *Loop) closedInHandshake(c *Conn, how Ending) {
-	if !c.opened && !c.begun {
-		l.end(c, "client", how)
-		return
-	}
-	l.failTLS(c, TLSGone, nil)
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"math"
 	"math/rand/v2"
 	"net/netip"
 	"strings"
@@ -19,7 +20,9 @@ import (
 // they are held.
 type toySecurity struct {
 	full bool // there is room for none
+	most int  // handshakes beyond this are a surplus
 	held bool
+	open int // begun and not done
 	away []*Handshake
 
 	dropped []*Handshake // while they were away
@@ -27,10 +30,13 @@ type toySecurity struct {
 
 func (s *toySecurity) Room(netip.Addr) bool { return !s.full }
 
+func (s *toySecurity) Surplus() (surplus, begun int) { return max(s.open-s.most, 0), s.open }
+
 func (s *toySecurity) Begin(h *Handshake) bool {
 	if s.full {
 		return false
 	}
+	s.open++
 	h.Private = &toytls.Server{}
 	s.Continue(h)
 	return true
@@ -60,6 +66,9 @@ func (s *toySecurity) release() {
 				h.About = &pipeline.TLS{Version: "TLSv1.3", Cipher: "TOY", Group: "toy"}
 			}
 		}
+		if h.Done {
+			s.open--
+		}
 		h.Home.Post(&h.Task)
 	}
 	s.away = nil
@@ -67,7 +76,7 @@ func (s *toySecurity) release() {
 
 // tlsWorld is a world whose listener offers TLS by policy, or has it come first.
 func tlsWorld(t testing.TB, policy session.TLSPolicy, implicit bool) (*world, *toySecurity) {
-	o, security := testOptions(), &toySecurity{}
+	o, security := testOptions(), &toySecurity{most: math.MaxInt}
 	o.Settings.SetTLS(policy)
 	o.Generation.Timeouts.Handshake = 30 * time.Second
 	o.Security, o.ImplicitTLS = security, implicit
@@ -474,6 +483,49 @@ func TestHandshakeFails(t *testing.T) {
 			w.clean()
 		})
 	}
+}
+
+// TestHandshakesDisplaced has more handshakes wait for their peers than may: those that
+// have waited longest end, once they have had their time.
+func TestHandshakesDisplaced(t *testing.T) {
+	const most, surplus = 5, 3
+	w, security := tlsWorld(t, session.TLSPolicy{}, true)
+	security.most = most
+	_, hello := toytls.NewClient(1)
+	var clients []*memorySocket
+	begin := func() {
+		s := w.connect()
+		s.send(string(hello))
+		clients = append(clients, s)
+	}
+	for range most + surplus {
+		begin()
+		w.advance(tickLength) // they differ in age
+	}
+	w.advance(HandshakeGrace - (most+surplus)*tickLength)
+	if n := w.seen.tls["displaced"]; n != 0 {
+		t.Fatalf("%d were displaced before their time", n)
+	}
+	w.advance((most + surplus) * tickLength)
+	for i, s := range clients {
+		if s.closed != (i < surplus) {
+			t.Errorf("handshake %d: closed %t", i, s.closed)
+		}
+	}
+	security.held = true // one that computes does not wait for its peer
+	clients[surplus].send(string(hello))
+	begin()
+	w.advance(HandshakeGrace)
+	if n := w.seen.tls["displaced"]; n != surplus+1 || clients[surplus].closed || !clients[surplus+1].closed {
+		t.Errorf("displaced %d; the one that computes: closed %t; the next: closed %t", n, clients[surplus].closed, clients[surplus+1].closed)
+	}
+	security.held = false
+	security.release()
+	w.settle()
+	for _, s := range clients {
+		s.gone()
+	}
+	w.clean()
 }
 
 // A connection over a limit is closed where TLS comes first: it cannot be told.

@@ -403,8 +403,8 @@ func (w *world) clean() {
 	if w.seen.paused != 0 {
 		w.t.Errorf("%d sessions are paused", w.seen.paused)
 	}
-	if w.loop.handshakes != 0 {
-		w.t.Errorf("%d handshakes are not home", w.loop.handshakes)
+	if len(w.loop.handshakes) != 0 {
+		w.t.Errorf("%d handshakes are not home", len(w.loop.handshakes))
 	}
 	if w.seen.panics != 0 {
 		w.t.Errorf("%d panics", w.seen.panics)

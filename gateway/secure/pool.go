@@ -64,6 +64,13 @@ func (p *Pool) Room(client netip.Addr) bool {
 		p.addresses.of(client).Load() < p.perAddress()
 }
 
+// Surplus returns how many handshakes have begun beyond seven eighths of those that may, and
+// how many have.
+func (p *Pool) Surplus() (surplus, begun int) {
+	begun = int(p.begun.Load())
+	return max(begun-(p.options.Handshakes-p.options.Handshakes/addressShare), 0), begun
+}
+
 // Begin begins a handshake with the records in h.In on another goroutine, and reports
 // whether there was room. h comes home by its task whenever it needs more records, and once
 // more when it is done. It must not be touched meanwhile.

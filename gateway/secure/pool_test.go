@@ -254,6 +254,9 @@ func TestBounds(t *testing.T) {
 	if begin("203.0.113.1") {
 		t.Error("one more than there may be has begun")
 	}
+	if surplus, of := p.Surplus(); surplus != 2 || of != 16 {
+		t.Errorf("a surplus of %d of %d handshakes", surplus, of)
+	}
 	for i, h := range begun {
 		loops[i].comes(t)
 		giveUp(t, p, h, loops[i])

@@ -39,6 +39,14 @@ func (s *security) Room(netip.Addr) bool {
 	return !s.p.w.fault("no room for a handshake", s.p.w.plan.noPause)
 }
 
+// Surplus implements driver.Security.
+func (s *security) Surplus() (surplus, begun int) {
+	if s.p.w.fault("too many handshakes", s.p.w.plan.noPause) {
+		return s.begun, s.begun
+	}
+	return 0, s.begun
+}
+
 // Begin implements driver.Security.
 func (s *security) Begin(h *driver.Handshake) bool {
 	if !s.Room(h.Client) {
