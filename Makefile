@@ -80,6 +80,6 @@ drill:
 sim:
 	go test ./gateway/sim -count=1 -timeout 2h -v -run 'TestSeeds' $(if $(SEEDS),-sim.seeds=$(SEEDS),-sim.for=$(FOR))
 
-# Every fuzz target, FUZZTIME each.
+# Every fuzz target, or those named TARGET, FUZZTIME each.
 fuzz:
-	@FUZZTIME=$(FUZZTIME) .ci/fuzz
+	@FUZZTIME=$(FUZZTIME) TARGET=$(TARGET) .ci/fuzz
