@@ -33,13 +33,14 @@ const (
 	TLS       Place = "tls"       // reading certificates anew
 	Process   Place = "process"   // start and end of the process
 	Handshake Place = "handshake" // TLS handshakes
+	Identity  Place = "identity"  // finding out who a client is
 )
 
 // Places returns every place.
 func Places() []Place {
 	return slices.Clone([]Place{
 		Store, Pack, Publish, Log, Embedded, Monitor, Admin, Accept, Ticker, MailLog, TLS,
-		Process, Handshake,
+		Process, Handshake, Identity,
 	})
 }
 
