@@ -3,6 +3,7 @@ package embedded_test
 import (
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -72,19 +73,28 @@ func TestSegments(t *testing.T) {
 	}
 }
 
-// TestFailedSync lets every fsync of the events fail: none may be acknowledged, and each
-// must be told why.
+// TestFailedSync lets every fsync of the events fail, or the first one alone: then the next
+// would succeed without the bytes of the first. No event may be acknowledged, and each must
+// be told why.
 func TestFailedSync(t *testing.T) {
-	folder := childData(t)
-	segment := filepath.Join(folder, "partitions", "mail.received-0", "0.dat")
-	calls, printed := porttest.FailSyncs(t, segment, childFolder+"="+folder, childEvents+"=40")
-	if len(calls) == 0 {
-		t.Fatal("no fsync failed")
-	}
-	lines := strings.Split(strings.TrimSpace(printed), "\n")
-	for _, line := range lines[1:] {
-		if !strings.HasPrefix(line, "failed: ") || !strings.Contains(line, "input/output error") {
-			t.Errorf("the child said %q", line)
-		}
+	const events = 40
+	for _, which := range []string{porttest.EverySync, porttest.FirstSync} {
+		t.Run(which, func(t *testing.T) {
+			folder := childData(t)
+			segment := filepath.Join(folder, "partitions", "mail.received-0", "0.dat")
+			calls, printed := porttest.FailSyncs(t, which, segment, childFolder+"="+folder, childEvents+"="+strconv.Itoa(events))
+			if len(calls) != 1 || !strings.Contains(calls[0], "(INJECTED)") {
+				t.Errorf("want one fsync, and that it failed:\n%s", strings.Join(calls, "\n"))
+			}
+			lines := strings.Split(strings.TrimSpace(printed), "\n")
+			if len(lines) != 1+events {
+				t.Errorf("the child said %d lines, want %d", len(lines), 1+events)
+			}
+			for _, line := range lines[1:] {
+				if !strings.HasPrefix(line, "failed: ") || !strings.Contains(line, "input/output error") {
+					t.Errorf("the child said %q", line)
+				}
+			}
+		})
 	}
 }

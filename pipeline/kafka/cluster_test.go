@@ -229,9 +229,7 @@ func (c *cluster) madeAnew(t *testing.T) {
 	if err := c.CreateTopic(t.Context(), o.Topic, 2, nil); err != nil {
 		t.Fatal(err)
 	}
-	began := time.Now()
-	testkit.Eventually(t, "an event is taken by the new topic", func() bool { return announced(l) })
-	t.Logf("taken %v after the topic was back", time.Since(began).Round(time.Millisecond))
+	checkTakenAnew(t, l)
 	setTopic(t, c.Bootstrap, o.Topic, "min.insync.replicas", 2)
 	testkit.Eventually(t, "min.insync.replicas is known", func() bool { return l.Topic().MinInsyncReplicas == 2 })
 }

@@ -21,10 +21,21 @@ func SystemCalls(
 	return runStrace(t, []string{"-e", "trace=" + names}, environment)
 }
 
-// FailSyncs is SystemCalls for fsync of one file, all of which fail with EIO.
-func FailSyncs(t *testing.T, file string, environment ...string) (calls []string, printed string) {
+// Which fsyncs FailSyncs lets fail, in the words of strace.
+const (
+	EverySync = "1+"
+	FirstSync = "1" // of each thread; the kernel would let the next one succeed as well
+)
+
+// FailSyncs is SystemCalls for fsync and fdatasync of one file. Those that which names fail
+// with EIO.
+func FailSyncs(
+	t *testing.T, which, file string, environment ...string,
+) (calls []string, printed string) {
 	t.Helper()
-	return runStrace(t, []string{"-e", "trace=fsync", "-e", "inject=fsync:error=EIO", "-P", file}, environment)
+	return runStrace(t, []string{
+		"-e", "trace=fsync,fdatasync", "-e", "inject=fsync,fdatasync:error=EIO:when=" + which, "-P", file,
+	}, environment)
 }
 
 func runStrace(t *testing.T, options, environment []string) (calls []string, printed string) {
@@ -37,7 +48,7 @@ func runStrace(t *testing.T, options, environment []string) (calls []string, pri
 		t.Skip(err)
 	}
 	trace := filepath.Join(t.TempDir(), "trace")
-	options = append([]string{"-f", "-y", "-s", "200", "-o", trace}, options...)
+	options = append([]string{"-f", "-y", "-s", "200", "-qq", "-e", "signal=none", "-o", trace}, options...)
 	command := exec.CommandContext(t.Context(), strace, append(options, os.Args[0])...)
 	command.Env = append(os.Environ(), environment...)
 	out, err := command.CombinedOutput()
