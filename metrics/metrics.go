@@ -53,6 +53,8 @@ type Labels struct {
 	FailureKinds []string
 	// RetryCauses are the causes of a further attempt at a request to the object store.
 	RetryCauses []string
+	// ReplaceCauses are the causes for which the Kafka client is replaced.
+	ReplaceCauses []string
 	// Stages are the stages of a complete message, as pipeline.ObservedStages has them.
 	Stages []string
 	// PanicPlaces are the handlers and goroutines that recover from panics.
@@ -104,6 +106,7 @@ type Metrics struct {
 	strict  bool
 
 	storeRetries byLabel[prometheus.Counter]
+	kafkaClients byLabel[prometheus.Counter] // replaced ones
 
 	creditWait byLabel[prometheus.Observer]
 	relieved   byLabel[prometheus.Counter]
@@ -163,7 +166,7 @@ func (m *Metrics) Handler() http.Handler {
 
 func (m *Metrics) addSessions(labels Labels) {
 	m.acceptFailures = m.counters("sluice_accept_failures_total",
-		"Failed attempts to accept a connection, by cause; the connection stays in the kernel's queue.",
+		"Failed attempts to accept a connection for mail, the admin server or the embedded broker, by cause; the connection stays in the kernel's queue.",
 		"cause", labels.AcceptCauses)
 	m.displaced = m.counters("sluice_connections_displaced_total",
 		"Connections of the admin server and of the embedded broker that were closed to make room for another, by server.",
@@ -220,6 +223,9 @@ func (m *Metrics) addStages(labels Labels) {
 	m.storeRetries = m.counters("sluice_store_retries_total",
 		"Further attempts at requests to the object store, by what became of the one before: silent (no answer for longer than usual), broken (no connection, or it broke) or busy (the store refused it for now).",
 		"cause", labels.RetryCauses)
+	m.kafkaClients = m.counters("sluice_kafka_clients_replaced_total",
+		"Kafka clients that were replaced by a fresh one, by cause: failing (all their events failed), overdue (an event had no answer in time), topic_anew (the topic was deleted and made again) or size (the topic takes batches of another size).",
+		"cause", labels.ReplaceCauses)
 	m.stages, m.strict = make(map[string]*stage), labels.Strict
 	for _, name := range labels.Stages {
 		help, found := stageHelp[name]

@@ -98,3 +98,6 @@ func (m *Metrics) Panicked(where string) { m.panics.at(where).Inc() }
 
 // StoreRetried counts a further attempt at a request to the object store.
 func (m *Metrics) StoreRetried(cause string) { m.storeRetries.at(cause).Inc() }
+
+// KafkaClientReplaced counts a Kafka client that was replaced by a fresh one.
+func (m *Metrics) KafkaClientReplaced(cause string) { m.kafkaClients.at(cause).Inc() }

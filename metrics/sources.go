@@ -78,7 +78,7 @@ func (m *Metrics) RegisterSources(s Sources) {
 	m.gauge("sluice_store_large_limit", "Limit of concurrent requests for parts and for messages too large for a pack: store.s3.concurrency, or lower while these requests slow down small messages.", s.LargeLimit)
 	m.queues(s.QueueDepths)
 	m.total("sluice_log_lines_dropped_total", "Log lines dropped because they came faster than they could be written.", s.LogLinesDropped)
-	m.total("sluice_log_lines_left_out_total", "Refusals, lost messages and panics without a log line, because their session, their client or their place had too many.", s.LogLinesLeftOut)
+	m.total("sluice_log_lines_left_out_total", "Refusals, lost messages, warnings about messages and panics without a log line, because their session, their client, their kind or their place had too many.", s.LogLinesLeftOut)
 	m.total("sluice_store_left_behind_total",
 		"Failed or aborted messages that left an object or upload in the bucket because it could not be removed; a lifecycle rule or the sweep has to remove it.",
 		s.StoreLeftBehind)

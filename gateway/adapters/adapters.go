@@ -21,6 +21,9 @@ type Deps struct {
 	Packs   pack.Observer // counts packs
 	// Retried counts a further attempt at a request to the store, by one of RetryCauses.
 	Retried func(cause string)
+	// ClientReplaced counts a client of the event log that was replaced, by one of
+	// ReplaceCauses.
+	ClientReplaced func(cause string)
 	// Bound bounds the connections of a listener in this process.
 	Bound func(net.Listener) net.Listener
 }

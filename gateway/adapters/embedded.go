@@ -28,11 +28,12 @@ func openEmbedded(c *config.Config, d Deps) (*Log, error) {
 		return nil, fmt.Errorf("event log (events.embedded.address, data_dir): %w", err)
 	}
 	options := kafka.Options{
-		Brokers:     []string{broker.Addr()},
-		Topic:       c.Events.Topic,
-		Compression: c.Events.Embedded.Compression,
-		Queue:       c.Limits.Connections,
-		Durable:     broker,
+		Brokers:        []string{broker.Addr()},
+		Topic:          c.Events.Topic,
+		Compression:    c.Events.Embedded.Compression,
+		Queue:          c.Limits.Connections,
+		Durable:        broker,
+		ClientReplaced: clientReplaced(d),
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), openTime)
 	defer cancel()

@@ -74,6 +74,24 @@ func reportBroker(logger *slog.Logger, b kafka.BrokerState) {
 		"broker", b.ID, "address", b.Address)
 }
 
+// ReplaceCauses returns the causes for which the client of the event log is replaced.
+func ReplaceCauses() []string { return kafka.ReplaceCauses() }
+
+// clientReplaced returns a function that counts and logs a client that was replaced. The
+// lines are few: a fresh client has some time before it is replaced too.
+func clientReplaced(d Deps) func(cause string) {
+	return func(cause string) {
+		if d.ClientReplaced != nil {
+			d.ClientReplaced(cause)
+		}
+		log := d.MailLog.Logger().Warn
+		if cause == kafka.CauseSize {
+			log = d.MailLog.Logger().Info
+		}
+		log("events are published by a fresh Kafka client from now on", "cause", cause)
+	}
+}
+
 // smallMessages is the size of an event with a thousand recipients of usual length.
 const smallMessages = 64 << 10
 
@@ -86,6 +104,7 @@ func openKafka(c *config.Config, d Deps) (*Log, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), openTime)
 	defer cancel()
 	options := kafkaOptions(c, d.MailLog.Logger())
+	options.ClientReplaced = clientReplaced(d)
 	log, err := kafka.Open(ctx, options)
 	var missing *kafka.MissingTopicError
 	if errors.As(err, &missing) {

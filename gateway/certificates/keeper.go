@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
+	"errors"
 	"log/slog"
 	"slices"
 	"sync"
@@ -17,6 +18,9 @@ const (
 	lookEvery = 30 * time.Second
 	settle    = time.Second
 	warnEvery = 24 * time.Hour // of an expiring certificate
+	// restlessLooks is the number of looks, each of which finds something else than the one
+	// before, after which this is logged. They take a minute or longer.
+	restlessLooks = 60
 )
 
 // Keeper holds the Set in use. All methods are safe for concurrent use; those that an
@@ -26,8 +30,9 @@ type Keeper struct {
 	current atomic.Pointer[Set]
 
 	mu     sync.Mutex                   // held while the set in use is changed
-	seen   map[string][sha256.Size]byte // by file: what a reading that is not in use found
+	seen   map[string][sha256.Size]byte // by file: what the last look found
 	told   map[string][sha256.Size]byte // by file: what was logged as bad
+	unrest map[string]int               // by file: looks in a row that found something else
 	warned time.Time                    // when expiring certificates were last logged
 }
 
@@ -94,6 +99,7 @@ func (k *Keeper) Use(set *Set) {
 func (k *Keeper) put(set *Set) {
 	k.current.Store(set)
 	k.seen, k.told = make(map[string][sha256.Size]byte), make(map[string][sha256.Size]byte)
+	k.unrest = make(map[string]int)
 }
 
 // Run looks at the files until ctx ends.
@@ -125,13 +131,13 @@ func (k *Keeper) look(now time.Time) (soon bool) {
 	parts, changed := slices.Clone(set.parts), false
 	for i, p := range parts {
 		name, r := p.files[0].key, p.read()
-		switch seen, found := k.seen[name]; {
-		case r.sum == p.sum:
-			delete(k.seen, name)
-			delete(k.told, name)
+		if k.changed(p, r.sum) {
+			soon = soon || r.sum != p.sum
 			continue
-		case !found || seen != r.sum:
-			k.seen[name], soon = r.sum, true
+		}
+		switch {
+		case r.sum == p.sum:
+			delete(k.told, name)
 			continue
 		case k.told[name] == r.sum:
 			continue
@@ -139,12 +145,9 @@ func (k *Keeper) look(now time.Time) (soon bool) {
 		next, fault := p.with(r)
 		if fault != nil {
 			k.told[name] = r.sum
-			k.options.Reloaded(fault.Result)
-			k.options.Logger.Error("a file of TLS has changed and cannot be used: what was read before stays in use",
-				"key", "tls."+fault.Key, "file", fault.File, "err", fault.Text)
+			k.refuse(fault)
 			continue
 		}
-		delete(k.seen, name)
 		delete(k.told, name)
 		parts[i], changed = next, true
 		k.tookOver(next, now)
@@ -154,6 +157,36 @@ func (k *Keeper) look(now time.Time) (soon bool) {
 	}
 	k.warn(now)
 	return soon
+}
+
+// changed reports whether the files of p are not as the last look found them. It says so
+// once of files that never rest, since they are never taken.
+func (k *Keeper) changed(p *part, sum [sha256.Size]byte) bool {
+	name := p.files[0].key
+	last, looked := k.seen[name]
+	if !looked {
+		last = p.sum
+	}
+	k.seen[name] = sum
+	if sum == last {
+		delete(k.unrest, name)
+		return false
+	}
+	if k.unrest[name]++; k.unrest[name] == restlessLooks {
+		text := "was changed again before each look: who writes it?"
+		if len(p.files) > 1 {
+			text = "or " + p.files[1].path + " " + text
+		}
+		k.refuse(p.fault(0, resultRestless, errors.New(text)))
+	}
+	return true
+}
+
+// refuse reports a change that is not taken.
+func (k *Keeper) refuse(fault *Fault) {
+	k.options.Reloaded(fault.Result)
+	k.options.Logger.Error("a file of TLS has changed and cannot be used: what was read before stays in use",
+		"key", "tls."+fault.Key, "file", fault.File, "err", fault.Text)
 }
 
 // tookOver reports that p was read anew.

@@ -107,6 +107,36 @@ func TestFilesReadAnew(t *testing.T) {
 	w.expect(t, "back again", next, "", "")
 }
 
+// TestRestless: files that differ at each look are not taken, and one line says so. They
+// are taken when they rest. The same goes for two writers that undo each other's work.
+func TestRestless(t *testing.T) {
+	dir := t.TempDir()
+	pair, old := writePair(t, dir, "old.example.net")
+	w := newWatched(t, Settings{Pairs: []Pair{pair}})
+	w.expect(t, "start", old, "", "msg=certificate")
+	text := certPEM(old)
+	for n := 1; n < restlessLooks; n++ {
+		write(t, dir, "cert.pem", text+strings.Repeat("\n", n))
+		if !w.look(time.Now()) {
+			t.Fatal("it does not want to look again")
+		}
+	}
+	w.expect(t, "not for long", old, "", "")
+	for n := range 2 * restlessLooks {
+		write(t, dir, "cert.pem", text+strings.Repeat("\n", 100+n))
+		w.look(time.Now())
+	}
+	w.expect(t, "restless", old, "restless", "file="+pair.CertFile+` err="or `+pair.KeyFile+` was changed again`)
+	w.look(time.Now())
+	w.expect(t, "at rest", old, "ok", "certificate read anew")
+
+	for n := range 2 * restlessLooks {
+		write(t, dir, "cert.pem", text+strings.Repeat("\n", n%2))
+		w.look(time.Now())
+	}
+	w.expect(t, "to and fro", old, "restless", "was changed again")
+}
+
 // TestEachFileByItself: a bad pair does not hold up another, nor the other files.
 func TestEachFileByItself(t *testing.T) {
 	first, second, more := t.TempDir(), t.TempDir(), t.TempDir()

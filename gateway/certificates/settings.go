@@ -44,9 +44,10 @@ const (
 	resultUnreadable = "unreadable" // missing, not allowed, or no file of this kind
 	resultInvalid    = "invalid"    // read, and not what it should be
 	resultMismatched = "mismatched" // the key is not that of the certificate
+	resultRestless   = "restless"   // never as the look before found it
 )
 
 // Results returns every result of reading files anew.
 func Results() []string {
-	return []string{resultOK, resultUnreadable, resultInvalid, resultMismatched}
+	return []string{resultOK, resultUnreadable, resultInvalid, resultMismatched, resultRestless}
 }

@@ -40,6 +40,8 @@ const (
 	panicEvery = 10 * time.Second
 	// maxStack bounds the stack that is logged for a panic.
 	maxStack = 8 << 10
+	// warningLines is the number of warnings of one kind about messages in a second.
+	warningLines = 10
 )
 
 // Log writes the log of a gateway. Its callers hand over a copy and never wait: one
@@ -62,6 +64,8 @@ type Log struct {
 	left    atomic.Int64 // lines beyond the limit of their session, or panicEvery
 	panics  sync.Map     // by place, when the last panic was logged
 	quota   *clientQuota
+	behind  warnings // LeftBehind
+	splits  warnings // PackSplit
 	lines   *lineWriter
 	logger  *slog.Logger
 
@@ -128,9 +132,12 @@ func (m *Log) Logger() *slog.Logger { return m.logger }
 // that could not be written.
 func (m *Log) Dropped() int64 { return m.dropped.Load() + m.lines.lost.Load() }
 
-// Omitted returns the number of refusals, lost messages and panics since the start that
-// have no line because their session, their client or their place had too many.
-func (m *Log) Omitted() int64 { return m.omitted.Load() + m.left.Load() }
+// Omitted returns the number of refusals, lost messages, warnings about messages and panics
+// since the start that have no line because their session, their client, their kind or
+// their place had too many.
+func (m *Log) Omitted() int64 {
+	return m.omitted.Load() + m.left.Load() + m.behind.omitted.Load() + m.splits.omitted.Load()
+}
 
 // Refused implements driver.MailLog.
 func (m *Log) Refused(r *driver.Refusal) {
@@ -177,15 +184,23 @@ func (m *Log) Accepted(a *driver.Acceptance) {
 // LeftBehind logs a failed message that left an object or upload in the bucket. It may be
 // called on event loops.
 func (m *Log) LeftBehind(key string, err error) {
-	if m.writes(slog.LevelWarn) {
-		m.put(m.notices, entry{kind: leftBehind, message: key, err: err})
-	}
+	m.warn(&m.behind, entry{kind: leftBehind, message: key, err: err})
 }
 
 // PackSplit logs why the object store refused a pack, and its number of messages.
 func (m *Log) PackSplit(messages int, err error) {
-	if m.writes(slog.LevelWarn) {
-		m.put(m.notices, entry{kind: packSplit, messages: messages, err: err})
+	m.warn(&m.splits, entry{kind: packSplit, messages: messages, err: err})
+}
+
+// warn logs a warning about a message, unless there were warningLines of its kind in this
+// second: while a store fails, each message may have one.
+func (m *Log) warn(kind *warnings, e entry) {
+	switch {
+	case !m.writes(slog.LevelWarn):
+	case countIn(&kind.count, m.quota.second.Load()) > warningLines:
+		kind.omitted.Add(1)
+	default:
+		m.put(m.notices, e)
 	}
 }
 

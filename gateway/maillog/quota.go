@@ -71,3 +71,9 @@ func (m *Log) mayLog(client netip.Addr) bool {
 	}
 	return false
 }
+
+// warnings counts the warnings of one kind.
+type warnings struct {
+	count   atomic.Uint64 // of the current second, as a cell of clientQuota
+	omitted atomic.Int64  // those without a line
+}

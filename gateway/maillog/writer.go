@@ -93,7 +93,7 @@ func (m *Log) writeLine(to slog.Handler, e *entry) error {
 }
 
 // missing holds the numbers of missing lines that were reported so far.
-type missing struct{ dropped, omitted int64 }
+type missing struct{ dropped, omitted, behind, splits int64 }
 
 // report logs the number of lines dropped or left out since the last report.
 func (m *Log) report(to slog.Handler, reported *missing) {
@@ -108,6 +108,8 @@ func (m *Log) report(to slog.Handler, reported *missing) {
 	}
 	say("log lines dropped", m.dropped.Load(), &reported.dropped)
 	say("log lines of clients with too many left out", m.omitted.Load(), &reported.omitted)
+	say("warnings about objects and uploads left in the bucket left out", m.behind.omitted.Load(), &reported.behind)
+	say("warnings about packs that the store refused left out", m.splits.omitted.Load(), &reported.splits)
 }
 
 // lineWriter buffers whole lines, so that many of them are one write. slog's handlers

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"sync"
@@ -15,7 +16,8 @@ import (
 type boundedListener struct {
 	net.Listener
 	most      int
-	displaced func() // counts a connection that was closed to make room for another
+	displaced func()      // counts a connection that was closed to make room for another
+	failed    func(error) // counts a connection that could not be accepted
 
 	mu   sync.Mutex
 	open map[*boundedConn]struct{}
@@ -30,14 +32,19 @@ type boundedConn struct {
 	once     sync.Once
 }
 
-func newBounded(l net.Listener, most int, displaced func()) *boundedListener {
-	return &boundedListener{Listener: l, most: most, displaced: displaced, open: make(map[*boundedConn]struct{})}
+func newBounded(l net.Listener, most int, displaced func(), failed func(error)) *boundedListener {
+	return &boundedListener{
+		Listener: l, most: most, displaced: displaced, failed: failed, open: make(map[*boundedConn]struct{}),
+	}
 }
 
 // Accept implements net.Listener.
 func (c *boundedListener) Accept() (net.Conn, error) {
 	conn, err := c.Listener.Accept()
 	if err != nil {
+		if !errors.Is(err, net.ErrClosed) {
+			c.failed(err)
+		}
 		return nil, err
 	}
 	m := &boundedConn{Conn: conn, listener: c}

@@ -9,11 +9,14 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"slices"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
 	"sluice/gateway/admin"
+	"sluice/gateway/reactor"
 )
 
 // TestBoundedIdleConnections checks that any number of idle connections neither keeps a
@@ -26,7 +29,7 @@ func TestBoundedIdleConnections(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := admin.New(newBounded(l, most, func() { displaced.Add(1) }), admin.Pages{Metrics: page, Ready: func() (bool, string) { return true, "serving" }})
+	a := admin.New(newBounded(l, most, func() { displaced.Add(1) }, func(error) {}), admin.Pages{Metrics: page, Ready: func() (bool, string) { return true, "serving" }})
 	defer a.Close()
 	before := openDescriptors(t)
 	for _, request := range []string{"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n", "GET /livez HT", ""} {
@@ -77,7 +80,7 @@ func openDescriptors(t *testing.T) int {
 // TestWhoIsDisplaced checks that the address with the most connections loses the one that
 // was idle for longest.
 func TestWhoIsDisplaced(t *testing.T) {
-	c := newBounded(nil, 4, func() {})
+	c := newBounded(nil, 4, func() {}, func(error) {})
 	join := func(from string, last int64) (*boundedConn, *boundedConn) {
 		m := &boundedConn{Conn: shut{}, listener: c, from: netip.MustParseAddr(from)}
 		m.last.Store(last)
@@ -105,3 +108,31 @@ func TestWhoIsDisplaced(t *testing.T) {
 type shut struct{ net.Conn }
 
 func (shut) Close() error { return net.ErrClosed }
+
+// refusingListener fails to accept with its errors, one after the other.
+type refusingListener struct {
+	net.Listener
+	errs []error
+}
+
+func (l *refusingListener) Accept() (net.Conn, error) {
+	err := l.errs[0]
+	l.errs = l.errs[1:]
+	return nil, err
+}
+
+// TestFailedAcceptsAreCounted checks that a connection that cannot be accepted is counted,
+// and that the end of the listener is not.
+func TestFailedAcceptsAreCounted(t *testing.T) {
+	var counted []string
+	l := &refusingListener{errs: []error{syscall.EMFILE, syscall.ENFILE, net.ErrClosed}}
+	c := newBounded(l, 4, func() {}, func(err error) { counted = append(counted, reactor.AcceptCause(err)) })
+	for len(l.errs) > 0 {
+		if _, err := c.Accept(); err == nil {
+			t.Error("accepted")
+		}
+	}
+	if want := []string{"process_descriptors", "system_descriptors"}; !slices.Equal(counted, want) {
+		t.Errorf("counted %v, want %v", counted, want)
+	}
+}

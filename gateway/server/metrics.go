@@ -106,7 +106,7 @@ func metricLabels(c *config.Config) metrics.Labels {
 	for _, k := range pipeline.FailureKinds() {
 		labels.FailureKinds = append(labels.FailureKinds, k.String())
 	}
-	labels.RetryCauses = adapters.RetryCauses()
+	labels.RetryCauses, labels.ReplaceCauses = adapters.RetryCauses(), adapters.ReplaceCauses()
 	labels.Stages = pipeline.ObservedStages()
 	labels.PanicPlaces = driver.PanicPlaces()
 	for _, at := range panics.Places() {

@@ -99,7 +99,7 @@ func (s *Server) open() (err error) {
 	})
 	deps := adapters.Deps{
 		MailLog: s.log, Packs: s.metrics, Bound: s.bounded("events"),
-		Retried: s.metrics.StoreRetried,
+		Retried: s.metrics.StoreRetried, ClientReplaced: s.metrics.KafkaClientReplaced,
 	}
 	if s.events, err = adapters.OpenLog(&s.config, deps); err != nil {
 		return err
@@ -187,7 +187,9 @@ func (s *Server) adminPages() admin.Pages {
 // other than mail.
 func (s *Server) bounded(server string) func(net.Listener) net.Listener {
 	return func(l net.Listener) net.Listener {
-		return newBounded(l, s.config.Machine().AuxiliaryConnections(), func() { s.metrics.ConnectionDisplaced(server) })
+		return newBounded(l, s.config.Machine().AuxiliaryConnections(),
+			func() { s.metrics.ConnectionDisplaced(server) },
+			func(err error) { s.metrics.AcceptFailed(reactor.AcceptCause(err)) })
 	}
 }
 

@@ -80,6 +80,8 @@ type Broker struct {
 	lock    *os.File
 	refusal atomic.Pointer[refusal]
 	deleted deletedUnread
+	// unreported belongs to applyRetention.
+	unreported *deletion
 
 	stop      chan struct{}
 	retainer  sync.WaitGroup
@@ -118,7 +120,7 @@ func (b *Broker) start(o Options) error {
 	if o.Bound != nil {
 		listener = o.Bound(listener)
 	}
-	listener = patientListener{listener}
+	listener = &patientListener{Listener: listener, logger: o.Logger}
 	// Create the folders of the log first: kfake creates them without an fsync.
 	err = makePartitions(o)
 	if err == nil {
@@ -184,45 +186,6 @@ func (b *Broker) lockFolder(path string) error {
 	}
 	b.lock = lock
 	return nil
-}
-
-// listen listens on address. The broker allows everyone everything, so it listens only on
-// loopback.
-func listen(address string) (net.Listener, error) {
-	resolved, err := net.ResolveTCPAddr("tcp", address)
-	if err != nil {
-		return nil, fmt.Errorf("address %q: %w", address, err)
-	}
-	if resolved.IP == nil || !resolved.IP.IsLoopback() {
-		return nil, fmt.Errorf("address %q is not a loopback address", address)
-	}
-	listener, err := net.ListenTCP("tcp", resolved)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("address %s is in use by another process", resolved)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return listener, nil
-}
-
-// patientListener is a listener whose Accept outlives failures, such as a lack of
-// descriptors. kfake closes its listener after the first, and no client could connect any
-// more, Sluice's own included.
-type patientListener struct{ net.Listener }
-
-// acceptPause is the time between two attempts to accept a connection.
-const acceptPause = 50 * time.Millisecond
-
-// Accept implements net.Listener.
-func (l patientListener) Accept() (net.Conn, error) {
-	for {
-		conn, err := l.Listener.Accept()
-		if err == nil || errors.Is(err, net.ErrClosed) {
-			return conn, err
-		}
-		time.Sleep(acceptPause)
-	}
 }
 
 // Addr returns the address that the broker listens on.

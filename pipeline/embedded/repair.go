@@ -92,7 +92,7 @@ func (r *repairer) partition(folder string) (events bool, err error) {
 			return n
 		})
 		if err == nil {
-			err = repairIndex(base + ".idx")
+			err = r.index(base + ".idx")
 		}
 		if err != nil {
 			return false, err
@@ -142,33 +142,50 @@ func (r *repairer) file(path string, length func([]byte) int) (size int, err err
 			"from", torn[0].from, "bytes", len(raw)-size)
 		return size, os.Truncate(path, int64(size))
 	default:
-		kept := path + ".damaged"
+		kept, err := replace(path, raw, bytes.Join(intact, nil))
+		if err != nil {
+			return 0, err
+		}
 		r.log.Error("embedded kafka: a file is damaged and was repaired: what was in these bytes is lost",
 			"file", path, "damage", fmt.Sprint(torn), "kept", kept)
-		return size, replace(path, kept, raw, bytes.Join(intact, nil))
 	}
 	return size, nil
 }
 
-// replace replaces the content of a file, and keeps the old one under another name.
-func replace(path, kept string, old, content []byte) error {
+// replace replaces the content of a file. It keeps the old one beside it, under a name
+// that is free: another repair may have kept what it lost.
+func replace(path string, old, content []byte) (kept string, err error) {
 	fresh := path + ".tmp" // kfake removes it, should this process end here
-	if err := errors.Join(writeSynced(kept, old), writeSynced(fresh, content)); err != nil {
-		return err
+	if err := writeSynced(fresh, os.O_TRUNC, content); err != nil {
+		return "", err
+	}
+	kept = path + ".damaged"
+	for n := 2; ; n++ {
+		if err = writeSynced(kept, os.O_EXCL, old); !errors.Is(err, fs.ErrExist) {
+			break
+		}
+		kept = fmt.Sprintf("%s.%d.damaged", path, n)
+	}
+	if err != nil {
+		return "", err
 	}
 	if err := os.Rename(fresh, path); err != nil {
-		return err
+		return kept, err
 	}
-	return durable.OS{}.SyncDir(filepath.Dir(path))
+	return kept, durable.OS{}.SyncDir(filepath.Dir(path))
 }
 
-func writeSynced(path string, content []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, fileMode)
+// writeSynced creates a file. On failure it leaves none.
+func writeSynced(path string, flag int, content []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|flag, fileMode)
 	if err != nil {
 		return err
 	}
 	_, err = f.Write(content)
-	return errors.Join(err, f.Sync(), f.Close())
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		_ = os.Remove(path)
+	}
+	return err
 }
 
 // fileMode is for Sluice's user and group alone.
@@ -244,10 +261,10 @@ func entryLength(raw []byte) int {
 	return n
 }
 
-// repairIndex removes the index of a segment if it is damaged: kfake would read its
-// entries in the wrong place. It does without one: an index says which batches belong to
+// index removes the index of a segment if it is damaged: kfake would read its entries in
+// the wrong place. It does without one: an index says which batches belong to
 // transactions, and Sluice has none.
-func repairIndex(path string) error {
+func (r *repairer) index(path string) error {
 	raw, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -262,5 +279,6 @@ func repairIndex(path string) error {
 	if len(raw) == 0 {
 		return nil
 	}
+	r.log.Warn("embedded kafka: an index is damaged and was removed: no event is lost", "file", path)
 	return os.Remove(path)
 }

@@ -138,6 +138,58 @@ func TestDamaged(t *testing.T) {
 	}
 }
 
+// TestDamagedTwice damages a file, and after its repair once more: both repairs keep what
+// they found.
+func TestDamagedTwice(t *testing.T) {
+	o := Options{DataDir: filepath.Join(t.TempDir(), "kafka")}
+	b := startHere(t, o)
+	produceHere(t, b, 20, 300)
+	data := left(t, o.DataDir)
+	path := filepath.Join(data, "partitions", "mail.received-0", "0.dat")
+	var lines bytes.Buffer
+	for _, name := range []string{"0.dat.damaged", "0.dat.2.damaged", "0.dat.3.damaged"} {
+		if err := edit(path, func(b []byte) []byte { b[len(b)/2+100] ^= 1; return b }); err != nil {
+			t.Fatal(err)
+		}
+		damaged, err := os.ReadFile(path)
+		if err == nil {
+			err = repair(data, slog.New(slog.NewTextHandler(&lines, nil)))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept := filepath.Join(filepath.Dir(path), name)
+		if got, err := os.ReadFile(kept); err != nil || !bytes.Equal(got, damaged) {
+			t.Errorf("%s is not what was damaged: %v", name, err)
+		}
+		if !strings.HasSuffix(lines.String(), "kept="+kept+"\n") {
+			t.Errorf("%s is not named:\n%s", name, lines.String())
+		}
+	}
+	checkSpan(t, startHere(t, Options{DataDir: data}), "0 20")
+}
+
+// TestDamagedIndex checks that the removal of a damaged index has one line.
+func TestDamagedIndex(t *testing.T) {
+	o := Options{DataDir: filepath.Join(t.TempDir(), "kafka")}
+	produceHere(t, startHere(t, o), 20, 300)
+	data := left(t, o.DataDir)
+	path := filepath.Join(data, "partitions", "mail.received-0", "0.idx")
+	if err := edit(path, func(b []byte) []byte { return b[:100] }); err != nil {
+		t.Fatal(err)
+	}
+	var lines bytes.Buffer
+	for range 2 {
+		if err := repair(data, slog.New(slog.NewTextHandler(&lines, nil))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := os.Stat(path); err == nil || strings.Count(lines.String(), "level=WARN") != 1 ||
+		!strings.Contains(lines.String(), "file="+path) {
+		t.Errorf("%v, logged %q", err, lines.String())
+	}
+}
+
 // TestMissingState removes what says which topics there are: the broker does not begin a
 // new log in the files of the old one.
 func TestMissingState(t *testing.T) {

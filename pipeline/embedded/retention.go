@@ -60,12 +60,22 @@ func (b *Broker) retain() {
 	}
 }
 
+// deletion is a run of a rule of which it was not reported yet what it deleted unread.
+type deletion struct {
+	rule    string
+	readers []reader           // at the time of the deletion
+	before  kadm.ListedOffsets // start offsets before it
+}
+
 // applyRetention deletes what is too much, and then what is too old. It warns of deleted
-// events that were not read.
+// events that were not read. It deletes nothing while it cannot know what was read.
 func (b *Broker) applyRetention(now time.Time) error {
 	ctx, cancel := context.WithTimeout(context.Background(), setupTimeout)
 	defer cancel()
 	admin := kadm.NewClient(b.client)
+	if err := b.reportDeletion(ctx, admin); err != nil { // of the run before
+		return err
+	}
 	readers, err := groups(ctx, admin, b.options.Topic, b.options.Groups)
 	if err != nil {
 		return err
@@ -77,25 +87,49 @@ func (b *Broker) applyRetention(now time.Time) error {
 		{bySize, func() error { b.cluster.ApplyRetention(); return nil }},
 		{byAge, func() error { return b.expire(ctx, admin, now) }},
 	} {
-		before, err := admin.ListStartOffsets(ctx, b.options.Topic)
+		before, err := b.starts(ctx, admin)
 		if err != nil {
 			return err
 		}
-		if err := rule.delete(); err != nil {
+		b.unreported = &deletion{rule: rule.key, readers: readers, before: before}
+		if err := rule.delete(); err != nil { // some may be deleted
 			return err
 		}
-		after, err := admin.ListStartOffsets(ctx, b.options.Topic)
-		if err != nil {
+		if err := b.reportDeletion(ctx, admin); err != nil {
 			return err
 		}
-		b.reportUnread(rule.key, readers, before, after)
 	}
 	return nil
 }
 
+// starts returns the start offsets of all partitions.
+func (b *Broker) starts(ctx context.Context, admin *kadm.Client) (kadm.ListedOffsets, error) {
+	starts, err := admin.ListStartOffsets(ctx, b.options.Topic)
+	if err == nil {
+		err = starts.Error()
+	}
+	return starts, err
+}
+
+// reportDeletion reports the deletion that was not reported yet, if any. After a failure
+// it remains.
+func (b *Broker) reportDeletion(ctx context.Context, admin *kadm.Client) error {
+	d := b.unreported
+	if d == nil {
+		return nil
+	}
+	after, err := b.starts(ctx, admin)
+	if err != nil {
+		return err
+	}
+	b.reportUnread(d.rule, d.readers, d.before, after)
+	b.unreported = nil
+	return nil
+}
+
 // reportUnread warns of events that were deleted between two lists of start offsets and
-// that a group has not committed, and counts them. If there is no group, nobody has committed any of them;
-// that is worth a warning when they were deleted before their time.
+// that a group has not committed, and counts them. If there is no group, nobody has
+// committed any of them; that is worth a warning when they were deleted before their time.
 func (b *Broker) reportUnread(key string, readers []reader, before, after kadm.ListedOffsets) {
 	if len(readers) == 0 && key == bySize {
 		readers = []reader{{group: "none has committed"}}

@@ -14,7 +14,9 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 func startHere(t *testing.T, o Options) *Broker {
@@ -165,6 +167,56 @@ func TestUnread(t *testing.T) {
 	}
 	if n := b.DeletedUnread()[bySize](); n != start-5 || b.DeletedUnread()[byAge]() != 0 {
 		t.Errorf("%d events counted, want %d", n, start-5)
+	}
+}
+
+// TestUnreadIsReportedLater lets the question fail what retention has deleted, and the
+// group commit what is left before it is asked again: the events that were deleted unread
+// are counted once.
+func TestUnreadIsReportedLater(t *testing.T) {
+	var lines bytes.Buffer
+	b := startHere(t, Options{
+		DataDir: t.TempDir(), RetentionBytes: 8 << 20, Groups: []string{"indexer"},
+		Logger: slog.New(slog.NewTextHandler(&lines, nil)),
+	})
+	produceHere(t, b, 40, 500<<10)
+	commit(t, b, 5)
+	asked := 0
+	b.cluster.ControlKey(int16(kmsg.ListOffsets), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		b.cluster.KeepControl()
+		if asked++; asked != 2 { // the second is after the first rule
+			return nil, nil, false
+		}
+		request := r.(*kmsg.ListOffsetsRequest)
+		response := request.ResponseKind().(*kmsg.ListOffsetsResponse)
+		for _, topic := range request.Topics {
+			refused := kmsg.NewListOffsetsResponseTopic()
+			refused.Topic = topic.Topic
+			for _, partition := range topic.Partitions {
+				p := kmsg.NewListOffsetsResponseTopicPartition()
+				p.Partition, p.ErrorCode = partition.Partition, kerr.TopicAuthorizationFailed.Code
+				refused.Partitions = append(refused.Partitions, p)
+			}
+			response.Topics = append(response.Topics, refused)
+		}
+		return response, nil, true
+	})
+	if err := b.applyRetention(time.Now()); !errors.Is(err, kerr.TopicAuthorizationFailed) {
+		t.Fatalf("the fault was not met: %v", err)
+	}
+	start, end := span(t, b)
+	if start <= 5 || lines.Len() > 0 {
+		t.Fatalf("offsets from %d, logged %q", start, lines.String())
+	}
+	commit(t, b, end)
+	for range 2 {
+		if err := b.applyRetention(time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := fmt.Sprintf("group=indexer events=%d by=events.embedded.retention_bytes\n", start-5)
+	if n := b.DeletedUnread()[bySize](); n != start-5 || strings.Count(lines.String(), want) != 1 {
+		t.Errorf("%d events counted, want %d; logged %q", n, start-5, lines.String())
 	}
 }
 

@@ -57,8 +57,15 @@ func TestTopicMadeAnew(t *testing.T) {
 func TestTopicMadeAnewInSilence(t *testing.T) {
 	t.Parallel()
 	b := startBroker(t, embedded.Options{Partitions: 3})
-	l := openLog(t, kafka.Options{Brokers: []string{b.Addr()}, RefreshInterval: 50 * time.Millisecond})
+	replaced := make(chan string, 100)
+	l := openLog(t, kafka.Options{
+		Brokers: []string{b.Addr()}, RefreshInterval: 50 * time.Millisecond,
+		ClientReplaced: func(cause string) { replaced <- cause },
+	})
 	mustAnnounce(t, l)
+	if n := len(replaced); n != 0 {
+		t.Errorf("%d clients were replaced at the start", n)
+	}
 	broker := admin(t, b.Addr())
 	if _, err := broker.DeleteTopics(t.Context(), topic); err != nil {
 		t.Fatal(err)
@@ -68,6 +75,16 @@ func TestTopicMadeAnewInSilence(t *testing.T) {
 	}
 	testkit.Eventually(t, "the new topic is known", func() bool { return l.Topic().Partitions == 2 })
 	mustAnnounce(t, l)
+	expect := func(want string) {
+		t.Helper()
+		testkit.Eventually(t, "the client is replaced: "+want, func() bool { return len(replaced) > 0 })
+		if cause := <-replaced; cause != want {
+			t.Errorf("the client was replaced: %s, want %s", cause, want)
+		}
+	}
+	expect("topic_anew")
+	setMaxMessage(t, b.Addr(), topic, smallTopic)
+	expect(kafka.CauseSize)
 }
 
 // TestTopicReadAgain changes the settings of the topic while the log runs.

@@ -68,6 +68,9 @@ func Open(ctx context.Context, o Options) (*Log, error) {
 	l.events.drain = func() (context.Context, context.CancelFunc) {
 		return context.WithTimeout(l.ctx, 2*o.Timeout)
 	}
+	if o.ClientReplaced != nil { // not before: readTopic sets the first size
+		l.events.report = o.ClientReplaced
+	}
 	l.background.Go(func() { panics.Keep(panics.Publish, l.encode) })
 	l.background.Go(func() {
 		panics.Keep(panics.Log, func() { l.events.closeReplaced(l.ctx) })

@@ -49,6 +49,9 @@ type Options struct {
 	// BrokerChanged is called when a broker stops to answer, and when it answers again. It
 	// must not block. It may be nil.
 	BrokerChanged func(BrokerState)
+	// ClientReplaced is called when an open Log publishes by a fresh client from now on,
+	// with one of ReplaceCauses. It must neither block nor use the Log. It may be nil.
+	ClientReplaced func(cause string)
 	// RefreshInterval is the time after which the settings of the topic are read again.
 	// The default is 15 s. A failed event makes it sooner.
 	RefreshInterval time.Duration

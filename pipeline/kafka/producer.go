@@ -28,6 +28,8 @@ type producer struct {
 	compression func() kgo.Opt
 	// drain returns a context that bounds how long a replaced client stays open.
 	drain func() (context.Context, context.CancelFunc)
+	// report is Options.ClientReplaced.
+	report func(cause string)
 
 	// passing is held for reading while an event is passed to client. No promise takes it:
 	// TryProduce may wait for promises.
@@ -53,10 +55,23 @@ const (
 	maxFailing = 4 * time.Second
 )
 
+// Causes for which a client is replaced.
+const (
+	causeFailing   = "failing"    // all its events failed for some time
+	causeOverdue   = "overdue"    // one of its events had no answer in time
+	causeTopicAnew = "topic_anew" // the topic was made again
+	// CauseSize is for another limit of a batch's size: that of the topic changed, or is
+	// not known and was too high.
+	CauseSize = "size"
+)
+
+// ReplaceCauses returns the causes for which a client is replaced.
+func ReplaceCauses() []string { return []string{causeFailing, causeOverdue, causeTopicAnew, CauseSize} }
+
 func newProducer(options []kgo.Opt, compression func() kgo.Opt, batch int32) (*producer, error) {
 	p := &producer{
 		options: options, compression: compression, batch: batch,
-		replaced: make(chan *kgo.Client, 16),
+		replaced: make(chan *kgo.Client, 16), report: func(string) {},
 	}
 	client, err := p.newClient(batch)
 	if err != nil {
@@ -130,7 +145,7 @@ func (p *producer) failed(client *kgo.Client) {
 		p.failingSince, p.failingLimit = now, minFailing
 		p.failing.Store(true)
 	case now.Sub(p.failingSince) >= p.failingLimit:
-		p.replace(p.batch)
+		p.replace(p.batch, causeFailing)
 		p.failingSince, p.failingLimit = now, min(2*p.failingLimit, maxFailing)
 	}
 }
@@ -162,15 +177,15 @@ func (p *producer) replaceOverdue(overdue *kgo.Client) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if overdue == p.client.Load() {
-		p.replace(p.batch)
+		p.replace(p.batch, causeOverdue)
 	}
 }
 
-// renew replaces the client.
+// renew replaces the client after the topic was made again.
 func (p *producer) renew() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.replace(p.batch)
+	p.replace(p.batch, causeTopicAnew)
 }
 
 // resize sets the batch limit.
@@ -178,7 +193,7 @@ func (p *producer) resize(batch int32) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if batch != p.batch {
-		p.replace(batch)
+		p.replace(batch, CauseSize)
 	}
 }
 
@@ -188,7 +203,7 @@ func (p *producer) halveBatch(by *kgo.Client) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if by == p.client.Load() && p.batch > minBatch {
-		p.replace(max(minBatch, p.batch/2))
+		p.replace(max(minBatch, p.batch/2), CauseSize)
 	}
 }
 
@@ -199,8 +214,9 @@ func (p *producer) batchLimit() int32 {
 	return p.batch
 }
 
-// replace replaces the current client by one with this batch limit. p.mu must be held.
-func (p *producer) replace(batch int32) {
+// replace replaces the current client by one with this batch limit, and reports why. p.mu
+// must be held.
+func (p *producer) replace(batch int32, cause string) {
 	if p.closed || len(p.replaced) == cap(p.replaced) {
 		return
 	}
@@ -210,6 +226,7 @@ func (p *producer) replace(batch int32) {
 	}
 	p.batch = batch
 	p.replaced <- p.client.Swap(fresh)
+	p.report(cause)
 }
 
 // close closes all clients, which fails the records that they still have.

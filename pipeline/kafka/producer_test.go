@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -61,6 +62,8 @@ func TestOverdueEventBringsFreshClient(t *testing.T) {
 	t.Parallel()
 	c := kafkatest.Start(t, "mail")
 	p := startProducer(t, c, time.Second)
+	var causes []string
+	p.report = func(cause string) { causes = append(causes, cause) } // under p.mu
 	if err := p.publish(t); err != nil {
 		t.Fatal(err)
 	}
@@ -81,6 +84,11 @@ func TestOverdueEventBringsFreshClient(t *testing.T) {
 	}
 	if p.client.Load() != fresh {
 		t.Error("a client that publishes was replaced")
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !slices.Equal(causes, []string{causeOverdue}) {
+		t.Errorf("replaced for %v", causes)
 	}
 }
 

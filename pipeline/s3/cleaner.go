@@ -90,11 +90,7 @@ func (c *cleaner) run() {
 		timer.Reset(untilNext(waiting))
 		select {
 		case l := <-c.inbox:
-			if len(waiting) >= maxLeftovers {
-				c.giveUp(l, errTooMany)
-				continue
-			}
-			waiting = append(waiting, l)
+			waiting = c.enlist(waiting, l)
 		case <-timer.C:
 		case <-c.stop:
 			c.finalPass(waiting)
@@ -102,6 +98,27 @@ func (c *cleaner) run() {
 		}
 		waiting = c.cleanDue(waiting)
 	}
+}
+
+// enlist adds a leftover to those that wait. When they are too many it takes the place of
+// one that was removed already, and waits only for what may still come; if there is none,
+// it is given up.
+func (c *cleaner) enlist(waiting []leftover, l leftover) []leftover {
+	if len(waiting) < maxLeftovers {
+		return append(waiting, l)
+	}
+	most := 0 // index of the one that was removed most often
+	for i := range waiting {
+		if waiting[i].removed > waiting[most].removed {
+			most = i
+		}
+	}
+	if waiting[most].removed == 0 {
+		c.giveUp(l, errTooMany)
+		return waiting
+	}
+	waiting[most] = l
+	return waiting
 }
 
 // untilNext returns the time until the next leftover is due, at most cleanMaxWait.
