@@ -216,6 +216,7 @@ func TestLoopsNeverWaitForTheLog(t *testing.T) {
 	}
 	close(s.free)
 	m.Close()
+	<-m.stopped // Close does not wait for longer than Patience
 	lines := s.Lines()
 	if len(lines) != 1+shardLines+refusalLines+1 {
 		t.Errorf("%d lines", len(lines))
@@ -253,6 +254,7 @@ func TestNobodyPushesOutOthersLines(t *testing.T) {
 	m.Logger().Warn("a warning")
 	close(s.free)
 	m.Close()
+	<-m.stopped // Close does not wait for longer than Patience
 	all := strings.Join(s.Lines(), "\n")
 	for _, want := range []string{"cause=somebody_else", `reason="a panic"`, `msg="a warning"`, `msg="log lines dropped"`} {
 		if !strings.Contains(all, want) {
@@ -284,6 +286,7 @@ func TestNoClientPushesOutAnother(t *testing.T) {
 	}
 	close(s.free)
 	m.Close()
+	<-m.stopped // Close does not wait for longer than Patience
 	all := strings.Join(s.Lines(), "\n")
 	for want, times := range map[string]int{
 		"cause=somebody_else": 1, "client=192.0.2.1:": clientLines, `are left out for a second" client=192.0.2.1 lines=200`: 1,
@@ -357,6 +360,7 @@ func TestKeepsNothingOfTheLoops(t *testing.T) {
 	r.Cause = "other"
 	close(s.free)
 	m.Close()
+	<-m.stopped // Close does not wait for longer than Patience
 	if got := s.Lines()[1]; !strings.Contains(got, "from=before@example.net") || !strings.Contains(got, "cause=relay_denied") {
 		t.Error(got)
 	}

@@ -71,6 +71,7 @@ func TestMessageLinesNeverWait(t *testing.T) {
 	}
 	close(s.free)
 	m.Close()
+	<-m.stopped // Close does not wait for longer than Patience
 	if got := strings.Count(s.String(), "msg=accepted"); int64(got) != lines-dropped {
 		t.Errorf("%d lines written, %d of %d were dropped", got, dropped, lines)
 	}
