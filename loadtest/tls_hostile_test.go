@@ -9,7 +9,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -192,12 +191,13 @@ func TestTLSInPieces(t *testing.T) {
 	}
 }
 
-// TestTLSReloadedUnderLoad swaps the certificate, and then refuses TLS 1.2, while mail
+// TestTLSReloadedUnderLoad swaps the certificate as Kubernetes does, and then refuses TLS 1.2, while mail
 // comes in both versions. No open session fails, and new ones have what is new.
 func TestTLSReloadedUnderLoad(t *testing.T) {
 	t.Parallel()
 	needs(t, "curl")
 	gateway := newTLSGateway(t, "")
+	gateway.mount(t)
 	p := startGateway(t, gateway.Sluice)
 	old := gateway.clientTLS(t)
 	// hello returns a session behind a handshake, and the certificate that it was shown.
@@ -245,13 +245,7 @@ func TestTLSReloadedUnderLoad(t *testing.T) {
 			}
 		})
 	}
-	dir := filepath.Join(t.TempDir(), "next")
-	command(t, gatewayBinary, "tls", "self-signed", "--dir", dir, "--name", "mx1.example.net")
-	for _, name := range []string{"key.pem", "cert.pem"} {
-		if err := os.Rename(filepath.Join(dir, name), filepath.Join(filepath.Dir(gateway.cert), name)); err != nil {
-			t.Fatal(err)
-		}
-	}
+	gateway.swap(t)
 	hangUp(t, p)
 	next := gateway.clientTLS(t)
 	testkit.Eventually(t, "new sessions have the new certificate", func() bool {

@@ -3,18 +3,14 @@ package tlscodec
 import (
 	"bytes"
 	"context"
-	"crypto/aes"
-	"crypto/cipher"
-	"crypto/hkdf"
-	"crypto/sha256"
 	"crypto/tls"
 	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"io"
 	"strings"
 	"testing"
 
+	"sluice/internal/rawtls"
 	"sluice/internal/testkit"
 )
 
@@ -31,11 +27,8 @@ const (
 
 // attacker has the keys of a TLS 1.3 client and seals what it likes.
 type attacker struct {
-	aead   cipher.AEAD
-	iv     []byte
-	secret []byte
-	seq    uint64
-	begun  bool // an endless message
+	*rawtls.Client
+	begun bool // an endless message
 }
 
 // attack returns a server after its handshake, and who attacks it.
@@ -44,60 +37,12 @@ func attack(t testing.TB) (*pair, *attacker) {
 	var log bytes.Buffer
 	theirs := clientConfig(tls.VersionTLS13)
 	theirs.KeyLogWriter = &log
-	ours := serverConfig(testkit.ECDSAPair())
-	p := shaken(t, ours, theirs)
-	if suite := p.server.State().CipherSuite; suite != tls.TLS_AES_128_GCM_SHA256 {
-		t.Fatalf("the cipher is %s: does this processor have AES?", tls.CipherSuiteName(suite))
-	}
-	a := &attacker{}
-	for line := range strings.Lines(log.String()) {
-		if field := strings.Fields(line); field[0] == "CLIENT_TRAFFIC_SECRET_0" {
-			secret, err := hex.DecodeString(field[2])
-			if err != nil {
-				t.Fatal(err)
-			}
-			a.rekey(t, secret)
-		}
-	}
-	return p, a
-}
-
-// rekey takes the keys of a secret (RFC 8446 §7.3).
-func (a *attacker) rekey(t testing.TB, secret []byte) {
-	block, err := aes.NewCipher(expand(t, secret, "key", 16))
+	p := shaken(t, serverConfig(testkit.ECDSAPair()), theirs)
+	client, err := rawtls.New(log.String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a.aead, err = cipher.NewGCM(block); err != nil {
-		t.Fatal(err)
-	}
-	a.iv, a.secret, a.seq = expand(t, secret, "iv", 12), secret, 0
-}
-
-// next takes the next keys, as a KeyUpdate announces them (RFC 8446 §7.2).
-func (a *attacker) next(t testing.TB) { a.rekey(t, expand(t, a.secret, "traffic upd", 32)) }
-
-func expand(t testing.TB, secret []byte, label string, n int) []byte {
-	info := []byte{byte(n >> 8), byte(n), byte(6 + len(label))}
-	info = append(append(info, "tls13 "+label...), 0)
-	key, err := hkdf.Expand(sha256.New, secret, string(info), n)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
-}
-
-// seal returns a record of a type with padding.
-func (a *attacker) seal(kind byte, content []byte, padding int) []byte {
-	inner := append(append(bytes.Clone(content), kind), make([]byte, padding)...)
-	header := []byte{typeApplication, 3, 3, 0, 0}
-	binary.BigEndian.PutUint16(header[3:], uint16(len(inner)+a.aead.Overhead()))
-	nonce := bytes.Clone(a.iv)
-	for i := range 8 {
-		nonce[4+i] ^= byte(a.seq >> (56 - 8*i))
-	}
-	a.seq++
-	return a.aead.Seal(header, nonce, inner, header)
+	return p, &attacker{Client: client}
 }
 
 // endless returns the next n octets of a message that is larger than what is ever sent.
@@ -107,7 +52,7 @@ func (a *attacker) endless(n int) []byte {
 		content = append([]byte{messageCertificate, 3, 0xff, 0xff}, content...)[:max(n, 4)]
 	}
 	a.begun = true
-	return a.seal(typeHandshake, content, 0)
+	return a.Seal(typeHandshake, content, 0)
 }
 
 // flood opens records until one is refused, and returns how many were not.
@@ -133,38 +78,37 @@ func TestFloods(t *testing.T) {
 		most   int // records that may be taken
 		record func(t *testing.T, a *attacker) []byte
 	}{
-		"empty": {16, func(_ *testing.T, a *attacker) []byte { return a.seal(typeApplication, nil, 0) }},
+		"empty": {16, func(_ *testing.T, a *attacker) []byte { return a.Seal(typeApplication, nil, 0) }},
 		"empty and padded": {1, func(_ *testing.T, a *attacker) []byte {
-			return a.seal(typeApplication, nil, maxText)
+			return a.Seal(typeApplication, nil, maxText)
 		}},
 		"change_cipher_spec": {16, func(*testing.T, *attacker) []byte { return []byte{20, 3, 3, 0, 1, 1} }},
-		"user_canceled":      {16, func(_ *testing.T, a *attacker) []byte { return a.seal(typeAlert, []byte{1, 90}, 0) }},
-		"KeyUpdate": {16, func(t *testing.T, a *attacker) []byte {
-			defer a.next(t)
-			return a.seal(typeHandshake, one, 0)
+		"user_canceled":      {16, func(_ *testing.T, a *attacker) []byte { return a.Seal(typeAlert, []byte{1, 90}, 0) }},
+		"KeyUpdate": {16, func(_ *testing.T, a *attacker) []byte {
+			return a.KeyUpdate(false)
 		}},
-		"empty handshake": {0, func(_ *testing.T, a *attacker) []byte { return a.seal(typeHandshake, nil, 0) }},
+		"empty handshake": {0, func(_ *testing.T, a *attacker) []byte { return a.Seal(typeHandshake, nil, 0) }},
 		"two messages": {0, func(_ *testing.T, a *attacker) []byte {
-			return a.seal(typeHandshake, append(bytes.Clone(one), one...), 0)
+			return a.Seal(typeHandshake, append(bytes.Clone(one), one...), 0)
 		}},
 		"ClientHello": {0, func(_ *testing.T, a *attacker) []byte {
-			return a.seal(typeHandshake, []byte{messageClientHello, 0, 0, 0}, 0)
+			return a.Seal(typeHandshake, []byte{messageClientHello, 0, 0, 0}, 0)
 		}},
-		"unknown type":  {0, func(_ *testing.T, a *attacker) []byte { return a.seal(99, []byte{1}, 0) }},
-		"no type":       {0, func(_ *testing.T, a *attacker) []byte { return a.seal(0, nil, 100) }},
-		"too much text": {0, func(_ *testing.T, a *attacker) []byte { return a.seal(typeApplication, make([]byte, maxText+1), 0) }},
+		"unknown type":  {0, func(_ *testing.T, a *attacker) []byte { return a.Seal(99, []byte{1}, 0) }},
+		"no type":       {0, func(_ *testing.T, a *attacker) []byte { return a.Seal(0, nil, 100) }},
+		"too much text": {0, func(_ *testing.T, a *attacker) []byte { return a.Seal(typeApplication, make([]byte, maxText+1), 0) }},
 		"plain text":    {0, func(*testing.T, *attacker) []byte { return []byte{typeApplication, 3, 3, 0, 2, 'h', 'i'} }},
 		"no content":    {0, func(*testing.T, *attacker) []byte { return []byte{typeApplication, 3, 3, 0, 0} }},
-		"half a record": {0, func(_ *testing.T, a *attacker) []byte { return a.seal(typeApplication, []byte("NOOP"), 0)[:9] }},
+		"half a record": {0, func(_ *testing.T, a *attacker) []byte { return a.Seal(typeApplication, []byte("NOOP"), 0)[:9] }},
 		"two records": {0, func(_ *testing.T, a *attacker) []byte {
-			return append(a.seal(typeApplication, []byte("a"), 0), a.seal(typeApplication, []byte("b"), 0)...)
+			return append(a.Seal(typeApplication, []byte("a"), 0), a.Seal(typeApplication, []byte("b"), 0)...)
 		}},
 		"plain alert": {0, func(*testing.T, *attacker) []byte { return []byte{typeAlert, 3, 3, 0, 2, 1, 0} }},
 		"too large for 1.3": {0, func(*testing.T, *attacker) []byte {
 			return append([]byte{typeApplication, 3, 3, 0x41, 1}, make([]byte, maxText+257)...)
 		}},
 		"wrong version": {0, func(_ *testing.T, a *attacker) []byte {
-			r := a.seal(typeApplication, []byte("NOOP"), 0)
+			r := a.Seal(typeApplication, []byte("NOOP"), 0)
 			r[2] = 1
 			return r
 		}},
@@ -177,7 +121,7 @@ func TestFloods(t *testing.T) {
 			if taken > flooding.most || errors.Is(err, io.EOF) {
 				t.Errorf("%d records were taken, then %v", taken, err)
 			}
-			if _, again := p.server.Open(nil, a.seal(typeApplication, []byte("NOOP"), 0)); !errors.Is(again, err) {
+			if _, again := p.server.Open(nil, a.Seal(typeApplication, []byte("NOOP"), 0)); !errors.Is(again, err) {
 				t.Errorf("first %v, then %v", err, again)
 			}
 			if pending := p.server.Flush(nil); len(pending) > 17*64 {
@@ -194,7 +138,7 @@ func TestTextEndsASilence(t *testing.T) {
 	var got []byte
 	for range 50 {
 		for _, record := range [][]byte{
-			a.seal(typeApplication, nil, 1000), a.seal(typeApplication, nil, maxText-1), a.seal(typeApplication, []byte("x"), maxText-1),
+			a.Seal(typeApplication, nil, 1000), a.Seal(typeApplication, nil, maxText-1), a.Seal(typeApplication, []byte("x"), maxText-1),
 		} {
 			text, err := p.server.Open(got, record)
 			if err != nil {
@@ -220,12 +164,12 @@ func TestKeyUpdate(t *testing.T) {
 				pieces = [][]byte{request[:1], request[1:3], request[3:]}
 			}
 			for _, piece := range pieces {
-				if text, err := p.server.Open(nil, a.seal(typeHandshake, piece, 0)); len(text) > 0 || err != nil {
+				if text, err := p.server.Open(nil, a.Seal(typeHandshake, piece, 0)); len(text) > 0 || err != nil {
 					t.Fatalf("got %q, %v", text, err)
 				}
 			}
-			a.next(t)
-			if text, err := p.server.Open(nil, a.seal(typeApplication, []byte("NOOP"), 0)); string(text) != "NOOP" || err != nil {
+			a.Rekey()
+			if text, err := p.server.Open(nil, a.Seal(typeApplication, []byte("NOOP"), 0)); string(text) != "NOOP" || err != nil {
 				t.Fatalf("got %q, %v behind the new keys", text, err)
 			}
 			wire := p.server.Seal(nil, []byte("250 Ok"))

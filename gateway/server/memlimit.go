@@ -15,7 +15,7 @@ const (
 	heapBase       = 32 << 20 // clients of the store and of the log, their buffers and queues
 	heapForSession = 8 << 10  // a session, gnet's part of it, an open envelope, a part of a line
 	// heapStep is the number of sessions by which the limit is moved at a time, because
-	// that stops the process for a moment.
+	// that stops the process for a moment. It is never for more than may be open.
 	heapStep = 2048
 	// heapEvery is the interval at which the limit is updated.
 	heapEvery = time.Second
@@ -25,7 +25,7 @@ const (
 // (GOGC=100) the heap may grow to twice the live heap, most of which is bodies. With a
 // limit, the collector works harder only when that much is really in use.
 func heapLimit(c *config.Config, sessions int64) int64 {
-	sessions = (sessions/heapStep + 1) * heapStep
+	sessions = min((sessions/heapStep+1)*heapStep, int64(c.Limits.Connections))
 	need := c.BodyMemory() + c.KindMemory() + heapBase + sessions*heapForSession + c.TLSMemory(sessions)
 	return min(need, c.Machine().Memory/10*9)
 }

@@ -32,6 +32,10 @@ func TestHeapLimit(t *testing.T) {
 			c.Memory.Bodies, c.Events.Kind = config.Share{Octets: 256 * config.MiB}, config.KindKafka
 			c.Listeners[0].TLS = config.TLSStart
 		}, 256<<20 + heapBase + 16<<20 + heapStep*16<<10 + 1024*36<<10},
+		"with TLS for few": {64 * config.GiB, 10, func(c *config.Config) {
+			c.Memory.Bodies, c.Events.Kind = config.Share{Octets: 256 * config.MiB}, config.KindKafka
+			c.Listeners[0].TLS, c.Limits.Connections = config.TLSStart, 200
+		}, 256<<20 + heapBase + 200*(8+16)<<10 + 1024*36<<10},
 		"never all there is": {200 * config.MiB, 0, func(c *config.Config) { c.Memory.Bodies = config.Share{Octets: 150 * config.MiB} }, int64(200*config.MiB) / 10 * 9},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -18,16 +18,22 @@ type IdleSessions struct {
 	Delay        float64       // what the p99 of replies may be of that without the idle
 	Rest         time.Duration // that the idle ones may have until their memory is told
 	Heap         int64         // bytes that the heap may grow for however few sessions
+	TLS          bool
 }
 
 // Name of the scenario.
 func (s IdleSessions) Name() string {
-	return fmt.Sprintf("%d idle and %d active sessions", s.Idle, s.Active)
+	over := ""
+	if s.TLS {
+		over = " over TLS"
+	}
+	return fmt.Sprintf("%d idle and %d active sessions%s", s.Idle, s.Active, over)
 }
 
 const (
-	// idleMemory is promised for each idle session, in KiB.
-	idleMemory = 1.0
+	// idleMemory and idleTLSMemory are promised for each idle session, in KiB.
+	idleMemory    = 1.0
+	idleTLSMemory = 10.0
 	// activeEvery is the pace of an active session: below what the machine can do,
 	// so that its answers tell of delay and not of its own queue.
 	activeEvery = 50 * time.Millisecond
@@ -36,8 +42,19 @@ const (
 // Run measures the memory of idle sessions, and the active ones' replies with and
 // without them.
 func (s IdleSessions) Run(ctx context.Context, env *Env) (*Row, error) {
-	inst, err := env.open(ctx, "idle-sessions", process.Discard,
+	gateway, err := env.prepare("idle-sessions", process.Discard,
 		"limits: {junk_commands: 32767, connections: 17000}\npressure: {lag: {groups: []}}\n")
+	if err != nil {
+		return nil, err
+	}
+	promised := idleMemory
+	if s.TLS {
+		promised = idleTLSMemory
+		if err := offerTLS(ctx, gateway); err != nil {
+			return nil, err
+		}
+	}
+	inst, err := start(ctx, gateway)
 	if err != nil {
 		return nil, err
 	}
@@ -54,9 +71,8 @@ func (s IdleSessions) Run(ctx context.Context, env *Env) (*Row, error) {
 	var idle crowd
 	defer idle.leave()
 	err = idle.gather(ctx, s.Idle, func(int) (*peer, error) {
-		p, err := dial(ctx, inst.SMTP, 0)
+		p, err := inst.greeted(ctx)
 		if err == nil {
-			err = p.greet()
 			p.in = nil
 		}
 		return p, err
@@ -65,7 +81,7 @@ func (s IdleSessions) Run(ctx context.Context, env *Env) (*Row, error) {
 		return nil, err
 	}
 	rested := time.Now()
-	after, err := inst.await(ctx, s.Rest, func(now sample) bool { return s.each(before, now) <= idleMemory })
+	after, err := inst.await(ctx, s.Rest, func(now sample) bool { return s.each(before, now) <= promised })
 	rest := time.Since(rested)
 	if err != nil {
 		return nil, err
@@ -82,7 +98,7 @@ func (s IdleSessions) Run(ctx context.Context, env *Env) (*Row, error) {
 	if err != nil {
 		return nil, err
 	}
-	row.atMost("KiB resident for each idle session", s.each(before, after), idleMemory+float64(s.Heap)/float64(s.Idle)/kib)
+	row.atMost("KiB resident for each idle session", s.each(before, after), promised+float64(s.Heap)/float64(s.Idle)/kib)
 	row.atMost("p99 of replies beside them, of that without them", 2*p99(beside)/(p99(first)+p99(alone)), s.Delay)
 	row.atMost("more goroutines with them", after.metrics[metricGoroutines]-before.metrics[metricGoroutines], 2)
 	row.note("p99 before %.2g ms, beside %.2g ms, after %.2g ms; %v after they were opened the live heap had grown by %.2f KiB each",
@@ -154,14 +170,11 @@ func (s IdleSessions) active(ctx context.Context, inst *instance) ([]answer, err
 }
 
 func (s IdleSessions) session(ctx context.Context, inst *instance, end time.Time) ([]answer, error) {
-	p, err := dial(ctx, inst.SMTP, 0)
+	p, err := inst.greeted(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer p.Close()
-	if err := p.greet(); err != nil {
-		return nil, err
-	}
 	commands := []string{"NOOP\r\n", "MAIL FROM:<sender@example.org>\r\n", "RCPT TO:<recipient@example.net>\r\n", "RSET\r\n"}
 	// Sessions that began together must not ask together.
 	if err := inst.pass(ctx, time.Duration(rand.Int64N(int64(activeEvery)))); err != nil {

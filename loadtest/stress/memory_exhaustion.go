@@ -21,11 +21,16 @@ type MemoryExhaustion struct {
 	Budget  int64         // memory.bodies, in bytes
 	Rate    int64         // bytes a second that the store takes
 	Credit  time.Duration // timeouts.credit
+	TLS     bool
 }
 
 // Name of the scenario.
 func (g MemoryExhaustion) Name() string {
-	return fmt.Sprintf("%d senders of %d MiB each, store throttled to %d MB/s, budget %.0f MiB", g.Senders, g.Size/mib, g.Rate/1e6, inMiB(g.Budget))
+	over := ""
+	if g.TLS {
+		over = " over TLS"
+	}
+	return fmt.Sprintf("%d senders%s of %d MiB each, store throttled to %d MB/s, budget %.0f MiB", g.Senders, over, g.Size/mib, g.Rate/1e6, inMiB(g.Budget))
 }
 
 const (
@@ -55,7 +60,14 @@ func (g MemoryExhaustion) Run(ctx context.Context, env *Env) (*Row, error) {
 	}
 	fleet.Use(gateway)
 	gateway.S3.Endpoint = slow.Listen
-	gateway.Config = fmt.Sprintf("memory: {bodies: %d}\ntimeouts: {credit: %v}\nlog: {level: error}\n", g.Budget, g.Credit)
+	gateway.Config = fmt.Sprintf("memory: {bodies: %d}\nlimits: {connections: %d}\ntimeouts: {credit: %v}\nlog: {level: error}\n", g.Budget, g.Senders+1, g.Credit)
+	resident := inMiB(g.Budget) + residentAbove
+	if g.TLS {
+		resident += inMiB(tlsMemory(g.Senders + 1))
+		if err := offerTLS(ctx, gateway); err != nil {
+			return nil, err
+		}
+	}
 	inst, err := start(ctx, gateway)
 	if err != nil {
 		return nil, err
@@ -82,7 +94,7 @@ func (g MemoryExhaustion) Run(ctx context.Context, env *Env) (*Row, error) {
 		return nil, err
 	}
 	row := &Row{Scenario: g.Name()}
-	row.atMost("MiB resident at all times", inMiB(seen.resident), inMiB(g.Budget)+residentAbove)
+	row.atMost("MiB resident at all times", inMiB(seen.resident), resident)
 	row.atMost("MiB of bodies", seen.metrics[metricBodies]/mib, inMiB(g.Budget))
 	row.all("each delivered, or 452 or 421 by rule", len(receipts)+ends.of("452")+ends.of("421"), g.Senders)
 	row.atLeast("delivered", float64(len(receipts)), 1)
@@ -106,16 +118,13 @@ func (g MemoryExhaustion) send(ctx context.Context, inst *instance) ([]client.Re
 	open.Add(g.Senders)
 	for i := range g.Senders {
 		all.Go(func() {
-			p, err := dial(ctx, inst.SMTP, 0)
-			if err == nil {
-				defer p.Close()
-				err = p.greet()
-			}
+			p, err := inst.greeted(ctx)
 			open.Done()
 			if err != nil {
 				ends.add(plainError(err))
 				return
 			}
+			defer p.Close()
 			open.Wait()
 			ends.add(g.mail(p, i, text, ledger))
 		})

@@ -2,6 +2,7 @@ package stress
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
 	"net/http"
@@ -41,6 +42,26 @@ func (s *instance) resident() (int64, error) {
 		}
 	}
 	return 0, fmt.Errorf("no VmRSS in the status of process %d", s.process.PID())
+}
+
+// cpu is the CPU time that the process has used: utime and stime of proc(5), which stand
+// behind its name in hundredths of a second.
+func (s *instance) cpu() (time.Duration, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.process.PID()))
+	if err != nil {
+		return 0, err
+	}
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+	const utime, stime = 11, 12
+	var sum time.Duration
+	for _, at := range []int{utime, stime} {
+		ticks, err := strconv.Atoi(fields[at])
+		if err != nil {
+			return 0, err
+		}
+		sum += time.Duration(ticks) * time.Second / 100
+	}
+	return sum, nil
 }
 
 // look takes a sample.

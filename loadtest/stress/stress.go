@@ -33,10 +33,14 @@ type Scenario interface {
 func Long() []Scenario {
 	return []Scenario{
 		MemoryExhaustion{Senders: 1000, Size: 20 * mib, Budget: 256 * mib, Rate: 20e6, Credit: 90 * time.Second},
+		MemoryExhaustion{Senders: 200, Size: 20 * mib, Budget: 256 * mib, Rate: 50e6, Credit: 110 * time.Second},
+		MemoryExhaustion{Senders: 200, Size: 20 * mib, Budget: 256 * mib, Rate: 50e6, Credit: 110 * time.Second, TLS: true},
 		IdleSessions{Idle: 15_000, Active: 200, Span: 20 * time.Second, Delay: 2, Rest: 150 * time.Second},
+		IdleSessions{Idle: 10_000, Active: 200, Span: 20 * time.Second, Delay: 2, Rest: 150 * time.Second, TLS: true},
 		Slowloris{Slow: 2000, Good: 50, Span: 15 * time.Second, Rounds: 2, Every: 5 * time.Second, Deadline: 25 * time.Second},
 		SlowReaders{Each: 500, Readers: 25, Stall: 10 * time.Second},
 		UnreadPeers{Peers: 1000, Most: 100, Honest: 50, Heap: 16 * mib, Patience: 2 * time.Minute},
+		RecordFloods{Each: 10, Active: 50, Span: 10 * time.Second, Rate: 20_000, Delay: 2, Stall: 10 * time.Second, Heap: 32 * mib},
 		LongEnvelopes{Sessions: 300, Messages: 2, Pack: 8192, Heap: 32, Rest: 5 * time.Minute},
 		Outages{Victims: []string{drill.VictimStore, drill.VictimLog, drill.VictimBoth}, Sessions: 50, Length: time.Minute,
 			Steady: 5 * time.Second, Deadline: 30 * time.Second, Budget: 128 * mib},
@@ -57,10 +61,13 @@ func Long() []Scenario {
 func Short() []Scenario {
 	return []Scenario{
 		MemoryExhaustion{Senders: 60, Size: 6 * mib, Budget: 48 * mib, Rate: 40e6, Credit: 5 * time.Second},
+		MemoryExhaustion{Senders: 40, Size: 4 * mib, Budget: 48 * mib, Rate: 40e6, Credit: time.Minute, TLS: true},
+		IdleSessions{Idle: 1000, Active: 50, Span: time.Second, Delay: 8, Rest: time.Second, Heap: 16 * mib, TLS: true},
 		IdleSessions{Idle: 2000, Active: 50, Span: 1500 * time.Millisecond, Delay: 8, Rest: time.Second, Heap: 16 * mib},
 		Slowloris{Slow: 200, Good: 10, Span: 1500 * time.Millisecond, Rounds: 1, Every: time.Second, Deadline: 4 * time.Second},
 		SlowReaders{Each: 50, Readers: 5, Stall: 2 * time.Second, Heap: 16 * mib},
 		UnreadPeers{Peers: 100, Most: 20, Honest: 5, Heap: 16 * mib, Patience: time.Minute},
+		RecordFloods{Each: 2, Active: 20, Span: time.Second, Rate: 5000, Delay: 20, Stall: time.Second, Heap: 32 * mib},
 		LongEnvelopes{Sessions: 20, Messages: 2, Pack: 1024},
 		Outages{Victims: []string{drill.VictimBoth}, Sessions: 20, Length: 4 * time.Second,
 			Steady: time.Second, Deadline: 3 * time.Second, Budget: 64 * mib},
@@ -79,12 +86,21 @@ const startPatience = time.Minute
 
 // open starts a gateway with further lines of YAML.
 func (g *Env) open(ctx context.Context, name string, kind process.Kind, config string) (*instance, error) {
+	gateway, err := g.prepare(name, kind, config)
+	if err != nil {
+		return nil, err
+	}
+	return start(ctx, gateway)
+}
+
+// prepare is open without the start.
+func (g *Env) prepare(name string, kind process.Kind, config string) (*process.Sluice, error) {
 	gateway, err := process.NewSluice(g.Binary, filepath.Join(g.Scratch, name), kind)
 	if err != nil {
 		return nil, err
 	}
 	gateway.Config = config
-	return start(ctx, gateway)
+	return gateway, nil
 }
 
 func start(ctx context.Context, gateway *process.Sluice) (*instance, error) {

@@ -43,7 +43,7 @@ func TestShort(t *testing.T) {
 	for _, s := range Short() {
 		t.Run(fmt.Sprintf("%T", s), func(t *testing.T) {
 			switch s.(type) {
-			case IdleSessions, Slowloris:
+			case IdleSessions, Slowloris, RecordFloods:
 			default:
 				t.Parallel()
 			}
