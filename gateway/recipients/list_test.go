@@ -2,18 +2,14 @@ package recipients
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
-	"syscall"
 	"testing"
 
 	"sluice/codec"
-	"sluice/internal/testkit"
+	"sluice/gateway/linefile"
 )
 
 func has(t *testing.T, l *List, address string, delimiter byte) bool {
@@ -26,9 +22,9 @@ func has(t *testing.T, l *List, address string, delimiter byte) bool {
 }
 
 func TestHas(t *testing.T) {
-	l, err := Read(strings.NewReader("# people\r\n\r\n  ann@example.net \nBob@Example.NET\n" +
+	l, err := read(linefile.Text(strings.NewReader("# people\r\n\r\n  ann@example.net \nBob@Example.NET\n" +
 		"@example.org\n<carol@example.net>\n\"d.e\"@example.net\n\"f g\"@example.net\nann@example.net\n" +
-		"x+y@example.net\nann@[192.0.2.1]"))
+		"x+y@example.net\nann@[192.0.2.1]")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,74 +69,6 @@ func TestHas(t *testing.T) {
 	}
 }
 
-// TestFile checks that what is not a list of a bounded size in a regular file is refused
-// at once, and that nothing else has to be there for that.
-func TestFile(t *testing.T) {
-	dir := t.TempDir()
-	path := func(name string) string { return filepath.Join(dir, name) }
-	if err := syscall.Mkfifo(path("pipe"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path("list"), []byte("ann@example.net\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path("large"), []byte("ann@example.net\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Truncate(path("large"), maxSize+1); err != nil {
-		t.Fatal(err)
-	}
-	for link, to := range map[string]string{"loop": "loop", "zero": "/dev/zero", "to list": "list", "to pipe": "pipe"} {
-		if err := os.Symlink(to, path(link)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for name, want := range map[string]string{
-		"none": "no such file", "loop": "too many levels", "pipe": "not a regular file", "to pipe": "not a regular file", ".": "not a regular file",
-		"zero": "not a regular file", "large": "larger than 1GiB", "list": "", "to list": "",
-	} {
-		switch _, err := Load(path(name)); {
-		case want == "" && err != nil, want != "" && (err == nil || !strings.Contains(err.Error(), dir) || !strings.Contains(err.Error(), ": "+want)):
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	for most, want := range map[int64]error{16: nil, 15: errTooLarge, 3: errTooLarge} { // cut within the address, too
-		if _, err := read(strings.NewReader("ann@example.net\n"), most); !errors.Is(err, want) {
-			t.Errorf("at most %d bytes: %v", most, err)
-		}
-	}
-}
-
-// TestWrittenMeanwhile checks that a list is refused that changes while it is read.
-func TestWrittenMeanwhile(t *testing.T) {
-	name := filepath.Join(t.TempDir(), "list")
-	lines := []byte(strings.Repeat("# filler\n", 1<<15) + "ann@example.net\n")
-	if err := os.WriteFile(name, lines, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	stop, stopped := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(stopped)
-		for i := 0; ; i++ {
-			select {
-			case <-stop:
-				return
-			default:
-				_ = os.Truncate(name, int64(len(lines)-i%2)) // the last line end
-			}
-		}
-	}()
-	testkit.Eventually(t, "a changing list is refused", func() bool {
-		_, err := Load(name)
-		return errors.Is(err, errChanged)
-	})
-	close(stop)
-	<-stopped
-	if _, err := Load(name); err != nil {
-		t.Errorf("then: %v", err)
-	}
-}
-
 // TestRead checks that a list which is not whole is refused and says where.
 func TestRead(t *testing.T) {
 	for text, want := range map[string]string{
@@ -154,21 +82,18 @@ func TestRead(t *testing.T) {
 		"<>":                             `line 1: "<>" is neither`,
 		`""@example.net`:                 `line 1: "\"\"@example.net" is neither`, // would be the domain
 		"ann@ex\x00mple.net":             "line 1: ",
-		strings.Repeat("a@b.c,", 2000):   "line 1: bufio.Scanner: token too long",
+		strings.Repeat("a@b.c,", 2000):   "line 1: longer than 4096 bytes",
 		strings.Repeat("a", 65) + "@b.c": "line 1: ",
 	} {
-		_, err := Read(strings.NewReader(text))
+		_, err := read(linefile.Text(strings.NewReader(text)))
 		if err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%.20q: %v, want %s", text, err, want)
 		}
 	}
-	if _, err := Read(io.MultiReader(strings.NewReader("ann@example.net\n"), broken{})); !errors.Is(err, errBroken) {
-		t.Errorf("a file that breaks: %v", err)
-	}
 }
 
 func TestWithin(t *testing.T) {
-	l, err := Read(strings.NewReader("\"a@b\"@example.net\n@example.org\n"))
+	l, err := read(linefile.Text(strings.NewReader("\"a@b\"@example.net\n@example.org\n")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,12 +103,6 @@ func TestWithin(t *testing.T) {
 		}
 	}
 }
-
-var errBroken = errors.New("broken")
-
-type broken struct{}
-
-func (broken) Read([]byte) (int, error) { return 0, errBroken }
 
 // TestMillion holds the memory of a million addresses to 64 MiB, and a lookup to no
 // allocation.
@@ -202,7 +121,7 @@ func TestMillion(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
-	l, err := Read(in)
+	l, err := read(linefile.Text(in))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -229,7 +148,7 @@ func TestMillion(t *testing.T) {
 func FuzzRead(f *testing.F) {
 	f.Add("ann@example.net\n@example.org\n\"a b\"@example.net")
 	f.Fuzz(func(t *testing.T, text string) {
-		l, err := Read(strings.NewReader(text))
+		l, err := read(linefile.Text(strings.NewReader(text)))
 		if err != nil {
 			return
 		}
