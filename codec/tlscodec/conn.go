@@ -25,6 +25,8 @@ type Conn struct {
 	err    error  // of Open: the first one holds
 	unread []byte // records that the handshake was given and did not need
 	silent int    // octets of records without text since the last one with text
+	unpaid int    // records without text, of which each textForRecord octets of text pay for one
+	paid   int    // octets of text that have not paid for a record yet
 }
 
 // New returns the record layer of a connection before its handshake.
@@ -49,6 +51,12 @@ const (
 	// message of the handshake's protocol that is never completed and that crypto/tls would
 	// keep up to 256 KiB of. It leaves room for one record that is padded to the largest size.
 	maxSilent = 20 << 10
+	// maxUnpaid bounds the records without text that text has not paid for. A KeyUpdate is
+	// one: 27 octets that cost as much CPU time as 20 KiB of text, twice that when it asks
+	// for one in return. Clients send one after 2^24 records.
+	maxUnpaid = 64
+	// textForRecord is the octets of text that pay for a record without.
+	textForRecord = 1 << 10
 )
 
 // The errors of a peer that goes over the limits, and of a caller that breaks the rules.
@@ -113,15 +121,28 @@ func (c *Conn) open(dst, record []byte) []byte {
 	n, err := c.tls.Read(dst[len(dst):cap(dst)])
 	c.takeBack(lent)
 	c.memory.in = nil
-	if n > 0 {
-		c.silent = 0
-	} else if c.silent += len(record); c.silent > maxSilent && errors.Is(err, errNoInput) {
+	if !c.pays(n, len(record)) && errors.Is(err, errNoInput) {
 		err = errTooSilent
 	}
 	if !errors.Is(err, errNoInput) {
 		c.err = err
 	}
 	return dst[:len(dst)+n]
+}
+
+// pays notes a record of so many octets with so many of text, and reports whether there is
+// text enough for those without.
+func (c *Conn) pays(text, record int) bool {
+	if text == 0 {
+		c.silent += record
+		c.unpaid++
+		return c.silent <= maxSilent && c.unpaid <= maxUnpaid
+	}
+	c.silent = 0
+	c.paid += text
+	c.unpaid = max(0, c.unpaid-c.paid/textForRecord)
+	c.paid %= textForRecord
+	return true
 }
 
 // Flush appends what the record layer itself has to send: what the handshake left, alerts,

@@ -136,7 +136,7 @@ func TestFloods(t *testing.T) {
 func TestTextEndsASilence(t *testing.T) {
 	p, a := attack(t)
 	var got []byte
-	for range 50 {
+	for range maxUnpaid / 2 {
 		for _, record := range [][]byte{
 			a.Seal(typeApplication, nil, 1000), a.Seal(typeApplication, nil, maxText-1), a.Seal(typeApplication, []byte("x"), maxText-1),
 		} {
@@ -147,7 +147,7 @@ func TestTextEndsASilence(t *testing.T) {
 			got = text
 		}
 	}
-	if string(got) != strings.Repeat("x", 50) {
+	if string(got) != strings.Repeat("x", maxUnpaid/2) {
 		t.Errorf("got %q", got)
 	}
 }
@@ -158,7 +158,7 @@ func TestKeyUpdate(t *testing.T) {
 	withAndWithoutLending(t, func(t *testing.T) {
 		p, a := attack(t)
 		request := []byte{messageKeyUpdate, 0, 0, 1, 1}
-		for round := range 40 {
+		for round := range maxUnpaid / 2 { // a round has two records without text on the average
 			pieces := [][]byte{request}
 			if round%2 == 1 {
 				pieces = [][]byte{request[:1], request[1:3], request[3:]}
@@ -181,6 +181,41 @@ func TestKeyUpdate(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestTextPaysForRecords has records without text among text: enough of it, and too little.
+func TestTextPaysForRecords(t *testing.T) {
+	silent := map[string]func(*attacker) []byte{
+		"KeyUpdate": func(a *attacker) []byte { return a.KeyUpdate(true) },
+		"empty":     func(a *attacker) []byte { return a.Seal(typeApplication, nil, 0) },
+	}
+	for name, record := range silent {
+		for _, text := range []int{1, textForRecord/2 + 1, textForRecord} {
+			p, a := attack(t)
+			taken := 0
+			for range 10 * maxUnpaid {
+				_, err := p.server.Open(nil, record(a))
+				if err == nil {
+					taken++
+					_, err = p.server.Open(nil, a.Seal(typeApplication, make([]byte, text), 0))
+				}
+				p.server.Flush(nil)
+				if err != nil {
+					break
+				}
+			}
+			least, most := maxUnpaid, maxUnpaid
+			switch text {
+			case textForRecord:
+				least, most = 10*maxUnpaid, 10*maxUnpaid
+			case textForRecord/2 + 1:
+				most = 2*maxUnpaid + 1
+			}
+			if taken < least || taken > most {
+				t.Errorf("%s, each with %d octets of text: %d were taken", name, text, taken)
+			}
+		}
+	}
 }
 
 // TestHandshakeFloods sends handshakes that never get complete.

@@ -32,8 +32,8 @@ type flooder struct {
 	record func(*rawtls.Client) []byte
 }
 
-// silentRecords is how many records without text crypto/tls takes one behind the other.
-const silentRecords = 16
+// floodText is the text that pays for a record without.
+var floodText = bytes.Repeat([]byte("x"), 1<<10)
 
 // Write seals text, each piece in one record.
 func (f *flooder) Write(text []byte) (int, error) {
@@ -46,14 +46,17 @@ func (f *flooder) Write(text []byte) (int, error) {
 // Close closes without close_notify, for which crypto/tls has no keys.
 func (f *flooder) Close() error { return f.raw.Close() }
 
-// unit returns records without text, and one with a byte of text.
+// unit returns a record without text and one with text that pays for it; or records of a
+// byte each.
 func (f *flooder) unit() (wire []byte, records int) {
 	if f.record != nil {
-		for ; records < silentRecords; records++ {
-			wire = append(wire, f.record(f.keys)...)
-		}
+		return append(f.record(f.keys), f.keys.Seal(rawtls.TypeApplication, floodText, 0)...), 2
 	}
-	return append(wire, f.keys.Seal(rawtls.TypeApplication, []byte("x"), 0)...), records + 1
+	const each = 16
+	for i := range each {
+		wire = append(wire, f.keys.Seal(rawtls.TypeApplication, floodText[i:i+1], 0)...)
+	}
+	return wire, each
 }
 
 // joinFlood returns a peer that is in the middle of a message, and its connection. receive

@@ -67,7 +67,7 @@ func Short() []Scenario {
 		Slowloris{Slow: 200, Good: 10, Span: 1500 * time.Millisecond, Rounds: 1, Every: time.Second, Deadline: 4 * time.Second},
 		SlowReaders{Each: 50, Readers: 5, Stall: 2 * time.Second, Heap: 16 * mib},
 		UnreadPeers{Peers: 100, Most: 20, Honest: 5, Heap: 16 * mib, Patience: time.Minute},
-		RecordFloods{Each: 2, Active: 20, Span: time.Second, Rate: 5000, Delay: 20, Stall: time.Second, Heap: 32 * mib},
+		RecordFloods{Each: 2, Active: 20, Span: time.Second, Rate: 5000, Stall: time.Second, Heap: 32 * mib},
 		LongEnvelopes{Sessions: 20, Messages: 2, Pack: 1024},
 		Outages{Victims: []string{drill.VictimBoth}, Sessions: 20, Length: 4 * time.Second,
 			Steady: time.Second, Deadline: 3 * time.Second, Budget: 64 * mib},
