@@ -85,7 +85,7 @@ func TestMakeRun(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if c.name == "SIGKILL to make" && exec.CommandContext(t.Context(), "setpriv", "--pdeathsig", "TERM", "true").Run() != nil {
-				t.Skip("no setpriv that knows --pdeathsig: nothing here ends with a killed make")
+				testkit.Missing(t, "no setpriv that knows --pdeathsig: nothing here ends with a killed make")
 			}
 			run := exec.Command("make", "run", "ARGS=--data "+t.TempDir()+" --listen 127.0.0.1:0 --admin 127.0.0.1:0")
 			run.Env = append(os.Environ(), "SLUICE_EVENTS_EMBEDDED_ADDRESS=127.0.0.1:0")

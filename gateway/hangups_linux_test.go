@@ -24,7 +24,7 @@ func openTerminal(t *testing.T) (screen, tty *os.File) {
 	t.Helper()
 	screen, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
-		t.Skip("no terminals here:", err)
+		testkit.Missing(t, "no terminals: "+err.Error())
 	}
 	t.Cleanup(func() { _ = screen.Close() })
 	var number int

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -103,7 +104,7 @@ func TestHAProxy(t *testing.T) {
 	t.Parallel()
 	for _, version := range []string{"send-proxy", "send-proxy-v2 proxy-v2-options unique-id,crc32c"} {
 		t.Run(strings.Fields(version)[0], func(t *testing.T) {
-			needs(t, "haproxy", "swaks")
+			needs(t, "haproxy", "swaks", "curl")
 			gateway := newGateway(t)
 			gateway.Listener = fromLoopback
 			gateway.Config = "log: {level: info, format: json}\n"
@@ -140,8 +141,14 @@ frontend statistics
 				(e.Client.Proxy.UniqueID != "") != strings.Contains(version, "unique-id") {
 				t.Errorf("the balancer is %+v", e.Client.Proxy)
 			}
-			if said := p.Output(); strings.Contains(said, "refused") {
-				t.Errorf("health checks are refused, or have lines:\n%s", said)
+			said := p.Output()
+			if n := metric(t, gateway, "sluice_proxy_refused_total"); n != 0 || strings.Contains(said, "refused") {
+				t.Errorf("%v health checks are refused, or have lines:\n%s", n, said)
+			}
+			refusing := regexp.MustCompile(`(?m)^sluice_replies_total\{cause="[^"]*",code="[45]\d\d"\} (?:[1-9].*)$`)
+			page := command(t, "curl", "-sS", "http://"+gateway.Admin+"/metrics")
+			if found := refusing.FindAllString(page, -1); found != nil {
+				t.Errorf("replies that refuse: %q", found)
 			}
 		})
 	}

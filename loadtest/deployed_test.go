@@ -101,19 +101,61 @@ func TestDeployedListeners(t *testing.T) {
 	}
 }
 
-// firstYAML returns the first block of YAML in a document.
-func firstYAML(t *testing.T, document string) string {
+// TestDocumentedConfiguration checks each configuration in the documents, as it stands but
+// for the folder of the files that it names.
+func TestDocumentedConfiguration(t *testing.T) {
+	needs(t)
+	dir := t.TempDir()
+	command(t, gatewayBinary, "tls", "self-signed", "--dir", dir, "--name", "mx.example.net")
+	for link, file := range map[string]string{
+		"fullchain.pem": "cert.pem", "privkey.pem": "key.pem", "tls.crt": "cert.pem", "tls.key": "key.pem",
+	} {
+		if err := os.Symlink(filepath.Join(dir, file), filepath.Join(dir, link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "recipients"), []byte("ann@example.net\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for document, blocks := range map[string]int{"../docs/balancer.md": 3, "../docs/tls.md": 2} {
+		found := allYAML(t, document)
+		if len(found) != blocks {
+			t.Errorf("%s has %d blocks of YAML, want %d", document, len(found), blocks)
+		}
+		for _, block := range found {
+			if _, own, more := strings.Cut(block, "# in sluice.yaml\n"); more {
+				block = own // what is before it is for others
+			}
+			block = strings.NewReplacer("/etc/sluice/tls/", dir+"/", "/etc/sluice/", dir+"/").Replace(block)
+			check := exec.CommandContext(t.Context(), gatewayBinary, "config", "check", "--config", writeFile(t, "sluice.yaml", block))
+			check.Env = append(withoutSettings(), "SLUICE_DATA_DIR="+dir, "SLUICE_ACCEPT_DOMAINS=example.net")
+			if out, err := check.CombinedOutput(); err != nil {
+				t.Errorf("%s:\n%s%v\n%s", document, block, err, out)
+			}
+		}
+	}
+}
+
+// allYAML returns the blocks of YAML in a document.
+func allYAML(t *testing.T, document string) (blocks []string) {
 	t.Helper()
 	text, err := os.ReadFile(document)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, rest, found := strings.Cut(string(text), "```yaml\n")
-	block, _, closed := strings.Cut(rest, "```")
-	if !found || !closed {
+	for _, block := range regexp.MustCompile("(?s)\n```yaml\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
+		blocks = append(blocks, block[1])
+	}
+	if blocks == nil {
 		t.Fatalf("no YAML in %s", document)
 	}
-	return block
+	return blocks
+}
+
+// firstYAML returns the first block of YAML in a document.
+func firstYAML(t *testing.T, document string) string {
+	t.Helper()
+	return allYAML(t, document)[0]
 }
 
 func storedFiles(t *testing.T, root string) (n int) {

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"sluice/internal/testkit"
 	"sluice/loadtest/process"
 )
 
@@ -42,21 +43,14 @@ func run(m *testing.M) int {
 	return shared.Run(m)
 }
 
-// needs skips a test whose tools are not there; make test, which installs them,
-// says TEST_TOOLS=required.
+// needs ends a test whose tools are not there, as testkit.Missing does.
 func needs(t *testing.T, tools ...string) {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("end to end")
 	}
 	for _, tool := range tools {
-		if _, err := exec.LookPath(tool); err == nil {
-			continue
-		}
-		if os.Getenv("TEST_TOOLS") == "required" {
-			t.Fatalf("%s is not installed", tool)
-		}
-		t.Skipf("%s is not installed (make tools installs it)", tool)
+		testkit.Tool(t, tool)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"sluice/internal/testkit"
 	"sluice/loadtest/peers"
 	"sluice/loadtest/stack"
 )
@@ -16,9 +17,7 @@ import (
 func TestEximDelivers(t *testing.T) {
 	t.Parallel()
 	needs(t, "sh")
-	if os.Getuid() != 0 {
-		t.Skip("Exim starts only as root")
-	}
+	testkit.Root(t, "Exim starts only as root")
 	binary, err := stack.Installed(filepath.Join("exim", "usr", "sbin", "exim4"))
 	if err != nil {
 		t.Fatal(err)

@@ -19,13 +19,22 @@ import (
 )
 
 // inventory reads the whole topic and the whole store of a running gateway with clients
-// that are not Sluice's, and checks that they agree: one stored message for each event,
-// one event for each message, sizes and digests as announced. It returns each stored
-// message below what Sluice added, by id, and its event.
+// that are not Sluice's, and checks that they agree. It returns each stored message below
+// what Sluice added, by id, and its event.
 func inventory(t *testing.T, gateway *process.Sluice) (messages map[string][]byte, events map[string]*pipeline.Event) {
 	t.Helper()
+	return agree(t, gateway, topic(t, gateway))
+}
+
+// agree checks the whole store of a gateway against the whole topic: one stored message
+// for each event, one event for each message, sizes and digests as announced. It returns
+// what inventory does.
+func agree(
+	t *testing.T, gateway *process.Sluice, records []*kgo.Record,
+) (messages map[string][]byte, events map[string]*pipeline.Event) {
+	t.Helper()
 	messages, events = map[string][]byte{}, map[string]*pipeline.Event{}
-	for _, record := range topic(t, gateway) {
+	for _, record := range records {
 		e, err := pipeline.ParseEvent(record.Value)
 		if err != nil {
 			t.Fatalf("%q: %v", record.Value, err)

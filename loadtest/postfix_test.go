@@ -24,9 +24,7 @@ func TestPostfixRelays(t *testing.T) {
 
 func takesPostfix(t *testing.T, newGateway gatewayMaker) {
 	needs(t, "postfix", "postconf")
-	if os.Getuid() != 0 {
-		t.Skip("Postfix starts only as root")
-	}
+	testkit.Root(t, "Postfix starts only as root")
 	gateway := newGateway(t)
 	startGateway(t, gateway)
 	relay := startPostfix(t, gateway.SMTP)
@@ -66,9 +64,7 @@ func takesPostfix(t *testing.T, newGateway gatewayMaker) {
 func TestPostfixSendsManyRecipients(t *testing.T) {
 	t.Parallel()
 	needs(t, "postfix", "postconf")
-	if os.Getuid() != 0 {
-		t.Skip("Postfix starts only as root")
-	}
+	testkit.Root(t, "Postfix starts only as root")
 	gateway := newGateway(t)
 	startGateway(t, gateway)
 	relay := newPostfix(t, gateway.SMTP, "smtpd_recipient_limit = 2000", "default_destination_recipient_limit = 2000",

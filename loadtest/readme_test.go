@@ -34,9 +34,7 @@ func inFolder(t *testing.T) string {
 func ownHosts(t *testing.T) (server, client *hosts.Host) {
 	t.Helper()
 	needs(t, "ip", "sysctl")
-	if os.Getuid() != 0 {
-		t.Skip("only root makes network namespaces")
-	}
+	testkit.Root(t, "only root makes network namespaces")
 	server, client, err := hosts.Pair(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -155,9 +153,7 @@ func TestTour(t *testing.T) {
 // one before it.
 func TestReadmeConfiguration(t *testing.T) {
 	needs(t, "unshare")
-	if os.Getuid() != 0 {
-		t.Skip("only root can put the secret where README has it")
-	}
+	testkit.Root(t, "only root can put the secret where README has it")
 	blocks := fenced(t, "../README.md", "Configuration")
 	if len(blocks) != 2 {
 		t.Fatalf("%d blocks", len(blocks))

@@ -236,16 +236,37 @@ func TestClientsWithTLS(t *testing.T) {
 	}
 }
 
-// needsModule skips a test on a machine without a module of Perl.
+// TestDANE types the commands of docs/tls.md for a pair that was just made. Both digests
+// are what the record says.
+func TestDANE(t *testing.T) {
+	t.Parallel()
+	needs(t, "openssl")
+	dir := t.TempDir()
+	said := command(t, gatewayBinary, "tls", "self-signed", "--dir", dir, "--name", "mx.example.net")
+	record := regexp.MustCompile(`(?m): 3 1 1 ([0-9a-f]{64})$`).FindStringSubmatch(said)
+	if record == nil {
+		t.Fatalf("no record in %q", said)
+	}
+	blocks := fenced(t, "../docs/tls.md", "DANE")
+	lines := strings.Split(strings.TrimSpace(blocks[len(blocks)-1]), "\n")
+	if len(lines) != 2 {
+		t.Fatalf("the commands are %q", lines)
+	}
+	for _, line := range lines {
+		digest := exec.CommandContext(t.Context(), "sh", "-c", line)
+		digest.Dir = dir
+		if out, err := digest.CombinedOutput(); err != nil || !strings.HasSuffix(string(out), " "+record[1]+"\n") {
+			t.Errorf("%s: %v, %q, want %s", line, err, out, record[1])
+		}
+	}
+}
+
+// needsModule is needs for a module of Perl.
 func needsModule(t *testing.T, name string) {
 	t.Helper()
-	if exec.Command("perl", "-M"+name, "-e", "1").Run() == nil {
-		return
+	if exec.Command("perl", "-M"+name, "-e", "1").Run() != nil {
+		testkit.Missing(t, "Perl has no "+name+" (make tools installs it)")
 	}
-	if os.Getenv("TEST_TOOLS") == "required" {
-		t.Fatalf("Perl has no %s", name)
-	}
-	t.Skipf("Perl has no %s (make tools installs it)", name)
 }
 
 func port(t *testing.T, address string) string {
@@ -262,9 +283,7 @@ func port(t *testing.T, address string) string {
 func TestPostfixRelaysByTLS(t *testing.T) {
 	t.Parallel()
 	needs(t, "postfix", "postconf")
-	if os.Getuid() != 0 {
-		t.Skip("Postfix starts only as root")
-	}
+	testkit.Root(t, "Postfix starts only as root")
 	gateway := newTLSGateway(t, "")
 	startGateway(t, gateway.Sluice)
 	pem, err := os.ReadFile(gateway.cert)

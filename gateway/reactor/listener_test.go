@@ -17,6 +17,7 @@ import (
 
 	"sluice/gateway/driver"
 	"sluice/gateway/session"
+	"sluice/internal/testkit"
 )
 
 // freePort returns a port that is free on all addresses of both families.
@@ -147,9 +148,7 @@ func TestOverlappingListeners(t *testing.T) {
 // listener on 0.0.0.0 or on an empty host can be reached, and [::] is reported as
 // unreachable.
 func TestHostWithoutIPv6(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("only root may make a network namespace")
-	}
+	testkit.Root(t, "only root makes network namespaces")
 	for address, want := range map[string]string{
 		"0.0.0.0:2525":   "220 ",
 		":2525":          "220 ",

@@ -27,18 +27,32 @@ func Eventually(t testing.TB, what string, holds func() bool) {
 	}
 }
 
-// Tool returns the path of a program that is not part of Go. Where the program is not
-// installed, the test is skipped; with TEST_TOOLS=required, as make test says, it fails.
+// Missing ends a test for which the machine lacks something. The test is skipped; with
+// TEST_TOOLS=required, as make test says, it fails.
+func Missing(t testing.TB, lacks string) {
+	t.Helper()
+	if os.Getenv("TEST_TOOLS") == "required" {
+		t.Fatal(lacks)
+	}
+	t.Skip(lacks)
+}
+
+// Tool returns the path of a program that is not part of Go, or ends the test as Missing.
 func Tool(t testing.TB, name string) (path string) {
 	t.Helper()
 	path, err := exec.LookPath(name)
 	if err != nil {
-		if os.Getenv("TEST_TOOLS") == "required" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
+		Missing(t, err.Error()+" (make tools installs it)")
 	}
 	return path
+}
+
+// Root ends a test as Missing where it does not run as root. why says what needs root.
+func Root(t testing.TB, why string) {
+	t.Helper()
+	if os.Getuid() != 0 {
+		Missing(t, "not root: "+why)
+	}
 }
 
 // Deadline returns a context that kills a child process that hangs, or that a failed test

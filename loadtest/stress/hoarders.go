@@ -6,14 +6,10 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
-	"sluice/loadtest/client"
 	"sluice/loadtest/process"
 	"sluice/loadtest/stack"
 )
@@ -84,9 +80,9 @@ func (h Hoarders) Run(ctx context.Context, env *Env) (*Row, error) {
 		return nil, err
 	}
 	env.say("alone: %v", alone)
-	ends := newTally()
+	ends, begun := newTally(), newTally()
 	hoarding, over := context.WithCancel(ctx)
-	gone := h.hoard(hoarding, inst, ends)
+	gone := h.hoard(hoarding, inst, ends, begun)
 	seen := inst.watch(ctx)
 	beside, err := h.measure(ctx, inst)
 	over()
@@ -102,10 +98,16 @@ func (h Hoarders) Run(ctx context.Context, env *Env) (*Row, error) {
 		return nil, err
 	}
 	row := &Row{Scenario: h.Name()}
-	row.atLeast("small mail, of the rate without them", float64(len(beside.took))/float64(len(alone.took)), h.Part)
+	row.atLeast("small mail, of the rate without them", beside.taken()/alone.taken(), h.Part)
+	row.atMost("small mails that were given up", float64(beside.lost.Load()), 0)
 	row.atMost("s for 99 % of small mails", beside.slowest().Seconds(), h.Slowest.Seconds())
 	row.atLeast("large mails delivered", float64(beside.large.Load()), 1)
-	row.atMost("large mails refused or cut", float64(beside.refused.total()-beside.shed()), 0)
+	row.atMost("large mails refused, shed or cut", float64(beside.refused.total()), 0)
+	for _, kind := range h.kinds() {
+		if kind.count > 0 && kind.name != envelopes {
+			row.atLeast("messages begun by the kind "+kind.name, float64(begun.of(kind.name)), 1)
+		}
+	}
 	row.atMost("MiB of bodies", seen.metrics[metricBodies]/mib, inMiB(h.Budget))
 	row.atMost("bytes of bodies afterwards", after.metrics[metricBodies], 0)
 	row.note("alone %v; beside them %v", alone, beside)
@@ -113,116 +115,26 @@ func (h Hoarders) Run(ctx context.Context, env *Env) (*Row, error) {
 	return row, nil
 }
 
-// honest is what the honest senders have seen.
-type honest struct {
-	mu      sync.Mutex
-	took    []time.Duration // of each small mail, from the first attempt to its 250
-	retries atomic.Int64    // of small mails
-	large   atomic.Int64
-	refused *tally // answers to large mails that were not 250
+// hoarder is a kind of them.
+type hoarder struct {
+	name  string
+	count int
+	from  net.IP
+	once  func(context.Context, *peer) error
 }
 
-func (o *honest) slowest() time.Duration {
-	if len(o.took) == 0 {
-		return time.Hour
-	}
-	slices.Sort(o.took)
-	return o.took[len(o.took)*99/100]
-}
+// envelopes is the kind that never comes to DATA.
+const envelopes = "envelope"
 
-// shed returns the number of large mails that the gate shed before they began.
-func (o *honest) shed() int { return o.refused.of("421") }
-
-func (o *honest) String() string {
-	return fmt.Sprintf("%d small mails, 99 %% within %v, %d retries; %d large ones, not taken: %s",
-		len(o.took), o.slowest().Round(time.Millisecond), o.retries.Load(), o.large.Load(), o.refused)
-}
-
-// measure has the honest send for a while.
-func (h Hoarders) measure(ctx context.Context, inst *instance) (*honest, error) {
-	seen := &honest{refused: newTally()}
-	end := time.Now().Add(h.Span)
-	var all sync.WaitGroup
-	for range h.Honest {
-		all.Go(func() { h.small(ctx, inst, seen, end) })
-	}
-	all.Go(func() { h.large(ctx, inst, seen, end) })
-	err := inst.pass(ctx, h.Span)
-	all.Wait()
-	return seen, err
-}
-
-// small sends a small mail now and then, each until it is taken.
-func (h Hoarders) small(ctx context.Context, inst *instance, seen *honest, end time.Time) {
-	for number := int64(0); ctx.Err() == nil && time.Now().Before(end); number++ {
-		began := time.Now()
-		for ctx.Err() == nil {
-			mail := smallMail(number)
-			mail.Size = int64(len(mail.Content)) // as mail servers declare it
-			if code := deliver(ctx, inst.SMTP, mail); code == "250" {
-				seen.mu.Lock()
-				seen.took = append(seen.took, time.Since(began))
-				seen.mu.Unlock()
-				break
-			}
-			seen.retries.Add(1)
-			if time.Now().After(end.Add(patience)) {
-				return
-			}
-			time.Sleep(20 * time.Millisecond)
-		}
-		time.Sleep(time.Until(began.Add(h.Every)))
-	}
-}
-
-// large sends one large mail after another.
-func (h Hoarders) large(ctx context.Context, inst *instance, seen *honest, end time.Time) {
-	mail := smallMail(0)
-	mail.Content = append(mail.Content, strings.Repeat(crawlLine, honestLarge/len(crawlLine))...)
-	for ctx.Err() == nil && time.Now().Before(end) {
-		if code := deliver(ctx, inst.SMTP, mail); code == "250" {
-			seen.large.Add(1)
-		} else {
-			seen.refused.add(code)
-		}
-		time.Sleep(h.Every)
-	}
-}
-
-// deliver sends a mail on a connection of its own and returns the code that it ended with,
-// or what else ended it.
-func deliver(ctx context.Context, address string, mail *client.Mail) string {
-	conn, err := client.Dial(ctx, address)
-	if err == nil {
-		_, err = conn.Send(mail)
-		_ = conn.Close() // it has served
-	}
-	var reply *client.Reply
-	switch {
-	case err == nil:
-		return "250"
-	case errors.As(err, &reply):
-		return strconv.Itoa(reply.Code)
-	}
-	return plainError(err)
-}
-
-// hoard starts the hoarders. The function that it returns waits for their end.
-func (h Hoarders) hoard(ctx context.Context, inst *instance, ends *tally) (wait func()) {
-	var all sync.WaitGroup
-	for _, kind := range []struct {
-		name  string
-		count int
-		from  net.IP
-		once  func(context.Context, *peer) error
-	}{
+func (h Hoarders) kinds() []hoarder {
+	return []hoarder{
 		{"declared", h.Declared, net.IPv4(127, 0, 0, 2), func(ctx context.Context, p *peer) error {
 			return h.crawl(ctx, p, " SIZE=52428800", 0)
 		}},
 		{"parts", h.Parts, net.IPv4(127, 0, 0, 3), func(ctx context.Context, p *peer) error {
 			return h.crawl(ctx, p, "", beyondPart)
 		}},
-		{"envelope", h.Envelopes, net.IPv4(127, 0, 0, 4), func(_ context.Context, p *peer) error { return longEnvelope(p, "") }},
+		{envelopes, h.Envelopes, net.IPv4(127, 0, 0, 4), func(_ context.Context, p *peer) error { return longEnvelope(p, "") }},
 		{"growing", h.Growing, net.IPv4(127, 0, 0, 5), h.grow},
 		{"refused", h.Refused, net.IPv4(127, 0, 0, 6), h.drip},
 		{"ahead", h.Ahead, net.IPv4(127, 0, 0, 7), func(_ context.Context, p *peer) error {
@@ -235,11 +147,21 @@ func (h Hoarders) hoard(ctx context.Context, inst *instance, ends *tally) (wait 
 			time.Sleep(comeBack)
 			return p.end("a bare\nline feed\r\n.\r\n")
 		}},
-	} {
+	}
+}
+
+// hoard starts the hoarders. It counts how they end, and which kinds came to 354. The
+// function that it returns waits for their end.
+func (h Hoarders) hoard(ctx context.Context, inst *instance, ends, begun *tally) (wait func()) {
+	var all sync.WaitGroup
+	for _, kind := range h.kinds() {
 		for range kind.count {
 			all.Go(func() {
 				for ctx.Err() == nil {
-					err := hoardOnce(ctx, inst.SMTP, kind.from, kind.once)
+					text, err := hoardOnce(ctx, inst.SMTP, kind.from, kind.once)
+					if text {
+						begun.add(kind.name)
+					}
 					if ctx.Err() == nil {
 						ends.add(kind.name + ": " + plainError(err))
 					}
@@ -254,18 +176,22 @@ func (h Hoarders) hoard(ctx context.Context, inst *instance, ends *tally) (wait 
 	return all.Wait
 }
 
-// hoardOnce has one peer do what it does until that ends or ctx does.
-func hoardOnce(ctx context.Context, address string, from net.IP, do func(context.Context, *peer) error) error {
+// hoardOnce has one peer do what it does until that ends or ctx does. text reports whether
+// it came to 354.
+func hoardOnce(
+	ctx context.Context, address string, from net.IP, do func(context.Context, *peer) error,
+) (text bool, err error) {
 	p, err := dialFrom(ctx, address, from, 0)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer context.AfterFunc(ctx, p.reset)()
 	defer p.Close()
 	if err := p.greet(); err != nil {
-		return err
+		return false, err
 	}
-	return do(ctx, p)
+	err = do(ctx, p)
+	return p.text, err
 }
 
 // crawl begins a message, sends some bytes of it at once, and then 600 bytes a second

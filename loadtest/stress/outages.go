@@ -13,12 +13,14 @@ import (
 
 // Outages are servers behind the gateway that stand still under load, and return.
 type Outages struct {
-	Victims  []string
-	Sessions int
-	Length   time.Duration // of an outage
-	Steady   time.Duration // over which throughput is told
-	Deadline time.Duration // timeouts.message, shorter than Length
-	Budget   int64         // memory.bodies, in bytes
+	Victims   []string
+	Sessions  int
+	Length    time.Duration // of an outage
+	Steady    time.Duration // over which throughput is told
+	Deadline  time.Duration // timeouts.message, shorter than Length
+	Budget    int64         // memory.bodies, in bytes
+	Back      time.Duration // after which throughput must be back
+	Recovered float64       // as in drill.PauseTimes
 }
 
 // Name of the scenario.
@@ -26,12 +28,8 @@ func (o Outages) Name() string {
 	return fmt.Sprintf("%s stop answering for %v mid-load", strings.Join(o.Victims, ", "), o.Length)
 }
 
-const (
-	// residentAbove is what may be resident above the budget of bodies, in MiB.
-	residentAbove = 64
-	// backSeconds is when throughput must be back.
-	backSeconds = 5
-)
+// residentAbove is what may be resident above the budget of bodies, in MiB.
+const residentAbove = 64
 
 // Run is the drill of pauses with an eye on memory.
 func (o Outages) Run(ctx context.Context, env *Env) (*Row, error) {
@@ -55,7 +53,7 @@ func (o Outages) Run(ctx context.Context, env *Env) (*Row, error) {
 	}
 	late := 2 * time.Second // an answer itself comes by the next turn of the timer wheel
 	report, err := drill.Pause(ctx, plan, drill.PauseTimes{
-		Length: o.Length, Steady: o.Steady, Deadline: o.Deadline + late, Victims: o.Victims,
+		Length: o.Length, Steady: o.Steady, Deadline: o.Deadline + late, Victims: o.Victims, Recovered: o.Recovered,
 	})
 	if seen != nil {
 		_ = seen.stop() // it looked on until the process had ended, and then in vain
@@ -74,7 +72,7 @@ func (o Outages) row(report *drill.Report, seen *peaks) *Row {
 	row.atMost("MiB of bodies", seen.metrics[metricBodies]/mib, inMiB(o.Budget))
 	row.atMost("MiB resident", inMiB(seen.resident), inMiB(o.Budget)+residentAbove)
 	for _, outage := range report.Outages {
-		row.atMost("s until throughput is back after "+outage.Victim, outage.Back, backSeconds)
+		row.atMost("s until throughput is back after "+outage.Victim, outage.Back, o.Back.Seconds())
 	}
 	row.atMost("uploads left", float64(report.Pending), 0)
 	for _, outage := range report.Outages {

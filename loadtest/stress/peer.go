@@ -17,7 +17,8 @@ import (
 // peer is a client that may do as it likes: a connection, and nothing around it.
 type peer struct {
 	net.Conn
-	in *bufio.Reader // made when something is read
+	in   *bufio.Reader // made when something is read
+	text bool          // a reply was 354
 }
 
 // dialed spreads connections over addresses of loopback, each of which has
@@ -80,6 +81,7 @@ func (p *peer) reply(within time.Duration) (string, error) {
 			return "", err
 		}
 		if len(line) < 4 || line[3] != '-' {
+			p.text = p.text || strings.HasPrefix(line, "354")
 			return line, nil
 		}
 	}

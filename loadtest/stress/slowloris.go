@@ -20,6 +20,7 @@ type Slowloris struct {
 	Rounds     int
 	Every      time.Duration // between two bytes of a slow one
 	Deadline   time.Duration // of each phase of a session
+	Late       time.Duration // what the wheel, the machine and the client may add to it
 }
 
 // Name of the scenario.
@@ -27,13 +28,8 @@ func (c Slowloris) Name() string {
 	return fmt.Sprintf("%d slowloris and %d good senders", c.Slow, c.Good)
 }
 
-const (
-	// slowLate is what the wheel, the machine and the client may add, where other tests run
-	// beside them as well.
-	slowLate = 10 * time.Second
-	// goodPart of their throughput must remain to the good.
-	goodPart = 0.9
-)
+// goodPart of their throughput must remain to the good.
+const goodPart = 0.9
 
 // Run measures the good senders' throughput in turns with and without slowloris clients.
 func (c Slowloris) Run(ctx context.Context, env *Env) (*Row, error) {
@@ -182,7 +178,7 @@ func (c Slowloris) drip(ctx context.Context, p *peer, began time.Time, phase slo
 		took := time.Since(began)
 		switch {
 		case err == nil && strings.HasPrefix(reply, "421 4.4.2"):
-			if took < c.Deadline || took > c.Deadline+slowLate {
+			if took < c.Deadline || took > c.Deadline+c.Late {
 				return fmt.Sprintf("421 4.4.2 after %v", took.Round(time.Second))
 			}
 			if _, err := p.line(patience); err == nil {
