@@ -114,3 +114,15 @@ func Prometheus(t testing.TB, target string) *PrometheusServer {
 	endsWith(t, p.Server)
 	return p
 }
+
+// Slapd starts a directory that ends with the test.
+func Slapd(t testing.TB, settings SlapdSettings) *SlapdServer {
+	t.Helper()
+	skipShort(t)
+	s, err := newSlapd(t.TempDir(), freeAddress(t), freeAddress(t), settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	endsWith(t, s.Server)
+	return s
+}

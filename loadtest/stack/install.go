@@ -1,7 +1,7 @@
 // Package stack starts the real parts of a fleet natively, for tests, drills and
 // people without Docker: MinIO, Apache Kafka, PostgreSQL and Prometheus, in the
-// versions and with the settings of docker-compose.yml. `make tools` installs
-// them.
+// versions and with the settings of docker-compose.yml, and OpenLDAP's slapd.
+// `make tools` installs them.
 package stack
 
 import (

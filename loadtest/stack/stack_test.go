@@ -157,3 +157,7 @@ func TestDiesWithUs(t *testing.T) {
 	_ = program.Wait()
 	testkit.Eventually(t, "the server is gone", func() bool { return syscall.Kill(pid, 0) != nil })
 }
+
+func TestSlapd(t *testing.T) {
+	checkLives(t, Slapd(t, SlapdSettings{}).Server)
+}
