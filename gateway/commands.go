@@ -47,8 +47,9 @@ type commandLine struct {
 			Replace bool     `help:"Write over those that are there."`
 		} `cmd:"" help:"Write a certificate that vouches for itself, and its key, for trying out."`
 	} `cmd:"" help:"Make certificates."`
-	Healthcheck struct{} `cmd:"" help:"Ask the running gateway whether it is ready; exit code 0 or 1."`
-	Version     struct{} `cmd:"" help:"Print the version."`
+	HashPassword struct{} `cmd:"" help:"Print the hash of a password, for the file of auth.static: of standard input, or asked for."`
+	Healthcheck  struct{} `cmd:"" help:"Ask the running gateway whether it is ready; exit code 0 or 1."`
+	Version      struct{} `cmd:"" help:"Print the version."`
 }
 
 // globalFlags are the flags of all commands, since most need the configuration.
@@ -100,6 +101,8 @@ func (a app) run(args []string) int {
 	case "version":
 		fmt.Fprintln(a.out, version())
 		return exitOK
+	case "hash-password":
+		return a.exit(a.hashPassword())
 	case "tls self-signed":
 		made := &line.TLS.SelfSigned
 		return a.exit(a.selfSigned(made.Dir, made.Name, made.Replace))

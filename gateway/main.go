@@ -24,12 +24,14 @@ const (
 )
 
 func main() {
-	os.Exit(app{env: os.Environ(), out: os.Stdout, err: os.Stderr, serve: serve}.run(os.Args[1:]))
+	os.Exit(app{env: os.Environ(), in: os.Stdin, out: os.Stdout, err: os.Stderr, serve: serve}.run(os.Args[1:]))
 }
 
-// app holds the environment and outputs of commands, so that tests run them in-process.
+// app holds the environment, input and outputs of commands, so that tests run them
+// in-process.
 type app struct {
 	env   []string
+	in    *os.File
 	out   io.Writer
 	err   io.Writer
 	serve func(context.Context, server.Options) error

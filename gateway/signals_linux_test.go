@@ -29,7 +29,7 @@ func TestServedGateway(t *testing.T) {
 	if words == "" {
 		return
 	}
-	os.Exit(app{env: os.Environ(), out: os.Stdout, err: os.Stderr, serve: serve}.run(strings.Fields(words)))
+	os.Exit(app{env: os.Environ(), in: os.Stdin, out: os.Stdout, err: os.Stderr, serve: serve}.run(strings.Fields(words)))
 }
 
 // served is a gateway in a process of its own.
