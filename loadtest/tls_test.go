@@ -97,9 +97,10 @@ func openssl(t *testing.T, input string, args ...string) (shown string, err erro
 	return string(out), err
 }
 
-// renegotiate has openssl ask for a renegotiation once it was greeted, and returns what it
-// shows. A line that is an R alone asks for one.
-func renegotiate(t *testing.T, args ...string) (shown string) {
+// typing has openssl s_client type each line once it has shown the text before it, and
+// returns what it shows. A line of R alone asks for a renegotiation; K and k change the
+// keys, K of both sides.
+func typing(t *testing.T, dialog [][2]string, args ...string) (shown string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -116,15 +117,20 @@ func renegotiate(t *testing.T, args ...string) (shown string) {
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
-	asked := false
+	looked := 0
 	for part := make([]byte, 4096); ; {
 		n, err := out.Read(part)
 		if shown += string(part[:n]); err != nil {
 			break
 		}
-		if !asked && strings.Contains(shown, "220 mx1.example.net") {
-			asked = true
-			_, _ = io.WriteString(in, "R\n")
+		for len(dialog) > 0 {
+			at := strings.Index(shown[looked:], dialog[0][0])
+			if at < 0 {
+				break
+			}
+			looked += at + len(dialog[0][0])
+			_, _ = io.WriteString(in, dialog[0][1]+"\n")
+			dialog = dialog[1:]
 		}
 	}
 	_ = c.Wait()
@@ -152,8 +158,12 @@ func TestOpenSSL(t *testing.T) {
 			t.Errorf("TLS 1.1 %s: %v\n%s", way, err, shown)
 		}
 	}
-	if shown := renegotiate(t, "-tls1_2", "-connect", gateway.implicit); !strings.Contains(shown, "alert unexpected message") {
+	if shown := typing(t, [][2]string{{"220 mx1.example.net", "R"}}, "-tls1_2", "-connect", gateway.implicit); !strings.Contains(shown, "alert unexpected message") {
 		t.Errorf("a renegotiation was not refused:\n%s", shown)
+	}
+	keys := [][2]string{{"220 mx1.example.net", "K"}, {"KEYUPDATE", "NOOP"}, {"250 2.0.0 ", "k"}, {"KEYUPDATE", "quit"}}
+	if shown := typing(t, keys, "-tls1_3", "-crlf", "-connect", gateway.implicit); !strings.Contains(shown, "221 2.0.0 ") {
+		t.Errorf("with other keys:\n%s", shown)
 	}
 	ticket, early := filepath.Join(t.TempDir(), "ticket"), writeFile(t, "early", "EHLO early.example.org\r\n")
 	for _, version := range []string{"-tls1_2", "-tls1_3"} {
