@@ -103,8 +103,9 @@ func (g MemoryExhaustion) Run(ctx context.Context, env *Env) (*Row, error) {
 	row.atMost("bytes of bodies afterwards", after.metrics[metricBodies], 0)
 	row.note("in %.0f s: %s; %.1f MB/s delivered; %.0f paused at once", took.Seconds(), ends,
 		float64(len(receipts)*g.Size)/1e6/took.Seconds(), seen.metrics[metricPaused])
-	row.note("resident %.1f MiB before; heap in use at most %.1f, obtained %.1f", inMiB(before.resident),
-		seen.metrics["go_memstats_heap_inuse_bytes"]/mib, seen.metrics["go_memstats_heap_sys_bytes"]/mib)
+	row.note("resident %.1f MiB before; heap in use at most %.1f, obtained %.1f; %.0f s of CPU time, %.0f collections", inMiB(before.resident),
+		seen.metrics["go_memstats_heap_inuse_bytes"]/mib, seen.metrics["go_memstats_heap_sys_bytes"]/mib,
+		after.metrics["process_cpu_seconds_total"]-before.metrics["process_cpu_seconds_total"], after.metrics["go_gc_duration_seconds_count"])
 	return row, nil
 }
 

@@ -96,7 +96,8 @@ func (r RecordFloods) Run(ctx context.Context, env *Env) (*Row, error) {
 		row.atMost("p99 of replies beside them, of that without them", p99(beside.answers)/p99(alone.answers), r.Delay)
 	}
 	row.atMost("µs of CPU time for each record", 1e6*(beside.cpu-alone.cpu).Seconds()/records, floodCost)
-	row.atMost("MiB resident growth", inMiB(seen.resident-before.resident), inMiB(r.Heap)+float64(peers)*floodMemory/1024)
+	row.atMost("MiB resident growth without bodies", inMiB(seen.resident-before.resident)-seen.metrics[metricBodies]/mib,
+		inMiB(r.Heap)+float64(peers)*floodMemory/1024)
 	row.atMost("more goroutines", seen.metrics[metricGoroutines]-before.metrics[metricGoroutines], goroutinesMore)
 	row.all("the message of each is taken in the end", int(after.metrics[metricAccepted]), peers)
 	row.all("each with hardly any text is cut off", int(after.metrics[metricBadRecords]), silent)

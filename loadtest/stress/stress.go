@@ -41,7 +41,7 @@ func Long() []Scenario {
 			Late: 3 * time.Second},
 		SlowReaders{Each: 500, Readers: 25, Stall: 10 * time.Second},
 		UnreadPeers{Peers: 1000, Most: 100, Honest: 50, Heap: 16 * mib, Patience: 2 * time.Minute},
-		RecordFloods{Each: 10, Active: 50, Span: 10 * time.Second, Rate: 20_000, Delay: 2, Stall: 10 * time.Second, Heap: 32 * mib},
+		RecordFloods{Each: 10, Active: 50, Span: 10 * time.Second, Rate: 10_000, Delay: 2, Stall: 10 * time.Second, Heap: 32 * mib},
 		LongEnvelopes{Sessions: 300, Messages: 2, Pack: 8192, Heap: 32, Rest: 5 * time.Minute},
 		Outages{Victims: []string{drill.VictimStore, drill.VictimLog, drill.VictimBoth}, Sessions: 50, Length: time.Minute,
 			Steady: 5 * time.Second, Deadline: 30 * time.Second, Budget: 128 * mib, Back: 5 * time.Second},
