@@ -3,6 +3,8 @@ package ldap_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"encoding/pem"
 	"io"
 	"net"
 	"runtime"
@@ -12,6 +14,7 @@ import (
 
 	"sluice/gateway/identity"
 	"sluice/gateway/identity/ldap"
+	"sluice/internal/testkit"
 )
 
 // at returns options for a search of anybody at a stand-in.
@@ -193,12 +196,46 @@ func TestCancelled(t *testing.T) {
 		answer := make(chan identity.Answer)
 		go func() { answer <- try(ctx, b, "alice@example.net", "canary") }()
 		<-asked
+		began := time.Now()
 		cancel()
 		if got := <-answer; got.Verdict != identity.Unavailable || got.Reason != identity.ReasonTimeout {
 			t.Errorf("verdict %d, reason %q, %v", got.Verdict, got.Reason, got.Err)
 		}
+		if took := time.Since(began); took > 5*time.Second { // half of what a request may take
+			t.Errorf("it took %v", took)
+		}
 		if err := b.Close(); err != nil {
 			t.Error(err)
+		}
+		s.allClosed(t)
+	}
+}
+
+// TestHandshake has servers of TLS: one that is silent, and one whose certificate names
+// another host.
+func TestHandshake(t *testing.T) {
+	pair := testkit.ECDSAPair()
+	authorities := secretFile(t, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: pair.Certificate[0]})))
+	for name, test := range map[string]struct {
+		serve  func(s *standIn, conn net.Conn)
+		reason identity.Reason
+	}{
+		"silent": {func(_ *standIn, conn net.Conn) { _, _ = io.Copy(io.Discard, conn) }, identity.ReasonTimeout},
+		"another's": {func(_ *standIn, conn net.Conn) {
+			_ = tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{pair}}).Handshake()
+		}, identity.ReasonMisconfigured},
+	} {
+		s := startRaw(t, test.serve)
+		o := at(s)
+		o.URL, o.CAFile = "ldaps://"+s.address, authorities
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		if test.reason == identity.ReasonTimeout {
+			ctx, cancel = context.WithTimeout(t.Context(), 200*time.Millisecond)
+		}
+		got := try(ctx, open(t, o), "alice@example.net", "canary")
+		cancel()
+		if got.Verdict != identity.Unavailable || got.Reason != test.reason {
+			t.Errorf("%s: verdict %d, reason %q, %v", name, got.Verdict, got.Reason, got.Err)
 		}
 		s.allClosed(t)
 	}

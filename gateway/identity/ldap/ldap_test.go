@@ -33,13 +33,18 @@ func TestActiveDirectory(t *testing.T) {
 		"525": identity.ReasonUnknownUser, "52e": identity.ReasonWrongPassword, "52E": identity.ReasonWrongPassword,
 		"530": identity.ReasonNotPermitted, "531": identity.ReasonNotPermitted, "532": identity.ReasonExpired,
 		"533": identity.ReasonDisabled, "701": identity.ReasonExpired, "773": identity.ReasonChangePassword,
-		"775": identity.ReasonLocked, "568": identity.ReasonRefused, "": identity.ReasonRefused,
+		"775": identity.ReasonLocked, "568": identity.ReasonRefused,
+		"52f": identity.ReasonNotPermitted, "569": identity.ReasonNotPermitted, "51f": identity.ReasonFailing,
+		"54f": identity.ReasonFailing, "6ba": identity.ReasonFailing, "": identity.ReasonRefused,
 	} {
 		diagnostic := fmt.Sprintf("80090308: LdapErr: DSID-0C090447, comment: AcceptSecurityContext error, data %s, v3839\x00", code)
 		got := try(t.Context(), open(t, at(startStandIn(t, binding(49, diagnostic)))), "alice@example.net", "canary")
 		verdict := identity.Refused
-		if code == "525" {
+		switch want {
+		case identity.ReasonUnknownUser:
 			verdict = identity.Unknown
+		case identity.ReasonFailing:
+			verdict = identity.Unavailable
 		}
 		if got.Verdict != verdict || got.Reason != want || !strings.Contains(got.Err.Error(), "data "+code+", v3839") {
 			t.Errorf("%s: verdict %d, reason %q, %v", code, got.Verdict, got.Reason, got.Err)

@@ -2,6 +2,7 @@ package ldap
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 )
@@ -9,7 +10,7 @@ import (
 // Limits of the connections that are kept for the next attempt. Load balancers and
 // firewalls forget idle ones after minutes, without telling.
 const (
-	maxKept = 8
+	maxKept = 16 // of each kind
 	maxIdle = 30 * time.Second
 )
 
@@ -56,15 +57,12 @@ func (p *pool) use(ctx context.Context, f func(*conn) error) error {
 func (p *pool) get() *conn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.expire()
 	n := len(p.kept)
 	if n == 0 {
 		return nil
 	}
 	c := p.kept[n-1]
-	if time.Since(c.last) > maxIdle {
-		p.closeKept() // the others are older
-		return nil
-	}
 	p.kept = p.kept[:n-1]
 	return c
 }
@@ -73,12 +71,21 @@ func (p *pool) get() *conn {
 func (p *pool) put(c *conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.expire()
 	c.last = time.Now()
 	if p.closed || len(p.kept) >= maxKept {
 		c.close()
 		return
 	}
 	p.kept = append(p.kept, c)
+}
+
+// expire closes the connections that nobody has used for long. They are at the beginning.
+func (p *pool) expire() {
+	for len(p.kept) > 0 && time.Since(p.kept[0].last) > maxIdle {
+		p.kept[0].close()
+		p.kept = slices.Delete(p.kept, 0, 1)
+	}
 }
 
 // clear closes the connections that are kept.

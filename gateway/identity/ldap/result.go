@@ -65,6 +65,12 @@ var ofActiveDirectory = map[string]verdict{
 	"701": refused(identity.ReasonExpired), // the account
 	"773": refused(identity.ReasonChangePassword),
 	"775": refused(identity.ReasonLocked),
+	"52f": refused(identity.ReasonNotPermitted), // a restriction of the account
+	"569": refused(identity.ReasonNotPermitted), // this kind of logon is not granted
+	// A controller that cannot find out: no other one to ask, an error of its own.
+	"51f": unavailable(identity.ReasonFailing),
+	"54f": unavailable(identity.ReasonFailing),
+	"6ba": unavailable(identity.ReasonFailing),
 }
 
 // ofPolicy has what the errors of a password policy mean. Others concern changes.

@@ -113,6 +113,7 @@ func TestSlapd(t *testing.T) {
 	s, search := startSlapd(t)
 	t.Run("conformance", func(t *testing.T) { checkConformance(t, s, search) })
 	t.Run("reasons", func(t *testing.T) { checkReasons(t, search) })
+	t.Run("names", func(t *testing.T) { checkNames(t, search) })
 	t.Run("identities", func(t *testing.T) { checkIdentities(t, search) })
 	t.Run("misconfigured", func(t *testing.T) { checkMisconfigured(t, s, search) })
 	t.Run("password file", func(t *testing.T) { checkPasswordFile(t, search) })
@@ -178,6 +179,19 @@ func checkReasons(t *testing.T, search ldap.Options) {
 	}
 }
 
+// checkNames makes attempts with names that are none of an entry, which is not user_dn's fault.
+func checkNames(t *testing.T, search ldap.Options) {
+	b := open(t, ldap.Options{URL: search.URL, CAFile: search.CAFile, UserDN: "mail=%s,ou=people,dc=example,dc=net"})
+	for user, want := range map[string]identity.Verdict{
+		"é@example.net": identity.Unknown, // an address has no letters beyond ASCII here
+		"mallory":       identity.Refused, "mallory,ou=people": identity.Refused, "a+uid=alice": identity.Refused,
+	} {
+		if got := try(t.Context(), b, user, "right"); got.Verdict != want {
+			t.Errorf("%s: verdict %d, reason %q, %v", user, got.Verdict, got.Reason, got.Err)
+		}
+	}
+}
+
 func checkIdentities(t *testing.T, search ldap.Options) {
 	search.Filter, search.IdentityAttribute = "(|(uid=%s)(mail=%s))", "MAIL"
 	byMail := open(t, search)
@@ -216,7 +230,7 @@ func checkMisconfigured(t *testing.T, s *stack.SlapdServer, search ldap.Options)
 		"an unknown authority, StartTLS": func(o *ldap.Options) {
 			o.CAFile, o.URL, o.StartTLS = "", "ldap://"+s.Address, true
 		},
-		"another name": func(o *ldap.Options) { o.URL = strings.Replace(o.URL, "127.0.0.1", "127.0.0.2", 1) },
+		"another address": func(o *ldap.Options) { o.URL = strings.Replace(o.URL, "127.0.0.1", "127.0.0.2", 1) },
 		"user_dn": func(o *ldap.Options) {
 			*o = ldap.Options{URL: o.URL, CAFile: o.CAFile, UserDN: "noSuchAttribute=%s,dc=example,dc=net"}
 		},
@@ -226,7 +240,7 @@ func checkMisconfigured(t *testing.T, s *stack.SlapdServer, search ldap.Options)
 		change(&o)
 		got := try(t.Context(), open(t, o), "alice@example.net", "right")
 		want := identity.ReasonMisconfigured
-		if name == "another name" || name == "no TLS there" {
+		if name == "another address" || name == "no TLS there" {
 			want = identity.ReasonUnreachable // nobody listens; slapd hangs up
 		}
 		if got.Verdict != identity.Unavailable || got.Reason != want || got.Err == nil {
