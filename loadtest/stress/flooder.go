@@ -11,11 +11,16 @@ import (
 	"sluice/internal/rawtls"
 )
 
-// floods are the kinds: each returns a record without text, or none.
-var floods = []struct {
+// floodKind is a kind of records without text; nil for records of a byte each.
+type floodKind struct {
 	name   string
 	record func(*rawtls.Client) []byte
-}{
+}
+
+// ordinary are records with text in the place of those without.
+var ordinary = []floodKind{{"ordinary", func(c *rawtls.Client) []byte { return c.Seal(rawtls.TypeApplication, []byte("x"), 0) }}}
+
+var floods = []floodKind{
 	{"a byte in each", nil},
 	{"empty", func(c *rawtls.Client) []byte { return c.Seal(rawtls.TypeApplication, nil, 0) }},
 	{"padding", func(c *rawtls.Client) []byte { return c.Seal(rawtls.TypeApplication, nil, 1000) }},
