@@ -21,7 +21,7 @@ type Command struct {
 // The zero value is ready for the start of a session.
 type Decoder struct {
 	// scanned is the length of the prefix of in that is known to hold no LF, at most
-	// MaxLine. Without it, a line that arrives octet by octet would be searched from its
+	// MaxAuthLine. Without it, a line that arrives octet by octet would be searched from its
 	// start each time.
 	scanned uint16
 	// verb is the verb of the overlong line that is being discarded.
@@ -38,7 +38,25 @@ const (
 	swallowedCR
 	// tainted means that the previous line ended in a bare LF.
 	tainted
+	// offersAuth means that lines of AUTH may have authLimit octets.
+	offersAuth
 )
+
+// OfferAuth sets whether AUTH is offered, so that its lines may have MaxAuthLine octets.
+func (d *Decoder) OfferAuth(offered bool) {
+	d.flags &^= offersAuth
+	if offered {
+		d.flags |= offersAuth
+	}
+}
+
+// limit returns the longest line of a verb.
+func (d *Decoder) limit(v Verb) int {
+	if v == VerbAUTH && d.flags&offersAuth != 0 {
+		return authLimit
+	}
+	return int(lineLimits[v])
+}
 
 // Next decodes the first command in in, which holds all octets not yet discarded. in
 // begins where it began in the previous call, or n octets later.
@@ -70,13 +88,13 @@ func (d *Decoder) Next(in []byte) (cmd Command, n int, ok bool) {
 	i := bytes.IndexByte(in[from:], '\n')
 	if i < 0 {
 		if len(in) >= lineLimit {
-			if v, _ := parseVerb(in[:lineLimit]); len(in) >= int(lineLimits[v]) {
+			if v, _ := parseVerb(in[:lineLimit]); len(in) >= d.limit(v) {
 				d.scanned, d.verb = 0, v
 				d.flags |= swallowing
 				return d.swallow(in)
 			}
 		}
-		d.scanned = uint16(len(in)) // below MaxLine: the limit was tested above
+		d.scanned = uint16(len(in)) // below its limit, which was tested above
 		return Command{}, 0, false
 	}
 	d.scanned = 0
@@ -87,7 +105,7 @@ func (d *Decoder) Next(in []byte) (cmd Command, n int, ok bool) {
 		line = in[:n-2]
 	}
 	if n > lineLimit {
-		if v, _ := parseVerb(in[:lineLimit]); n > int(lineLimits[v]) {
+		if v, _ := parseVerb(in[:lineLimit]); n > d.limit(v) {
 			d.endLine(crlf)
 			return Command{Verb: v, Fault: FaultLineTooLong}, n, true
 		}
@@ -103,6 +121,40 @@ func (d *Decoder) Next(in []byte) (cmd Command, n int, ok bool) {
 	}
 	d.endLine(crlf)
 	return cmd, n, true
+}
+
+// NextResponse decodes the first line in in as a response of the client in an exchange of
+// AUTH (RFC 4954 §4): it has no verb, and at most MaxAuthLine octets. line aliases the
+// input. Otherwise it is as Next.
+func (d *Decoder) NextResponse(in []byte) (line []byte, fault Fault, n int, ok bool) {
+	if d.flags&swallowing != 0 {
+		cmd, n, ok := d.swallow(in)
+		return nil, cmd.Fault, n, ok
+	}
+	from := min(int(d.scanned), len(in))
+	i := bytes.IndexByte(in[from:], '\n')
+	if i < 0 {
+		if len(in) >= authLimit {
+			d.scanned, d.verb = 0, VerbUnknown
+			d.flags |= swallowing
+			_, n, _ = d.swallow(in)
+			return nil, FaultNone, n, false
+		}
+		d.scanned = uint16(len(in))
+		return nil, FaultNone, 0, false
+	}
+	d.scanned = 0
+	n = from + i + 1
+	crlf := n >= 2 && in[n-2] == '\r'
+	line = in[:n-1]
+	if crlf {
+		line = in[:n-2]
+	}
+	if fault = d.lineFault(line, crlf); n > authLimit {
+		line, fault = nil, FaultLineTooLong
+	}
+	d.endLine(crlf)
+	return line, fault, n, true
 }
 
 // swallow discards the rest of an overlong line and returns its one event at the end of
@@ -128,9 +180,9 @@ func (d *Decoder) swallow(in []byte) (cmd Command, n int, ok bool) {
 // endLine prepares the decoder for the next line, which is tainted unless this one ended
 // in CRLF.
 func (d *Decoder) endLine(crlf bool) {
-	d.verb, d.flags = VerbUnknown, 0
+	d.verb, d.flags = VerbUnknown, d.flags&offersAuth
 	if !crlf {
-		d.flags = tainted
+		d.flags |= tainted
 	}
 }
 

@@ -21,10 +21,13 @@ const (
 	addDSNOnMAIL = len(" ENVID=") + 100 + len(" RET=HDRS")
 	addDSNOnRCPT = len(" ORCPT=") + 500 + len(" NOTIFY=SUCCESS,FAILURE,DELAY")
 
-	// mailLimit is the longest line of MAIL. AUTH has no allowance of its own while it is
-	// not offered: RFC 4954 §4 considers 12288 octets sufficient, and a line that is not
-	// complete costs its sender's session that much memory.
+	// mailLimit is the longest line of MAIL.
 	mailLimit = lineLimit + addSIZE + addBODY + addSMTPUTF8 + addAUTH + addDSNOnMAIL
+
+	// authLimit is the longest line of AUTH and of a response in its exchange (RFC 4954
+	// §4), where AUTH is offered. Elsewhere AUTH has no allowance: a line that is not
+	// complete costs its sender's session that much memory.
+	authLimit = 12288
 )
 
 // lineLimits holds the longest line of each verb, in octets with CRLF.
@@ -48,8 +51,11 @@ func LineLimit(v Verb) int {
 }
 
 // MaxLine is the longest command line of all verbs, in octets with CRLF. It bounds what a
-// caller of Decoder.Next has to buffer.
-const MaxLine = mailLimit
+// caller of Decoder.Next has to buffer. MaxAuthLine is that where AUTH is offered.
+const (
+	MaxLine     = mailLimit
+	MaxAuthLine = authLimit
+)
 
 // Length limits of RFC 5321 §4.5.3.1, in octets.
 const (

@@ -25,7 +25,7 @@ var order = [VerbCount][stateCount]*Reply{
 	VerbDATA:     {ReplyNeedHelo, ReplyNeedMail, ReplyNoRecipients, nil},
 	VerbEXPN:     {ReplyNotImplemented, ReplyNotImplemented, ReplyNotImplemented, ReplyNotImplemented},
 	VerbSTARTTLS: {ReplyNeedHelo, nil, ReplyNestedMail, ReplyNestedMail},
-	VerbAUTH:     {ReplyNotImplemented, ReplyNotImplemented, ReplyNotImplemented, ReplyNotImplemented},
+	VerbAUTH:     {ReplyNeedHelo, nil, ReplyNestedMail, ReplyNestedMail},
 	VerbHTTP:     {ReplyHTTP, ReplyHTTP, ReplyHTTP, ReplyHTTP},
 	VerbTLS:      {ReplyTLS, ReplyTLS, ReplyTLS, ReplyTLS},
 	VerbXCLIENT:  {nil, nil, ReplyUnknownCommand, ReplyUnknownCommand},

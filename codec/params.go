@@ -76,6 +76,9 @@ type MailParams struct {
 	Body BodyType
 	// RequireTLS says that the message must travel over TLS alone (RFC 8689).
 	RequireTLS bool
+	// hasAuth says that there was an AUTH, which is checked and ignored: nobody is trusted
+	// to say who had authenticated elsewhere (RFC 4954 §5).
+	hasAuth bool
 }
 
 // ParseMailParams parses the parameters of MAIL. It stops at the first fault: an unknown
@@ -94,6 +97,8 @@ func ParseMailParams(params []byte) (MailParams, Fault) {
 			fault = m.setBody(p)
 		case equalFold(p.Key, "REQUIRETLS"):
 			fault = m.setRequireTLS(p)
+		case equalFold(p.Key, "AUTH"):
+			fault = m.setAuth(p)
 		default:
 			fault = FaultUnknownParameter
 		}
@@ -153,6 +158,18 @@ func (m *MailParams) setRequireTLS(p Param) Fault {
 		return FaultParameterSyntax
 	}
 	m.RequireTLS = true
+	return FaultNone
+}
+
+// setAuth checks AUTH, whose value is <> or an address as xtext (RFC 4954 §5).
+func (m *MailParams) setAuth(p Param) Fault {
+	switch {
+	case m.hasAuth:
+		return FaultRepeatedParameter
+	case !p.HasValue || len(p.Value) > addAUTH:
+		return FaultParameterSyntax
+	}
+	m.hasAuth = true
 	return FaultNone
 }
 

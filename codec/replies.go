@@ -6,7 +6,7 @@ var (
 	ReplyBye = &Reply{Code: 221, Enhanced: EnhancedCode{2, 0, 0}, Close: true, Cause: "quit",
 		Lines: []string{"Bye"}}
 	ReplyHelp = &Reply{Code: 214, Enhanced: EnhancedCode{2, 0, 0}, Cause: "help",
-		Lines: []string{"Commands: HELO EHLO MAIL RCPT DATA RSET NOOP VRFY HELP QUIT", "See RFC 5321"}}
+		Lines: []string{"Commands: HELO EHLO STARTTLS AUTH MAIL RCPT DATA RSET NOOP VRFY HELP QUIT", "See RFC 5321"}}
 	ReplyOk = &Reply{Code: 250, Enhanced: EnhancedCode{2, 0, 0}, Cause: "ok",
 		Lines: []string{"Ok"}}
 	ReplySenderOk = &Reply{Code: 250, Enhanced: EnhancedCode{2, 1, 0}, Cause: "sender",
@@ -24,6 +24,11 @@ var (
 	// ReplyStartTLS is the last reply in plain text.
 	ReplyStartTLS = &Reply{Code: 220, Enhanced: EnhancedCode{2, 0, 0}, Cause: "starttls",
 		Lines: []string{"Ready to start TLS"}}
+	ReplyAuthenticated = &Reply{Code: 235, Enhanced: EnhancedCode{2, 7, 0}, Cause: "authenticated",
+		Lines: []string{"Authentication succeeded"}}
+	// ReplyChallenge asks for the next response in an exchange of AUTH (RFC 4954 §4). The
+	// challenge, in base64, follows it.
+	ReplyChallenge = &Reply{Code: 334, Cause: "challenge", Lines: []string{""}}
 	ReplyStartData = &Reply{Code: 354, Cause: "start_data",
 		Lines: []string{"End data with <CRLF>.<CRLF>"}}
 
@@ -70,6 +75,10 @@ var (
 	// ReplyTLSBusy refuses STARTTLS while too many handshakes are in flight (RFC 3207 §4).
 	ReplyTLSBusy = &Reply{Code: 454, Enhanced: EnhancedCode{4, 7, 0}, Cause: "tls_busy",
 		Lines: []string{"TLS is not available for now, try again later"}}
+	// ReplyAuthUnavailable says that nobody could find out whether the client is who it says
+	// (RFC 4954 §6). It says nothing about the password.
+	ReplyAuthUnavailable = &Reply{Code: 454, Enhanced: EnhancedCode{4, 7, 0}, Cause: "auth_unavailable",
+		Lines: []string{"Authentication is not available for now, try again later"}}
 	ReplyTemporary = &Reply{Code: 451, Enhanced: EnhancedCode{4, 3, 0}, Cause: "temporary",
 		Lines: []string{"Mail could not be stored for now, try again later"}}
 	ReplyOverdue = &Reply{Code: 451, Enhanced: EnhancedCode{4, 3, 0}, Cause: "overdue",
@@ -94,6 +103,28 @@ var (
 	// ReplyNeedTLS refuses commands before TLS where that is required (RFC 3207 §4).
 	ReplyNeedTLS = &Reply{Code: 530, Enhanced: EnhancedCode{5, 7, 0}, Cause: "tls_required",
 		Lines: []string{"Must issue a STARTTLS command first"}}
+	// Replies to AUTH (RFC 4954 §4, §6).
+	ReplyAuthLineTooLong = &Reply{Code: 500, Enhanced: EnhancedCode{5, 5, 6}, Cause: "auth_line_too_long",
+		Lines: []string{"Line of authentication too long"}}
+	ReplyAuthBadResponse = &Reply{Code: 501, Enhanced: EnhancedCode{5, 5, 2}, Cause: "auth_bad_response",
+		Lines: []string{"Cannot decode the response"}}
+	ReplyAuthCancelled = &Reply{Code: 501, Enhanced: EnhancedCode{5, 7, 0}, Cause: "auth_cancelled",
+		Lines: []string{"Authentication cancelled"}}
+	ReplyNestedAuth = &Reply{Code: 503, Enhanced: EnhancedCode{5, 5, 1}, Cause: "nested_auth",
+		Lines: []string{"Already authenticated"}}
+	ReplyAuthMechanism = &Reply{Code: 504, Enhanced: EnhancedCode{5, 5, 4}, Cause: "auth_mechanism",
+		Lines: []string{"Unrecognized authentication mechanism"}}
+	ReplyNeedAuth = &Reply{Code: 530, Enhanced: EnhancedCode{5, 7, 0}, Cause: "auth_required",
+		Lines: []string{"Authentication required"}}
+	// ReplyAuthRefused is the same for a wrong password, an unknown user and whatever else:
+	// who tries out passwords must not learn that one was right.
+	ReplyAuthRefused = &Reply{Code: 535, Enhanced: EnhancedCode{5, 7, 8}, Cause: "auth_refused",
+		Lines: []string{"Authentication credentials invalid"}}
+	ReplyAuthNeedsTLS = &Reply{Code: 538, Enhanced: EnhancedCode{5, 7, 11}, Cause: "auth_needs_tls",
+		Lines: []string{"Encryption required for authentication"}}
+	// ReplySenderNotOwned refuses a sender address that the client may not use.
+	ReplySenderNotOwned = &Reply{Code: 553, Enhanced: EnhancedCode{5, 7, 1}, Cause: "sender_not_owned",
+		Lines: []string{"Sender address is not yours"}}
 	ReplyLineTooLong = &Reply{Code: 500, Enhanced: EnhancedCode{5, 5, 2}, Cause: "line_too_long",
 		Lines: []string{"Line too long"}}
 	ReplyBadLine = &Reply{Code: 500, Enhanced: EnhancedCode{5, 5, 2}, Cause: "bad_line",
@@ -173,6 +204,9 @@ func Replies() []*Reply {
 		ReplyLineTooLong, ReplyBadLine, ReplyUnknownCommand, ReplyBadArgument,
 		ReplyBadReversePath, ReplyBadForwardPath, ReplyNotImplemented,
 		ReplyNeedHelo, ReplyNeedMail, ReplyNestedMail,
+		ReplyAuthenticated, ReplyChallenge, ReplyAuthUnavailable, ReplyAuthLineTooLong, ReplyAuthBadResponse,
+		ReplyAuthCancelled, ReplyNestedAuth, ReplyAuthMechanism, ReplyNeedAuth, ReplyAuthRefused,
+		ReplyAuthNeedsTLS, ReplySenderNotOwned,
 		ReplyStartTLS, ReplyTLSBusy, ReplyInputBehindTLS, ReplyNestedTLS, ReplyNeedTLS,
 		ReplyRelayDenied, ReplyUnknownRecipient, ReplyPolicy, ReplyTooLarge, ReplyEventTooLarge, ReplyTooLargeBye, ReplyNoRecipients,
 		ReplyMailLoop, ReplySmuggling, ReplyPermanent, ReplyUnknownParameter,

@@ -56,7 +56,9 @@ func (r *Reply) encode(dst []byte, enhanced EnhancedCode, host string, arg []byt
 		}
 		dst = append(dst, line...)
 		if last && len(arg) > 0 {
-			dst = append(dst, ' ')
+			if line != "" {
+				dst = append(dst, ' ')
+			}
 			dst = append(dst, arg...)
 		}
 		dst = append(dst, '\r', '\n')

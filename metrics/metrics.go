@@ -43,6 +43,8 @@ type Labels struct {
 	ReloadResults []string
 	// TLSReloadResults are the results of reading files of the section tls anew.
 	TLSReloadResults []string
+	// AuthBackends are the backends of AUTH, and AuthReasons why an attempt is not accepted.
+	AuthBackends, AuthReasons []string
 	// RefusalCauses are the causes of a 421 in place of the greeting.
 	RefusalCauses []string
 	// MessageResults are the causes of a refusal after the 354.
@@ -123,6 +125,9 @@ type Metrics struct {
 
 	tlsReloads byLabel[prometheus.Counter]
 
+	attempts     attempts
+	authDuration map[string]prometheus.Observer // by backend; read only
+
 	packs    packs
 	pressure pressure
 }
@@ -149,6 +154,7 @@ func New(labels Labels) *Metrics {
 	m.addPressure(labels)
 	m.addConfig(labels)
 	m.addTLS(labels)
+	m.addAuth(labels)
 	return m
 }
 

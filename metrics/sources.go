@@ -20,6 +20,9 @@ type Sources struct {
 	CreditWaiters func() float64
 	// TLSHandshakes is the number of TLS handshakes that have begun and not ended.
 	TLSHandshakes func() float64
+	// AuthAttempts is the number of attempts to authenticate that wait for their verdict; nil
+	// where there can be none.
+	AuthAttempts func() float64
 	// StoreUsable and EventsUsable are 1 while the object store and the event log can be
 	// used, as far as is known, and 0 while mail is turned away because one cannot.
 	StoreUsable, EventsUsable func() float64
@@ -64,6 +67,7 @@ func (m *Metrics) RegisterSources(s Sources) {
 	m.gauge("sluice_body_memory_limit_bytes", "Limit of the memory held by message bodies (memory.bodies).", s.BodyMemoryLimit)
 	m.gauge("sluice_credit_waiters", "Messages waiting for body memory.", s.CreditWaiters)
 	m.gauge("sluice_tls_handshakes_in_flight", "TLS handshakes that have begun and not ended; tls.handshakes bounds them.", s.TLSHandshakes)
+	m.gauge("sluice_auth_attempts_in_flight", "Attempts to authenticate that wait for their verdict; auth.attempts bounds them.", s.AuthAttempts)
 	m.gauge("sluice_store_usable", "1 if the object store can be used, as far as is known, 0 while mail is turned away because it cannot.", s.StoreUsable)
 	m.gauge("sluice_events_usable", "1 if the event log can be used, as far as is known, 0 while mail is turned away because it cannot.", s.EventsUsable)
 	m.gauge("sluice_unsafe_discard", "1 if messages are answered 250 without being stored (unsafe_discard), otherwise 0.", s.UnsafeDiscard)

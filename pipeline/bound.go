@@ -11,8 +11,8 @@ import (
 
 const (
 	// VerdictReserve is the number of bytes kept free for fields that events do not have
-	// yet: the session's TLS and login, and the verdicts of SPF, DKIM and DMARC. They are
-	// known only after the recipients, and some of them after the text.
+	// yet: the verdicts of SPF, DKIM and DMARC. They are known only after the recipients,
+	// and some of them after the text.
 	VerdictReserve = 1 << 10
 	// MessageIDReserve is the most bytes that a Message-ID may take, which is not known
 	// at RCPT: the longest line there may be (RFC 5322 §2.1.1).
@@ -66,6 +66,10 @@ var proxyFrame = int64(maxAddress + len(appendProxy(nil, &Proxy{TLS: &codec.Prox
 // tlsFrame is the size of client.tls without the texts in it, beyond that of null.
 var tlsFrame = int64(len(appendTLS(nil, &TLS{Certificate: &ClientCertificate{}})))
 
+// authFrame is the size of client.auth without the texts in it, beyond that of null, and of
+// client.role.
+var authFrame = int64(len(appendAuth(nil, &Auth{})) + len(`,"role":""`))
+
 // bound returns the most bytes that the client's texts take in the event.
 func (c *Client) bound() int64 {
 	size := textSize(c.Helo) + textSize(c.Protocol)
@@ -80,6 +84,10 @@ func (c *Client) bound() int64 {
 		if cert := t.Certificate; cert != nil {
 			size += textSize(cert.Subject) + int64(len(cert.SHA256))
 		}
+	}
+	if a := c.Auth; a != nil {
+		size += authFrame + textSize(string(c.Role)) +
+			textSize(a.Mechanism) + textSize(a.Identity) + textSize(a.Backend) + textSize(a.Issuer)
 	}
 	return size
 }

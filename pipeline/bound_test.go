@@ -42,7 +42,7 @@ func extremeMessage() *Message {
 // TestEventBound: no event is larger than was said before it was stored, and what is
 // refused without need is no more than the reserve and the longest numbers.
 func TestEventBound(t *testing.T) {
-	for name, m := range map[string]*Message{"plain": extremeMessage(), "proxied": proxiedMessage()} {
+	for name, m := range map[string]*Message{"plain": extremeMessage(), "proxied": proxiedMessage(), "submitted": submittedMessage()} {
 		t.Run(name, func(t *testing.T) { checkEventBound(t, m) })
 	}
 }
@@ -54,6 +54,14 @@ func proxiedMessage() *Message {
 		Address: m.Client.Address.Addr(), Name: strings.Repeat("\x01", 255), Authority: strings.Repeat("\"", 4000), UniqueID: strings.Repeat("ff", 128),
 		TLS: &codec.ProxyTLS{Version: "\x01", Cipher: "\\", CommonName: strings.Repeat("\xff", 300)},
 	}
+	return m
+}
+
+// submittedMessage is extremeMessage of a client that has authenticated.
+func submittedMessage() *Message {
+	m := extremeMessage()
+	m.Client.Role = RoleSubmission
+	m.Client.Auth = &Auth{Mechanism: "OAUTHBEARER", Identity: strings.Repeat("\x01", 255), Backend: "oidc-token", Issuer: strings.Repeat("\"", 300)}
 	return m
 }
 

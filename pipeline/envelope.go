@@ -13,6 +13,25 @@ type Client struct {
 	Protocol string // SMTP or ESMTP (RFC 3848 has the names that TLS and AUTH add)
 	Proxy    *Proxy // who named the client, nil if nobody did
 	TLS      *TLS   // of the session, nil for plain text
+	Role     Role   // of the listener
+	Auth     *Auth  // who the client has proven to be, nil for nobody
+}
+
+// Role is what a listener is for.
+type Role string
+
+// The roles.
+const (
+	RoleMX         Role = ""           // mail of anybody for our recipients
+	RoleSubmission Role = "submission" // mail of our users for anybody (RFC 6409)
+)
+
+// Auth is the outcome of AUTH in a session.
+type Auth struct {
+	Mechanism string // of SASL
+	Identity  string // who the client is
+	Backend   string // who says so, as the configuration names it
+	Issuer    string // who has vouched for that, empty if it is the backend
 }
 
 // TLS is what was agreed in the TLS handshake of a session.

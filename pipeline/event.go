@@ -91,7 +91,11 @@ func appendClient(dst []byte, c *Client) []byte {
 	dst = append(dst, `,"protocol":`...)
 	dst = appendString(dst, c.Protocol)
 	dst = appendTLS(dst, c.TLS)
-	dst = append(dst, `,"auth":null`...)
+	dst = appendAuth(dst, c.Auth)
+	if c.Role != RoleMX {
+		dst = append(dst, `,"role":`...)
+		dst = appendString(dst, string(c.Role))
+	}
 	if c.Proxy != nil {
 		dst = appendProxy(dst, c.Proxy)
 	}
@@ -123,6 +127,21 @@ func appendTLS(dst []byte, t *TLS) []byte {
 	dst = append(dst, `","verified":`...)
 	dst = strconv.AppendBool(dst, t.Certificate.Verified)
 	return append(dst, `}}`...)
+}
+
+func appendAuth(dst []byte, a *Auth) []byte {
+	if a == nil {
+		return append(dst, `,"auth":null`...)
+	}
+	dst = append(dst, `,"auth":{"mechanism":`...)
+	dst = appendString(dst, a.Mechanism)
+	dst = append(dst, `,"identity":`...)
+	dst = appendString(dst, a.Identity)
+	dst = append(dst, `,"backend":`...)
+	dst = appendString(dst, a.Backend)
+	dst = append(dst, `,"issuer":`...)
+	dst = appendString(dst, a.Issuer)
+	return append(dst, '}')
 }
 
 func appendProxy(dst []byte, p *Proxy) []byte {

@@ -9,7 +9,6 @@ import (
 
 func (o *eventObject) client(name string) Client {
 	c := o.object(name)
-	c.nullable("auth")
 	port := c.integer("port", math.MaxUint16)
 	client := Client{
 		Address:  netip.AddrPortFrom(c.address("address"), uint16(port)),
@@ -18,6 +17,12 @@ func (o *eventObject) client(name string) Client {
 	}
 	if c.nullable("tls"); c.holds("tls") {
 		client.TLS = c.tls("tls")
+	}
+	if c.nullable("auth"); c.holds("auth") {
+		client.Auth = c.auth("auth")
+	}
+	if c.has("role") {
+		client.Role = c.role("role")
 	}
 	if c.has("proxy") {
 		client.Proxy = c.proxy("proxy")
@@ -36,6 +41,20 @@ func (o *eventObject) tls(name string) *TLS {
 		tls.Certificate = &ClientCertificate{Subject: c.text("subject", 0), SHA256: c.hexadecimal("sha256"), Verified: c.bool("verified")}
 	}
 	return tls
+}
+
+func (o *eventObject) auth(name string) *Auth {
+	a := o.object(name)
+	return &Auth{
+		Mechanism: a.text("mechanism", 1), Identity: a.text("identity", 1), Backend: a.text("backend", 1), Issuer: a.text("issuer", 0),
+	}
+}
+
+func (o *eventObject) role(name string) Role {
+	if role := Role(o.text(name, 1)); role != "mx" {
+		return role
+	}
+	return RoleMX
 }
 
 func (o *eventObject) proxy(name string) *Proxy {

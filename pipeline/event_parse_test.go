@@ -31,6 +31,7 @@ func TestEventRefused(t *testing.T) {
 		"name in capitals":     {`"helo"`, `"HELO"`, "client.helo is missing"},
 		"wrong type":           {`"port":4711`, `"port":"4711"`, `client.port must be an integer from 0 to 65535, is "4711"`},
 		"object is a string":   {`"tls":null`, `"tls":"1.3"`, `client.tls must be an object or null, is "1.3"`},
+		"AUTH in part":         {`"auth":null`, `"auth":{"mechanism":"PLAIN"}`, `client.auth.identity is missing`},
 		"TLS in part":          {`"tls":null`, `"tls":{"version":"TLSv1.3"}`, `client.tls.cipher is missing`},
 		"digest not in hex":    {`"tls":null`, `"tls":` + strings.Replace(someTLS, `"ab"`, `"abc"`, 1), `client.tls.certificate.sha256 must be pairs`},
 		"object is null":       {`"blob":{`, `"blob":null,"was":{`, "blob must be an object, is null"},
@@ -102,6 +103,9 @@ func TestEventUnreadable(t *testing.T) {
 const someTLS = `{"version":"TLSv1.3","cipher":"TLS_AES_128_GCM_SHA256","group":"X25519","resumed":false,"sni":"mx.example.net",` +
 	`"certificate":{"subject":"CN=a","sha256":"ab","verified":true}}`
 
+// someAuth is client.auth of an event.
+const someAuth = `{"mechanism":"PLAIN","identity":"ann@example.net","backend":"static","issuer":""}`
+
 // TestEventTaken has events that AppendEvent does not write, and that consumers must
 // take all the same.
 func TestEventTaken(t *testing.T) {
@@ -111,15 +115,20 @@ func TestEventTaken(t *testing.T) {
 		"inner field added": {`{"address":"recipient@example.net"`, `{"address":"recipient@example.net","orcpt":"rfc822;a@b"`},
 		"optional absent":   {`"bare_cr":false,"bare_lf":false,"nul":false,`, ``},
 		"TLS":               {`"tls":null`, `"tls":` + someTLS},
-		"login":             {`"auth":null`, `"auth":{}`},
+		"AUTH":              {`"auth":null`, `"auth":` + someAuth + `,"role":"submission"`},
+		"role mx":           {`"auth":null`, `"auth":null,"role":"mx"`},
 		"white space":       {`{"id"`, " {\n\t\"id\" "},
 		"more white space":  {`"}}`, "\"\r\n} \t}\r\n"},
-		"brackets in text":  {`"auth":null`, `"auth":{"a":"}]{[\\\"","b\\":[1,[2 , {}],"\\\\"]}`},
+		"brackets in text":  {`"auth":null`, `"auth":null,"later":{"a":"}]{[\\\"","b\\":[1,[2 , {}],"\\\\"]}`},
 		"escapes":           {`"id"`, `"\u0069d"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			value := []byte(changed(t, change[0], change[1]))
 			want := expected(received())
+			if name == "AUTH" {
+				want.Client.Role = pipeline.RoleSubmission
+				want.Client.Auth = &pipeline.Auth{Mechanism: "PLAIN", Identity: "ann@example.net", Backend: "static"}
+			}
 			if name == "TLS" {
 				want.Client.TLS = &pipeline.TLS{
 					Version: "TLSv1.3", Cipher: "TLS_AES_128_GCM_SHA256", Group: "X25519", SNI: "mx.example.net",

@@ -64,6 +64,10 @@ func expected(m *pipeline.Message) *pipeline.Event {
 		}
 		e.Client.TLS = &tls
 	}
+	e.Client.Role = m.Client.Role
+	if a := m.Client.Auth; a != nil {
+		e.Client.Auth = &pipeline.Auth{Mechanism: a.Mechanism, Identity: legible(a.Identity), Backend: a.Backend, Issuer: legible(a.Issuer)}
+	}
 	for i := range m.Envelope.Recipients() {
 		e.Envelope.RcptTo = append(e.Envelope.RcptTo, legible(m.Envelope.Recipient(i)))
 	}
@@ -120,6 +124,11 @@ func events() map[string]*pipeline.Message {
 		Certificate: &pipeline.ClientCertificate{Subject: "CN=\x00\\", SHA256: "00ff", Verified: true},
 	}
 	all["TLS"] = secure
+
+	submitted := porttest.Stored()
+	submitted.Client.Role = pipeline.RoleSubmission
+	submitted.Client.Auth = &pipeline.Auth{Mechanism: "XOAUTH2", Identity: "ann\"é@example.net", Backend: "oidc-token", Issuer: "https://sts.example.net/\xff"}
+	all["submitted"] = submitted
 
 	discarded := porttest.Stored()
 	discarded.Result.Blob = pipeline.Blob{Store: "discard", Length: 10, Added: 10}

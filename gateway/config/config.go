@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"sluice/gateway/certificates"
+	"sluice/gateway/identity/static"
 	"sluice/gateway/recipients"
+	"sluice/gateway/senders"
 )
 
 // Config is everything that can be configured. The table in keys.go names its keys, as
@@ -27,6 +29,7 @@ type Config struct {
 	UnsafeDiscard bool
 	Listeners     []ListenerConfig
 	TLS           TLSConfig
+	Auth          AuthConfig
 	Admin         AdminConfig
 	Log           LogConfig
 	// TrustedNetworks are exempt from limits.connections_per_ip.
@@ -54,6 +57,8 @@ type Config struct {
 
 	recipients   *recipients.List  // of Accept.RecipientsFile, once it was validated
 	certificates *certificates.Set // of TLS, likewise
+	users        *static.Users     // of Auth.Static.File, likewise
+	senders      *senders.Policy   // of Auth.Senders, likewise
 
 	machine Machine
 	file    string            // "" for none
@@ -131,6 +136,7 @@ type LimitsConfig struct {
 type TimeoutsConfig struct {
 	Proxy     time.Duration // for the PROXY header
 	Handshake time.Duration // of TLS
+	Auth      time.Duration // of an attempt to authenticate
 	Greeting  time.Duration // from the greeting to the first command
 	Command   time.Duration // for the next command
 	DataStart time.Duration // from 354 to the first byte of the message

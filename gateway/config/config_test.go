@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"sluice/gateway/certificates"
+	"sluice/gateway/identity/ldap"
 )
 
 var updateBad = flag.Bool("update.bad", false, "write the expected messages of testdata/bad anew")
@@ -65,6 +66,7 @@ func TestEveryExampleIsRight(t *testing.T) {
 			// Files that are on no machine but the user's.
 			if here := map[string]string{
 				"accept.recipients_file": "testdata/recipients", "tls.client_ca_file": "testdata/tls/cert.pem", "tls.tickets_file": "testdata/tls/tickets",
+				"auth.static.file": "testdata/users", "auth.ldap.ca_file": "testdata/tls/cert.pem", "auth.ldap.bind_password_file": "testdata/users", "auth.oidc.client_secret_file": "testdata/users",
 				"tls.certificates": `[{cert_file: "testdata/tls/cert.pem", key_file: "testdata/tls/key.pem"}]`,
 			}[k.path]; here != "" {
 				defer func(example string) { k.example = example }(k.example)
@@ -96,11 +98,15 @@ func unlikeDefault() Config {
 	c.DataDir = "/var/lib/a \"b\"\n\\c: #d é"
 	c.UnsafeDiscard = true
 	c.Listeners = []ListenerConfig{
-		{Address: ":25", TLS: TLSStart, ProxyProtocol: ProxyRequired, ProxyNetworks: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")}},
-		{Address: "[::1]:2526", TLS: TLSImplicit, ProxyProtocol: ProxyOff, XclientNetworks: []netip.Prefix{netip.MustParsePrefix("::1/128")}},
+		{Address: ":25", Role: RoleMX, TLS: TLSStart, ProxyProtocol: ProxyRequired, ProxyNetworks: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")}},
+		{Address: "[::1]:2526", Role: RoleSubmission, TLS: TLSImplicit, ProxyProtocol: ProxyOff, XclientNetworks: []netip.Prefix{netip.MustParsePrefix("::1/128")}},
 	}
 	c.TLS = TLSConfig{[]certificates.Pair{testPair},
 		"1.3", "require", "testdata/tls/cert.pem", "testdata/tls/tickets", 1025, true}
+	c.Auth = AuthConfig{[]string{BackendStatic}, "testdata/senders", true, true, time.Minute, 257, StaticUsersConfig{"testdata/users"},
+		ldap.Options{URL: "ldap://ldap.example.net", StartTLS: true, CAFile: "testdata/tls/cert.pem", BaseDN: "ou=people", Filter: "(uid=%s)",
+			UserDN: "uid=%s,ou=people", IdentityAttribute: "mail", BindDN: "cn=sluice", BindPasswordFile: "testdata/users"},
+		OIDCConfig{"https://id.example.net", []string{"https://id2.example.net"}, []string{"api://sluice"}, "id", "testdata/users", "openid", "email", []string{"SMTP.Send"}}}
 	c.Admin.Address = "[::1]:8026"
 	c.Log = LogConfig{Level: -4, Messages: 0.25, Format: FormatJSON}
 	c.TrustedNetworks = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::1/128")}
@@ -108,7 +114,7 @@ func unlikeDefault() Config {
 	c.SmugglingExempt = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
 	c.Accept = AcceptConfig{Domains: []string{"example.net", "*.example.org"}, RecipientsFile: "testdata/recipients", RecipientDelimiter: "+"}
 	c.Limits = LimitsConfig{1<<20 + 1, 101, 102, 0, 110, 104, 109, 105, 106, 107, 108}
-	c.Timeouts = TimeoutsConfig{time.Second, 31 * time.Second, time.Second, 2500 * time.Millisecond, 3 * time.Second, time.Hour, 61 * time.Second, 6 * time.Second, 90 * time.Minute / 10, 8 * time.Second}
+	c.Timeouts = TimeoutsConfig{time.Second, 31 * time.Second, 21 * time.Second, time.Second, 2500 * time.Millisecond, 3 * time.Second, time.Hour, 61 * time.Second, 6 * time.Second, 90 * time.Minute / 10, 8 * time.Second}
 	c.Memory.Bodies = Share{Octets: 123 * MiB}
 	c.Socket = SocketConfig{8 * KiB, 5000}
 	c.Store = StoreConfig{Kind: KindDiscard, Packing: PackingOff, Pack: PackConfig{3, 9 * MiB, 5, 2 * MiB, time.Millisecond}, S3: S3Config{
@@ -133,7 +139,7 @@ func unlikeDefault() Config {
 
 // plainConfig returns the configuration without the origins that loading records.
 func plainConfig(c Config) Config {
-	c.origins, c.file, c.recipients, c.certificates = nil, "", nil, nil
+	c.origins, c.file, c.recipients, c.certificates, c.users, c.senders = nil, "", nil, nil, nil, nil
 	return c
 }
 

@@ -3,6 +3,8 @@ package config
 import (
 	"log/slog"
 	"time"
+
+	"sluice/gateway/senders"
 )
 
 // Formats of the log.
@@ -32,8 +34,10 @@ func DefaultOn(m Machine) Config {
 		DataDir:  "./sluice-data",
 		// Loopback and an unprivileged port: trying Sluice out needs no privilege and
 		// exposes nothing.
-		Listeners: []ListenerConfig{{Address: "127.0.0.1:2525", ProxyProtocol: ProxyOff, TLS: TLSOff}},
+		Listeners: []ListenerConfig{{Address: "127.0.0.1:2525", Role: RoleMX, ProxyProtocol: ProxyOff, TLS: TLSOff}},
 		TLS:       defaultTLS(),
+		Auth:      defaultAuth(),
+		senders:   senders.Named(defaultAuth().Senders),
 		Admin:     AdminConfig{Address: "127.0.0.1:8025"}, // has no password, so loopback
 		// Refusals are logged at info. Whoever is asked for a message of last night finds
 		// it by its line.
@@ -94,10 +98,11 @@ func defaultTimeouts() TimeoutsConfig {
 	return TimeoutsConfig{
 		Proxy:     5 * time.Second,  // the balancer is near and sends it at once
 		Handshake: 30 * time.Second, // two round trips, and a place among those that compute
-		Greeting:  5 * time.Minute,  // RFC 5321 §4.5.3.2.7: a server waits at least 5 min for a command
-		Command:   5 * time.Minute,  // RFC 5321 §4.5.3.2.7
-		DataStart: 2 * time.Minute,  // RFC 5321 §4.5.3.2.4, the sender's own wait for 354
-		DataBlock: 3 * time.Minute,  // RFC 5321 §4.5.3.2.5
+		Auth:      20 * time.Second,
+		Greeting:  5 * time.Minute, // RFC 5321 §4.5.3.2.7: a server waits at least 5 min for a command
+		Command:   5 * time.Minute, // RFC 5321 §4.5.3.2.7
+		DataStart: 2 * time.Minute, // RFC 5321 §4.5.3.2.4, the sender's own wait for 354
+		DataBlock: 3 * time.Minute, // RFC 5321 §4.5.3.2.5
 		// Below the sender's two minutes for 354 (RFC 5321 §4.5.3.2.4), with room for the
 		// network: a sender that has given up would not read our 452.
 		Credit: 90 * time.Second,

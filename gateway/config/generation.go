@@ -16,7 +16,8 @@ var startOnly = []string{
 	// Stages of a message and the adapters that hold them have these from the start.
 	"timeouts.store", "timeouts.message", "pressure.store_errors", "pressure.events_errors",
 	"pressure.lag.groups", "pressure.lag.interval", "process",
-	"tls.handshakes", // the bound of the pool that runs them
+	"tls.handshakes",                                                         // the bound of the pool that runs them
+	"auth.backends", "auth.cache", "auth.attempts", "auth.ldap", "auth.oidc", // the backends are open
 }
 
 // FileIsEmpty reports whether there is a configuration file that sets no key. It is as valid
@@ -93,10 +94,19 @@ func (c *Config) Hash() string {
 		}
 		switch k.path {
 		case "hostname", "data_dir", "admin.address", "events.embedded.address", "accept.recipients_file",
-			"tls.certificates", "tls.client_ca_file", "tls.tickets_file":
+			"tls.certificates", "tls.client_ca_file", "tls.tickets_file",
+			"auth.static.file", "auth.ldap.ca_file", "auth.ldap.bind_password_file", "auth.oidc.client_secret_file":
 			continue
 		}
 		fmt.Fprintf(sum, "%s: %s\n", k.path, v)
+	}
+	if c.users != nil {
+		users := c.users.Sum()
+		fmt.Fprintf(sum, "%x\n", users)
+	}
+	if c.senders != nil {
+		policy := c.senders.Sum()
+		fmt.Fprintf(sum, "%x\n", policy)
 	}
 	if c.recipients != nil {
 		fmt.Fprintf(sum, "%x\n", c.recipients.Sum())

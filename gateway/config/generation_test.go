@@ -33,7 +33,8 @@ func TestReloadable(t *testing.T) {
 		"limits.recipients", "limits.connections_per_ip", "limits.stalled_sessions", "limits.command_errors", "limits.recipient_errors",
 		"limits.junk_commands", "limits.messages", "limits.received_headers", "limits.min_data_rate",
 		"tls.certificates", "tls.min_version", "tls.client_auth", "tls.client_ca_file", "tls.tickets_file", "tls.offer_requiretls",
-		"timeouts.proxy", "timeouts.handshake", "timeouts.greeting", "timeouts.command", "timeouts.data_start", "timeouts.data_block",
+		"auth.senders", "auth.allow_plaintext", "auth.explain", "auth.static.file",
+		"timeouts.proxy", "timeouts.handshake", "timeouts.auth", "timeouts.greeting", "timeouts.command", "timeouts.data_start", "timeouts.data_block",
 		"timeouts.credit", "timeouts.stall",
 		"drain.grace", "drain.deadline",
 	}
@@ -86,7 +87,7 @@ func TestHash(t *testing.T) {
 	}
 	own := []string{
 		"hostname", "data_dir", "admin.address", "events.embedded.address", "accept.recipients_file",
-		"tls.certificates", "tls.client_ca_file", "tls.tickets_file",
+		"tls.certificates", "tls.client_ca_file", "tls.tickets_file", "auth.static.file", "auth.ldap.ca_file", "auth.ldap.bind_password_file", "auth.oidc.client_secret_file",
 		"store.s3.access_key", "store.s3.secret_key", "events.kafka.sasl.password",
 	}
 	for i := range keys {

@@ -25,7 +25,7 @@ var keys []key
 // init fills the table. The rules of a kind look up keys, and the keys of a kind are part
 // of the table, which Go would otherwise take for an initialization cycle.
 func init() {
-	keys = slices.Concat(mainKeys, tlsKeys, storeKeys, keysOf(stores), eventKeys, keysOf(logs), drainKeys, pressureKeys, processKeys)
+	keys = slices.Concat(mainKeys, tlsKeys, authKeys, ldapKeys, oidcKeys, storeKeys, keysOf(stores), eventKeys, keysOf(logs), drainKeys, pressureKeys, processKeys)
 }
 
 var mainKeys = []key{
@@ -95,6 +95,8 @@ var mainKeys = []key{
 		aTimeout, "5s"},
 	{"timeouts.handshake", func(c *Config) value { return duration{&c.Timeouts.Handshake, minTimeout, maxTimeout} },
 		aTimeout, "30s"},
+	{"timeouts.auth", func(c *Config) value { return duration{&c.Timeouts.Auth, minTimeout, maxTimeout} },
+		aTimeout, "20s"},
 	{"timeouts.greeting", func(c *Config) value { return duration{&c.Timeouts.Greeting, minTimeout, maxTimeout} },
 		aTimeout, "5m"},
 	{"timeouts.command", func(c *Config) value { return duration{&c.Timeouts.Command, minTimeout, maxTimeout} },
@@ -136,7 +138,7 @@ const (
 	senderFinalDot = 10 * time.Minute // RFC 5321 §4.5.3.2.6
 
 	trueOrFalse    = "true or false"
-	moreOfListener = ", and if need be tls (off, starttls, required or implicit), proxy_protocol (off or required), proxy_networks and xclient_networks"
+	moreOfListener = ", and if need be role (mx, or submission for users who authenticate), tls (off, starttls, required or implicit), proxy_protocol (off or required), proxy_networks and xclient_networks"
 
 	anAddress    = `an IP address and a port, such as "127.0.0.1:2525" or ":25"`
 	aCount       = "a whole number from 1 to 32767"

@@ -9,6 +9,7 @@ import (
 // ListenerConfig is one address that accepts SMTP connections.
 type ListenerConfig struct {
 	Address string // host:port; no host means all addresses, port 0 a free port
+	Role    string // mx, or submission for the mail of users who have authenticated
 	TLS     string // off, starttls, required or implicit
 	// ProxyProtocol required takes connections from ProxyNetworks alone, and only with a
 	// PROXY header of version 1 or 2, which names the client. off takes none.
@@ -52,7 +53,7 @@ func (v listeners) read(w rawValue) *valueError {
 }
 
 func readListener(w rawValue) (l ListenerConfig, verr *valueError) {
-	l.ProxyProtocol, l.TLS = ProxyOff, TLSOff
+	l.ProxyProtocol, l.TLS, l.Role = ProxyOff, TLSOff, RoleMX
 	if w.kind == kindUntyped {
 		l.Address = w.text
 		return l, nil
@@ -95,6 +96,8 @@ func listenerExample(key string) string {
 	switch {
 	case strings.HasPrefix(key, "proxy"):
 		return `[{address: ":2525", proxy_protocol: required, proxy_networks: ["192.0.2.1"]}]`
+	case key == "role":
+		return `[{address: ":587", role: submission, tls: required}]`
 	case strings.HasPrefix(key, "xclient"):
 		return `[{address: ":2525", xclient_networks: ["192.0.2.3"]}]`
 	}
@@ -105,6 +108,7 @@ func listenerExample(key string) string {
 func (l *ListenerConfig) fields() map[string]value {
 	return map[string]value{
 		"address":          text{&l.Address, func(string) bool { return true }}, // listeners.check knows which are valid
+		"role":             choice{&l.Role, []string{RoleMX, RoleSubmission}, nil},
 		"tls":              choice{&l.TLS, []string{TLSOff, TLSStart, TLSRequired, TLSImplicit}, nil},
 		"proxy_protocol":   choice{&l.ProxyProtocol, []string{ProxyOff, ProxyRequired}, nil},
 		"proxy_networks":   networks{&l.ProxyNetworks},
@@ -150,6 +154,9 @@ func (v listeners) String() string {
 	var all []string
 	for _, l := range *v.at {
 		text := "{address: " + strconv.Quote(l.Address)
+		if l.isSubmission() {
+			text += ", role: " + l.Role
+		}
 		if l.hasTLS() {
 			text += ", tls: " + l.TLS
 		}

@@ -21,6 +21,10 @@ const (
 	// memoryOfHandshake is that of a TLS handshake that waits for its peer, with 4 KiB of
 	// records. It may bring up to 64 KiB of them, or 128 KiB with a client's certificate.
 	memoryOfHandshake = 36 * KiB
+	// memoryOfAuth is a line of AUTH that is not complete, of a session that may send one.
+	memoryOfAuth = 12 * KiB
+	// memoryOfAttempt is that of an attempt to authenticate, and its request to a server.
+	memoryOfAttempt = 48 * KiB
 	// memoryOfStalled is the replies of a session whose client does not read, in the heap.
 	memoryOfStalled = 16 * KiB
 	// memoryOfSender is the budget of a sender that is paused in the middle of a message,
@@ -56,6 +60,16 @@ func (c *Config) memoryParts() []memoryPart {
 			fmt.Sprintf("TLS: limits.connections %d × %s + tls.handshakes %d × %s", c.Limits.Connections, memoryOfTLS, c.TLS.Handshakes, memoryOfHandshake),
 			Size(tls),
 		})
+	}
+	if c.OffersAuth() {
+		parts = append(parts, memoryPart{
+			fmt.Sprintf("AUTH: limits.connections %d × %s + auth.attempts %d × %s", c.Limits.Connections, memoryOfAuth, c.Auth.Attempts, memoryOfAttempt),
+			Size(c.Limits.Connections)*memoryOfAuth + Size(c.Auth.Attempts)*memoryOfAttempt,
+		})
+	}
+	if c.users != nil {
+		at := Size(HashesAtOnce())
+		parts = append(parts, memoryPart{fmt.Sprintf("%d hashes of passwords × 2 × %s", at, Size(c.users.Memory())), at * 2 * Size(c.users.Memory())})
 	}
 	if c.Store.Packing == PackingAuto {
 		lanes, text := Size(c.Store.Pack.Lanes), fmt.Sprintf("store.pack.lanes %d", c.Store.Pack.Lanes)

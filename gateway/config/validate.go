@@ -57,6 +57,8 @@ func (c *Config) check(table []key, role Role) Problems {
 var checks = []check{
 	{ForServe, single(checkAccept)}, {ForServe, single(checkOpenDefault)}, {ForServe, single(checkConnections)},
 	{ForServe, checkTLS}, {ForServe, single(checkTLSListeners)}, {ForServe, single(checkClientCA)},
+	{ForServe, single(checkBackends)}, {ForServe, single(checkPlaintext)}, {ForServe, single(checkSenders)},
+	{ForServe, single(checkUsers)}, {ForServe, checkLDAP}, {ForServe, checkOIDC},
 	{ForServe, single(checkRecipients)}, {ForServe, single(checkBodies)}, {ForServe, single(checkStoreTimeout)}, {ForServe, single(checkAddresses)},
 }
 
@@ -86,7 +88,7 @@ func (c *Config) conflict(path, expected, hint string) *Problem {
 // checkAccept requires accept.domains or accept.any; otherwise every recipient would get
 // 550.
 func checkAccept(c *Config) *Problem {
-	if c.Accept.Any || len(c.Accept.Domains) > 0 {
+	if c.Accept.Any || len(c.Accept.Domains) > 0 || !slices.ContainsFunc(c.Listeners, func(l ListenerConfig) bool { return !l.isSubmission() }) {
 		return nil
 	}
 	return c.conflict("accept.domains", "the domains whose mail is taken: all recipients would be answered 550",

@@ -30,6 +30,7 @@ func (c *Config) Warnings() []string {
 		warn("accept.any is true on %s: whoever reaches it can fill the store with mail for any recipient", strings.Join(public, ", "))
 	}
 	all = append(all, c.tlsWarnings()...)
+	all = append(all, c.authWarnings()...)
 	for _, l := range c.Listeners {
 		if slices.ContainsFunc(slices.Concat(l.ProxyNetworks, l.XclientNetworks), isEverybody) {
 			warn("everybody is in proxy_networks or xclient_networks of %s: whoever reaches it can claim any address", l.Address)

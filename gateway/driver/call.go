@@ -77,7 +77,7 @@ func (l *Loop) takeCall() *Call {
 		return a
 	}
 	a := &Call{loop: l}
-	a.Run = func() { l.onCall(a) }
+	a.Run = func() { l.called(a) }
 	return a
 }
 

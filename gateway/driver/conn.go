@@ -66,7 +66,7 @@ func (c *Conn) waiting() bool {
 		return false
 	case session.PhaseCommand:
 		return c.call != nil
-	case session.PhaseCredit, session.PhaseOutcome:
+	case session.PhaseCredit, session.PhaseOutcome, session.PhaseAuth:
 		return true
 	case session.PhaseBody:
 		return c.awaitingMemory()

@@ -21,7 +21,7 @@ func (l *Loop) setDeadline(c *Conn, d time.Duration) {
 // setCommandDeadline sets the deadline for the next command.
 func (l *Loop) setCommandDeadline(c *Conn) {
 	switch {
-	case c.session.Phase() != session.PhaseCommand:
+	case c.session.Phase() != session.PhaseCommand && c.session.Phase() != session.PhaseResponse:
 	case c.call != nil: // its limit holds, whatever the session is told meanwhile
 	case c.session.Helo() == "":
 		l.setDeadline(c, l.generation.Timeouts.Greeting)
@@ -59,6 +59,9 @@ func (l *Loop) onDeadline(c *Conn) {
 		l.failTLS(c, TLSTimeout, nil)
 	case c.call != nil:
 		l.callOverdue(c)
+	case c.session.Phase() == session.PhaseAuth: // the answer was held
+		_, _, answer := c.session.Attempted()
+		l.judge(c, answer)
 	case c.awaitingMemory():
 		m := c.session.Message()
 		l.creditWaited(m, "refused")

@@ -105,6 +105,7 @@ func newDialogPeer(t *testing.T, script *smtptest.Script, f front) *dialogPeer {
 	o.Timeouts.Proxy = 5 * time.Second
 	limits := testLimits()
 	accept, strict, from := []string{"example.net"}, false, client
+	var auth *session.AuthPolicy
 	if f.says != "" {
 		from = balancer
 		o.Proxy = f.name != "XCLIENT"
@@ -128,6 +129,15 @@ func newDialogPeer(t *testing.T, script *smtptest.Script, f front) *dialogPeer {
 		}
 		if s.Key == "strict_paths" {
 			strict = s.Value == "true"
+			continue
+		}
+		if s.Key == "auth" { // what is offered, in plain text
+			offered := strings.Fields(s.Value)
+			auth = &session.AuthPolicy{
+				PlainText: true, Scope: "mail", Senders: ownSender{},
+				Passwords: slices.Contains(offered, "passwords"), Tokens: slices.Contains(offered, "tokens"),
+				Explain: slices.Contains(offered, "explain"),
+			}
 			continue
 		}
 		if s.Key == "split" || s.Key == "smuggling" {
@@ -162,6 +172,10 @@ func newDialogPeer(t *testing.T, script *smtptest.Script, f front) *dialogPeer {
 	mode, _ := script.Setting("smuggling")
 	o.Settings.Tolerate = mode == "tolerate"
 	o.Settings.StrictPaths = strict
+	if auth != nil {
+		o.Settings.SetAuth(*auth)
+		o.Settings.Role, o.Submission, o.Authenticator = pipeline.RoleSubmission, true, &scriptedUsers{}
+	}
 	w := newWorld(t, o)
 	return &dialogPeer{w: w, socket: w.connectFrom(from), offered: f.name == "XCLIENT"}
 }
@@ -189,9 +203,9 @@ func (p *dialogPeer) Pending() (string, bool) {
 	}
 	line := string(p.socket.out[:i])
 	p.socket.out = p.socket.out[i+2:]
-	if p.offered && line == "250-ENHANCEDSTATUSCODES" {
-		p.socket.out = bytes.TrimPrefix(p.socket.out, []byte("250 "+codec.XclientExtension+"\r\n"))
-		line = "250 ENHANCEDSTATUSCODES"
+	if rest, last := bytes.CutPrefix(p.socket.out, []byte("250 "+codec.XclientExtension+"\r\n")); last && p.offered {
+		p.socket.out = rest
+		line = "250 " + line[len("250-"):]
 	}
 	return line, true
 }

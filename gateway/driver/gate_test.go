@@ -24,6 +24,8 @@ func (g *testGate) ClassOf(client netip.Addr) uint8 {
 	return 0
 }
 
+func (g *testGate) Authenticated(uint8) uint8 { return 2 }
+
 func (g *testGate) Shed(class uint8, draw uint16) (string, bool) {
 	g.draws = append(g.draws, draw)
 	return "lag", class == 0 && uint32(draw) < g.below

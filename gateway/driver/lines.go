@@ -43,7 +43,10 @@ type Refusal struct {
 	Cause      string
 	Pressure   string // the gate's cause when it was the gate that refused, else empty
 	Err        error  // what lies behind it; never shown to the client
-	LeftOut    int    // refusals of this session before it that were too many for the log
+	// User, Mechanism, Backend and Reason are those of an attempt to authenticate that was
+	// not accepted; else they are empty.
+	User, Mechanism, Backend, Reason string
+	LeftOut                          int // refusals of this session before it that were too many for the log
 }
 
 // Loss is one message without an answer.

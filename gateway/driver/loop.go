@@ -36,8 +36,10 @@ type Loop struct {
 	callsOut int                  // in flight
 	partSent func(*pipeline.Part) // onPart
 
-	handshakes []*Handshake     // begun and not done, the oldest first
-	shaken     func(*Handshake) // onHandshake
+	handshakes []*Handshake            // begun and not done, the oldest first
+	shaken     func(*Handshake)        // onHandshake
+	called     func(*Call)             // onCall
+	judged     func(*Conn, any, error) // onAttempt
 
 	stalled   []*Conn  // sessions whose clients do not read, those listed first at the head
 	unnamed   []*Conn  // connections that wait for their PROXY header, the oldest first
@@ -65,6 +67,7 @@ func (s *Shared) NewLoop(waker Waker, random pipeline.Random) *Loop {
 	}
 	l.generation = s.generation.Load()
 	l.messages.loop, l.partSent, l.shaken = l, l.onPart, l.onHandshake
+	l.called, l.judged = l.onCall, l.onAttempt
 	l.wheel.tick = l.tick()
 	if s.creditHome == nil {
 		s.own(l)
@@ -155,7 +158,7 @@ func (l *Loop) admitClient(c *Conn) (refusal *codec.Reply, pressure string) {
 		return refusal, ""
 	}
 	l.draw(c)
-	if pressure = l.shed(c); pressure != "" {
+	if pressure = l.shed(c); pressure != "" && !c.listener.Submission {
 		return codec.ReplyPressure, pressure
 	}
 	return nil, ""

@@ -11,6 +11,8 @@ func (l *Loop) replyTo(c *Conn, ev session.Event, a session.Actions) {
 	switch ev.Kind {
 	case session.Commanded:
 		what = ev.Command.Verb.String()
+	case session.Responded, session.Judged:
+		what = codec.VerbAUTH.String()
 	case session.BodyEnded, session.BodyOverflowed, session.Outcome:
 		what = "message"
 	}
@@ -31,6 +33,10 @@ func (l *Loop) replyTo(c *Conn, ev session.Event, a session.Actions) {
 			if !m.ID.IsZero() {
 				l.refusal.Message = m.ID.String()
 			}
+		}
+		if a.Reply == codec.ReplyAuthRefused || a.Reply == codec.ReplyAuthUnavailable {
+			user, mechanism, answer := c.session.Attempted()
+			l.refusal.User, l.refusal.Mechanism, l.refusal.Backend, l.refusal.Reason = user, mechanism, answer.Backend, answer.Reason
 		}
 		l.refusal.name(ev)
 	}

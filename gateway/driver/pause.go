@@ -102,7 +102,7 @@ func (c *Conn) waitsFor() string {
 		return "memory"
 	case c.session.Phase() == session.PhaseCredit:
 		return "credit"
-	case c.call != nil:
+	case c.call != nil, c.session.Phase() == session.PhaseAuth:
 		return "call"
 	}
 	return "outcome"

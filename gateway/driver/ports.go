@@ -59,6 +59,8 @@ type Waker interface {
 type Gate interface {
 	// ClassOf returns the class of a client by its address.
 	ClassOf(client netip.Addr) uint8
+	// Authenticated returns the class of a client of a class once it has authenticated.
+	Authenticated(class uint8) uint8
 	// Shed reports whether a session of a class is shed now, and the cause, which is
 	// bounded and not empty then. draw is the session's own number, drawn once when
 	// the session opens. So pressure that holds sheds the same share of sessions, and
@@ -87,6 +89,10 @@ type Observer interface {
 	// TLSFailed is called once for each connection whose TLS failed, by a cause of
 	// TLSCauses.
 	TLSFailed(cause string)
+	// Authenticated is called once for each attempt to authenticate that was answered.
+	// backend is whose verdict it was, "" for nobody's, and reason is why the client was
+	// not accepted, "" if it was. Both are bounded.
+	Authenticated(backend, reason string)
 	// SessionRefused is called once for each connection answered 421 in place
 	// of the greeting.
 	SessionRefused(cause string)

@@ -67,6 +67,8 @@ func (l *Loop) consume(c *Conn, in []byte) (used int) {
 			n = l.proxyHeader(c, in[used:])
 		case phase == session.PhaseCommand:
 			n = l.command(c, in[used:])
+		case phase == session.PhaseResponse:
+			n = l.response(c, in[used:])
 		case phase == session.PhaseBody:
 			n = l.receive(c, in[used:])
 		case phase == session.PhaseClosed:
@@ -82,6 +84,7 @@ func (l *Loop) consume(c *Conn, in []byte) (used int) {
 
 // command feeds one command line.
 func (l *Loop) command(c *Conn, in []byte) int {
+	c.decoder.OfferAuth(c.session.OffersAuth())
 	cmd, n, ok := c.decoder.Next(in)
 	if !ok {
 		return n
@@ -103,6 +106,9 @@ func (l *Loop) command(c *Conn, in []byte) int {
 		ev.EventLimit = l.shared.Committer.EventLimit()
 	}
 	l.step(c, ev)
+	if cmd.Verb == codec.VerbAUTH {
+		clear(in[:n]) // no secret stays in a buffer
+	}
 	if more && cmd.Verb == codec.VerbDATA && c.session.Phase() == session.PhaseCommand {
 		l.step(c, session.Event{Kind: session.InputBehindData})
 	}

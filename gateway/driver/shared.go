@@ -13,6 +13,7 @@ import (
 type Timeouts struct {
 	Proxy     time.Duration // to the end of a PROXY header
 	Handshake time.Duration // to the end of a handshake of TLS
+	Auth      time.Duration // for the answer to an attempt to authenticate
 	Greeting  time.Duration // to the first HELO or EHLO (RFC 5321 §4.5.3.2.1)
 	Command   time.Duration // to the next command (§4.5.3.2.7)
 	DataStart time.Duration // from 354 to the first mail text (§4.5.3.2.4)
@@ -34,6 +35,9 @@ type Listener struct {
 	ProxyNetworks []netip.Prefix
 	// ImplicitTLS has TLS begin with the connection, behind the PROXY header.
 	ImplicitTLS bool
+	// Submission has sessions shed at MAIL and not at the greeting: only then is it known
+	// whose they are.
+	Submission bool
 	// XclientNetworks are those of proxies that may name their client by XCLIENT.
 	XclientNetworks []netip.Prefix
 }
@@ -66,6 +70,8 @@ type Options struct {
 	MailLog   MailLog
 	// Gate sheds sessions under pressure; nil sheds none.
 	Gate Gate
+	// Authenticator judges credentials; nil where no listener offers AUTH.
+	Authenticator Authenticator
 	// Security is TLS; nil where no listener has it.
 	Security Security
 	// SlabsKept bounds the bytes of free slabs that each loop keeps.

@@ -38,6 +38,9 @@ func (l *Loop) stepOnce(c *Conn, ev session.Event) (next session.Event, follows 
 	case session.DoCommit:
 		l.commit(c)
 		return session.Event{}, false
+	case session.DoAuthenticate:
+		l.authenticate(c)
+		return session.Event{}, false
 	case session.DoSecure:
 		l.beginTLS(c)
 		return session.Event{}, false

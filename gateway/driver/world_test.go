@@ -97,6 +97,7 @@ type counts struct {
 	credit         map[string]int
 	relieved       map[string]int
 	tls            map[string]int // versions and causes of failure
+	auth           map[string]int // backends and reasons
 	lenient        map[string]int
 	refusals       []Refusal
 	losses         []string                            // to, bytes, stage and end of each
@@ -111,7 +112,7 @@ func newCounts() counts {
 		refused: map[string]int{}, shed: map[string]int{}, closed: map[string]int{}, replies: map[string]int{},
 		messages: map[string]int{}, late: map[string]int{}, credit: map[string]int{}, pauses: map[string]int{},
 		lenient: map[string]int{}, orphans: map[string]int{}, relieved: map[string]int{},
-		tls: map[string]int{},
+		tls: map[string]int{}, auth: map[string]int{},
 	}
 }
 
@@ -124,6 +125,7 @@ func (c *counts) LenientPath(kind string)                       { c.lenient[kind
 func (c *counts) ProxyRefused(cause string)                     { c.refused["proxy "+cause]++ }
 func (c *counts) TLSDone(version string, _ bool)                { c.tls[version]++ }
 func (c *counts) TLSFailed(cause string)                        { c.tls[cause]++ }
+func (c *counts) Authenticated(backend, reason string)          { c.auth[backend+" "+reason]++ }
 func (c *counts) MessageDone(result string, _ int64, _ float64) { c.messages[result]++ }
 func (c *counts) StageDone(string, string, float64)             {}
 func (c *counts) LateResult(stage, result string)               { c.late[stage+" "+result]++ }
@@ -184,7 +186,7 @@ func testTimeouts() Timeouts {
 	return Timeouts{
 		Greeting: 5 * time.Minute, Command: 5 * time.Minute, DataStart: 2 * time.Minute,
 		DataBlock: 3 * time.Minute, Credit: 90 * time.Second, Store: time.Minute,
-		Message: 5 * time.Minute, Stall: time.Minute,
+		Message: 5 * time.Minute, Stall: time.Minute, Auth: 20 * time.Second,
 	}
 }
 

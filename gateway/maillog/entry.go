@@ -20,6 +20,10 @@ type entry struct {
 	enhanced   string
 	cause      string
 	pressure   string
+	user       string // of AUTH, as the next three
+	mechanism  string
+	backend    string
+	reason     string
 	err        error
 	code       int
 	recipients int
@@ -91,6 +95,10 @@ func (e *entry) refusal() slog.Record {
 	}
 	if e.recipients > 1 {
 		record.AddAttrs(slog.Int("recipients", e.recipients))
+	}
+	if e.user != "" {
+		record.AddAttrs(slog.String("user", e.user), slog.String("mechanism", e.mechanism), slog.String("backend", e.backend),
+			slog.String("reason", e.reason))
 	}
 	if e.pressure != "" {
 		record.AddAttrs(slog.String("pressure", e.pressure))

@@ -37,6 +37,8 @@ var (
 	fieldProtocol     = newField("protocol")
 	fieldTLS          = newField("tls")
 	fieldCipher       = newField("cipher")
+	fieldUser         = newField("user")
+	fieldBackend      = newField("backend")
 	fieldFrom         = newField("from")
 	fieldRecipients   = newField("recipients")
 	fieldMessageID    = newField("message_id")
@@ -78,6 +80,10 @@ func (f lineFormat) appendAcceptance(dst []byte, a *driver.Acceptance) []byte {
 	if t := m.Client.TLS; t != nil {
 		dst = appendValue(f, dst, fieldTLS, t.Version)
 		dst = appendValue(f, dst, fieldCipher, t.Cipher)
+	}
+	if u := m.Client.Auth; u != nil {
+		dst = appendValue(f, dst, fieldUser, u.Identity)
+		dst = appendValue(f, dst, fieldBackend, u.Backend)
 	}
 	dst = appendValue(f, dst, fieldFrom, m.Envelope.ReversePath())
 	dst = f.recipients(dst, &m.Envelope)

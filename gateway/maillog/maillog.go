@@ -150,6 +150,7 @@ func (m *Log) Refused(r *driver.Refusal) {
 		mailFrom: string(clip(r.MailFrom)), to: string(clip(r.To)), verb: r.Verb, message: strings.Clone(r.Message),
 		enhanced: r.Enhanced, cause: r.Cause, pressure: r.Pressure, code: r.Code, recipients: r.Recipients,
 		leftOut: r.LeftOut, err: r.Err,
+		user: strings.Clone(clip(r.User)), mechanism: r.Mechanism, backend: r.Backend, reason: r.Reason,
 	})
 }
 

@@ -96,6 +96,7 @@ func (nothing) LenientPath(string)                      {}
 func (nothing) ProxyRefused(string)                     {}
 func (nothing) TLSDone(string, bool)                    {}
 func (nothing) TLSFailed(string)                        {}
+func (nothing) Authenticated(string, string)            {}
 func (nothing) SessionClosed(float64, string)           {}
 func (nothing) Reply(int, string)                       {}
 func (nothing) MessageDone(string, int64, float64)      {}

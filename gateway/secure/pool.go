@@ -7,10 +7,10 @@ package secure
 import (
 	"crypto/tls"
 	"net/netip"
-	"sync/atomic"
 	"time"
 
 	"sluice/gateway/driver"
+	"sluice/gateway/places"
 	"sluice/internal/panics"
 	"sluice/pipeline/inflight"
 )
@@ -30,15 +30,11 @@ type Options struct {
 	Computing int
 }
 
-// addressShare is the share of all handshakes that one address may have.
-const addressShare = 8
-
 // Pool runs handshakes. Room, Begin, Continue and Drop are called on the loop of their
 // handshake and do not block.
 type Pool struct {
 	options   Options
-	begun     atomic.Int64
-	addresses *counts
+	begun     *places.Places
 	computing chan struct{} // has an element for each handshake that computes
 	life      *inflight.Tracker
 	aborted   chan struct{} // closed when nothing may be posted any more
@@ -47,40 +43,35 @@ type Pool struct {
 // NewPool returns a pool without handshakes.
 func NewPool(options Options) *Pool {
 	return &Pool{
-		options: options, addresses: newCounts(), life: inflight.New(), aborted: make(chan struct{}),
+		options: options, begun: places.New(options.Handshakes), life: inflight.New(), aborted: make(chan struct{}),
 		computing: make(chan struct{}, max(options.Computing, 1)),
 	}
 }
 
-// perAddress returns the most handshakes of one address.
-func (p *Pool) perAddress() int32 { return int32(max(p.options.Handshakes/addressShare, 1)) }
-
 // Begun returns the number of handshakes that have begun and not ended.
-func (p *Pool) Begun() int64 { return p.begun.Load() }
+func (p *Pool) Begun() int64 { return p.begun.Taken() }
 
 // Room reports whether a client could begin a handshake now.
 func (p *Pool) Room(client netip.Addr) bool {
-	return !p.life.Closed() && p.begun.Load() < int64(p.options.Handshakes) &&
-		p.addresses.of(client).Load() < p.perAddress()
+	return !p.life.Closed() && p.begun.Room(client)
 }
 
 // Surplus returns how many handshakes have begun beyond seven eighths of those that may, and
 // how many have.
 func (p *Pool) Surplus() (surplus, begun int) {
-	begun = int(p.begun.Load())
-	return max(begun-(p.options.Handshakes-p.options.Handshakes/addressShare), 0), begun
+	begun = int(p.begun.Taken())
+	return max(begun-p.options.Handshakes/8*7, 0), begun
 }
 
 // Begin begins a handshake with the records in h.In on another goroutine, and reports
 // whether there was room. h comes home by its task whenever it needs more records, and once
 // more when it is done. It must not be touched meanwhile.
 func (p *Pool) Begin(h *driver.Handshake) bool {
-	count := p.addresses.of(h.Client)
-	if !p.life.Begin() || !p.enter(count) {
+	if !p.life.Begin() || !p.begun.Take(h.Client) {
 		p.life.Done(1)
 		return false
 	}
-	w := &work{pool: p, h: h, count: count, resume: make(chan struct{}, 1), dropped: make(chan struct{})}
+	w := &work{pool: p, h: h, resume: make(chan struct{}, 1), dropped: make(chan struct{})}
 	h.Private = w
 	go func() { w.end(panics.Try(panics.Handshake, w.run)) }()
 	return true
@@ -112,22 +103,4 @@ func (p *Pool) Close(limit time.Duration) (left int64) {
 		return 0
 	}
 	return p.life.Drain(limit, func() { close(p.aborted) })
-}
-
-// enter counts a handshake, and reports whether it may begin.
-func (p *Pool) enter(count *atomic.Int32) bool {
-	if p.begun.Add(1) <= int64(p.options.Handshakes) {
-		if count.Add(1) <= p.perAddress() {
-			return true
-		}
-		count.Add(-1)
-	}
-	p.begun.Add(-1)
-	return false
-}
-
-// leave ends the count of a handshake.
-func (p *Pool) leave(count *atomic.Int32) {
-	count.Add(-1)
-	p.begun.Add(-1)
 }

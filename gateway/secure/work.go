@@ -3,7 +3,6 @@ package secure
 import (
 	"context"
 	"errors"
-	"sync/atomic"
 
 	"sluice/codec/tlscodec"
 	"sluice/gateway/driver"
@@ -20,7 +19,6 @@ var (
 type work struct {
 	pool      *Pool
 	h         *driver.Handshake // the goroutine's while it is not at home
-	count     *atomic.Int32     // of its address
 	resume    chan struct{}     // by Continue
 	dropped   chan struct{}     // closed by Drop
 	forgotten bool              // dropped is closed; the loop's
@@ -33,7 +31,6 @@ func (w *work) run() error {
 	if err := w.compute(); err != nil {
 		return err
 	}
-	growStack(0)
 	conn, begun := tlscodec.New(w.pool.options.Config()), false
 	err := conn.Handshake(context.Background(), func(out []byte) ([]byte, error) {
 		if !begun {
@@ -48,15 +45,6 @@ func (w *work) run() error {
 	}
 	w.h.About, w.h.Records = w.pool.about(conn.State()), conn
 	return nil
-}
-
-// growStack returns 0, and has its goroutine's stack grow to that of a handshake at once. It
-// would be copied three times else, with more frames each time (docs/measurements.md, TLS).
-//
-//go:noinline
-func growStack(i int) byte {
-	var frame [9 << 10]byte // more than half of the 16 KiB
-	return frame[i]
 }
 
 // exchange has the loop send the output and waits for the records that the peer answers
@@ -121,7 +109,7 @@ func (w *work) ended() bool {
 // end ends the handshake with the result of run, and takes it home.
 func (w *work) end(err error) {
 	p, h := w.pool, w.h
-	p.leave(w.count)
+	p.begun.Give(h.Client)
 	select {
 	case <-p.aborted:
 	default:

@@ -6,6 +6,7 @@ import (
 	"sluice/gateway/certificates"
 	"sluice/gateway/config"
 	"sluice/gateway/driver"
+	"sluice/gateway/identity"
 	"sluice/gateway/monitor"
 	"sluice/gateway/pressure"
 	"sluice/gateway/reactor"
@@ -53,6 +54,9 @@ func (s *Server) sources() metrics.Sources {
 	}
 	if limit := s.objects.LargeLimit; limit != nil {
 		sources.LargeLimit = func() float64 { return float64(limit()) }
+	}
+	if s.attempts != nil {
+		sources.AuthAttempts = func() float64 { return float64(s.attempts.Begun()) }
 	}
 	if s.objects.LeftBehind != nil {
 		sources.StoreLeftBehind = func() float64 { return float64(s.objects.LeftBehind()) }
@@ -117,6 +121,10 @@ func metricLabels(c *config.Config) metrics.Labels {
 		labels.TLSCauses = append(labels.TLSCauses, string(cause))
 	}
 	labels.TLSVersions = secure.Versions()
+	labels.AuthBackends = config.Backends()
+	for _, reason := range identity.Reasons() {
+		labels.AuthReasons = append(labels.AuthReasons, string(reason))
+	}
 	labels.ProxyCauses, labels.ReloadResults = driver.ProxyCauses(), ReloadResults()
 	labels.TLSReloadResults = certificates.Results()
 	return labels

@@ -18,7 +18,7 @@ func listenOn(c *config.Config) []reactor.Endpoint {
 	var all []reactor.Endpoint
 	for i, l := range c.Listeners {
 		all = append(all, reactor.Endpoint{Address: l.Address, Listener: &driver.Listener{
-			Settings: settings[i], ImplicitTLS: l.TLS == config.TLSImplicit,
+			Settings: settings[i], Submission: l.Role == config.RoleSubmission, ImplicitTLS: l.TLS == config.TLSImplicit,
 			Proxy: l.ProxyProtocol == config.ProxyRequired, ProxyNetworks: l.ProxyNetworks, XclientNetworks: l.XclientNetworks,
 		}})
 	}
@@ -27,19 +27,22 @@ func listenOn(c *config.Config) []reactor.Endpoint {
 
 // sessionSettings returns the settings of the sessions of each listener.
 func sessionSettings(c *config.Config) []*session.Settings {
-	byTLS := make(map[string]*session.Settings)
+	type kind struct{ role, tls string }
+	made := make(map[kind]*session.Settings)
 	var all []*session.Settings
 	for _, l := range c.Listeners {
-		if byTLS[l.TLS] == nil {
-			byTLS[l.TLS] = settingsFor(c, l.TLS)
+		k := kind{l.Role, l.TLS}
+		if made[k] == nil {
+			made[k] = settingsFor(c, l)
 		}
-		all = append(all, byTLS[l.TLS])
+		all = append(all, made[k])
 	}
 	return all
 }
 
-// settingsFor returns the settings of the sessions of listeners that have TLS in one way.
-func settingsFor(c *config.Config, tls string) *session.Settings {
+// settingsFor returns the settings of the sessions of listeners with the role and the TLS of
+// one.
+func settingsFor(c *config.Config, l config.ListenerConfig) *session.Settings {
 	accept := session.AcceptDomains(c.Accept.Domains)
 	if c.Accept.Any {
 		accept = session.AcceptAny()
@@ -54,7 +57,7 @@ func settingsFor(c *config.Config, tls string) *session.Settings {
 		ReceivedHeaders: c.Limits.ReceivedHeaders,
 	}, accept)
 	settings.SetTLS(session.TLSPolicy{
-		Offered: tls == config.TLSStart || tls == config.TLSRequired, Required: tls == config.TLSRequired,
+		Offered: l.TLS == config.TLSStart || l.TLS == config.TLSRequired, Required: l.TLS == config.TLSRequired,
 		RequireTLS: c.TLS.OfferRequireTLS,
 	})
 	settings.Tolerate = c.Smuggling == config.SmugglingTolerate
@@ -62,6 +65,9 @@ func settingsFor(c *config.Config, tls string) *session.Settings {
 	settings.StrictPaths = c.StrictPaths
 	if list := c.Recipients(); list != nil {
 		settings.Recipients = list
+	}
+	if l.Role == config.RoleSubmission {
+		setAuth(settings, c)
 	}
 	if c.Accept.RecipientDelimiter != "" {
 		settings.Delimiter = c.Accept.RecipientDelimiter[0]
@@ -91,7 +97,7 @@ func (s *Server) driverOptions() driver.Options {
 	c := &s.config
 	of := c.Parts()
 	bodies, parts := driver.Budgets(c.BodyMemory(), of.Size, of.Concurrency)
-	return driver.Options{
+	options := driver.Options{
 		MessageSize: int64(c.Limits.MessageSize),
 		Admission: driver.AdmissionLimits{
 			Connections: c.Limits.Connections,
@@ -112,6 +118,10 @@ func (s *Server) driverOptions() driver.Options {
 		MailLog:   s.log,
 		SlabsKept: c.BodyMemory() / 16 / int64(s.loops),
 	}
+	if s.attempts != nil {
+		options.Authenticator = s.attempts
+	}
+	return options
 }
 
 type systemClock struct{}

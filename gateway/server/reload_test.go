@@ -27,11 +27,20 @@ type configured struct {
 func launchConfigured(t *testing.T, env ...string) *configured {
 	t.Helper()
 	dir := t.TempDir()
+	return launchListening(t, dir, `[{address: "127.0.0.1:0"}]`, func(c *configured) string {
+		c.write(c.list, "ann@example.net\n@example.com\n")
+		return "accept: {domains: [example.net], recipients_file: " + c.list + "}\n"
+	}, env...)
+}
+
+// launchListening launches a gateway whose files are in a folder. prepare returns what its
+// configuration has beside the listeners.
+func launchListening(t *testing.T, dir, listeners string, prepare func(*configured) string, env ...string) *configured {
+	t.Helper()
 	c := &configured{t: t, file: filepath.Join(dir, "sluice.yaml"), list: filepath.Join(dir, "recipients")}
 	c.base = fmt.Sprintf("hostname: mx1.example.net\ndata_dir: %q\nadmin: {address: \"127.0.0.1:0\"}\n"+
-		"listeners: [{address: \"127.0.0.1:0\"}]\nevents: {embedded: {address: \"127.0.0.1:0\"}}\n", filepath.Join(dir, "data"))
-	c.write(c.list, "ann@example.net\n@example.com\n")
-	c.write(c.file, c.with("accept: {domains: [example.net], recipients_file: "+c.list+"}\n"))
+		"listeners: %s\nevents: {embedded: {address: \"127.0.0.1:0\"}}\n", filepath.Join(dir, "data"), listeners)
+	c.write(c.file, c.with(prepare(c)))
 	from := config.Sources{File: c.file, Env: env}
 	loaded, err := config.Load(from, config.ForServe)
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 
 	"sluice/gateway/adapters"
 	"sluice/gateway/admin"
+	"sluice/gateway/auth"
 	"sluice/gateway/certificates"
 	"sluice/gateway/config"
 	"sluice/gateway/driver"
@@ -49,6 +50,8 @@ type Server struct {
 	monitor       *monitor.Monitor
 	certificates  *certificates.Keeper
 	handshakes    *secure.Pool
+	users         *adapters.Users
+	attempts      *auth.Pool // nil where no listener has AUTH
 	shared        *driver.Shared
 	reactor       *reactor.Reactor
 	admin         *admin.Server
@@ -115,6 +118,9 @@ func (s *Server) open() (err error) {
 		Config: s.certificates.Config, Trusts: s.certificates.Trusts,
 		Handshakes: s.config.TLS.Handshakes, Computing: runtime.GOMAXPROCS(0) - s.loops,
 	})
+	if err = s.openUsers(); err != nil {
+		return err
+	}
 	s.shared = driver.NewShared(s.driverOptions())
 	s.reactor = reactor.New(s.shared, reactor.Options{
 		Endpoints:     s.endpoints,

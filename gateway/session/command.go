@@ -25,6 +25,9 @@ func (s *Session) command(ev Event, pool Pool) Actions {
 	if cmd.Verb == codec.VerbSTARTTLS && !s.settings.tls.Offered && s.known().tls == nil {
 		return Actions{Reply: codec.ReplyNotImplemented}
 	}
+	if cmd.Verb == codec.VerbAUTH && !s.settings.auth.offered() {
+		return Actions{Reply: codec.ReplyNotImplemented}
+	}
 	if s.settings.tls.Required && s.known().tls == nil && !beforeTLS(cmd.Verb) {
 		return Actions{Reply: codec.ReplyNeedTLS}
 	}
@@ -63,6 +66,8 @@ func (s *Session) command(ev Event, pool Pool) Actions {
 		return s.xclient(cmd.Arg)
 	case codec.VerbSTARTTLS:
 		return s.startTLS(ev)
+	case codec.VerbAUTH:
+		return s.authenticate(ev)
 	case codec.VerbHELP:
 		return s.junkCommand(Actions{Reply: codec.ReplyHelp})
 	case codec.VerbQUIT:

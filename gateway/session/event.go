@@ -13,6 +13,10 @@ const (
 	Opened EventKind = iota
 	// Commanded brings a command line.
 	Commanded
+	// Responded brings a line of an exchange of AUTH.
+	Responded
+	// Judged brings the answer to an attempt to authenticate.
+	Judged
 	// InputBehindData means that DATA was refused and more input came with it.
 	InputBehindData
 	// InputAhead means that input has arrived while the session waits, and that there is
@@ -41,7 +45,8 @@ const (
 // Event is the input of one Step of a session.
 type Event struct {
 	Kind    EventKind
-	Command codec.Command // for Commanded
+	Command codec.Command // for Commanded; for Responded its Arg and Fault
+	Answer  Answer        // for Judged
 	// NoMemory means that there is no memory for a longer envelope.
 	NoMemory bool
 	// Shed is the cause for which the pressure gate sheds this session, so that no
@@ -76,6 +81,8 @@ const (
 	DoReadmit
 	// DoSecure begins TLS behind the reply.
 	DoSecure
+	// DoAuthenticate has the session's credentials judged.
+	DoAuthenticate
 	// DoRelease releases Actions.Message.
 	DoRelease
 )
@@ -109,11 +116,15 @@ const (
 	PhaseBody
 	// PhaseOutcome waits for the object store and the event log; input stays unread.
 	PhaseOutcome
+	// PhaseResponse waits for a line of the client in an exchange of AUTH.
+	PhaseResponse
+	// PhaseAuth waits for the answer to an attempt to authenticate; input stays unread.
+	PhaseAuth
 	// PhaseClosed means that the closing reply was given.
 	PhaseClosed
 )
 
-var phaseNames = [...]string{"command", "credit", "body", "outcome", "closed"}
+var phaseNames = [...]string{"command", "credit", "body", "outcome", "response", "auth", "closed"}
 
 // String returns the phase as a bounded label.
 func (p Phase) String() string { return phaseNames[p] }

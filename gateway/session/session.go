@@ -54,8 +54,10 @@ type Session struct {
 
 // peer is what is known of a client beside its address.
 type peer struct {
-	proxy *pipeline.Proxy // who named the client, nil for nobody
-	tls   *pipeline.TLS   // nil for plain text
+	proxy    *pipeline.Proxy // who named the client, nil for nobody
+	tls      *pipeline.TLS   // nil for plain text
+	auth     *pipeline.Auth  // who it has proven to be, nil for nobody
+	exchange *exchange       // the last one of AUTH
 }
 
 // known returns what is known of the client.
@@ -128,6 +130,10 @@ func (s *Session) step(ev Event, pool Pool) Actions {
 		return Actions{Reply: s.settings.greeting}
 	case Commanded:
 		return s.command(ev, pool)
+	case Responded:
+		return s.response(ev)
+	case Judged:
+		return s.judged(ev.Answer)
 	case InputBehindData:
 		return Actions{Reply: codec.ReplyInputBehindData}
 	case InputAhead:
@@ -191,7 +197,7 @@ func (s *Session) timedOut() Actions {
 // transaction.
 func (s *Session) drained() Actions {
 	s.draining = true
-	if s.phase == PhaseCommand && s.message == nil {
+	if (s.phase == PhaseCommand || s.phase == PhaseResponse) && s.message == nil {
 		return Actions{Reply: codec.ReplyDraining}
 	}
 	return Actions{}

@@ -37,6 +37,12 @@ type Settings struct {
 	// StrictPaths refuses paths that depart from the grammar (codec.Leniency).
 	StrictPaths bool
 
+	// Role is what the listener is for. On one for submission MAIL needs AUTH, and who has
+	// authenticated may send to any recipient (RFC 6409).
+	Role pipeline.Role
+
+	auth           AuthPolicy
+	refusedToken   []byte // scopeChallenge
 	tls            TLSPolicy
 	greeting, helo *codec.Reply
 	ehlo           [2][2]*codec.Reply // by TLS, and whether the client may send XCLIENT
@@ -66,13 +72,25 @@ func NewSettings(hostname string, limits Limits, accept *AcceptList) *Settings {
 		greeting: codec.GreetingReply(hostname),
 		helo:     codec.HeloReply(hostname),
 	}
-	s.SetTLS(TLSPolicy{})
+	s.setExtensions()
 	return s
 }
 
 // SetTLS sets what sessions make of TLS, before any session uses the settings.
 func (s *Settings) SetTLS(policy TLSPolicy) {
 	s.tls = policy
+	s.setExtensions()
+}
+
+// SetAuth sets what sessions make of AUTH, before any session uses the settings.
+func (s *Settings) SetAuth(policy AuthPolicy) {
+	s.auth, s.refusedToken = policy, scopeChallenge(policy.Scope)
+	s.setExtensions()
+}
+
+// setExtensions makes the replies to EHLO.
+func (s *Settings) setExtensions() {
+	policy := s.tls
 	extensions := []string{
 		"PIPELINING",
 		"SIZE " + strconv.FormatInt(s.Limits.MessageSize, 10),
@@ -83,6 +101,12 @@ func (s *Settings) SetTLS(policy TLSPolicy) {
 	if policy.Offered {
 		plain = append(plain, "STARTTLS")
 	}
+	if s.auth.offered() {
+		secure = append(secure, s.auth.extension())
+		if s.auth.PlainText {
+			plain = append(plain, s.auth.extension())
+		}
+	}
 	if policy.RequireTLS {
 		secure = append(secure, "REQUIRETLS")
 	}
@@ -92,10 +116,10 @@ func (s *Settings) SetTLS(policy TLSPolicy) {
 	}
 }
 
-// refuseRecipient returns the reply that refuses a forward-path, nil for one that is
-// accepted. Postmaster is always accepted, in any case and at every accepted domain (RFC
-// 5321 §4.5.1).
-func (s *Settings) refuseRecipient(path *codec.Path) *codec.Reply {
+// refuseStranger returns the reply that refuses a forward-path of anybody's mail, nil for
+// one that is accepted. Postmaster is always accepted, in any case and at every accepted
+// domain (RFC 5321 §4.5.1).
+func (s *Settings) refuseStranger(path *codec.Path) *codec.Reply {
 	switch {
 	case path.Kind == codec.PathPostmaster:
 		return nil

@@ -10,6 +10,9 @@ func (s *Session) mail(arg []byte, pool Pool) Actions {
 	if s.draining {
 		return Actions{Reply: codec.ReplyDraining}
 	}
+	if s.settings.Role == pipeline.RoleSubmission && s.known().auth == nil {
+		return Actions{Reply: codec.ReplyNeedAuth}
+	}
 	if int(s.messages) >= s.settings.Limits.Messages {
 		return Actions{Reply: codec.ReplyTooManyMessages}
 	}
@@ -19,6 +22,9 @@ func (s *Session) mail(arg []byte, pool Pool) Actions {
 	}
 	if fault != codec.FaultNone {
 		return Actions{Reply: codec.ReplyBadReversePath}
+	}
+	if refusal := s.refuseSender(&path); refusal != nil {
+		return Actions{Reply: refusal}
 	}
 	params, fault := codec.ParseMailParams(rest)
 	if params.RequireTLS && !(s.settings.tls.RequireTLS && s.known().tls != nil) {
@@ -32,7 +38,11 @@ func (s *Session) mail(arg []byte, pool Pool) Actions {
 	}
 	m := pool.Take()
 	m.Gateway = s.settings.Hostname
-	m.Client = pipeline.Client{Address: s.client, Helo: s.helo, Protocol: s.protocol(), Proxy: s.known().proxy, TLS: s.known().tls}
+	known := s.known()
+	m.Client = pipeline.Client{
+		Address: s.client, Helo: s.helo, Protocol: s.protocol(), Proxy: known.proxy, TLS: known.tls,
+		Role: s.settings.Role, Auth: known.auth,
+	}
 	m.Envelope.SetReversePath(path.Address)
 	m.Envelope.Body, m.Envelope.SizeDeclared, m.Envelope.RequireTLS = params.Body, params.Size, params.RequireTLS
 	s.message, s.state = m, codec.StateMail
@@ -40,11 +50,15 @@ func (s *Session) mail(arg []byte, pool Pool) Actions {
 }
 
 // protocol returns the name of the protocol for trace fields (RFC 3848). There is none for
-// HELO behind TLS: ESMTPS says what matters.
+// HELO behind TLS or AUTH: the S and the A say what matters.
 func (s *Session) protocol() string {
-	switch {
-	case s.known().tls != nil:
+	switch known := s.known(); {
+	case known.tls != nil && known.auth != nil:
+		return "ESMTPSA"
+	case known.tls != nil:
 		return "ESMTPS"
+	case known.auth != nil:
+		return "ESMTPA"
 	case s.esmtp:
 		return "ESMTP"
 	}
@@ -63,7 +77,7 @@ func (s *Session) rcpt(arg []byte, eventLimit int64) Actions {
 	if fault := codec.ParseRcptParams(rest); fault != codec.FaultNone {
 		return Actions{Reply: parameterRefusal(fault)}
 	}
-	if refusal := s.settings.refuseRecipient(&path); refusal != nil {
+	if refusal := s.refuseRecipient(&path); refusal != nil {
 		return Actions{Reply: refusal}
 	}
 	if s.message.Envelope.Recipients() >= s.settings.Limits.Recipients {
@@ -75,6 +89,15 @@ func (s *Session) rcpt(arg []byte, eventLimit int64) Actions {
 	s.message.Envelope.AddRecipient(path.Address)
 	s.state = codec.StateRcpt
 	return Actions{Reply: codec.ReplyRecipientOk, Leniency: path.Leniency}
+}
+
+// refuseRecipient returns the reply that refuses a forward-path, nil for one that is
+// accepted: whatever it is on a listener for submission, where only users get this far.
+func (s *Session) refuseRecipient(path *codec.Path) *codec.Reply {
+	if s.settings.Role == pipeline.RoleSubmission {
+		return nil
+	}
+	return s.settings.refuseStranger(path)
 }
 
 // eventRefusal refuses a recipient with whom the message's event might not fit into the

@@ -117,6 +117,9 @@ func (l *loop) Wake() {
 // ClassOf implements driver.Gate.
 func (p *process) ClassOf(netip.Addr) uint8 { return 0 }
 
+// Authenticated implements driver.Gate.
+func (p *process) Authenticated(class uint8) uint8 { return class }
+
 // Shed implements driver.Gate.
 func (p *process) Shed(_ uint8, draw uint16) (string, bool) {
 	return "lag", uint32(draw) < p.shedBelow

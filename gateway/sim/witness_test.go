@@ -17,11 +17,12 @@ func (o witness) SessionOpened() { o.p.opened++ }
 
 func (o witness) SessionRefused(string) { o.p.w.tally["sessions refused"]++ }
 
-func (o witness) ProxyRefused(cause string) { o.p.w.tally["proxy "+cause]++ }
-func (o witness) TLSDone(string, bool)      { o.p.w.tally["tls"]++ }
-func (o witness) TLSFailed(cause string)    { o.p.w.tally["tls "+cause]++ }
-func (o witness) LenientPath(string)        { o.p.w.tally["lenient paths"]++ }
-func (o witness) SessionShed(string)        { o.p.w.tally["sessions shed"]++ }
+func (o witness) ProxyRefused(cause string)      { o.p.w.tally["proxy "+cause]++ }
+func (o witness) TLSDone(string, bool)           { o.p.w.tally["tls"]++ }
+func (o witness) TLSFailed(cause string)         { o.p.w.tally["tls "+cause]++ }
+func (o witness) Authenticated(_, reason string) { o.p.w.tally["auth "+reason]++ }
+func (o witness) LenientPath(string)             { o.p.w.tally["lenient paths"]++ }
+func (o witness) SessionShed(string)             { o.p.w.tally["sessions shed"]++ }
 
 func (o witness) SessionClosed(_ float64, end string) {
 	o.p.closed++

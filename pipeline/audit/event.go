@@ -22,6 +22,8 @@ var determined = []struct {
 	{"client.address", func(e *pipeline.Event) any { return e.Client.Address }},
 	{"client.helo", func(e *pipeline.Event) any { return e.Client.Helo }},
 	{"client.tls", func(e *pipeline.Event) any { return e.Client.TLS }},
+	{"client.auth", func(e *pipeline.Event) any { return e.Client.Auth }},
+	{"client.role", func(e *pipeline.Event) any { return e.Client.Role }},
 	{"client.protocol", func(e *pipeline.Event) any { return e.Client.Protocol }},
 	{"envelope.mail_from", func(e *pipeline.Event) any { return e.Envelope.MailFrom }},
 	{"envelope.rcpt_to", func(e *pipeline.Event) any { return e.Envelope.RcptTo }},

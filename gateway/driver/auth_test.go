@@ -1,0 +1,217 @@
+package driver
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"sluice/gateway/session"
+	"sluice/pipeline"
+)
+
+// scriptedUsers implements Authenticator. It knows ann@example.net, with the password
+// secret and the token token. A failure is answered later than the one before.
+type scriptedUsers struct {
+	full     bool // there is room for none
+	hold     bool
+	held     []*Attempt
+	failures int
+	secrets  [][]byte // of all attempts
+}
+
+func (u *scriptedUsers) Begin(a *Attempt) bool {
+	if u.full {
+		return false
+	}
+	u.secrets = append(u.secrets, a.Secret)
+	if u.held = append(u.held, a); !u.hold {
+		u.release()
+	}
+	return true
+}
+
+// release judges what is held.
+func (u *scriptedUsers) release() {
+	for _, a := range u.held {
+		switch right := map[bool]string{false: "secret", true: "token"}[a.Mechanism.Token()]; {
+		case a.User == "down@example.net":
+			a.Answer = session.Answer{Backend: "ldap", Reason: "unreachable", Err: errScripted}
+		case a.User == "ann@example.net" && string(a.Secret) == right && a.Acts == "":
+			a.Answer = session.Answer{Verdict: session.AuthAccepted, Identity: a.User, Backend: "static"}
+		default:
+			a.Answer = session.Answer{Verdict: session.AuthRefused, Backend: "static", Reason: "wrong_password"}
+			if u.failures++; u.failures > 1 {
+				a.Delay = time.Second << (u.failures - 2)
+			}
+		}
+		a.Wipe()
+		a.Home(a)
+	}
+	u.held = nil
+}
+
+// ownSender has everybody send from the own address alone.
+type ownSender struct{}
+
+func (ownSender) Allows(identity string, path []byte) bool { return identity == string(path) }
+
+// authWorld is a world whose listener takes the mail of users.
+func authWorld(t testing.TB) (*world, *scriptedUsers) {
+	o, users := testOptions(), &scriptedUsers{}
+	o.Settings.SetAuth(session.AuthPolicy{Passwords: true, Tokens: true, PlainText: true, Senders: ownSender{}})
+	o.Settings.Role, o.Submission, o.Authenticator = pipeline.RoleSubmission, true, users
+	return newWorld(t, o), users
+}
+
+// plain returns a command that authenticates by PLAIN.
+func plain(user, password string) string {
+	return "AUTH PLAIN " + base64.StdEncoding.EncodeToString([]byte("\x00"+user+"\x00"+password)) + "\r\n"
+}
+
+// TestAuthWaits has a session wait for its answer: what its client sends stays unread, and
+// it pauses.
+func TestAuthWaits(t *testing.T) {
+	w, users := authWorld(t)
+	users.hold = true
+	s := w.connect()
+	s.send(ehlo)
+	s.hear()
+	s.send(plain("ann@example.net", "secret") + "MAIL FROM:<ann@example.net>\r\n")
+	if got := s.hear(); got != "" {
+		t.Errorf("before the answer: %q", got)
+	}
+	s.send(strings.Repeat("NOOP\r\n", 1000))
+	if !s.paused || w.seen.pauses["call"] != 1 {
+		t.Errorf("paused %t, counted %v", s.paused, w.seen.pauses)
+	}
+	users.release()
+	w.settle()
+	if got := s.hear(); !strings.HasPrefix(got, "235 2.7.0 ") || !strings.Contains(got, "\r\n250 2.1.0 ") {
+		t.Errorf("after the answer: %.80q", got)
+	}
+	if !bytes.Equal(users.secrets[0], make([]byte, len("secret"))) {
+		t.Errorf("the secret is %q", users.secrets[0])
+	}
+	s.gone()
+	w.cleanCalls()
+}
+
+// TestAuthAnswers has attempts end in every way: each has one reply, one count and, when it
+// failed, one line.
+func TestAuthAnswers(t *testing.T) {
+	for name, test := range map[string]struct {
+		happens func(w *world, s *memorySocket, users *scriptedUsers)
+		says    string
+		counted string // backend and reason
+	}{
+		"refused": {func(*world, *memorySocket, *scriptedUsers) {}, "535 5.7.8 ", "static wrong_password"},
+		"no room": {func(_ *world, _ *memorySocket, users *scriptedUsers) { users.full = true }, "454 4.7.0 ", " busy"},
+		"no answer": {func(w *world, _ *memorySocket, users *scriptedUsers) {
+			users.hold = true
+		}, "454 4.7.0 ", " timeout"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, users := authWorld(t)
+			s := w.connect()
+			s.send(ehlo)
+			s.hear()
+			test.happens(w, s, users)
+			s.send(plain("ann@example.net", "wrong"))
+			w.advance(testTimeouts().Auth + time.Second)
+			if got := s.hear(); !strings.HasPrefix(got, test.says) || strings.Count(got, "\n") != 1 {
+				t.Errorf("%q, want %q", got, test.says)
+			}
+			if w.seen.auth[test.counted] != 1 || len(w.seen.auth) != 1 {
+				t.Errorf("counted %v, not %q", w.seen.auth, test.counted)
+			}
+			r := w.seen.refusals[len(w.seen.refusals)-1]
+			if got := r.Backend + " " + r.Reason; got != test.counted || r.User != "ann@example.net" || r.Mechanism != "PLAIN" || r.Verb != "AUTH" {
+				t.Errorf("logged %+v", r)
+			}
+			if text := fmt.Sprintf("%+v", w.seen.refusals); strings.Contains(text, "wrong,") || strings.Contains(text, "d3Jvbmc") {
+				t.Errorf("the log has the password: %s", text)
+			}
+			users.full, users.hold = false, false
+			users.release() // what came too late
+			w.settle()
+			s.send(plain("ann@example.net", "secret") + "QUIT\r\n")
+			if got := s.hear(); !strings.HasPrefix(got, "235 ") {
+				t.Errorf("the next attempt: %q", got)
+			}
+			w.cleanCalls()
+		})
+	}
+}
+
+// TestAuthEnds has sessions end while an attempt is in flight, or its answer is held.
+func TestAuthEnds(t *testing.T) {
+	ends := map[string]func(w *world, s *memorySocket){
+		"gone":    func(_ *world, s *memorySocket) { s.gone() },
+		"drained": func(w *world, _ *memorySocket) { w.shared.Refuse(); w.advance(40 * time.Second) },
+		"ended": func(w *world, s *memorySocket) {
+			s.ended = true
+			w.loop.InputEnded(&s.conn)
+			w.settle()
+			w.advance(40 * time.Second)
+		},
+		"overdue": func(w *world, _ *memorySocket) { w.advance(6 * time.Minute) },
+		"no pause": func(w *world, s *memorySocket) {
+			s.noPause = errors.New("no descriptor")
+			s.send(strings.Repeat("x", 5000))
+			w.advance(time.Minute)
+		},
+	}
+	for name, ends := range ends {
+		for _, held := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, held %t", name, held), func(t *testing.T) {
+				w, users := authWorld(t)
+				users.failures, users.hold = 3, !held
+				s := w.connect()
+				s.send(ehlo + plain("ann@example.net", "wrong"))
+				ends(w, s)
+				users.release()
+				w.settle()
+				if !s.closed {
+					w.advance(10 * time.Minute)
+				}
+				if !s.closed {
+					t.Error("goes on")
+				}
+				w.cleanCalls()
+			})
+		}
+	}
+}
+
+// TestAuthClass gives who has authenticated the gate's class for that, and sheds a listener
+// for submission at MAIL alone.
+func TestAuthClass(t *testing.T) {
+	o, gate := testOptions(), &testGate{below: 1 << 16}
+	o.Gate, o.Submission, o.Authenticator = gate, true, &scriptedUsers{}
+	o.Settings.SetAuth(session.AuthPolicy{Passwords: true, PlainText: true})
+	o.Settings.Role = pipeline.RoleSubmission
+	w := newWorld(t, o)
+	s := w.connect()
+	s.send(ehlo)
+	if got := s.hear(); !strings.HasPrefix(got, "220 ") {
+		t.Fatalf("shed at the greeting: %q", got)
+	}
+	s.send(plain("ann@example.net", "secret") + "MAIL FROM:<a@example.com>\r\n")
+	if got := s.hear(); !strings.Contains(got, "\n250 2.1.0 ") {
+		t.Errorf("%q", got)
+	}
+	other := w.connect()
+	other.send(ehlo)
+	other.hear()
+	other.send("MAIL FROM:<a@example.com>\r\n")
+	if got := other.hear(); !strings.HasPrefix(got, "421 ") {
+		t.Errorf("one that has not authenticated: %q", got)
+	}
+	s.gone()
+	other.gone()
+	w.cleanCalls()
+}
