@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"time"
@@ -14,16 +15,20 @@ import (
 
 // benchCommand is `loadtest bench`.
 type benchCommand struct {
-	Messages      int      `default:"10000" help:"Messages in one measurement."`
-	Rounds        int      `default:"5" help:"Measurements of each server in each mode; the servers take turns."`
-	Sessions      int      `default:"50" help:"Sessions at the same time."`
-	Size          int      `default:"10240" help:"Bytes in a message's body."`
-	Only          []string `placeholder:"SERVER" help:"Measure these alone: smtp-sink, go-smtp, discard, logged, embedded, fleet, packs."`
-	LargeSize     int      `default:"67108864" help:"Bytes in a large message, sent to the fleet."`
-	LargeMessages int      `default:"32" help:"Large messages in one measurement."` // eight took 2 s: too short for a rate
-	LargeSessions int      `default:"4" help:"Large messages at the same time."`
-	Binary        string   `type:"existingfile" placeholder:"FILE" help:"A sluice binary to measure; without it one is built."`
-	Results       string   `default:"bench-results" type:"path" help:"Folder for the tables."`
+	Messages      int           `default:"10000" help:"Messages in one measurement."`
+	Rounds        int           `default:"5" help:"Measurements of each server in each mode; the servers take turns."`
+	Sessions      int           `default:"50" help:"Sessions at the same time."`
+	Size          int           `default:"10240" help:"Bytes in a message's body."`
+	Only          []string      `placeholder:"SERVER" help:"Measure these alone: smtp-sink, go-smtp, discard, logged, embedded, fleet, packs, tls."`
+	LargeSize     int           `default:"67108864" help:"Bytes in a large message, sent to the fleet."`
+	LargeMessages int           `default:"32" help:"Large messages in one measurement."` // eight took 2 s: too short for a rate
+	LargeSessions int           `default:"4" help:"Large messages at the same time."`
+	TLSIdle       int           `default:"4000" help:"Idle sessions with TLS."`
+	TLSBulk       int           `default:"256" help:"Messages of 1 MiB over TLS in one measurement."`
+	TLSHandshakes int           `default:"2000" help:"Handshakes in one measurement."`
+	TLSRest       time.Duration `default:"10s" help:"Time that idle sessions have until their memory is read."`
+	Binary        string        `type:"existingfile" placeholder:"FILE" help:"A sluice binary to measure; without it one is built."`
+	Results       string        `default:"bench-results" type:"path" help:"Folder for the tables."`
 }
 
 // Run measures, prints the table and writes it to the folder of results.
@@ -71,14 +76,31 @@ func (c *benchCommand) Run(ctx context.Context) error {
 			return fmt.Errorf("packs: %w", err)
 		}
 	}
+	if c.wants(bench.TLS) {
+		report.TLS, err = bench.RunTLS(ctx, bench.TLSPlan{
+			Load:   bench.TLSLoad{Bulk: c.TLSBulk, Handshakes: c.TLSHandshakes, Idle: c.TLSIdle, Open: 100, Span: 5 * time.Second, Rest: c.TLSRest},
+			Rounds: c.Rounds, Self: self, Sluice: binary, Scratch: scratch, Progress: os.Stderr,
+			Postfix: havePostfix(), Profile: true,
+		})
+		if err != nil {
+			return fmt.Errorf("tls: %w", err)
+		}
+	}
 	fmt.Print(report.Markdown())
 	return report.Write(c.Results, "bench-"+time.Now().UTC().Format("20060102-150405"))
 }
 
 func (c *benchCommand) wantsSluice() bool {
-	return c.wants(bench.Discard) || c.wants(bench.Logged) || c.wants(bench.Embedded) || c.wants(bench.Fleet) || c.wants(bench.Packs)
+	return c.wants(bench.Discard) || c.wants(bench.Logged) || c.wants(bench.Embedded) || c.wants(bench.Fleet) || c.wants(bench.Packs) ||
+		c.wants(bench.TLS)
 }
 
 func (c *benchCommand) wants(server string) bool {
 	return len(c.Only) == 0 || slices.Contains(c.Only, server)
+}
+
+// havePostfix reports whether a Postfix can be started: it is there, and we are root.
+func havePostfix() bool {
+	_, err := exec.LookPath("postfix")
+	return err == nil && os.Getuid() == 0
 }

@@ -59,7 +59,7 @@ func (f *Contest) Contenders() ([]Contender, error) {
 		}
 	}
 	asked := len(f.Only)
-	for _, alone := range []string{Fleet, Packs} { // measured by themselves: RunFleet, RunPacks
+	for _, alone := range []string{Fleet, Packs, TLS} { // measured by themselves: RunFleet, RunPacks, RunTLS
 		if slices.Contains(f.Only, alone) {
 			asked--
 		}

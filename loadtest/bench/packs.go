@@ -4,12 +4,10 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"time"
 
 	"sluice/loadtest/client"
-	"sluice/loadtest/peers"
 	"sluice/loadtest/process"
 )
 
@@ -240,39 +238,31 @@ func (run *packsRun) profileOnce(ctx context.Context, p *process.Process, addres
 
 // postfixTurn measures a Postfix that discards what it has queued, as fast as it can.
 func (run *packsRun) postfixTurn(ctx context.Context) error {
-	address, err := process.FreeAddress()
-	if err != nil {
-		return err
-	}
-	dir, err := os.MkdirTemp("", "sluice-postfix-") // the user postfix must get in
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	log := filepath.Join("/var/log", filepath.Base(dir)+".log")
-	defer os.Remove(log)
-	p := &peers.Postfix{Dir: dir, Log: log, Address: address, Processes: 600, Settings: `default_transport = discard
+	p, stop, err := newPostfix(`default_transport = discard
 smtpd_client_connection_count_limit = 0
 smtpd_client_connection_rate_limit = 0
 default_process_limit = 600
 qmgr_message_active_limit = 100000
-`}
+`)
+	if err != nil {
+		return err
+	}
+	defer stop()
 	if err := p.Start(ctx); err != nil {
 		return err
 	}
-	defer func() { _ = p.Stop(context.WithoutCancel(ctx)) }()
-	if err := awaitSMTP(ctx, address); err != nil {
+	if err := awaitSMTP(ctx, p.Address); err != nil {
 		return err
 	}
 	for _, sessions := range packSessions[1:] {
 		load := Load{Messages: run.Messages / slowPart, Sessions: sessions, Size: run.Size}
 		warm := load
 		warm.Messages = max(load.Messages/10, sessions)
-		if err := warm.send(ctx, Reused, address); err != nil {
+		if err := warm.send(ctx, Reused, p.Address); err != nil {
 			return err
 		}
 		began := time.Now()
-		if err := load.send(ctx, Reused, address); err != nil {
+		if err := load.send(ctx, Reused, p.Address); err != nil {
 			return err
 		}
 		run.add(PacksRow{What: postfix, Sessions: sessions}, PacksSample{Sample: newSample(load.Messages, time.Since(began), 0)})

@@ -29,6 +29,8 @@ var owners = []struct {
 	marks []string
 }{
 	{"garbage collection", []string{"runtime.gcBgMarkWorker", "runtime.gcAssist", "runtime.bgsweep", "runtime.bgscavenge", "runtime.gcStart"}},
+	{"TLS handshakes", []string{"tlscodec.(*Conn).Handshake"}},
+	{"TLS records", []string{"tlscodec.(*Conn).Open", "tlscodec.(*Conn).Seal"}},
 	{"hashing (SHA-256, CRC32C)", []string{"crypto/sha256.", "crypto/internal/fips140/sha256.", "hash/crc32."}},
 	{"packs (tar, events)", []string{"sluice/pipeline/pack.(*Pack)"}},
 	{"HTTP client (minio-go, net/http)", []string{"minio-go", "net/http.", "sluice/pipeline/s3."}},

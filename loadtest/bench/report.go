@@ -21,6 +21,8 @@ type Report struct {
 	Fleet *FleetReport `json:"fleet,omitempty"`
 	// Packs is nil when it was not measured.
 	Packs *PacksReport `json:"packs,omitempty"`
+	// TLS is nil when it was not measured.
+	TLS *TLSReport `json:"tls,omitempty"`
 }
 
 // Row is one server in one mode. The ratios are medians of the rounds' ratios to
@@ -75,6 +77,9 @@ func (r *Report) conclude() {
 	}
 	if r.Packs != nil {
 		r.Packs.conclude()
+	}
+	if r.TLS != nil {
+		r.TLS.conclude()
 	}
 	for _, row := range r.Rows {
 		row.Rate = row.median(func(s Sample) float64 { return s.Rate })
@@ -159,6 +164,10 @@ func (r *Report) Markdown() string {
 	if r.Packs != nil {
 		b.WriteString("\n")
 		r.Packs.markdown(&b)
+	}
+	if r.TLS != nil {
+		b.WriteString("\n")
+		r.TLS.markdown(&b)
 	}
 	return b.String()
 }

@@ -5,6 +5,7 @@ package client
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -54,6 +55,21 @@ func Dial(ctx context.Context, address string) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	return open(conn)
+}
+
+// DialTLS is Dial with TLS from the first byte on.
+func DialTLS(ctx context.Context, address string, config *tls.Config) (*Conn, error) {
+	dialer := tls.Dialer{Config: config}
+	conn, err := dialer.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	return open(conn)
+}
+
+// open reads the greeting and says EHLO.
+func open(conn net.Conn) (*Conn, error) {
 	c := &Conn{conn: conn, in: bufio.NewReader(conn), out: bufio.NewWriterSize(conn, 32<<10)}
 	if err := c.expect(220); err != nil {
 		conn.Close()

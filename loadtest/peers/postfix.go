@@ -37,6 +37,15 @@ func (p *Postfix) Flush(ctx context.Context) error { return p.command(ctx, "flus
 // Stop ends it.
 func (p *Postfix) Stop(ctx context.Context) error { return p.command(ctx, "stop") }
 
+// PID is the process number of its master.
+func (p *Postfix) PID() (int, error) {
+	text, err := os.ReadFile(filepath.Join(p.Dir, "spool", "pid", "master.pid"))
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(strings.TrimSpace(string(text)))
+}
+
 func (p *Postfix) command(ctx context.Context, what string) error {
 	out, err := exec.CommandContext(ctx, "postfix", "-c", p.etc(), what).CombinedOutput()
 	if err != nil {

@@ -29,21 +29,6 @@ type sample struct {
 	metrics     map[string]float64 // by name with labels
 }
 
-// resident is VmRSS of proc(5), in bytes.
-func (s *instance) resident() (int64, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.process.PID()))
-	if err != nil {
-		return 0, err
-	}
-	for line := range strings.Lines(string(text)) {
-		if rest, found := strings.CutPrefix(line, "VmRSS:"); found {
-			kib, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
-			return kib << 10, err
-		}
-	}
-	return 0, fmt.Errorf("no VmRSS in the status of process %d", s.process.PID())
-}
-
 // cpu is the CPU time that the process has used: utime and stime of proc(5), which stand
 // behind its name in hundredths of a second.
 func (s *instance) cpu() (time.Duration, error) {
@@ -68,7 +53,7 @@ func (s *instance) cpu() (time.Duration, error) {
 func (s *instance) look(ctx context.Context) (sample, error) {
 	var now sample
 	var err error
-	if now.resident, err = s.resident(); err != nil {
+	if now.resident, err = s.process.Resident(); err != nil {
 		return now, err
 	}
 	files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", s.process.PID()))
@@ -153,7 +138,7 @@ func (p *peaks) repeat(ctx context.Context, every time.Duration, look func() err
 }
 
 func (p *peaks) noteResident(s *instance) error {
-	now, err := s.resident()
+	now, err := s.process.Resident()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.resident = max(p.resident, now)

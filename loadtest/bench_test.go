@@ -1,0 +1,34 @@
+package main
+
+import (
+	"os"
+	"testing"
+	"time"
+
+	"sluice/loadtest/bench"
+)
+
+// TestTLSBenchShort measures Sluice and go-smtp with TLS once, with a load that proves
+// nothing but that each figure is measured.
+func TestTLSBenchShort(t *testing.T) {
+	needs(t)
+	self, err := os.Executable() // see TestMain
+	if err != nil {
+		t.Fatal(err)
+	}
+	report, err := bench.RunTLS(t.Context(), bench.TLSPlan{
+		Load:   bench.TLSLoad{Bulk: 4, Handshakes: 10, Idle: 20, Open: 5, Span: 200 * time.Millisecond, Rest: 100 * time.Millisecond},
+		Rounds: 1, Self: self, Sluice: gatewayBinary, Scratch: t.TempDir(), Progress: t.Output(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range report.Rows {
+		if len(row.Values) != 1 || row.Values[0] == 0 {
+			t.Errorf("%s of %s: %v", row.What, row.Server, row.Values)
+		}
+	}
+	if len(report.Rows) != 12 {
+		t.Errorf("%d rows", len(report.Rows))
+	}
+}
