@@ -25,7 +25,7 @@ type benchCommand struct {
 	LargeSessions int           `default:"4" help:"Large messages at the same time."`
 	TLSIdle       int           `default:"4000" help:"Idle sessions with TLS."`
 	TLSBulk       int           `default:"256" help:"Messages of 1 MiB over TLS in one measurement."`
-	TLSHandshakes int           `default:"2000" help:"Handshakes in one measurement."`
+	TLSHandshakes int           `default:"4000" help:"Handshakes in one measurement."`
 	TLSRest       time.Duration `default:"10s" help:"Time that idle sessions have until their memory is read."`
 	Binary        string        `type:"existingfile" placeholder:"FILE" help:"A sluice binary to measure; without it one is built."`
 	Results       string        `default:"bench-results" type:"path" help:"Folder for the tables."`
@@ -78,7 +78,7 @@ func (c *benchCommand) Run(ctx context.Context) error {
 	}
 	if c.wants(bench.TLS) {
 		report.TLS, err = bench.RunTLS(ctx, bench.TLSPlan{
-			Load:   bench.TLSLoad{Bulk: c.TLSBulk, Handshakes: c.TLSHandshakes, Idle: c.TLSIdle, Open: 100, Span: 5 * time.Second, Rest: c.TLSRest},
+			Load:   bench.TLSLoad{Bulk: c.TLSBulk, Size: 1 << 20, Handshakes: c.TLSHandshakes, Idle: c.TLSIdle, Open: 100, Beside: 64, Span: 5 * time.Second, Rest: c.TLSRest},
 			Rounds: c.Rounds, Self: self, Sluice: binary, Scratch: scratch, Progress: os.Stderr,
 			Postfix: havePostfix(), Profile: true,
 		})

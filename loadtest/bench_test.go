@@ -17,7 +17,7 @@ func TestTLSBenchShort(t *testing.T) {
 		t.Fatal(err)
 	}
 	report, err := bench.RunTLS(t.Context(), bench.TLSPlan{
-		Load:   bench.TLSLoad{Bulk: 4, Handshakes: 10, Idle: 20, Open: 5, Span: 200 * time.Millisecond, Rest: 100 * time.Millisecond},
+		Load:   bench.TLSLoad{Bulk: 4, Size: 100_000, Handshakes: 5, Idle: 10, Open: 3, Beside: 3, Span: 200 * time.Millisecond, Rest: 100 * time.Millisecond},
 		Rounds: 1, Self: self, Sluice: gatewayBinary, Scratch: t.TempDir(), Progress: t.Output(),
 	})
 	if err != nil {

@@ -22,11 +22,13 @@ const TLS = "tls"
 
 // TLSLoad is what clients with TLS do.
 type TLSLoad struct {
-	Bulk       int           `json:"bulk"`       // messages of 1 MiB in one measurement
+	Bulk       int           `json:"bulk"`       // messages in one measurement
+	Size       int           `json:"size"`       // bytes of each
 	Handshakes int           `json:"handshakes"` // in one measurement
 	Idle       int           `json:"idle"`       // sessions that are open and do nothing
-	Open       int           `json:"open"`       // sessions that say NOOP beside handshakes
-	Span       time.Duration `json:"span"`       // in which they do
+	Open       int           `json:"open"`       // sessions that say NOOP
+	Beside     int           `json:"beside"`     // clients that shake hands by RSA meanwhile, without end
+	Span       time.Duration `json:"span"`       // of that
 	Rest       time.Duration `json:"rest"`       // that idle sessions have until their memory is read
 }
 
@@ -43,11 +45,8 @@ type TLSPlan struct {
 }
 
 const (
-	bulkSize     = 1 << 20
 	bulkSessions = 4
 	handsAtOnce  = 4
-	// rsaAtOnce handshakes use all processors.
-	rsaAtOnce = 64
 	// noopEvery is the pace of each session that says NOOP.
 	noopEvery = 100 * time.Millisecond
 )
@@ -74,7 +73,7 @@ type tlsRun struct {
 
 // RunTLS measures in turn, each round beginning with another server.
 func RunTLS(ctx context.Context, plan TLSPlan) (*TLSReport, error) {
-	run := &tlsRun{TLSPlan: &plan, report: &TLSReport{Load: plan.Load}, body: string(LargeContent(bulkSize))}
+	run := &tlsRun{TLSPlan: &plan, report: &TLSReport{Load: plan.Load}, body: string(LargeContent(plan.Load.Size))}
 	var err error
 	if run.ecdsa, run.rsa, err = writePairs(plan.Scratch); err != nil {
 		return nil, err
@@ -129,28 +128,30 @@ func (run *tlsRun) work(ctx context.Context, s *tlsServer, last bool) error {
 		return err
 	}
 	run.add(tlsHandshake, s, sample.CPU/float64(hands.messages)*1e6)
-	bulk := func(messages int) func() error {
-		return func() error { return run.bulk(ctx, s.address, messages) }
+	conns := make([]*client.Conn, bulkSessions)
+	defer leave(conns)
+	if err := run.gather(ctx, s, conns); err != nil {
+		return err
 	}
-	if err := bulk(run.Load.Bulk/10 + bulkSessions)(); err != nil {
+	if err := run.send(ctx, conns, run.Load.Bulk/10+bulkSessions); err != nil {
 		return err
 	}
 	before, err := s.cpu()
 	if err != nil {
 		return err
 	}
-	if err := bulk(run.Load.Bulk)(); err != nil {
+	if err := run.send(ctx, conns, run.Load.Bulk); err != nil {
 		return err
 	}
 	after, err := s.cpu()
 	if err != nil {
 		return err
 	}
-	run.add(tlsBulk, s, float64(run.Load.Bulk)*bulkSize/1e6/(after-before).Seconds())
+	run.add(tlsBulk, s, float64(run.Load.Bulk)*float64(run.Load.Size)/1e6/(after-before).Seconds())
 	if !last || s.name != sluice || !run.Profile {
 		return nil
 	}
-	run.report.BulkProfile = run.profile(ctx, s.process, bulk(4*run.Load.Bulk))
+	run.report.BulkProfile = run.profile(ctx, s.process, func() error { return run.send(ctx, conns, 4*run.Load.Bulk) })
 	run.report.HandshakeProfile = run.profile(ctx, s.process, func() error { return hands.work(ctx, shake) })
 	return nil
 }
@@ -164,17 +165,22 @@ func (run *tlsRun) profile(ctx context.Context, p *process.Process, work func() 
 	return shares
 }
 
-func (run *tlsRun) bulk(ctx context.Context, address string, messages int) error {
-	_, err := timedLoad{messages: messages, sessions: bulkSessions, size: always(bulkSize)}.send(ctx, overTLS(address))
-	return err
+// send sends messages in bulkSessions sessions, in each one after the other.
+func (run *tlsRun) send(ctx context.Context, conns []*client.Conn, messages int) error {
+	free := make(chan *client.Conn, len(conns))
+	for _, c := range conns {
+		free <- c
+	}
+	return each(ctx, messages, func(int) error {
+		c := <-free
+		defer func() { free <- c }()
+		return run.deliver(ctx, c)
+	})
 }
 
-// overTLS opens sessions to a server with TLS from the first byte on.
-func overTLS(address string) opener {
-	return func(ctx context.Context) (deliverer, error) {
-		conn, err := client.DialTLS(ctx, address, anyServer)
-		return &smtpSession{conn: conn}, err
-	}
+func (run *tlsRun) deliver(ctx context.Context, c *client.Conn) error {
+	_, err := (&smtpSession{conn: c}).deliver(ctx, run.body)
+	return err
 }
 
 // shakeHands connects, waits for the greeting and leaves.
@@ -263,10 +269,7 @@ func (run *tlsRun) gather(ctx context.Context, s *tlsServer, conns []*client.Con
 
 // sendEach sends a message in each session.
 func (run *tlsRun) sendEach(ctx context.Context, conns []*client.Conn) error {
-	return each(ctx, len(conns), func(i int) error {
-		_, err := (&smtpSession{conn: conns[i]}).deliver(ctx, run.body)
-		return err
-	})
+	return each(ctx, len(conns), func(i int) error { return run.deliver(ctx, conns[i]) })
 }
 
 func each(ctx context.Context, count int, do func(i int) error) error {
@@ -303,7 +306,7 @@ func (run *tlsRun) beside(ctx context.Context, s *tlsServer) error {
 		return err
 	}
 	began := time.Now()
-	hands, err := process.Start(run.Self, "peer", "hands", "--server", s.address, "--at-once", strconv.Itoa(rsaAtOnce))
+	hands, err := process.Start(run.Self, "peer", "hands", "--server", s.address, "--at-once", strconv.Itoa(run.Load.Beside))
 	if err != nil {
 		return err
 	}

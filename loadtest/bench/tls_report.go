@@ -86,7 +86,7 @@ func (r *TLSReport) conclude() {
 
 func (r *TLSReport) markdown(b *strings.Builder) {
 	fmt.Fprintf(b, "TLS 1.3 with AES-128-GCM from the first byte on, the same certificate for all, nothing kept; clients on the same cores. %d messages of 1 MiB in %d sessions; %d handshakes, %d at a time; %d idle sessions (Postfix %d) that have rested for %v; %d sessions that say NOOP every %v beside %d clients that shake hands without end. Beside a median of the rounds stand the least and the most of them. Of Postfix only its smtpd processes count, and its queue is written; its OpenSSL may not know X25519MLKEM768.\n\n",
-		r.Load.Bulk, bulkSessions, r.Load.Handshakes, handsAtOnce, r.Load.Idle, postfixSessions, r.Load.Rest, r.Load.Open, noopEvery, rsaAtOnce)
+		r.Load.Bulk, bulkSessions, r.Load.Handshakes, handsAtOnce, r.Load.Idle, postfixSessions, r.Load.Rest, r.Load.Open, noopEvery, r.Load.Beside)
 	b.WriteString("| What | Sluice | go-smtp | ratio | Postfix |\n|---|---:|---:|---:|---:|\n")
 	for _, what := range []string{tlsBulk, tlsHandshake, tlsIdle, tlsIdleAfter, tlsNoop, tlsBeside} {
 		fmt.Fprintf(b, "| %s | %s | %s | %s | %s |\n", what, r.shown(what, sluice), r.shown(what, GoSMTP),
