@@ -15,10 +15,8 @@ import (
 const (
 	maxKeys = 100
 	maxKey  = 16 << 10
-	// leastRSA and mostRSA are the bits of a modulus that counts (RFC 7518 §3.3). Keys above
-	// take long to check with.
+	// leastRSA is the least bits of a modulus (RFC 7518 §3.3). go-jose takes 4096 at most.
 	leastRSA = 2048
-	mostRSA  = 8192
 )
 
 // key is a public key that the provider signs with.
@@ -85,13 +83,11 @@ func readKey(raw []byte) (key, bool) {
 		return key{}, false
 	}
 	var web jose.JSONWebKey
-	if web.UnmarshalJSON(text) != nil || !web.Valid() || !web.IsPublic() {
+	if web.UnmarshalJSON(text) != nil || !web.Valid() {
 		return key{}, false
 	}
-	if public, ok := web.Key.(*rsa.PublicKey); ok {
-		if bits := public.N.BitLen(); bits < leastRSA || bits > mostRSA {
-			return key{}, false
-		}
+	if public, ok := web.Key.(*rsa.PublicKey); ok && public.N.BitLen() < leastRSA {
+		return key{}, false
 	}
 	return key{id: bare.ID, alg: bare.Alg, public: web.Key}, true
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -277,6 +278,67 @@ func TestFirstReaders(t *testing.T) {
 	all.Wait()
 	if s.discoveries.Load() != 1 || s.keyReads.Load() != 1 {
 		t.Errorf("read %d and %d times", s.discoveries.Load(), s.keyReads.Load())
+	}
+}
+
+// TestOwnTime does not take the end of an attempt's own time for trouble of the provider.
+func TestOwnTime(t *testing.T) {
+	s := newStandin(t, entraV2)
+	b := s.tokenBackend(t, nil)
+	good := s.sign(jose.RS256, rsaKey(), "rsa", s.claims(nil))
+	s.set(pathDiscovery, silent)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	expect(t, attempt(ctx, b, good), identity.Unavailable, identity.ReasonTimeout)
+	s.set(pathDiscovery, nil)
+	expect(t, attempt(t.Context(), b, good), identity.Accepted, "")
+}
+
+// TestThrottledReading leaves a provider alone whose keys nobody may read for a while.
+func TestThrottledReading(t *testing.T) {
+	s := newStandin(t, entraV2)
+	b := s.tokenBackend(t, nil)
+	good := s.sign(jose.RS256, rsaKey(), "rsa", s.claims(nil))
+	s.set(pathKeys, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Retry-After", "60")
+		w.WriteHeader(http.StatusTooManyRequests)
+	})
+	for range 5 {
+		got := attempt(t.Context(), b, good)
+		expect(t, got, identity.Unavailable, identity.ReasonThrottled)
+		if got.RetryAfter != time.Minute {
+			t.Errorf("to be left alone for %v", got.RetryAfter)
+		}
+		s.advance(10 * time.Second)
+	}
+	if s.keyReads.Load() != 1 {
+		t.Errorf("asked %d times", s.keyReads.Load())
+	}
+	s.set(pathKeys, nil)
+	s.advance(20 * time.Second)
+	expect(t, attempt(t.Context(), b, s.sign(jose.RS256, rsaKey(), "rsa", s.claims(nil))), identity.Accepted, "")
+}
+
+// TestRedirects are followed on the provider's own host alone, with TLS.
+func TestRedirects(t *testing.T) {
+	s := newStandin(t, entraV2)
+	good := s.sign(jose.RS256, rsaKey(), "rsa", s.claims(nil))
+	for to, fine := range map[string]bool{
+		"/other/keys": true, "https://login.microsoftonline.com/other": true,
+		"http://login.microsoftonline.com/other": false, "https://id.example.com/other": false,
+		"https://login.microsoftonline.com:444/other": false,
+	} {
+		s.set(pathDiscovery, func(w http.ResponseWriter, r *http.Request) {
+			if !strings.HasPrefix(r.URL.Path, "/other") {
+				http.Redirect(w, r, to, http.StatusFound)
+				return
+			}
+			writeJSON(w, 200, map[string]string{"issuer": entraV2, "jwks_uri": s.host() + pathKeys})
+		})
+		got := attempt(t.Context(), s.tokenBackend(t, nil), good)
+		if fine != (got.Verdict == identity.Accepted) || !fine && !errors.Is(got.Err, errRedirect) {
+			t.Errorf("%s: verdict %d, %v", to, got.Verdict, got.Err)
+		}
 	}
 }
 

@@ -333,6 +333,40 @@ func TestWipe(t *testing.T) {
 	}
 }
 
+// bodies keeps the bodies that were sent.
+type bodies struct {
+	http.RoundTripper
+	sent []*formReader
+}
+
+func (b *bodies) RoundTrip(r *http.Request) (*http.Response, error) {
+	if body, ok := r.Body.(*formReader); ok {
+		b.sent = append(b.sent, body)
+	}
+	return b.RoundTripper.RoundTrip(r)
+}
+
+// TestSentIsWiped leaves nothing of a request, whatever came of it.
+func TestSentIsWiped(t *testing.T) {
+	s := newStandin(t, entraV2)
+	kept := &bodies{}
+	b := s.passwordBackend(t, func(o *Options) {
+		kept.RoundTripper = o.transport
+		o.transport = kept
+	})
+	expect(t, attempt(t.Context(), b, "canary-password"), identity.Accepted, "")
+	s.set(pathToken, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+	expect(t, attempt(t.Context(), b, "canary-password"), identity.Unavailable, identity.ReasonUnreachable)
+	if len(kept.sent) < 2 {
+		t.Fatalf("%d requests", len(kept.sent))
+	}
+	for _, body := range kept.sent {
+		if body.form.text != nil {
+			t.Error("a form is left")
+		}
+	}
+}
+
 // TestClosedConnection tries a connection that the provider closed just now once more.
 func TestClosedConnection(t *testing.T) {
 	s := newStandin(t, entraV2)

@@ -93,6 +93,7 @@ func newStandin(t testing.TB, issuer string) *standin {
 	s.login = s.password
 	s.server = httptest.NewUnstartedServer(http.HandlerFunc(s.serve))
 	pair, _ := certificate()
+	s.server.EnableHTTP2 = true
 	s.server.TLS = &tls.Config{Certificates: []tls.Certificate{pair}}
 	s.server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	s.server.StartTLS()
@@ -139,6 +140,8 @@ func (s *standin) serve(w http.ResponseWriter, r *http.Request) {
 	handler, keys, login := s.override[path], s.keys, s.login
 	s.mu.Unlock()
 	switch {
+	case r.ProtoMajor != 1: // a dead connection would be kept
+		w.WriteHeader(http.StatusHTTPVersionNotSupported)
 	case handler != nil:
 		handler(w, r)
 	case path == pathKeys:

@@ -2,6 +2,8 @@ package oidc
 
 import (
 	"context"
+	"encoding/base64"
+	"math/big"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -214,8 +216,64 @@ func TestOneKey(t *testing.T) {
 	b := s.tokenBackend(t, nil)
 	nameless := signed(jose.RS256, rsaKey(), nil, string(must(jsonOf(s.claims(nil)))))
 	expect(t, attempt(t.Context(), b, nameless), identity.Accepted, "")
+	for _, kid := range []any{nil, "", 1, []string{"rsa"}} {
+		odd := signed(jose.RS256, rsaKey(), map[jose.HeaderKey]any{"kid": kid}, string(must(jsonOf(s.claims(nil)))))
+		expect(t, attempt(t.Context(), b, odd), identity.Refused, identity.ReasonToken)
+	}
 	s.setKeys(jose.JSONWebKey{Key: ecKey().Public(), KeyID: "ec"}, jose.JSONWebKey{Key: rsaKey().Public(), KeyID: "rsa"})
 	expect(t, attempt(t.Context(), s.tokenBackend(t, nil), nameless), identity.Refused, identity.ReasonToken)
+}
+
+// TestLongToken refuses what is too long before it looks at it.
+func TestLongToken(t *testing.T) {
+	s := newStandin(t, entraV2)
+	b := s.tokenBackend(t, nil)
+	for size, verdict := range map[int]identity.Verdict{4000: identity.Accepted, 6500: identity.Refused} {
+		token := s.sign(jose.RS256, rsaKey(), "rsa", s.claims(map[string]any{"groups": strings.Repeat("g", size)}))
+		if got := attempt(t.Context(), b, token); got.Verdict != verdict {
+			t.Errorf("%d bytes: verdict %d, %v", len(token), got.Verdict, got.Err)
+		}
+	}
+}
+
+// TestReadKeys leaves out keys that are for something else, too weak or too large, and
+// whatever else stands in a set.
+func TestReadKeys(t *testing.T) {
+	modulus := func(bits uint) string {
+		n := new(big.Int).SetBit(new(big.Int), int(bits-1), 1)
+		return base64.RawURLEncoding.EncodeToString(n.SetBit(n, 0, 1).Bytes())
+	}
+	rsa := func(bits uint, more string) string {
+		return `{"kty":"RSA","e":"AQAB","n":"` + modulus(bits) + `"` + more + `}`
+	}
+	ec := string(must(jose.JSONWebKey{Key: ecKey().Public(), KeyID: "ec"}.MarshalJSON()))
+	for _, test := range []struct {
+		name, key string
+		ok        bool
+	}{
+		{"RSA", rsa(2048, ""), true},
+		{"for signatures", rsa(2048, `,"use":"sig"`), true},
+		{"with certificates that are broken", rsa(2048, `,"x5c":["x"],"x5t":"y"`), true},
+		{"weak", rsa(2047, ""), false},
+		{"large", rsa(4096, ""), true},
+		{"too large", rsa(4097, ""), false},
+		{"for encryption", rsa(2048, `,"use":"enc"`), false},
+		{"longer than a key", rsa(2048, `,"x5c":"`+strings.Repeat("x", maxKey)+`"`), false},
+		{"of another issuer", rsa(2048, `,"issuer":"other"`), false},
+		{"EC", ec, true},
+		{"EC, not on the curve", strings.Replace(ec, `"x":"`, `"x":"AA`, 1), false},
+		{"a secret", `{"kty":"oct","k":"AAAA"}`, false},
+		{"of an unknown kind", `{"kty":"XYZ"}`, false},
+		{"of no kind", `{}`, false},
+		{"a number", `1`, false},
+		{"null", `null`, false},
+	} {
+		// A key that cannot be used does not hinder the others.
+		keys, err := readKeys([]byte(`{"keys":[`+test.key+`,`+ec+`]}`), func(issuer string) bool { return issuer == "" })
+		if want := map[bool]int{true: 2, false: 1}[test.ok]; err != nil || len(keys) != want {
+			t.Errorf("%s: %d keys, %v", test.name, len(keys), err)
+		}
+	}
 }
 
 // TestUserOfMechanism compares the user with the token, not with the client's word alone.
