@@ -32,6 +32,8 @@ var alerting = map[string]struct{ series, sick, healthy string }{
 	"SluiceBrokerSilent":          {`sluice_broker_silent{broker="1"}`, "1x60", "0x60"},
 	"SluiceHandshakesRefused":     {`sluice_replies_total{code="454",cause="tls_busy"}`, "0+1x60", "7x60"},
 	"SluiceCertificateRefused":    {`sluice_tls_failures_total{cause="certificate"}`, "0+2x60", "0+1x60"},
+	"SluiceUsersCannotBeJudged":   {`sluice_auth_attempts_total{backend="ldap",result="unreachable"}`, "0+1x60", "7x60"},
+	"SluicePasswordsAreTriedOut":  {`sluice_auth_attempts_total{backend="ldap",result="wrong_password"}`, "0+120x60", "0+30x60"},
 	"SluiceProxyRefused":          {`sluice_proxy_refused_total{cause="network"}`, "0+1x60", "7x60"},
 }
 

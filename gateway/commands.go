@@ -47,6 +47,12 @@ type commandLine struct {
 			Replace bool     `help:"Write over those that are there."`
 		} `cmd:"" help:"Write a certificate that vouches for itself, and its key, for trying out."`
 	} `cmd:"" help:"Make certificates."`
+	Auth struct {
+		Test struct {
+			User  string `required:"" placeholder:"USER" help:"The name that a client would give."`
+			Token bool   `help:"Take what is read for a bearer token, not for a password."`
+		} `cmd:"" help:"Say what the backends of auth.backends make of a user and a password (of standard input, or asked for)."`
+	} `cmd:"" help:"Try out authentication."`
 	HashPassword struct{} `cmd:"" help:"Print the hash of a password, for the file of auth.static: of standard input, or asked for."`
 	Healthcheck  struct{} `cmd:"" help:"Ask the running gateway whether it is ready; exit code 0 or 1."`
 	Version      struct{} `cmd:"" help:"Print the version."`
@@ -122,6 +128,8 @@ func (a app) run(args []string) int {
 		err = a.cat(context.Background(), &c, adapters.Range(line.Cat))
 	case "unpack":
 		err = a.unpack(context.Background(), &c, line.Unpack.Key, line.Unpack.Folder)
+	case "auth test":
+		err = a.authTest(&c, line.Auth.Test.User, line.Auth.Test.Token)
 	case "config check":
 		err = a.check(&c)
 	case "config print":

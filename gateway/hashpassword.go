@@ -19,11 +19,7 @@ import (
 // hashPassword prints the hash of a password and nothing else. The password is what standard
 // input holds, without a line end behind it; at a terminal it is asked for twice.
 func (a app) hashPassword() error {
-	read := a.readPassword
-	if term.IsTerminal(int(a.in.Fd())) {
-		read = a.askPassword
-	}
-	secret, err := read()
+	secret, err := a.secret("Password: ", "Again: ")
 	defer clear(secret)
 	switch {
 	case err != nil:
@@ -39,6 +35,15 @@ func (a app) hashPassword() error {
 	return err
 }
 
+// secret returns what standard input holds, without a line end behind it. At a terminal it
+// asks by each prompt, and what is typed has to be the same.
+func (a app) secret(prompts ...string) ([]byte, error) {
+	if term.IsTerminal(int(a.in.Fd())) {
+		return a.askPassword(prompts)
+	}
+	return a.readPassword()
+}
+
 func (a app) readPassword() ([]byte, error) {
 	text, err := io.ReadAll(io.LimitReader(a.in, identity.MaxSecret+int64(len("\r\n"))+1))
 	return bytes.TrimSuffix(bytes.TrimSuffix(text, []byte("\n")), []byte("\r")), err
@@ -47,9 +52,9 @@ func (a app) readPassword() ([]byte, error) {
 // maxTyped is how much of a line a terminal takes: Linux drops what comes behind it.
 const maxTyped = 4095
 
-// askPassword asks for a password twice, at a terminal that does not show it. A signal that
-// ends the program meanwhile leaves the terminal as it was.
-func (a app) askPassword() ([]byte, error) {
+// askPassword asks for a password by each prompt, at a terminal that does not show it. A
+// signal that ends the program meanwhile leaves the terminal as it was.
+func (a app) askPassword(prompts []string) ([]byte, error) {
 	fd := int(a.in.Fd())
 	before, err := term.GetState(fd)
 	if err != nil {
@@ -68,8 +73,8 @@ func (a app) askPassword() ([]byte, error) {
 			_ = syscall.Kill(os.Getpid(), s.(syscall.Signal)) // so that a shell sees why it ended
 		}
 	})
-	var typed [2][]byte
-	for i, prompt := range []string{"Password: ", "Again: "} {
+	typed := make([][]byte, len(prompts))
+	for i, prompt := range prompts {
 		fmt.Fprint(a.err, prompt)
 		typed[i], err = term.ReadPassword(fd)
 		fmt.Fprintln(a.err)
@@ -77,12 +82,14 @@ func (a app) askPassword() ([]byte, error) {
 			return nil, err
 		}
 	}
-	defer clear(typed[1])
-	switch {
-	case len(typed[0]) >= maxTyped:
+	if len(typed[0]) >= maxTyped {
 		return typed[0], errors.New("the password is too long for a terminal: give it on standard input")
-	case !bytes.Equal(typed[0], typed[1]):
-		return typed[0], errors.New("the two passwords differ")
+	}
+	for _, again := range typed[1:] {
+		defer clear(again)
+		if !bytes.Equal(typed[0], again) {
+			return typed[0], errors.New("the two passwords differ")
+		}
 	}
 	return typed[0], nil
 }

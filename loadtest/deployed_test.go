@@ -117,7 +117,16 @@ func TestDocumentedConfiguration(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "recipients"), []byte("ann@example.net\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for document, blocks := range map[string]int{"../docs/balancer.md": 3, "../docs/tls.md": 2} {
+	hash := exec.CommandContext(t.Context(), gatewayBinary, "hash-password")
+	hash.Stdin = strings.NewReader("secret")
+	hashed, err := hash.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "users"), append([]byte("ann@example.net:"), hashed...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for document, blocks := range map[string]int{"../docs/balancer.md": 3, "../docs/tls.md": 2, "../docs/auth.md": 1} {
 		found := allYAML(t, document)
 		if len(found) != blocks {
 			t.Errorf("%s has %d blocks of YAML, want %d", document, len(found), blocks)
