@@ -323,8 +323,8 @@ func TestTLSDrains(t *testing.T) {
 	if err := p.Wait(testkit.Deadline(t)); err != nil {
 		t.Errorf("exit: %v", err)
 	}
-	if said := p.Output(); strings.Contains(said, "cause=tls_") {
-		t.Errorf("a handshake that is given up has no fault:\n%s", said)
+	if said := p.Output(); strings.Count(said, "cause=tls_") != 1 || !strings.Contains(said, "cause=tls_draining ") {
+		t.Errorf("a handshake that a shutdown ends has one line, which says so:\n%s", said)
 	}
 	startGateway(t, gateway.Sluice)
 	encrypted(t, gateway.Sluice, 1)
