@@ -136,7 +136,7 @@ func (x *Exchange) Respond(response []byte, kind ResponseKind) (done bool, fault
 // plain parses message = [authzid] NUL authcid NUL passwd (RFC 4616 §2).
 func (x *Exchange) plain(text []byte) bool {
 	parts := bytes.Split(text, []byte{0})
-	if len(parts) != 3 {
+	if len(parts) != 3 || len(parts[0]) > maxUser {
 		return false
 	}
 	x.Acts, x.Secret = string(parts[0]), parts[2]
@@ -238,9 +238,13 @@ func (x *Exchange) bearer(pairs []byte) bool {
 	}
 }
 
+// maxUser is the longest name of a user in octets. It stays with the session, whose secrets
+// do not.
+const maxUser = 255
+
 // setUser sets the user, who must have a name in UTF-8 without control characters.
 func (x *Exchange) setUser(name []byte) bool {
-	if len(name) == 0 || !utf8.Valid(name) {
+	if len(name) == 0 || len(name) > maxUser || !utf8.Valid(name) {
 		return false
 	}
 	for _, c := range name {

@@ -199,3 +199,25 @@ func FuzzExchange(f *testing.F) {
 		}
 	})
 }
+
+// TestExchangeKeepsLittle refuses names that are longer than any user's: they stay with the
+// session, and there may be as many sessions as connections.
+func TestExchangeKeepsLittle(t *testing.T) {
+	long := strings.Repeat("a", maxUser+1)
+	most := long[1:]
+	for text, m := range map[string]Mechanism{
+		"\x00" + long + "\x00secret": MechanismPlain,
+		long + "\x00ann\x00secret":   MechanismPlain,
+		long:                         MechanismLogin,
+		"n,a=" + long + ",\x01auth=Bearer t\x01\x01": MechanismOAuthBearer,
+		"user=" + long + "\x01auth=Bearer t\x01\x01": MechanismXOAuth2,
+	} {
+		for name, want := range map[string]Fault{long: FaultSyntax, most: FaultNone} {
+			x := Exchange{Credentials: Credentials{Mechanism: m}}
+			given := base64.StdEncoding.EncodeToString([]byte(strings.Replace(text, long, name, 1)))
+			if _, fault := x.Respond([]byte(given), LaterResponse); fault != want {
+				t.Errorf("%s, a name of %d octets: fault %v, want %v", m, len(name), fault, want)
+			}
+		}
+	}
+}

@@ -3,9 +3,10 @@ package auth
 import (
 	"hash/maphash"
 	"net/netip"
-	"strings"
 	"sync/atomic"
 	"time"
+
+	"sluice/gateway/identity"
 )
 
 // Who fails again waits longer for the answer: not at all at first, then a second, and
@@ -18,18 +19,24 @@ const (
 )
 
 // failures counts failed attempts by name, whether it exists or not, and by address. It
-// takes no lock and has a fixed size: two names may share a count.
+// takes no lock and has a fixed size: two names may share a count, and two addresses, but no
+// name and address. Names cost nothing to make up: whoever fails with many must not count
+// against other addresses.
 type failures struct {
-	seed  maphash.Seed
-	began time.Time
-	cells [1 << 15]atomic.Uint64 // the second of the last failure, and the count in the last octet
+	seed      maphash.Seed
+	began     time.Time
+	names     cells
+	addresses cells
 }
+
+// cells are counts: each has the second of the last failure, and the count in the last octet.
+type cells [1 << 15]atomic.Uint64
 
 func newFailures() *failures { return &failures{seed: maphash.MakeSeed(), began: time.Now()} }
 
 // byName returns the count of a name, in any case.
 func (f *failures) byName(user string) *atomic.Uint64 {
-	return &f.cells[maphash.String(f.seed, "n"+strings.ToLower(user))%uint64(len(f.cells))]
+	return &f.names[maphash.String(f.seed, identity.Fold(user))%uint64(len(f.names))]
 }
 
 // byAddress returns the count of an address; of IPv6 that of the /64.
@@ -39,7 +46,7 @@ func (f *failures) byAddress(client netip.Addr) *atomic.Uint64 {
 	if client.Unmap().Is6() {
 		n /= 2
 	}
-	return &f.cells[maphash.Bytes(f.seed, key[:n])%uint64(len(f.cells))]
+	return &f.addresses[maphash.Bytes(f.seed, key[:n])%uint64(len(f.addresses))]
 }
 
 // second returns the second of a time; the first is 1.
@@ -52,6 +59,11 @@ func (f *failures) count(cell *atomic.Uint64, now time.Time) uint64 {
 		return 0
 	}
 	return value & 0xff
+}
+
+// known reports whether an address has failed lately.
+func (f *failures) known(client netip.Addr, now time.Time) bool {
+	return f.count(f.byAddress(client), now) > 0
 }
 
 // delay returns how long the next failure of a name or an address would wait.

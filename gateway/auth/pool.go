@@ -26,7 +26,7 @@ type Options struct {
 	// Sources are asked in this order: the first that knows the user decides.
 	Sources []Source
 	// Attempts bounds those that have begun and not ended. One address has an eighth of
-	// them at most; who has failed lately finds room only while half of them are free.
+	// them at most; one that has failed lately finds room only while half of them are free.
 	// Each costs a goroutine and its secret.
 	Attempts int
 	// Cache is for how long a password that was accepted is accepted again without a
@@ -95,10 +95,10 @@ func (p *Pool) Begin(a *driver.Attempt) bool {
 	return true
 }
 
-// suspect reports whether there is no room for an attempt because its client, or somebody
-// of the same name, has failed lately.
+// suspect reports whether there is no room for an attempt because its client has failed
+// lately. The name does not count: anybody can fail with it.
 func (p *Pool) suspect(a *driver.Attempt) bool {
-	return p.attempts.Taken() >= p.attempts.Limit()/2 && p.failures.delay(a.User, a.Client, time.Now()) > 0
+	return p.attempts.Taken() >= p.attempts.Limit()/2 && p.failures.known(a.Client, time.Now())
 }
 
 // run judges an attempt.

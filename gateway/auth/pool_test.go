@@ -203,8 +203,8 @@ func TestDelays(t *testing.T) {
 	})
 }
 
-// TestBounds has one address take an eighth of all attempts, who has failed lately half of
-// them, and a backend judge no more at a time than it may.
+// TestBounds has one address take an eighth of all attempts, one that has failed lately half
+// of them, and a backend judge no more at a time than it may.
 func TestBounds(t *testing.T) {
 	var now, most atomic.Int64
 	release := make(chan struct{})
@@ -243,10 +243,13 @@ func TestBounds(t *testing.T) {
 	for i := range 12 {
 		begin("bob", fmt.Sprintf("192.0.3.%d", i))
 	}
-	if begin("at once", "203.0.113.1") || begin("carl", "198.51.100.1") {
-		t.Error("who has failed lately has more than half")
+	if begin("carl", "198.51.100.1") {
+		t.Error("an address that has failed lately has more than half")
 	}
-	for i := range 16 {
+	if !begin("at once", "203.0.113.1") {
+		t.Error("no room for a user with whose name another address has failed")
+	}
+	for i := range 15 {
 		if !begin("dora", fmt.Sprintf("192.0.4.%d", i)) {
 			t.Error("no room for who has not failed")
 		}
@@ -257,12 +260,30 @@ func TestBounds(t *testing.T) {
 	testkit.Eventually(t, "three are judged", func() bool { return now.Load() == 3 })
 	close(release)
 	for _, home := range homes {
-		if got := (<-home).Answer; got.Verdict != session.AuthAccepted {
+		if got := (<-home).Answer; got.Verdict != session.AuthAccepted && got.Reason != "wrong_password" {
 			t.Errorf("%+v", got)
 		}
 	}
 	if most.Load() != 3 {
 		t.Errorf("%d were judged at a time", most.Load())
+	}
+}
+
+// TestNamesCostNothing has one address fail with more names than there are counts: that holds
+// nothing against other addresses.
+func TestNamesCostNothing(t *testing.T) {
+	f, now := newFailures(), time.Now()
+	attacker := netip.MustParseAddr("198.51.100.1")
+	for i := range 4 * len(f.names) {
+		f.failed(fmt.Sprint("nobody", i), attacker, now)
+	}
+	if !f.known(attacker, now) {
+		t.Error("the address that has failed is not known")
+	}
+	for i := range 256 {
+		if f.known(netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}), now) {
+			t.Errorf("192.0.2.%d has failed", i)
+		}
 	}
 }
 

@@ -28,11 +28,18 @@ type Attempt struct {
 	// Home takes the attempt home. It may be called from any goroutine, also before Begin
 	// has returned. The caller must not touch the attempt afterwards.
 	Home func(*Attempt)
+
+	session session.ID
+	peer    netip.AddrPort
 }
 
 // authenticate has the credentials of a session judged.
 func (l *Loop) authenticate(c *Conn) {
-	a := &Attempt{Credentials: c.session.Credentials(), Client: c.session.Client().Addr(), Limit: l.generation.Timeouts.Auth}
+	peer := c.session.Client()
+	a := &Attempt{
+		Credentials: c.session.TakeCredentials(), Client: peer.Addr(), Limit: l.generation.Timeouts.Auth,
+		session: c.session.ID(), peer: peer,
+	}
 	l.beginCall(c, a.Limit, func(call *Call) {
 		a.Home = func(a *Attempt) { call.Done(a, nil) }
 		if !l.shared.Authenticator.Begin(a) {
@@ -52,9 +59,11 @@ const (
 // onAttempt takes the answer to an attempt, which the client may have to wait for.
 func (l *Loop) onAttempt(c *Conn, value any, err error) {
 	a, ok := value.(*Attempt)
+	if !ok {
+		a = &Attempt{Answer: session.Answer{Reason: reasonTimeout, Err: err}}
+	}
+	l.shared.Observer.Authenticated(a.Answer.Backend, a.Answer.Reason)
 	switch {
-	case !ok:
-		l.judge(c, session.Answer{Reason: reasonTimeout, Err: err})
 	case a.Delay > 0:
 		c.session.Hold(a.Answer)
 		l.setDeadline(c, a.Delay)
@@ -65,11 +74,39 @@ func (l *Loop) onAttempt(c *Conn, value any, err error) {
 
 // judge gives a session the answer to its attempt.
 func (l *Loop) judge(c *Conn, answer session.Answer) {
-	l.shared.Observer.Authenticated(answer.Backend, answer.Reason)
 	if answer.Verdict == session.AuthAccepted && l.shared.Gate != nil {
 		c.class = l.shared.Gate.Authenticated(c.class)
 	}
 	l.step(c, session.Event{Kind: session.Judged, Answer: answer})
+}
+
+// unheard counts and logs an attempt whose client was gone before there was an answer. Who
+// tries out passwords need not wait for a refusal to know it.
+func (l *Loop) unheard(a *Attempt) {
+	l.shared.Observer.Authenticated(a.Answer.Backend, a.Answer.Reason)
+	l.logUnheard(a.session, a.peer, a.User, a.Mechanism.String(), a.Answer)
+}
+
+// unheardAnswer logs an answer that was held and that the client of c did not wait for.
+func (l *Loop) unheardAnswer(c *Conn) {
+	if c.session.Phase() != session.PhaseAuth || c.call != nil {
+		return
+	}
+	user, mechanism, answer := c.session.Attempted()
+	l.logUnheard(c.session.ID(), c.session.Client(), user, mechanism, answer)
+}
+
+// causeUnheard is the cause of a refusal that nobody has heard.
+const causeUnheard = "client_gone"
+
+func (l *Loop) logUnheard(id session.ID, client netip.AddrPort, user, mechanism string, answer session.Answer) {
+	if answer.Verdict == session.AuthAccepted {
+		return
+	}
+	l.shared.MailLog.Refused(&Refusal{
+		Session: id, Client: client, Verb: codec.VerbAUTH.String(), Cause: causeUnheard, Err: answer.Err,
+		User: user, Mechanism: mechanism, Backend: answer.Backend, Reason: answer.Reason,
+	})
 }
 
 // response feeds one line of an exchange of AUTH.
@@ -77,7 +114,7 @@ func (l *Loop) response(c *Conn, in []byte) int {
 	line, fault, n, ok := c.decoder.NextResponse(in)
 	if ok {
 		l.step(c, session.Event{Kind: session.Responded, Command: codec.Command{Arg: line, Fault: fault}})
-		clear(in[:n]) // no secret stays in a buffer
 	}
+	clear(in[:n]) // no secret stays in a buffer, nor a part of one that is too long
 	return n
 }

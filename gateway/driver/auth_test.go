@@ -84,6 +84,9 @@ func TestAuthWaits(t *testing.T) {
 	if got := s.hear(); got != "" {
 		t.Errorf("before the answer: %q", got)
 	}
+	if left := s.conn.session.TakeCredentials().Secret; left != nil {
+		t.Errorf("the session keeps %d octets of the secret", cap(left))
+	}
 	s.send(strings.Repeat("NOOP\r\n", 1000))
 	if !s.paused || w.seen.pauses["call"] != 1 {
 		t.Errorf("paused %t, counted %v", s.paused, w.seen.pauses)
@@ -180,6 +183,38 @@ func TestAuthEnds(t *testing.T) {
 				}
 				if !s.closed {
 					t.Error("goes on")
+				}
+				w.cleanCalls()
+			})
+		}
+	}
+}
+
+// TestAuthUnheard counts and logs attempts whose client does not wait for the answer: it is
+// gone while the attempt is judged, or while a refusal is held. So nobody tries out passwords
+// unseen.
+func TestAuthUnheard(t *testing.T) {
+	for _, held := range []bool{false, true} {
+		for password, counted := range map[string]string{"wrong": "static wrong_password", "secret": "static "} {
+			t.Run(fmt.Sprintf("held %t, %s", held, password), func(t *testing.T) {
+				w, users := authWorld(t)
+				users.failures, users.hold = 3, !held
+				s := w.connect()
+				s.send(ehlo + plain("ann@example.net", password))
+				s.gone()
+				users.release()
+				w.settle()
+				if w.seen.auth[counted] != 1 || len(w.seen.auth) != 1 {
+					t.Errorf("counted %v, not %q", w.seen.auth, counted)
+				}
+				lines := 0
+				for _, r := range w.seen.refusals {
+					if r.User == "ann@example.net" && r.Reason == "wrong_password" && r.Cause == causeUnheard && r.Client.IsValid() && r.Session != 0 {
+						lines++
+					}
+				}
+				if want := map[string]int{"wrong": 1, "secret": 0}[password]; lines != want || len(w.seen.refusals) != want {
+					t.Errorf("%d lines, want %d: %+v", lines, want, w.seen.refusals)
 				}
 				w.cleanCalls()
 			})

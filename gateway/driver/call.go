@@ -24,6 +24,7 @@ type Call struct {
 	done          func(c *Conn, value any, err error)
 	value         any
 	err           error
+	overdue       bool // its session was told so
 	lost          bool // its start made a panic: nobody knows whether it comes home
 }
 
@@ -86,8 +87,8 @@ func (l *Loop) onCall(a *Call) {
 	if a.lost {
 		return
 	}
-	owner, done, value, err := a.owner, a.done, a.value, a.err
-	a.owner, a.done, a.value, a.err = nil, nil, nil, nil
+	owner, done, value, err, overdue := a.owner, a.done, a.value, a.err, a.overdue
+	a.owner, a.done, a.value, a.err, a.overdue = nil, nil, nil, nil, false
 	l.callsOut--
 	if len(l.calls) < callsKept {
 		l.calls = append(l.calls, a)
@@ -95,12 +96,17 @@ func (l *Loop) onCall(a *Call) {
 	l.takeResult("result", owner, func(c *Conn) {
 		c.call = nil
 		l.callDone(c, done, value, err)
-	}, func() {})
+	}, func() {
+		if attempt, ok := value.(*Attempt); ok && !overdue {
+			l.unheard(attempt)
+		}
+	})
 }
 
 // callOverdue ends the wait for a call that had no result in time.
 func (l *Loop) callOverdue(c *Conn) {
 	done := c.call.done
+	c.call.overdue = true
 	c.detachCall()
 	l.callDone(c, done, nil, errCallOverdue)
 }

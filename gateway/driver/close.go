@@ -117,6 +117,7 @@ func (l *Loop) end(c *Conn, end string, how Ending) {
 	}
 	c.finished = true
 	l.wheel.remove(c)
+	l.unheardAnswer(c)
 	c.detachCall()
 	l.forgetStalled(c)
 	l.forgetUnnamed(c)

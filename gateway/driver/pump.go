@@ -87,6 +87,7 @@ func (l *Loop) command(c *Conn, in []byte) int {
 	c.decoder.OfferAuth(c.session.OffersAuth())
 	cmd, n, ok := c.decoder.Next(in)
 	if !ok {
+		clear(in[:n]) // of a line that is too long, which may be one of AUTH
 		return n
 	}
 	more := n < len(in) || c.tls.established() && len(c.input()) > 0

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"sluice/gateway/addresses"
+	"sluice/gateway/identity"
 	"sluice/gateway/linefile"
 )
 
@@ -54,7 +55,7 @@ func (l *list) add(line []byte) error {
 	if end < 0 {
 		return fmt.Errorf("%.80q %w", line, errAlone)
 	}
-	who := bytes.ToLower(line[:end])
+	who := []byte(identity.Fold(string(line[:end])))
 	if len(who) > maxIdentity || !utf8.Valid(line[:end]) {
 		return fmt.Errorf("%.80q %w", line[:end], errIdentity)
 	}

@@ -181,9 +181,13 @@ func (s *Session) refuseAuth() Actions {
 	return a
 }
 
-// Credentials returns those of the exchange that awaits its answer. Whoever takes them
-// wipes them.
-func (s *Session) Credentials() codec.Credentials { return s.peer.exchange.Credentials }
+// TakeCredentials returns those of the exchange that awaits its answer. The secret leaves the
+// session: whoever takes it wipes it.
+func (s *Session) TakeCredentials() codec.Credentials {
+	taken := s.peer.exchange.Credentials
+	s.peer.exchange.Secret = nil
+	return taken
+}
 
 // Hold keeps the answer to an attempt until the client may have it.
 func (s *Session) Hold(answer Answer) { s.peer.exchange.answer = answer }

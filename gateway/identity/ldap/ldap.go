@@ -172,7 +172,7 @@ func (b *Backend) identified(claimed string, e entry) identity.Answer {
 }
 
 func accepted(who string) identity.Answer {
-	return identity.Answer{Verdict: identity.Accepted, Identity: strings.ToLower(who)}
+	return identity.Answer{Verdict: identity.Accepted, Identity: identity.Fold(who)}
 }
 
 // answer returns the answer for a result that does not accept.

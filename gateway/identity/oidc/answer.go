@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"strings"
 
 	"sluice/gateway/identity"
 )
@@ -32,5 +31,5 @@ func broken(err error) *identity.Answer {
 
 // accepted returns the answer for the user of an attempt.
 func accepted(name, issuer string) identity.Answer {
-	return identity.Answer{Verdict: identity.Accepted, Identity: strings.ToLower(name), Issuer: issuer}
+	return identity.Answer{Verdict: identity.Accepted, Identity: identity.Fold(name), Issuer: issuer}
 }

@@ -182,8 +182,8 @@ func (b *Password) named(c claims, user string) identity.Answer {
 		names = append(names, c.identity(claim))
 	}
 	names = slices.DeleteFunc(names, func(n string) bool { return n == "" })
-	lower := strings.ToLower(user)
-	if len(names) > 0 && !slices.ContainsFunc(names, func(n string) bool { return strings.ToLower(n) == lower }) {
+	given := identity.Fold(user)
+	if len(names) > 0 && !slices.ContainsFunc(names, func(n string) bool { return identity.Fold(n) == given }) {
 		return *refuse(identity.ReasonTokenIdentity, "the provider's ID token has another name than the client gave")
 	}
 	if name == "" {

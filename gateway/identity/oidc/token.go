@@ -77,12 +77,12 @@ func (p *provider) checkTenant(c claims) *identity.Answer {
 
 // checkUser returns why a token is not that of the user named, nil if it is.
 func (b *Token) checkUser(c claims, user string) *identity.Answer {
-	name, lower := c.identity(b.o.IdentityClaim), strings.ToLower(user)
+	name := c.identity(b.o.IdentityClaim)
 	switch {
 	case name == "":
 		return refuse(identity.ReasonTokenIdentity, "the token has no valid claim %q, or it is not verified",
 			b.o.IdentityClaim)
-	case strings.ToLower(name) != lower:
+	case identity.Fold(name) != identity.Fold(user):
 		return refuse(identity.ReasonTokenIdentity, "the claim %q of the token is not the user that the client named",
 			b.o.IdentityClaim)
 	}

@@ -3,7 +3,6 @@ package static
 
 import (
 	"context"
-	"strings"
 	"sync/atomic"
 
 	"sluice/gateway/identity"
@@ -41,7 +40,7 @@ func (b *Backend) Authenticate(ctx context.Context, a *identity.Attempt) identit
 	if err := ctx.Err(); err != nil {
 		return identity.Answer{Reason: identity.ReasonTimeout, Err: err}
 	}
-	users, user := b.users.Load(), strings.ToLower(a.User)
+	users, user := b.users.Load(), identity.Fold(a.User)
 	h := users.hashes[user]
 	known := h != nil
 	if !known {

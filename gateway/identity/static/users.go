@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"strings"
 	"unicode"
 	"unicode/utf8"
 
@@ -59,7 +58,7 @@ func (u *Users) add(line []byte) error {
 	if err != nil {
 		return err
 	}
-	name := strings.ToLower(string(user))
+	name := identity.Fold(string(user))
 	if u.hashes[name] != nil {
 		return fmt.Errorf("%q stands in an earlier line, too", name)
 	}

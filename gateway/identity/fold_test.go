@@ -1,0 +1,26 @@
+package identity_test
+
+import (
+	"strings"
+	"testing"
+	"unicode"
+
+	"sluice/gateway/identity"
+)
+
+// TestFold makes no letter of ASCII out of another one, and takes case away.
+func TestFold(t *testing.T) {
+	for name, want := range map[string]string{
+		"Ann@Example.COM": "ann@example.com", "MÜLLER": "müller", "\u0130nfo@example.com": "\u0130nfo@example.com",
+		"\u212aevin": "\u212aevin", "": "",
+	} {
+		if got := identity.Fold(name); got != want {
+			t.Errorf("%q: %q, want %q", name, got, want)
+		}
+	}
+	for c := rune(unicode.MaxASCII + 1); c <= unicode.MaxRune; c++ {
+		if got := identity.Fold(string(c)); strings.ContainsFunc(got, func(r rune) bool { return r <= unicode.MaxASCII }) {
+			t.Errorf("%U becomes %q", c, got)
+		}
+	}
+}
