@@ -204,6 +204,14 @@ func (c *Config) authWarnings() (all []string) {
 	if len(c.Auth.Backends) > 0 && !c.OffersAuth() {
 		all = append(all, "auth.backends has no effect: no listener has role: submission")
 	}
+	for _, l := range c.Listeners {
+		if l.isSubmission() && c.Auth.AllowPlaintext && (l.ProxyProtocol == ProxyRequired || len(l.XclientNetworks) > 0) {
+			all = append(all, "auth.allow_plaintext is true at "+l.Address+", to which proxies pass clients on: they have to end TLS themselves")
+		}
+	}
+	if c.OffersAuth() && c.Auth.Senders == "any" {
+		all = append(all, "auth.senders is any: each user may send as every other one")
+	}
 	if c.Auth.Explain {
 		all = append(all, "auth.explain is true: who tries out passwords learns which users there are")
 	}

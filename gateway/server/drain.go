@@ -43,15 +43,10 @@ func (s *Server) stop() error {
 	defer cancel()
 	s.monitor.Close() // interrupts a probe or reading in flight
 	s.handshakes.Close(0)
-	if s.attempts != nil {
-		if err := s.attempts.Close(0); err != nil {
-			return err
-		}
-	}
 	closed := make(chan error, 1)
 	go func() {
 		closed <- panics.Try(panics.Process, func() error {
-			return errors.Join(s.objects.Close(), s.events.Close())
+			return errors.Join(s.objects.Close(), s.events.Close(), s.closeUsers())
 		})
 	}()
 	select {

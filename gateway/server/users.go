@@ -22,6 +22,14 @@ func (s *Server) openUsers() (err error) {
 	return nil
 }
 
+// closeUsers ends the attempts in flight and closes the backends of AUTH.
+func (s *Server) closeUsers() error {
+	if s.attempts == nil {
+		return nil
+	}
+	return s.attempts.Close(0)
+}
+
 // useUsers makes the users of a configuration the present ones: what was accepted before is
 // judged anew.
 func (s *Server) useUsers(c *config.Config) {

@@ -54,9 +54,13 @@ func (c claims) words(name string) []string {
 // has reports whether there is such a claim.
 func (c claims) has(name string) bool { return c[name] != nil }
 
-// denied reports whether a claim says no, as a boolean or as a string.
-func (c claims) denied(name string) bool {
-	return string(c[name]) == "false" || strings.EqualFold(c.text(name), "false")
+// says reports whether a claim says yes, as a boolean, a number or a string.
+func (c claims) says(name string) bool {
+	value := string(c[name])
+	if text := c.text(name); text != "" {
+		value = text
+	}
+	return value == "1" || strings.EqualFold(value, "true")
 }
 
 // when returns a claim that is a time (NumericDate, RFC 7519 §2), and reports whether it
@@ -130,14 +134,40 @@ func (o *Options) checkScopes(c claims) *identity.Answer {
 
 // identity returns whom a token is of by a claim, "" if it does not say so or if nobody
 // has verified it.
-func (c claims) identity(claim string) string {
+func (p *provider) identity(c claims, claim string) string {
 	name := c.text(claim)
-	// Entra says by xms_edov whether the domain of a mail address was verified.
-	if claim == "email" && (c.denied("email_verified") || c.denied("xms_edov")) {
+	if claim == "email" && !p.verified(c) {
 		return ""
 	}
 	if len(name) > identity.MaxUser || !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl) {
 		return ""
 	}
 	return name
+}
+
+// verified reports whether the mail address in a token was verified. Entra has addresses
+// that the administrators of a guest's own tenant have set: there xms_edov must say that the
+// domain was verified. Others must not say the contrary.
+func (p *provider) verified(c claims) bool {
+	if p.tenant != "" && !c.says("xms_edov") {
+		return false
+	}
+	return !c.has("email_verified") || c.says("email_verified")
+}
+
+// checkKind returns why a token is none for access, nil if it is one. ID tokens, and those of
+// a logout, have the same issuer, keys and perhaps audience (RFC 8725 §2.8).
+func (p *provider) checkKind(t *token) *identity.Answer {
+	c := t.claims
+	switch {
+	case t.typ != "" && !strings.EqualFold(strings.TrimPrefix(t.typ, "application/"), "at+jwt") && !strings.EqualFold(t.typ, "JWT"):
+	case c.has("at_hash"), c.has("c_hash"), c.has("events"): // OpenID Connect Core §3.3.2.11, Back-Channel Logout §2.4
+	case c.has("cnf"): // bound to a key that we cannot ask for (RFC 7800)
+		return refuse(identity.ReasonToken, "the token counts only with its client's key (cnf)")
+	case c.has("typ") && !strings.EqualFold(c.text("typ"), "Bearer"): // Keycloak
+	case p.tenant != "" && !c.has("azp") && !c.has("appid"): // the client, which Entra's ID tokens do not name
+	default:
+		return nil
+	}
+	return refuse(identity.ReasonToken, "the token is none for access: perhaps an ID token")
 }

@@ -29,6 +29,7 @@ type token struct {
 	jws    *jose.JSONWebSignature
 	alg    jose.SignatureAlgorithm
 	kid    string
+	typ    string
 	claims claims
 }
 
@@ -58,7 +59,9 @@ func parse(text []byte, most int) (*token, *identity.Answer) {
 	if json.Unmarshal(decoded[0], &header) != nil {
 		return nil, refuse(identity.ReasonToken, "the header of the token is not valid JSON")
 	}
-	t := &token{alg: jose.SignatureAlgorithm(claims(header).text("alg")), kid: claims(header).text("kid")}
+	t := &token{
+		alg: jose.SignatureAlgorithm(claims(header).text("alg")), kid: claims(header).text("kid"), typ: claims(header).text("typ"),
+	}
 	// jku, x5u, jwk and x5c, by which a token brings its own key, are not looked at.
 	_, critical := header["crit"]
 	_, encrypted := header["enc"]

@@ -173,18 +173,26 @@ func (b *Password) checkID(ctx context.Context, t *token) *identity.Answer {
 	return b.p.verify(ctx, t)
 }
 
+// loginNames are claims with the name by which a user signs in.
+var loginNames = []string{"upn", "preferred_username", "unique_name"}
+
 // named returns the answer for the user of an ID token. One of its names must be the one
-// that the client gave: who signs in with a mail address may have another user name.
+// that the client gave: who signs in with a mail address may have another user name. A token
+// without a login name, where that is who the user is, leaves the one that was given.
 func (b *Password) named(c claims, user string) identity.Answer {
-	name := c.identity(b.o.IdentityClaim)
+	name := b.p.identity(c, b.o.IdentityClaim)
 	names := []string{name}
-	for _, claim := range []string{"upn", "preferred_username", "unique_name", "email"} {
-		names = append(names, c.identity(claim))
+	for _, claim := range append([]string{"email"}, loginNames...) {
+		names = append(names, b.p.identity(c, claim))
 	}
 	names = slices.DeleteFunc(names, func(n string) bool { return n == "" })
 	given := identity.Fold(user)
 	if len(names) > 0 && !slices.ContainsFunc(names, func(n string) bool { return identity.Fold(n) == given }) {
 		return *refuse(identity.ReasonTokenIdentity, "the provider's ID token has another name than the client gave")
+	}
+	if name == "" && (c.has(b.o.IdentityClaim) || !slices.Contains(loginNames, b.o.IdentityClaim)) {
+		return *refuse(identity.ReasonTokenIdentity, "the provider's ID token has no valid claim %q, or it is not verified",
+			b.o.IdentityClaim)
 	}
 	if name == "" {
 		name = user

@@ -213,7 +213,7 @@ func (s *standin) claims(but map[string]any) map[string]any {
 	now := s.now().Unix()
 	c := map[string]any{
 		"iss": s.issuer, "aud": api, "exp": now + 3600, "nbf": now, "iat": now, "tid": tenantID,
-		"upn": "alice@example.com", "scp": "SMTP.Send other", "sub": "1234",
+		"upn": "alice@example.com", "scp": "SMTP.Send other", "sub": "1234", "azp": clientID,
 	}
 	for name, value := range but {
 		if c[name] = value; value == nil {

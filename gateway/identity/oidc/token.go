@@ -55,6 +55,7 @@ func (b *Token) Authenticate(ctx context.Context, a *identity.Attempt) identity.
 	for _, check := range []func() *identity.Answer{
 		func() *identity.Answer { return b.p.checkTenant(t.claims) },
 		func() *identity.Answer { return b.o.checkAudience(t.claims) },
+		func() *identity.Answer { return b.p.checkKind(t) },
 		func() *identity.Answer { return t.claims.checkTime(b.o.now()) },
 		func() *identity.Answer { return b.o.checkScopes(t.claims) },
 		func() *identity.Answer { return b.checkUser(t.claims, a.User) },
@@ -64,7 +65,7 @@ func (b *Token) Authenticate(ctx context.Context, a *identity.Attempt) identity.
 			return *no
 		}
 	}
-	return accepted(t.claims.identity(b.o.IdentityClaim), issuer)
+	return accepted(b.p.identity(t.claims, b.o.IdentityClaim), issuer)
 }
 
 // checkTenant returns why a token of Entra is not of our tenant, nil if it is.
@@ -77,7 +78,7 @@ func (p *provider) checkTenant(c claims) *identity.Answer {
 
 // checkUser returns why a token is not that of the user named, nil if it is.
 func (b *Token) checkUser(c claims, user string) *identity.Answer {
-	name := c.identity(b.o.IdentityClaim)
+	name := b.p.identity(c, b.o.IdentityClaim)
 	switch {
 	case name == "":
 		return refuse(identity.ReasonTokenIdentity, "the token has no valid claim %q, or it is not verified",

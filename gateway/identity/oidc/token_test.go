@@ -105,8 +105,28 @@ func TestClaims(t *testing.T) {
 			identity.ReasonTokenIdentity, ""},
 		{"user in another case of the claim", nil, but{"upn": nil, "UPN": "alice@example.com"}, no,
 			identity.ReasonTokenIdentity, ""},
-		{"mail", byEmail, but{"email": "alice@example.com"}, ok, "", ""},
-		{"verified mail", byEmail, but{"email": "alice@example.com", "email_verified": true}, ok, "", ""},
+		{"mail of which nobody says that it is verified", byEmail, but{"email": "alice@example.com"}, no,
+			identity.ReasonTokenIdentity, "not verified"},
+		{"mail that is verified, in other words", byEmail, but{"email": "alice@example.com", "email_verified": true}, no,
+			identity.ReasonTokenIdentity, "not verified"},
+		{"mail of a verified domain", byEmail, but{"email": "alice@example.com", "xms_edov": true}, ok, "", ""},
+		{"mail of a verified domain, as a number", byEmail, but{"email": "alice@example.com", "xms_edov": 1}, ok, "", ""},
+		{"mail of a verified domain, as a text", byEmail, but{"email": "alice@example.com", "xms_edov": "1"}, ok, "", ""},
+		{"mail of an unverified domain, as a number", byEmail, but{"email": "alice@example.com", "xms_edov": 0}, no,
+			identity.ReasonTokenIdentity, ""},
+		{"mail of an unverified domain, as a text", byEmail, but{"email": "alice@example.com", "xms_edov": "0"}, no,
+			identity.ReasonTokenIdentity, ""},
+
+		{"ID token", anyScope, but{"scp": nil, "azp": nil, "nonce": "1"}, no, identity.ReasonToken, "ID token"},
+		{"ID token with a role", nil, but{"scp": nil, "azp": nil, "roles": []string{"SMTP.Send"}}, no, identity.ReasonToken, "ID token"},
+		{"client of v1", nil, but{"iss": entraV1, "azp": nil, "appid": clientID}, ok, "", ""},
+		{"ID token with a hash", anyScope, but{"at_hash": "x"}, no, identity.ReasonToken, "ID token"},
+		{"ID token with a code's hash", anyScope, but{"c_hash": "x"}, no, identity.ReasonToken, "ID token"},
+		{"logout", anyScope, but{"events": but{}}, no, identity.ReasonToken, ""},
+		{"bearer of Keycloak", nil, but{"typ": "Bearer"}, ok, "", ""},
+		{"ID token of Keycloak", anyScope, but{"typ": "ID"}, no, identity.ReasonToken, "ID token"},
+		{"bound to a key", nil, but{"cnf": but{"jkt": "x"}}, no, identity.ReasonToken, "cnf"},
+		{"capital that becomes a letter of ASCII", nil, but{"upn": "al\u0130ce@example.com"}, no, identity.ReasonTokenIdentity, ""},
 		{"mail that is not verified", byEmail, but{"email": "alice@example.com", "email_verified": false}, no,
 			identity.ReasonTokenIdentity, "not verified"},
 		{"mail that is not verified, in words", byEmail, but{"email": "alice@example.com", "email_verified": "False"}, no,
@@ -128,6 +148,8 @@ func TestClaims(t *testing.T) {
 		})
 	}
 }
+
+func anyScope(o *Options) { o.RequiredScopes = nil }
 
 func byEmail(o *Options) { o.IdentityClaim = "email" }
 
@@ -152,6 +174,34 @@ func TestOtherProvider(t *testing.T) {
 	expect(t, attempt(t.Context(), b, token), identity.Accepted, "")
 	other := s.sign(jose.RS256, rsaKey(), "rsa", s.claims(map[string]any{"iss": s.issuer[:len(s.issuer)-1]}))
 	expect(t, attempt(t.Context(), b, other), identity.Unknown, identity.ReasonTokenIssuer)
+	// Many providers do not say whether a mail address was verified.
+	b = s.tokenBackend(t, byEmail)
+	for verified, verdict := range map[any]identity.Verdict{
+		nil: identity.Accepted, true: identity.Accepted, "true": identity.Accepted, 1: identity.Accepted,
+		false: identity.Refused, "no": identity.Refused, 0: identity.Refused,
+	} {
+		token := s.sign(jose.RS256, rsaKey(), "rsa", s.claims(map[string]any{
+			"tid": nil, "azp": nil, "email": "alice@example.com", "email_verified": verified,
+		}))
+		if got := attempt(t.Context(), b, token); got.Verdict != verdict {
+			t.Errorf("email_verified %v: verdict %d, %v", verified, got.Verdict, got.Err)
+		}
+	}
+}
+
+// TestTypes refuses tokens whose header says that they are for something else.
+func TestTypes(t *testing.T) {
+	s := newStandin(t, entraV2)
+	b := s.tokenBackend(t, nil)
+	for typ, want := range map[string]identity.Verdict{
+		"JWT": identity.Accepted, "at+jwt": identity.Accepted, "application/at+jwt": identity.Accepted,
+		"logout+jwt": identity.Refused, "dpop+jwt": identity.Refused, "secevent+jwt": identity.Refused,
+	} {
+		token := signed(jose.RS256, rsaKey(), map[jose.HeaderKey]any{"kid": "rsa", "typ": typ}, string(must(jsonOf(s.claims(nil)))))
+		if got := attempt(t.Context(), b, token); got.Verdict != want {
+			t.Errorf("%s: verdict %d, %v", typ, got.Verdict, got.Err)
+		}
+	}
 }
 
 // TestAlgorithms accepts what is allowed, by a key that fits.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"sluice/gateway/identity"
@@ -50,6 +51,10 @@ var byError = map[string]verdict{
 	"slow_down":               throttled,
 }
 
+// tooOften is Entra's code for too many requests of one user in a short time. It is no reason
+// to leave Entra alone: anybody can bring it about for one name, and the others would wait.
+const tooOften = 50196
+
 // byCode are the meanings of Entra's error_codes.
 var byCode = map[int]verdict{
 	50034: unknownUser, // not in the directory
@@ -89,13 +94,13 @@ var byCode = map[int]verdict{
 	530032: notPermitted, // security policy
 	530035: notPermitted, // security defaults
 
-	50196: throttled, // too many requests of one user in a short time
-	90055: throttled, // too many requests of the tenant
-	50033: failing,
-	90006: failing,
-	90012: failing, // a timeout of its own
-	90024: failing,
-	90033: failing,
+	tooOften: throttled,
+	90055:    throttled, // too many requests of the tenant
+	50033:    failing,
+	90006:    failing,
+	90012:    failing, // a timeout of its own
+	90024:    failing,
+	90033:    failing,
 
 	65001:   misconfigured, // nobody has consented
 	70001:   misconfigured, // the application is not in the tenant, or disabled
@@ -134,7 +139,7 @@ func judgeError(r *reply, address string) *identity.Answer {
 		return unavailable(identity.ReasonFailing, "%s answers %d with an error that is not known", address, r.status)
 	}
 	answer := &identity.Answer{Verdict: v.verdict, Reason: v.reason}
-	if v == throttled {
+	if v == throttled && !slices.Contains(failure.Codes, tooOften) {
 		answer.RetryAfter = r.retry
 	}
 	text := "an error of its own"
