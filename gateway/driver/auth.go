@@ -84,7 +84,7 @@ func (l *Loop) judge(c *Conn, answer session.Answer) {
 // tries out passwords need not wait for a refusal to know it.
 func (l *Loop) unheard(a *Attempt) {
 	l.shared.Observer.Authenticated(a.Answer.Backend, a.Answer.Reason)
-	l.logUnheard(a.session, a.peer, a.User, a.Mechanism.String(), a.Answer)
+	l.logUnheard(&Refusal{Session: a.session, Client: a.peer, User: a.User, Mechanism: a.Mechanism.String()}, a.Answer)
 }
 
 // unheardAnswer logs an answer that was held and that the client of c did not wait for.
@@ -93,20 +93,20 @@ func (l *Loop) unheardAnswer(c *Conn) {
 		return
 	}
 	user, mechanism, answer := c.session.Attempted()
-	l.logUnheard(c.session.ID(), c.session.Client(), user, mechanism, answer)
+	l.logUnheard(&Refusal{Session: c.session.ID(), Client: c.session.Client(), User: user, Mechanism: mechanism}, answer)
 }
 
 // causeUnheard is the cause of a refusal that nobody has heard.
 const causeUnheard = "client_gone"
 
-func (l *Loop) logUnheard(id session.ID, client netip.AddrPort, user, mechanism string, answer session.Answer) {
+// logUnheard logs r, for which there was an answer.
+func (l *Loop) logUnheard(r *Refusal, answer session.Answer) {
 	if answer.Verdict == session.AuthAccepted {
 		return
 	}
-	l.shared.MailLog.Refused(&Refusal{
-		Session: id, Client: client, Verb: codec.VerbAUTH.String(), Cause: causeUnheard, Err: answer.Err,
-		User: user, Mechanism: mechanism, Backend: answer.Backend, Reason: answer.Reason,
-	})
+	r.Verb, r.Cause, r.Err = codec.VerbAUTH.String(), causeUnheard, answer.Err
+	r.Backend, r.Reason = answer.Backend, answer.Reason
+	l.shared.MailLog.Refused(r)
 }
 
 // response feeds one line of an exchange of AUTH.
