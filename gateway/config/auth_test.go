@@ -14,8 +14,9 @@ import (
 func TestDocumentedUsers(t *testing.T) {
 	secret := secretFile(t, "secret")
 	fill := strings.NewReplacer("TENANT", "11111111-2222-3333-4444-555555555555", "api://API", "api://API", "CLIENT", "66666666-2222-3333-4444-555555555555",
-		"/run/secrets/ldap", secret, "/run/secrets/keycloak", secret, "/etc/sluice/example-ca.pem", "testdata/tls/cert.pem")
-	for document, blocks := range map[string]int{"ldap.md": 4, "entra.md": 2, "keycloak.md": 2} {
+		"/run/secrets/ldap", secret, "/run/secrets/keycloak", secret, "/etc/sluice/example-ca.pem", "testdata/tls/cert.pem",
+		"/etc/sluice/tls/fullchain.pem", "testdata/tls/cert.pem", "/etc/sluice/tls/privkey.pem", "testdata/tls/key.pem", "/etc/sluice/users", "testdata/users")
+	for document, blocks := range map[string]int{"auth.md": 1, "ldap.md": 4, "entra.md": 2, "keycloak.md": 2} {
 		text, err := os.ReadFile(filepath.Join("../../docs", document))
 		if err != nil {
 			t.Fatal(err)
@@ -29,10 +30,14 @@ func TestDocumentedUsers(t *testing.T) {
 			if strings.HasPrefix(yaml, " ") {
 				yaml = replaceKeys(found[0][1], yaml)
 			}
-			c, err := loadOn(testMachine, Sources{File: file(t, fill.Replace(yaml)), Env: []string{
+			env := []string{
 				`SLUICE_LISTENERS=[{address: "127.0.0.1:587", role: submission}]`, "SLUICE_AUTH_ALLOW_PLAINTEXT=true",
 				"SLUICE_AUTH_STATIC_FILE=testdata/users",
-			}})
+			}
+			if strings.Contains(yaml, "listeners:") {
+				env = nil
+			}
+			c, err := loadOn(testMachine, Sources{File: file(t, fill.Replace(yaml)), Env: env})
 			if err != nil {
 				t.Errorf("%s:\n%s%v", document, yaml, err)
 			}
