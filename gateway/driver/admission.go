@@ -123,6 +123,13 @@ func (l *Loop) mayStore(c *Conn) bool {
 func (l *Loop) draw(c *Conn) {
 	if l.shared.Gate != nil {
 		c.draw = uint16(l.random.Uint64())
+	}
+	l.classify(c)
+}
+
+// classify sets the class of a session whose client has not proven who it is.
+func (l *Loop) classify(c *Conn) {
+	if l.shared.Gate != nil {
 		c.class = l.shared.Gate.ClassOf(c.session.Client().Addr())
 	}
 }

@@ -250,3 +250,60 @@ func TestAuthClass(t *testing.T) {
 	other.gone()
 	w.cleanCalls()
 }
+
+// TestAuthClassEndsWithTLS has a session behind STARTTLS be of the class of its address
+// again: who has authenticated before TLS has to do so once more.
+func TestAuthClassEndsWithTLS(t *testing.T) {
+	o, gate := testOptions(), &testGate{below: 1 << 16}
+	o.Gate, o.Submission, o.Authenticator, o.Security = gate, true, &scriptedUsers{}, &toySecurity{most: 100}
+	o.Settings.SetTLS(session.TLSPolicy{Offered: true})
+	o.Settings.SetAuth(session.AuthPolicy{Passwords: true, PlainText: true})
+	o.Settings.Role = pipeline.RoleSubmission
+	w := newWorld(t, o)
+	s := w.connect()
+	s.send(ehlo + plain("ann@example.net", "secret") + "STARTTLS\r\n")
+	if got := s.hear(); !strings.Contains(got, "\n235 2.7.0 ") || !strings.Contains(got, "\n220 2.0.0 ") {
+		t.Fatalf("%q", got)
+	}
+	c := s.shake()
+	c.says(ehlo + "MAIL FROM:<a@example.com>\r\n")
+	if got := c.hears(); !strings.Contains(got, "\r\n421 ") {
+		t.Errorf("not shed: %q", got)
+	}
+	s.gone()
+	w.cleanCalls()
+}
+
+// TestRefusedTokenIsLogged logs the refusal of a token once, however its client takes it.
+func TestRefusedTokenIsLogged(t *testing.T) {
+	for name, leaves := range map[string]func(w *world, s *memorySocket){
+		"hears":       func(_ *world, s *memorySocket) { s.send("AQ==\r\n") },
+		"cancels":     func(_ *world, s *memorySocket) { s.send("*\r\n") },
+		"sends much":  func(_ *world, s *memorySocket) { s.send(strings.Repeat("x", 40<<10) + "\r\n") },
+		"is gone":     func(_ *world, s *memorySocket) { s.gone() },
+		"says naught": func(w *world, _ *memorySocket) { w.advance(6 * time.Minute) },
+		"is drained":  func(w *world, _ *memorySocket) { w.shared.Refuse(); w.advance(time.Second) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, _ := authWorld(t)
+			s := w.connect()
+			token := base64.StdEncoding.EncodeToString([]byte("user=ann@example.net\x01auth=Bearer wrong\x01\x01"))
+			s.send(ehlo + "AUTH XOAUTH2 " + token + "\r\n")
+			if got := s.hear(); !strings.Contains(got, "\r\n334 ") {
+				t.Fatalf("%q", got)
+			}
+			leaves(w, s)
+			if !s.closed {
+				s.gone()
+			}
+			if len(w.seen.refusals) != 1 {
+				t.Fatalf("logged %+v", w.seen.refusals)
+			}
+			r := w.seen.refusals[0]
+			if r.User != "ann@example.net" || r.Mechanism != "XOAUTH2" || r.Backend != "static" || r.Reason != "wrong_password" {
+				t.Errorf("logged %+v", r)
+			}
+			w.cleanCalls()
+		})
+	}
+}

@@ -123,6 +123,7 @@ func (l *Loop) end(c *Conn, end string, how Ending) {
 	l.forgetUnnamed(c)
 	l.releaseCarried(c)
 	l.dropHandshake(c)
+	l.refusedUnheard(c)
 	if m := c.session.Abandon(); m != nil {
 		if m.Memory.Request.InFlight() {
 			l.creditWaited(m, "gone")

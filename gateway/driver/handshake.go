@@ -114,6 +114,7 @@ func (l *Loop) handshakeCame(c *Conn, h *Handshake) {
 	s.text = text
 	c.session.Secure(h.About)
 	if c.opened {
+		l.classify(c) // who has authenticated before TLS has not
 		l.setCommandDeadline(c)
 	} else {
 		l.greet(c)

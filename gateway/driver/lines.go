@@ -98,6 +98,27 @@ func (r *Refusal) name(ev session.Event) {
 	}
 }
 
+// attempted notes what the last attempt to authenticate was about.
+func (r *Refusal) attempted(c *Conn) {
+	user, mechanism, answer := c.session.Attempted()
+	r.User, r.Mechanism, r.Backend, r.Reason = user, mechanism, answer.Backend, answer.Reason
+}
+
+// refusedUnheard logs the refusal of a token whose client has left without its 535.
+func (l *Loop) refusedUnheard(c *Conn) {
+	if c.session.Phase() != session.PhaseResponse || !c.session.OwesRefusal() {
+		return
+	}
+	_, _, answer := c.session.Attempted()
+	refused := codec.ReplyAuthRefused
+	r := &Refusal{
+		Session: c.session.ID(), Client: c.session.Client(), Helo: c.session.Helo(), Verb: codec.VerbAUTH.String(),
+		Code: int(refused.Code), Enhanced: refused.Enhanced.String(), Cause: refused.Cause, Err: answer.Err,
+	}
+	r.attempted(c)
+	l.shared.MailLog.Refused(r)
+}
+
 // written returns the path in the argument of MAIL or RCPT as the client wrote it: the
 // text within its brackets, or all of it.
 func written(arg []byte) []byte {

@@ -34,9 +34,8 @@ func (l *Loop) replyTo(c *Conn, ev session.Event, a session.Actions) {
 				l.refusal.Message = m.ID.String()
 			}
 		}
-		if a.Reply == codec.ReplyAuthRefused || a.Reply == codec.ReplyAuthUnavailable {
-			user, mechanism, answer := c.session.Attempted()
-			l.refusal.User, l.refusal.Mechanism, l.refusal.Backend, l.refusal.Reason = user, mechanism, answer.Backend, answer.Reason
+		if a.Reply == codec.ReplyAuthRefused || a.Reply == codec.ReplyAuthUnavailable || c.session.OwesRefusal() {
+			l.refusal.attempted(c)
 		}
 		l.refusal.name(ev)
 	}

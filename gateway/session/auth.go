@@ -128,12 +128,13 @@ func (s *Session) challenge() Actions {
 func (s *Session) response(ev Event) Actions {
 	s.phase = PhaseCommand
 	switch x := s.peer.exchange; {
+	case x.told: // whatever it says (RFC 7628 §3.2.3)
+		x.told = false
+		return s.refuseAuth()
 	case ev.Command.Fault == codec.FaultLineTooLong:
 		return Actions{Reply: codec.ReplyAuthLineTooLong}
 	case ev.Command.Fault != codec.FaultNone:
 		return Actions{Reply: codec.ReplyBadLine}
-	case x.told: // whatever it says (RFC 7628 §3.2.3)
-		return s.refuseAuth()
 	case string(ev.Command.Arg) == "*":
 		return Actions{Reply: codec.ReplyAuthCancelled}
 	}
@@ -200,6 +201,13 @@ func (s *Session) Attempted() (user, mechanism string, answer Answer) {
 		return "", "", Answer{}
 	}
 	return x.User, x.Mechanism.String(), x.answer
+}
+
+// OwesRefusal reports whether a client was told by a challenge that its token was refused
+// (RFC 7628 §3.2.3), and has not had its 535 yet.
+func (s *Session) OwesRefusal() bool {
+	x := s.known().exchange
+	return x != nil && x.told
 }
 
 // OffersAuth reports whether AUTH is offered to the client, so that its lines may be long.

@@ -31,6 +31,7 @@ type delivery struct {
 	host   string // the gateway's name in the session
 	letter *letter
 	event  string // its event, once that was compared
+	proof  proof
 }
 
 // letterText draws a mail text: most are short, and some are larger than a part.
@@ -98,6 +99,9 @@ func (d *delivery) compare(value string) error {
 	}
 	if d.sender.w.plan.secure {
 		client.Protocol, client.TLS = "ESMTPS", toyTLS()
+	}
+	if d.sender.w.plan.auth {
+		d.proof.describe(&client)
 	}
 	if e.Gateway != d.host || !reflect.DeepEqual(e.Client, client) || !reflect.DeepEqual(e.Envelope, envelope) {
 		return fmt.Errorf("the event of %s has another origin: %s %+v %+v, not %+v %+v", d.id, e.Gateway, e.Client, e.Envelope, client, envelope)

@@ -32,6 +32,8 @@ type plan struct {
 	ahead                                int // commands that a client may send ahead
 	calls                                int // slow work between commands
 	silent, topic                        int
+	auth                                 bool // clients authenticate before they send
+	wrong                                int  // passwords and tokens
 }
 
 const (
@@ -49,7 +51,7 @@ const (
 var timeouts = driver.Timeouts{
 	Proxy: 5 * time.Second, Handshake: 4 * time.Second, Greeting: 4 * time.Second, Command: 5 * time.Second, DataStart: 3 * time.Second,
 	DataBlock: 3 * time.Second, Credit: 2 * time.Second, Store: 2 * time.Second,
-	Message: 5 * time.Second, Stall: 3 * time.Second,
+	Message: 5 * time.Second, Stall: 3 * time.Second, Auth: 2 * time.Second,
 }
 
 func newPlan(r *rand.Rand) plan {
@@ -91,6 +93,7 @@ func (p *plan) listener() *driver.Listener {
 		throughFront(at)
 	}
 	at.ImplicitTLS = p.secure && p.implicit
+	p.takeUsers(at)
 	return at
 }
 
@@ -100,7 +103,7 @@ func (p *plan) settings(host string) *session.Settings {
 		Messages: 20, ReceivedHeaders: 100,
 	}
 	accept := session.AcceptDomains([]string{"example.net", "*.example.net"})
-	return p.secureSettings(session.NewSettings(host, limits, accept))
+	return p.authSettings(p.secureSettings(session.NewSettings(host, limits, accept)))
 }
 
 func (p *plan) options() driver.Options {

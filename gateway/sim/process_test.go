@@ -26,6 +26,7 @@ type process struct {
 	generations int // of the configuration, since the start
 	opened      int
 	security    *security
+	users       *users
 	paused      int
 	closed      int
 }
@@ -55,6 +56,8 @@ func (w *world) start() {
 		p.security = &security{p: p, away: map[*driver.Handshake]bool{}}
 		o.Security = p.security
 	}
+	p.users = &users{p: p}
+	o.Authenticator = p.users
 	w.note("start", 0, 0)
 	p.shared, p.listener = driver.NewShared(o), w.plan.listener()
 	for n := range w.plan.loops {
@@ -185,6 +188,7 @@ func (p *process) quiet() {
 		{"sessions that are paused", int64(p.paused)},
 		{"calls that are not home", int64(calls)},
 		{"handshakes that are not home", int64(handshakes)},
+		{"attempts that are not home", int64(p.users.away)},
 		{"handshakes that have a place", int64(p.security.places())},
 		{"slabs that the store reads", int64(len(p.slabs))},
 		{"sessions opened and not closed", int64(p.opened - p.closed)},
@@ -196,6 +200,7 @@ func (p *process) quiet() {
 			w.fail("after a quiet time there are %d %s", left.n, left.what)
 		}
 	}
+	p.users.audit()
 	if b := p.batcher; b != nil {
 		if b.Busy() != 0 || b.WaitingBytes() != 0 {
 			w.fail("after a quiet time %d lanes are busy, %d bytes wait", b.Busy(), b.WaitingBytes())

@@ -104,7 +104,7 @@ func toyTLS() *pipeline.TLS {
 // secure makes settings those of a world with TLS.
 func (p *plan) secureSettings(s *session.Settings) *session.Settings {
 	if p.secure && !p.implicit {
-		s.SetTLS(session.TLSPolicy{Offered: true, Required: true})
+		s.SetTLS(session.TLSPolicy{Offered: true, Required: !p.auth})
 	}
 	return s
 }
@@ -121,6 +121,7 @@ type tap struct {
 	through  bool           // it was refused: what comes is for the sender
 	over     bool           // nothing is sent any more behind wire
 	answered bool           // the gateway has said something behind the handshake
+	proven   bool           // it has authenticated in plain text
 }
 
 func newTap(s *socket) *tap {
@@ -226,6 +227,9 @@ func (t *tap) ask(wire []byte) (heard []byte) {
 		case line[0] != '2':
 			t.through = true
 			return append(line, t.line...)
+		}
+		if t.asked == 1 && t.authenticates() {
+			continue
 		}
 		switch t.asked++; t.asked {
 		case 1:

@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"bytes"
 	"fmt"
 	"strings"
 	"time"
@@ -34,6 +33,7 @@ type sender struct {
 	since    time.Duration // nothing came from Sluice
 	nextTry  time.Duration
 	turn     uint64 // invalidates timers of earlier connections
+	proof    proof
 }
 
 // expectation is the reply to one command: its code when all is well.
@@ -41,7 +41,9 @@ type expectation struct {
 	to     string
 	want   string // prefix
 	letter *letter
-	end    int // where the command ends in the stream
+	end    int    // where the command ends in the stream
+	try    *try   // whose outcome the reply says
+	then   func() // what the sender does when it has the reply that is due
 }
 
 const patience = 25 * time.Second
@@ -124,6 +126,7 @@ func (s *sender) open() {
 	s.unsent, s.heard = nil, nil
 	s.sent, s.said, s.last, s.over, s.refused = 0, 0, false, false, 0
 	s.expected = append(s.expected[:0], expectation{to: "greeting", want: "220 "})
+	s.proof = proof{}
 	if header := w.header(s.socket.client); header != "" && s.socket.tap == nil {
 		s.put(header)
 		s.wake()
@@ -199,7 +202,9 @@ func (s *sender) speak() {
 		s.say("NOOP\r\n", "250 2.0.0 Ok\r", nil)
 		s.say("VRFY x\r\n", "252 2.0.0", nil)
 	}
-	s.envelope()
+	if !w.plan.auth || s.proven() {
+		s.envelope()
+	}
 }
 
 func (s *sender) envelope() {
@@ -218,7 +223,7 @@ func (s *sender) envelope() {
 	}
 	if s.w.chance(100) {
 		for range 1 + s.w.random.IntN(2*refusals) {
-			s.say("RCPT TO:<b@example.org>\r\n", "550 5.7.1", nil)
+			s.outsider(l)
 		}
 	}
 	s.say("DATA\r\n", "354 ", l)
@@ -281,109 +286,6 @@ func (s *sender) push() {
 	}
 }
 
-// listen reads replies. Each must be the one that is due.
-func (s *sender) listen() {
-	c := s.socket
-	s.heard = append(s.heard, c.hear()...)
-	for s.socket == c {
-		end := bytes.Index(s.heard, []byte("\r\n"))
-		if end < 0 {
-			break
-		}
-		line := string(s.heard[:end+2])
-		s.heard = s.heard[end+2:]
-		s.since = s.w.now
-		switch {
-		case line[3] == ' ':
-			s.reply(line)
-		case strings.HasPrefix(line, "250-mx"):
-			s.host = strings.TrimSpace(line[4:])
-		}
-	}
-	if s.socket == c && (c.half || c.closed || c.dead) {
-		if s.over && !c.dead && !c.faulty {
-			s.answered()
-		}
-		s.hangUp("closed")
-	}
-}
-
-// answered asserts that a client which half-closed had the reply to each command
-// that it had sent whole.
-func (s *sender) answered() {
-	if tap := s.socket.tap; tap != nil && !tap.answered {
-		return // the handshake may have taken too long
-	}
-	if len(s.expected) > 0 && s.expected[0].end > 0 && s.expected[0].end <= s.sent {
-		s.w.fail("sender %d half-closed and never had its reply to %s", s.n, s.expected[0].to)
-	}
-}
-
-func (s *sender) reply(line string) {
-	w := s.w
-	w.trace.add(note{at: w.now, what: "reply", who: s.n, n: len(s.expected), text: line[:len(line)-2]})
-	if strings.HasPrefix(line, "421 4.4.2") {
-		s.settled("was told that it was too slow")
-	}
-	if strings.HasPrefix(line, "421 ") {
-		s.hangUp("told to go")
-		return
-	}
-	if len(s.expected) == 0 {
-		w.fail("sender %d got %q and had asked nothing", s.n, line)
-		return
-	}
-	due := s.expected[0]
-	s.expected = s.expected[1:]
-	temporary := line[0] == '4'
-	s.counted(line, due)
-	switch {
-	case due.to == "final dot" && due.letter.odd && strings.HasPrefix(line, due.want):
-		w.tally["texts refused"]++
-		s.letters = s.letters[1:]
-		s.expected, s.unsent = s.expected[:0], nil // nothing behind it is executed
-	case !strings.HasPrefix(line, due.want) && !temporary:
-		w.fail("sender %d got %q to %s, due was %q", s.n, line, due.to, due.want)
-	case due.to == "greeting":
-		s.say("EHLO "+s.helo()+"\r\n", "250 ", nil)
-	case due.want == "221 2.0.0":
-		s.hangUp("quit")
-	case due.want == "354 " && !temporary:
-		if len(s.expected) == 0 { // else it did not wait for this
-			s.text(due.letter)
-		}
-	case due.to == "final dot" && !temporary:
-		s.done(due.letter, strings.TrimSuffix(strings.TrimPrefix(line, due.want), "\r\n"))
-	case temporary && due.letter == nil && due.to != "":
-		s.hangUp("refused in the envelope")
-	case temporary && due.want == "354 ":
-		s.hangUp("refused")
-	}
-}
-
-// counted asserts that the refusals of a session come to an end.
-func (s *sender) counted(line string, due expectation) {
-	switch {
-	case due.to == "final dot" && line[0] == '2':
-		s.refused = 0
-	case line[0] >= '4' && (due.to == "final dot" || line[0] == '5'):
-		if s.refused++; s.refused > refusals {
-			s.w.fail("sender %d got its refusal %d in a session", s.n, s.refused)
-		}
-	}
-}
-
-// done strikes a letter off the list.
-func (s *sender) done(l *letter, id string) {
-	d := delivery{id: id, sender: s, client: s.socket.client, host: s.host, letter: l}
-	if err := s.w.durable(id, &d); err != nil {
-		s.w.fail("sender %d was told 250: %v", s.n, err)
-	}
-	s.w.tally["messages delivered"]++
-	s.delivered = append(s.delivered, d)
-	s.letters = s.letters[1:]
-}
-
 func (s *sender) helo() string { return fmt.Sprintf("c-%d.example.com", s.n) }
 
 // behave ends what keeps a sender from getting on.
@@ -394,3 +296,5 @@ func (s *sender) behave() {
 
 // leave has the sender do nothing more; its connection stays.
 func (s *sender) leave() { s.silent = true }
+
+func (s *sender) hello() { s.say("EHLO "+s.helo()+"\r\n", "250 ", nil) }

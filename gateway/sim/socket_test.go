@@ -75,6 +75,7 @@ func (s *socket) Discard(n int) {
 		s.p.w.fail("Discard(%d) of %d", n, len(s.in))
 		return
 	}
+	s.p.users.forgot(s.in[:n])
 	s.in = s.in[n:]
 	s.taken += n
 }

@@ -20,7 +20,7 @@ func (o witness) SessionRefused(string) { o.p.w.tally["sessions refused"]++ }
 func (o witness) ProxyRefused(cause string)      { o.p.w.tally["proxy "+cause]++ }
 func (o witness) TLSDone(string, bool)           { o.p.w.tally["tls"]++ }
 func (o witness) TLSFailed(cause string)         { o.p.w.tally["tls "+cause]++ }
-func (o witness) Authenticated(_, reason string) { o.p.w.tally["auth "+reason]++ }
+func (o witness) Authenticated(_, reason string) { o.p.users.judged(reason) }
 func (o witness) LenientPath(string)             { o.p.w.tally["lenient paths"]++ }
 func (o witness) SessionShed(string)             { o.p.w.tally["sessions shed"]++ }
 
@@ -84,7 +84,7 @@ func (o witness) SessionResumed() { o.p.paused-- }
 func (o witness) Panicked(string) {}
 
 // Refused implements driver.MailLog.
-func (o witness) Refused(*driver.Refusal) {}
+func (o witness) Refused(r *driver.Refusal) { o.p.users.logged(r) }
 
 // LeftOut implements driver.MailLog.
 func (o witness) LeftOut(session.ID, netip.AddrPort, int) {}

@@ -26,8 +26,9 @@ type world struct {
 
 	senders  []*sender
 	hoarders []*sender
-	working  []*job // slow work in flight
-	jobs     int    // begun so far
+	working  []*job          // slow work in flight
+	jobs     int             // begun so far
+	tries    map[string]*try // by their secrets
 
 	broken string // the first invariant that did not hold
 }
@@ -35,7 +36,7 @@ type world struct {
 var epoch = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 func newWorld(seed uint64) *world {
-	w := &world{seed: seed, random: rand.New(rand.NewPCG(seed, 0x51c3)), tally: tally{}}
+	w := &world{seed: seed, random: rand.New(rand.NewPCG(seed, 0x51c3)), tally: tally{}, tries: map[string]*try{}}
 	w.plan = newPlan(w.random)
 	if seed&callWorlds != 0 {
 		w.plan.calls = 20 + w.random.IntN(200)
@@ -45,6 +46,9 @@ func newWorld(seed uint64) *world {
 	}
 	if seed&secureWorlds != 0 {
 		w.plan.secure, w.plan.implicit, w.plan.broken = true, w.random.IntN(2) == 0, w.random.IntN(8)
+	}
+	if seed&authWorlds != 0 {
+		w.plan.auth, w.plan.wrong = true, w.random.IntN(500)
 	}
 	w.store, w.log = newStore(w), newEventLog(w)
 	w.start()
