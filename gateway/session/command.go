@@ -13,6 +13,9 @@ func (s *Session) command(ev Event, pool Pool) Actions {
 	switch cmd.Fault {
 	case codec.FaultNone:
 	case codec.FaultLineTooLong:
+		if cmd.Verb == codec.VerbAUTH && s.OffersAuth() {
+			return Actions{Reply: codec.ReplyAuthLineTooLong}
+		}
 		return Actions{Reply: codec.ReplyLineTooLong}
 	case codec.FaultEmpty:
 		return Actions{Reply: codec.ReplyUnknownCommand}
