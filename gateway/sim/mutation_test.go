@@ -171,7 +171,7 @@ var mutations = []mutation{
 	{"a secret stays in the line of its command", "gateway/driver/pump.go",
 		"clear(in[:n]) // no secret stays in a buffer", "", "stays in a buffer"},
 	{"a secret stays in the line of its response", "gateway/driver/auth.go",
-		"clear(in[:n]) // no secret stays in a buffer", "", "stays in a buffer"},
+		"clear(in[:n]) //", "//", "stays in a buffer"},
 }
 
 // firstSeeds are where the search for a mutation begins that the worlds from 1 on show
