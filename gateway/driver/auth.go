@@ -64,11 +64,25 @@ func (l *Loop) onAttempt(c *Conn, value any, err error) {
 	}
 	l.shared.Observer.Authenticated(a.Answer.Backend, a.Answer.Reason)
 	switch {
-	case a.Delay > 0:
+	case a.Delay > 0 && !l.draining: // no drain waits for who has failed
 		c.session.Hold(a.Answer)
 		l.setDeadline(c, a.Delay)
 	default:
 		l.judge(c, a.Answer)
+	}
+}
+
+// holdsAnswer reports whether the session has the answer to its attempt, and its client may
+// not know it yet.
+func (c *Conn) holdsAnswer() bool {
+	return c.session.Phase() == session.PhaseAuth && c.call == nil
+}
+
+// judgeHeld gives a session the answer that was held, if there is one.
+func (l *Loop) judgeHeld(c *Conn) {
+	if c.holdsAnswer() {
+		_, _, answer := c.session.Attempted()
+		l.judge(c, answer)
 	}
 }
 
@@ -89,7 +103,7 @@ func (l *Loop) unheard(a *Attempt) {
 
 // unheardAnswer logs an answer that was held and that the client of c did not wait for.
 func (l *Loop) unheardAnswer(c *Conn) {
-	if c.session.Phase() != session.PhaseAuth || c.call != nil {
+	if !c.holdsAnswer() {
 		return
 	}
 	user, mechanism, answer := c.session.Attempted()

@@ -222,6 +222,36 @@ func TestAuthUnheard(t *testing.T) {
 	}
 }
 
+// TestDrainWaitsForNoFailure has a process shut down while an attempt waits for its answer,
+// because it has failed: the client has it at once, and the session ends, also if a client
+// with a token says nothing more.
+func TestDrainWaitsForNoFailure(t *testing.T) {
+	bearer := "AUTH XOAUTH2 " + base64.StdEncoding.EncodeToString([]byte("user=ann@example.net\x01auth=Bearer wrong\x01\x01")) + "\r\n"
+	for command, answer := range map[string]string{plain("ann@example.net", "wrong"): "535 5.7.8 ", bearer: "334 "} {
+		for _, held := range []bool{false, true} {
+			w, users := authWorld(t)
+			users.failures, users.hold = 5, !held
+			s := w.connect()
+			s.send(ehlo)
+			s.hear()
+			s.send(command)
+			w.shared.Refuse()
+			w.advance(time.Second)
+			users.release()
+			w.settle()
+			w.advance(time.Second)
+			if got := s.hear(); !strings.HasPrefix(got, answer) || !strings.Contains(got, "\r\n421 4.3.2 ") || strings.Count(got, "\n") != 2 {
+				t.Errorf("held %t: %q", held, got)
+			}
+			if n := w.seen.auth["static wrong_password"]; n != 1 {
+				t.Errorf("held %t: counted %d times", held, n)
+			}
+			s.gone()
+			w.cleanCalls()
+		}
+	}
+}
+
 // TestAuthClass gives who has authenticated the gate's class for that, and sheds a listener
 // for submission at MAIL alone.
 func TestAuthClass(t *testing.T) {

@@ -168,6 +168,7 @@ func (l *Loop) drain() {
 			if c.finished {
 				return
 			}
+			l.judgeHeld(c)
 			l.step(c, session.Event{Kind: session.Drained})
 		})
 	}

@@ -59,9 +59,8 @@ func (l *Loop) onDeadline(c *Conn) {
 		l.failTLS(c, TLSTimeout, nil)
 	case c.call != nil:
 		l.callOverdue(c)
-	case c.session.Phase() == session.PhaseAuth: // the answer was held
-		_, _, answer := c.session.Attempted()
-		l.judge(c, answer)
+	case c.holdsAnswer():
+		l.judgeHeld(c)
 	case c.awaitingMemory():
 		m := c.session.Message()
 		l.creditWaited(m, "refused")

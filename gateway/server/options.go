@@ -67,7 +67,7 @@ func settingsFor(c *config.Config, l config.ListenerConfig) *session.Settings {
 		settings.Recipients = list
 	}
 	if l.Role == config.RoleSubmission {
-		setAuth(settings, c)
+		setAuth(settings, c, l)
 	}
 	if c.Accept.RecipientDelimiter != "" {
 		settings.Delimiter = c.Accept.RecipientDelimiter[0]

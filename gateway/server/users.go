@@ -43,9 +43,11 @@ func (s *Server) useUsers(c *config.Config) {
 }
 
 // setAuth sets what sessions make of AUTH at a listener for submission.
-func setAuth(settings *session.Settings, c *config.Config) {
+// Where TLS is required, none is offered before it: it would be refused there, with the
+// password in the open.
+func setAuth(settings *session.Settings, c *config.Config, l config.ListenerConfig) {
 	policy := session.AuthPolicy{
-		PlainText: c.Auth.AllowPlaintext, Explain: c.Auth.Explain, Scope: c.TokenScope(), Senders: c.SenderPolicy(),
+		PlainText: c.Auth.AllowPlaintext && l.TLS != config.TLSRequired, Explain: c.Auth.Explain, Scope: c.TokenScope(), Senders: c.SenderPolicy(),
 	}
 	for _, name := range c.Auth.Backends {
 		if name == config.BackendOIDCToken {

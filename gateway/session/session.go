@@ -197,7 +197,7 @@ func (s *Session) timedOut() Actions {
 // transaction.
 func (s *Session) drained() Actions {
 	s.draining = true
-	if (s.phase == PhaseCommand || s.phase == PhaseResponse) && s.message == nil {
+	if s.Settled() {
 		return Actions{Reply: codec.ReplyDraining}
 	}
 	return Actions{}

@@ -158,7 +158,8 @@ func (s *Session) outcome(err error) Actions {
 	return a
 }
 
-// Settled reports whether a draining session has no transaction left.
+// Settled reports whether a draining session has no transaction left, and waits for its
+// client alone.
 func (s *Session) Settled() bool {
-	return s.draining && s.phase == PhaseCommand && s.message == nil
+	return s.draining && (s.phase == PhaseCommand || s.phase == PhaseResponse) && s.message == nil
 }
