@@ -143,7 +143,7 @@ func (s *sender) judged(line string, t *try) {
 		w.fail("sender %d got %q to its attempt by %s", s.n, line, t.mechanism)
 	case !strings.Contains("235 454 535 334 ", code):
 		w.fail("sender %d got %q to an attempt", s.n, line)
-	case (code == "535 " || code == "334 ") && w.now < t.at+t.delay:
+	case (code == "535 " || code == "334 ") && w.now < t.at+t.delay && !t.socket.p.terminating:
 		w.fail("sender %d had its answer before its time", s.n)
 	case !s.socket.faulty && w.now > late+slack:
 		w.fail("sender %d waited %v for its attempt", s.n, w.now-t.since)
