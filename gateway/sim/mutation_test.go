@@ -147,7 +147,7 @@ var mutations = []mutation{
 	{"the line behind a refused token is taken for a response", "gateway/session/auth.go",
 		"x.told, s.phase = true, PhaseResponse", "x.told, s.phase = false, PhaseResponse", "due was"},
 	{"a drain ends an attempt", "gateway/session/transaction.go",
-		"(s.phase == PhaseCommand || s.phase == PhaseResponse) && s.message == nil", "s.message == nil", "to an attempt"},
+		"(s.phase == PhaseCommand || s.phase == PhaseResponse) && s.message == nil", "s.phase != PhaseClosed && s.message == nil", "to an attempt"},
 	{"an answer comes before its time", "gateway/driver/auth.go",
 		"case a.Delay > 0 && !l.draining:", "case false:", "before its time"},
 	{"an answer that is held is forgotten", "gateway/driver/deadline.go",
