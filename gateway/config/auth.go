@@ -126,6 +126,11 @@ func (c *Config) OffersAuth() bool {
 	return slices.ContainsFunc(c.Listeners, ListenerConfig.isSubmission)
 }
 
+// TakesMail reports whether some listener takes the mail of anybody.
+func (c *Config) TakesMail() bool {
+	return slices.ContainsFunc(c.Listeners, func(l ListenerConfig) bool { return !l.isSubmission() })
+}
+
 func (l ListenerConfig) isSubmission() bool { return l.Role == RoleSubmission }
 
 // asks reports whether a backend is asked.

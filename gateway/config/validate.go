@@ -88,7 +88,7 @@ func (c *Config) conflict(path, expected, hint string) *Problem {
 // checkAccept requires accept.domains or accept.any; otherwise every recipient would get
 // 550.
 func checkAccept(c *Config) *Problem {
-	if c.Accept.Any || len(c.Accept.Domains) > 0 || !slices.ContainsFunc(c.Listeners, func(l ListenerConfig) bool { return !l.isSubmission() }) {
+	if c.Accept.Any || len(c.Accept.Domains) > 0 || !c.TakesMail() {
 		return nil
 	}
 	return c.conflict("accept.domains", "the domains whose mail is taken: all recipients would be answered 550",

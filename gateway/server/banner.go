@@ -41,6 +41,9 @@ func writeBanner(w io.Writer, c *config.Config, at endpoints) error {
 	if text := secured(c); text != "" {
 		line("  TLS       %s", text)
 	}
+	if c.OffersAuth() {
+		line("  users     %s, known by %s", submission(c), strings.Join(c.Auth.Backends, ", "))
+	}
 	line("  messages  %s", c.StoreLine())
 	line("  events    %s", c.EventsLine(at.Events))
 	line("  admin     http://%s   /metrics /livez /readyz", at.Admin)
@@ -64,8 +67,22 @@ func VersionLine(b metrics.Build) string {
 	return fmt.Sprintf("sluice %s (revision %s, %s, %s/%s)", b.Version, b.Revision, b.GoVersion, runtime.GOOS, runtime.GOARCH)
 }
 
-// acceptance returns whose mail is accepted.
+// submission returns the listeners for the mail of users.
+func submission(c *config.Config) string {
+	var all []string
+	for _, l := range c.Listeners {
+		if l.Role == config.RoleSubmission {
+			all = append(all, l.Address)
+		}
+	}
+	return "AUTH on " + strings.Join(all, ", ")
+}
+
+// acceptance returns whose mail is accepted from anybody.
 func acceptance(c *config.Config) string {
+	if !c.TakesMail() {
+		return "mail of users alone"
+	}
 	if c.Accept.Any {
 		return "mail for any recipient"
 	}
@@ -115,15 +132,22 @@ func nextSteps(line func(string, ...any), c *config.Config, at endpoints) {
 	if c.Accept.RecipientsFile != "" {
 		name = "postmaster" // is taken, whatever the list says
 	}
-	if !c.Accept.Any {
+	if !c.Accept.Any && len(c.Accept.Domains) > 0 {
 		domain = strings.Replace(c.Accept.Domains[0], "*", "mail", 1)
 	}
 	recipient := name + "@" + domain
-	if front := slices.IndexFunc(c.Listeners, func(l config.ListenerConfig) bool { return l.ProxyProtocol != config.ProxyRequired }); front < 0 {
+	front := slices.IndexFunc(c.Listeners, func(l config.ListenerConfig) bool {
+		return l.ProxyProtocol != config.ProxyRequired && (l.Role != config.RoleSubmission || !c.TakesMail())
+	})
+	switch {
+	case front < 0:
 		line("Send a mail through the load balancer: without a PROXY header nobody is answered.")
-	} else {
+	default:
 		line("Send a mail, and see the dialog with its 250:")
 		scheme, options := curlTLS(c, &c.Listeners[front])
+		if !c.TakesMail() {
+			options += " --user you@example.org"
+		}
 		line(`  printf 'From: you@example.org\r\nTo: %s\r\nSubject: Hello\r\n\r\nHello, Sluice.\r\n' | curl -sSv%s %s://%s --mail-from you@example.org --mail-rcpt %s -T - 2>&1 | grep -v '^[*{}]'`,
 			recipient, options, scheme, reachable(at.SMTP[front]), recipient)
 	}

@@ -110,6 +110,18 @@ func TestBannerFollowsTheConfiguration(t *testing.T) {
 			SMTP: []string{"127.0.0.1:1"}, Admin: "127.0.0.1:8025", Events: "127.0.0.1:9094", Program: "/opt/my sluice",
 		},
 			[]string{"'/opt/my sluice' cat <id>\n", "'/opt/my sluice' --help"}, nil},
+		{"users alone", config.Sources{}, func(c *config.Config) {
+			c.Accept, c.Listeners[0].Role, c.Auth.AllowPlaintext = config.AcceptConfig{}, config.RoleSubmission, true
+			c.Auth.Backends, c.Auth.Static.File = []string{config.BackendStatic}, "../config/testdata/users"
+		}, someEndpoints, []string{"mail of users alone\n", "users     AUTH on 127.0.0.1:2525, known by static\n", "curl -sSv --user you@example.org smtp://"}, nil},
+		{"users beside", config.Sources{}, func(c *config.Config) {
+			mx := c.Listeners[0]
+			c.Listeners[0].Role, c.Auth.AllowPlaintext = config.RoleSubmission, true
+			mx.Address = "127.0.0.1:2526"
+			c.Listeners = append(c.Listeners, mx)
+			c.Auth.Backends, c.Auth.Static.File = []string{config.BackendStatic}, "../config/testdata/users"
+		}, endpoints{SMTP: []string{"127.0.0.1:2525", "127.0.0.1:2526"}, Admin: "127.0.0.1:8025", Program: "bin/sluice"},
+			[]string{"mail for any recipient\n", "AUTH on 127.0.0.1:2525, known by static\n", "curl -sSv smtp://127.0.0.1:2526 "}, []string{"--user"}},
 		{"two listeners", config.Sources{}, func(*config.Config) {}, endpoints{SMTP: []string{"127.0.0.1:1", "127.0.0.1:2"}, Admin: "127.0.0.1:8025", Events: "127.0.0.1:9094"},
 			[]string{"SMTP      127.0.0.1:1, 127.0.0.1:2", "smtp://127.0.0.1:1 "}, []string{"WARNING"}},
 	} {
