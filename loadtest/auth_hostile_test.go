@@ -367,7 +367,7 @@ func TestWrongPasswords(t *testing.T) {
 		fmt.Sprintf("map[454 4.7.0:%d 535 5.7.8:%d]", busy, judged) != replies.String() {
 		t.Errorf("the replies are %s", &replies)
 	}
-	if most > before+128<<20 {
+	if most > before+raceMemory*128<<20 {
 		t.Errorf("%.0f bytes of memory, %.0f before", most, before)
 	}
 	testkit.Eventually(t, "no attempt is left", func() bool { return metric(t, gateway.Sluice, "sluice_auth_attempts_in_flight") == 0 })
@@ -496,7 +496,7 @@ func TestSilentExchanges(t *testing.T) {
 	testkit.Eventually(t, "the parts are read", func() bool { return resident() > after+clients*6000 })
 	t.Logf("a session takes %.1f KiB, one in AUTH %.1f KiB, one with most of a line %.1f KiB",
 		(between-before)/(clients/5)/1024, (after-between)/clients/1024, (resident()-between)/clients/1024)
-	if most := resident(); most > between+clients*48<<10 {
+	if most := resident(); most > between+raceMemory*clients*48<<10 {
 		t.Errorf("%.0f KiB a session", (most-between)/clients/1024)
 	}
 	if n := metric(t, gateway.Sluice, "sluice_auth_attempts_in_flight"); n != 0 {
