@@ -49,7 +49,7 @@ func TestFleetPauseShort(t *testing.T) {
 	plan.Gateway.Config = "timeouts: {store: 1500ms, message: 3s, credit: 3s}\n"
 	// Beside the other tests the rate varies between 80 and 240 messages a second, so that a
 	// fifth of it says that mail is back. The drill alone asks for four fifths.
-	report, err := drill.Pause(t.Context(), plan, drill.PauseTimes{Length: 5 * time.Second, Steady: 2 * time.Second, Deadline: 5 * time.Second, Recovered: 0.2})
+	report, err := drill.Pause(t.Context(), plan, drill.PauseTimes{Length: 5 * time.Second, Steady: 2 * time.Second, Deadline: 5 * time.Second, Recovered: 0.2, Within: 20 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,8 +17,9 @@ type Outage struct {
 	During int     `json:"during"`            // 250s, while it was stopped
 	// Back is from its return to the first second of as many 250s as before, as
 	// far as chance lets that be told: four in five.
-	Back  float64 `json:"back_seconds"`
-	After float64 `json:"after_per_second"` // 250s, in the time after that
+	Back   float64 `json:"back_seconds"`
+	Within float64 `json:"back_within_seconds"` // the promise about it
+	After  float64 `json:"after_per_second"`    // 250s, in the time after that
 }
 
 const (
@@ -26,7 +27,7 @@ const (
 	recovered = 0.8
 	// backPatience bounds the wait for it.
 	backPatience = 60 * time.Second
-	// backWithin is the promise.
+	// backWithin is the promise, unless PauseTimes has another.
 	backWithin = 5 * time.Second
 	// window is the shortest time over which throughput is told.
 	window = time.Second
@@ -74,8 +75,11 @@ type PauseTimes struct {
 	// Recovered is the part of the throughput before that counts as the same, four fifths
 	// if 0. It is less where other work comes and goes on the machine.
 	Recovered float64
-	Deadline  time.Duration // the longest that the gateway, as it is configured, may take for an answer
-	Victims   []string      // in their order; nil is the store, then the log
+	// Within bounds the time until mail is back, 5 s if 0. It is more beside other work on the
+	// processors, which the servers need to come back.
+	Within   time.Duration
+	Deadline time.Duration // the longest that the gateway, as it is configured, may take for an answer
+	Victims  []string      // in their order; nil is the store, then the log
 }
 
 func (d *drill) outage(ctx context.Context, victim string, pause PauseTimes) (Outage, error) {
@@ -94,7 +98,7 @@ func (d *drill) outage(ctx context.Context, victim string, pause PauseTimes) (Ou
 	stopped := time.Now()
 	held, _ := d.ledger.Len()
 	err = d.live(ctx, pause.Length)
-	o := Outage{Victim: victim, Paused: time.Since(stopped).Seconds(), Before: before}
+	o := Outage{Victim: victim, Paused: time.Since(stopped).Seconds(), Before: before, Within: max(pause.Within, backWithin).Seconds()}
 	now, _ := d.ledger.Len()
 	o.During = now - held
 	if err := errors.Join(err, each(servers, (*stack.Server).Resume)); err != nil {

@@ -51,7 +51,7 @@ type Report struct {
 // OK reports whether every promise was kept.
 func (r *Report) OK() bool {
 	for _, o := range r.Outages {
-		if o.Back > backWithin.Seconds() {
+		if o.Back > o.Within {
 			return false
 		}
 	}
