@@ -25,11 +25,13 @@ func TestAlertsAskForValuesThatMetricsHave(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		selectors := regexp.MustCompile(`(sluice_\w+)\{(\w+)!?=\\?"(\w+)\\?"\}`).FindAllStringSubmatch(string(text), -1)
+		selectors := regexp.MustCompile(`(sluice_\w+)\{(\w+)(?:!?=|=~)\\?"([\w|]+)\\?"\}`).FindAllStringSubmatch(string(text), -1)
 		for _, s := range selectors {
-			has := regexp.MustCompile(`^` + s[1] + `\{(.*,)?` + s[2] + `="` + s[3] + `"`)
-			if !slices.ContainsFunc(samples, has.MatchString) {
-				t.Errorf("%s: %s is never", file, s[0])
+			for value := range strings.SplitSeq(s[3], "|") {
+				has := regexp.MustCompile(`^` + s[1] + `\{(.*,)?` + s[2] + `="` + value + `"`)
+				if !slices.ContainsFunc(samples, has.MatchString) {
+					t.Errorf("%s: %s is never for %s", file, s[0], value)
+				}
 			}
 		}
 		if all := len(regexp.MustCompile(`sluice_\w+\{`).FindAll(text, -1)); len(selectors) == 0 || len(selectors) != all {
