@@ -138,7 +138,7 @@ func TestHandshakesOfManyAddresses(t *testing.T) {
 	if took := time.Since(began); took > 10*time.Second {
 		t.Errorf("it took %v", took)
 	}
-	if n := metric(t, gateway.Sluice, `sluice_tls_failures_total{cause="displaced"}`); n < 8 || n > 16 {
+	if n := metric(t, gateway.Sluice, `sluice_tls_failures_total{cause="displaced"}`); n < 1 || n > 16 { // each loop ends its part by itself
 		t.Errorf("%v were displaced", n)
 	}
 }
