@@ -416,3 +416,14 @@ func TestRest(t *testing.T) {
 		}
 	})
 }
+
+// TestAcceptedAsNobody accepts nobody of whom a backend does not say who it is.
+func TestAcceptedAsNobody(t *testing.T) {
+	backend := &fake{name: "ldap", judge: says(identity.Answer{Verdict: identity.Accepted})}
+	p := newPool(t, Options{Sources: []Source{{backend, 1}}, Attempts: 8, Cache: time.Minute})
+	for range 2 {
+		if got := try(t, p, "ann", "secret").Answer; got.Verdict != session.AuthUnavailable || got.Reason != "internal" || got.Err == nil {
+			t.Errorf("%+v", got)
+		}
+	}
+}

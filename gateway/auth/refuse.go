@@ -25,6 +25,9 @@ func refusedUnasked(a *identity.Attempt, acts string) identity.Reason {
 	return ""
 }
 
+// errNobody is the error of a backend that accepts a client and does not say who it is.
+var errNobody = errors.New("accepted without an identity")
+
 // careful has a backend judge an attempt. A panic of the backend is an answer, and neither
 // its reason nor an error may tell the secret.
 func careful(ctx context.Context, b identity.Backend, a *identity.Attempt) (found identity.Answer) {
@@ -39,6 +42,9 @@ func careful(ctx context.Context, b identity.Backend, a *identity.Attempt) (foun
 	})
 	if err != nil {
 		return identity.Answer{Reason: identity.ReasonInternal, Err: err}
+	}
+	if found.Verdict == identity.Accepted && found.Identity == "" {
+		return identity.Answer{Reason: identity.ReasonInternal, Err: errNobody}
 	}
 	if found.Err != nil {
 		if text := found.Err.Error(); bytes.Contains([]byte(text), a.Secret) {
