@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -346,60 +345,6 @@ func TestPanicTellsNoSecret(t *testing.T) {
 	}
 }
 
-// TestCache accepts a password again without a question, for a time and until Forget.
-func TestCache(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		backend := &fake{name: "ldap", judge: knows("ann")}
-		p := newPool(t, Options{Sources: []Source{{backend, 1}}, Attempts: 8, Cache: time.Minute})
-		asks := func(what string, n int64, user, secret string, verdict session.Verdict) {
-			t.Helper()
-			before := backend.asked.Load()
-			if got := try(t, p, user, secret).Answer; got.Verdict != verdict || got.Verdict == session.AuthAccepted && (got.Backend != "ldap" || got.Identity != "ann") {
-				t.Errorf("%s: %+v", what, got)
-			}
-			if asked := backend.asked.Load() - before; asked != n {
-				t.Errorf("%s: asked %d times", what, asked)
-			}
-		}
-		asks("first", 1, "ann", "secret", session.AuthAccepted)
-		asks("again", 0, "ann", "secret", session.AuthAccepted)
-		asks("wrong", 1, "ann", "wrong", session.AuthRefused)
-		asks("wrong again", 1, "ann", "wrong", session.AuthRefused)
-		asks("another split", 1, "annsec", "ret", session.AuthRefused)
-		time.Sleep(time.Minute + time.Second)
-		asks("later", 1, "ann", "secret", session.AuthAccepted)
-		p.Forget()
-		asks("forgotten", 1, "ann", "secret", session.AuthAccepted)
-		backend.judge = func(ctx context.Context, a *identity.Attempt) identity.Answer {
-			p.Forget() // while it is judged
-			return knows("ann")(ctx, a)
-		}
-		p.Forget()
-		asks("forgotten meanwhile", 1, "ann", "secret", session.AuthAccepted)
-		asks("not kept", 1, "ann", "secret", session.AuthAccepted)
-	})
-}
-
-// TestCacheIsBounded keeps no more passwords than it may.
-func TestCacheIsBounded(t *testing.T) {
-	c := newCache(time.Minute)
-	var before, after runtime.MemStats
-	runtime.GC()
-	runtime.ReadMemStats(&before)
-	for i := range 2 * mostCached {
-		a := &identity.Attempt{User: fmt.Sprint(i), Secret: []byte("secret")}
-		c.keep(a, identity.Answer{Verdict: identity.Accepted, Identity: "ann"}, "ldap", c.find(a))
-	}
-	runtime.GC()
-	runtime.ReadMemStats(&after)
-	if len(c.known) > mostCached {
-		t.Errorf("%d are kept", len(c.known))
-	}
-	if used := int64(after.HeapAlloc) - int64(before.HeapAlloc); used > 8<<20 {
-		t.Errorf("%d bytes", used)
-	}
-}
-
 // TestRest leaves a backend alone for as long as it asks.
 func TestRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -426,4 +371,22 @@ func TestAcceptedAsNobody(t *testing.T) {
 			t.Errorf("%+v", got)
 		}
 	}
+}
+
+// TestTroubleIsNobodysFault has a backend in trouble: nobody waits for that answer, and it
+// counts against neither the name nor the address.
+func TestTroubleIsNobodysFault(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		backend := &fake{name: "ldap", judge: says(identity.Answer{Reason: identity.ReasonUnreachable})}
+		p := newPool(t, Options{Sources: []Source{{backend, 1}}, Attempts: 8})
+		for range 5 {
+			if a := try(t, p, "ann", "secret"); a.Answer.Verdict != session.AuthUnavailable || a.Delay != 0 {
+				t.Errorf("%+v after %v", a.Answer, a.Delay)
+			}
+		}
+		backend.judge = knows("ann")
+		if a := try(t, p, "ann", "wrong"); a.Answer.Verdict != session.AuthRefused || a.Delay != 0 {
+			t.Errorf("the first failure behind it: %+v after %v", a.Answer, a.Delay)
+		}
+	})
 }

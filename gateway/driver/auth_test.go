@@ -252,6 +252,41 @@ func TestDrainWaitsForNoFailure(t *testing.T) {
 	}
 }
 
+// TestAuthNeedsTLS has AUTH neither offered nor taken before TLS: nobody is asked about a
+// password that came in the open. Behind TLS it is both.
+func TestAuthNeedsTLS(t *testing.T) {
+	o, users := testOptions(), &scriptedUsers{}
+	o.Settings.SetTLS(session.TLSPolicy{Offered: true})
+	o.Settings.SetAuth(session.AuthPolicy{Passwords: true, Senders: ownSender{}})
+	o.Settings.Role, o.Submission, o.Authenticator = pipeline.RoleSubmission, true, users
+	o.Security = &toySecurity{most: 100}
+	w := newWorld(t, o)
+	s := w.connect()
+	s.send(ehlo)
+	if got := s.hear(); strings.Contains(got, "AUTH") || !strings.Contains(got, "STARTTLS\r\n") {
+		t.Errorf("offered: %q", got)
+	}
+	ann := plain("ann@example.net", "secret")
+	s.send(ann + "AUTH LOGIN\r\nMAIL FROM:<ann@example.net>\r\nSTARTTLS\r\n")
+	wants(t, s.hear(), "538 5.7.11 ", "538 5.7.11 ", "530 5.7.0 ", "220 2.0.0 ")
+	if len(users.secrets) != 0 {
+		t.Errorf("%d attempts before TLS", len(users.secrets))
+	}
+	c := s.shake()
+	c.says(ehlo)
+	if got := c.hears(); !strings.HasSuffix(got, "\r\n250 AUTH PLAIN LOGIN\r\n") {
+		t.Errorf("offered behind TLS: %q", got)
+	}
+	c.says(ann + "MAIL FROM:<ann@example.net>\r\nRCPT TO:<somebody@elsewhere.example>\r\nDATA\r\n")
+	wants(t, c.hears(), "235 2.7.0 ", "250 ", "250 ", "354 ")
+	c.says("Subject: x\r\n\r\n.\r\nQUIT\r\n")
+	wants(t, c.hears(), "250 2.0.0 ", "221 ")
+	if got := string(w.store.puts[0]); !strings.Contains(got, " with ESMTPSA id ") {
+		t.Errorf("stored %q", got)
+	}
+	w.cleanCalls()
+}
+
 // TestAuthClass gives who has authenticated the gate's class for that, and sheds a listener
 // for submission at MAIL alone.
 func TestAuthClass(t *testing.T) {
@@ -269,15 +304,19 @@ func TestAuthClass(t *testing.T) {
 	if got := s.hear(); !strings.Contains(got, "\n250 2.1.0 ") {
 		t.Errorf("%q", got)
 	}
-	other := w.connect()
-	other.send(ehlo)
-	other.hear()
-	other.send("MAIL FROM:<a@example.com>\r\n")
-	if got := other.hear(); !strings.HasPrefix(got, "421 ") {
-		t.Errorf("one that has not authenticated: %q", got)
-	}
 	s.gone()
-	other.gone()
+	for what, failed := range map[string]string{
+		"has not authenticated": "NOOP\r\n", "was refused": plain("ann@example.net", "wrong"), "nobody could judge": plain("down@example.net", "secret"),
+	} {
+		other := w.connect()
+		other.send(ehlo + failed)
+		other.hear()
+		other.send("MAIL FROM:<a@example.com>\r\n")
+		if got := other.hear(); !strings.HasPrefix(got, "421 ") {
+			t.Errorf("one that %s: %q", what, got)
+		}
+		other.gone()
+	}
 	w.cleanCalls()
 }
 

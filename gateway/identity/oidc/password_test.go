@@ -106,6 +106,18 @@ func TestErrors(t *testing.T) {
 	for code := 80001; code <= 80014; code++ {
 		rows = append(rows, row{400, "invalid_grant", []int{code}, failing})
 	}
+	// No trouble of the provider or of ours is a refusal, and no refusal is trouble.
+	for verdict, kinds := range map[identity.Verdict][]verdict{
+		identity.Unknown:     {unknownUser},
+		identity.Refused:     {wrongPassword, locked, disabled, expired, notPermitted, secondFactor, otherRefusal},
+		identity.Unavailable: {throttled, failing, misconfigured},
+	} {
+		for _, kind := range kinds {
+			if kind.verdict != verdict {
+				t.Errorf("%s: verdict %d, want %d", kind.reason, kind.verdict, verdict)
+			}
+		}
+	}
 	covered := map[string]bool{}
 	for _, row := range rows {
 		s.set(pathToken, func(w http.ResponseWriter, _ *http.Request) { entraError(w, row.status, row.name, row.codes...) })
