@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"fmt"
 	"net"
 	"net/http"
@@ -151,6 +152,67 @@ frontend statistics
 				t.Errorf("replies that refuse: %q", found)
 			}
 		})
+	}
+}
+
+// TestUsersBehindHAProxy has users come through HAProxy, which leaves TLS to the gateway.
+// Failures count against the client's own address: not against HAProxy's, nor others behind it.
+func TestUsersBehindHAProxy(t *testing.T) {
+	t.Parallel()
+	needs(t, "haproxy", "swaks", "perl", "curl")
+	needsModule(t, "Net::SSLeay")
+	gateway := newAuthGateway(t, fmt.Sprintf("backends: [static], static: {file: %q}", userFile(t, map[string]string{annName: canary})))
+	gateway.Listener = strings.ReplaceAll(gateway.Listener, "role: submission", "role: submission, "+fromLoopback)
+	p := startGateway(t, gateway.Sluice)
+	front := freeAddress(t)
+	startTool(t, front, "haproxy", "-db", "-f", writeFile(t, "haproxy.cfg", fmt.Sprintf(`
+defaults
+    mode tcp
+    timeout connect 5s
+    timeout client 1m
+    timeout server 1m
+listen submissions
+    bind %s
+    server one %s send-proxy-v2
+`, front, gateway.implicit)))
+	swaksFrom(t, "127.0.0.7", front, "-tlsc", "--auth", "PLAIN", "--auth-user", annName, "--auth-password", canary,
+		"--from", annName, "--to", "somebody@elsewhere.example")
+	if e := onlyEvent(t, gateway.Sluice); e.Client.Address.Addr().String() != "127.0.0.7" || e.Client.Auth == nil || e.Client.Auth.Identity != annName {
+		t.Errorf("the client is %+v", e.Client)
+	}
+
+	const refused = "535 5.7.8"
+	tries := func(source, user string) *testkit.SMTP {
+		s := testkit.NewSMTP(t, tls.Client(from(t, source, front), &tls.Config{InsecureSkipVerify: true}))
+		fmt.Fprint(s.Conn, "EHLO client.example.org\r\n")
+		s.Expect("220", "250-", "250-", "250-", "250-", "250-", "250 AUTH")
+		fmt.Fprint(s.Conn, authPlain(user, nonsense))
+		return s
+	}
+	began := time.Now()
+	for i := range 3 { // at once, after 1 s, after 2 s
+		tries("127.0.0.7", fmt.Sprintf("nobody%d@example.org", i)).Expect(refused)
+	}
+	if took := time.Since(began); took < 3*time.Second {
+		t.Errorf("three failures took only %v", took)
+	}
+	fourth, answer := tries("127.0.0.7", "nobody3@example.org"), make(chan string, 1)
+	go func() { // after 4 s
+		line, err := fourth.In.ReadString('\n')
+		answer <- fmt.Sprint(line, err)
+	}()
+	testkit.Eventually(t, "the fourth is judged", func() bool {
+		return metric(t, gateway.Sluice, `sluice_auth_attempts_total{backend="static",result="unknown_user"}`) == 4
+	})
+	tries("127.0.0.8", "nobody4@example.org").Expect(refused) // after 8 s if they counted for HAProxy
+	select {
+	case line := <-answer:
+		t.Errorf("who has not failed yet waits behind others: %s", line)
+	default:
+	}
+	for _, source := range []string{"127.0.0.7", "127.0.0.8"} {
+		refusal := regexp.MustCompile(` code=535 .* client=` + source + `:.* user=nobody`)
+		testkit.Eventually(t, "a refusal of "+source+" is in the log", func() bool { return refusal.MatchString(p.Output()) })
 	}
 }
 

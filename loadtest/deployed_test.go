@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -43,39 +42,13 @@ func TestDeployedListeners(t *testing.T) {
 			}
 			server, client := ownHosts(t)
 			dir := t.TempDir()
-			file := filepath.Join(dir, "sluice.yaml")
-			if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			// The servers behind are this machine's; whom it listens to is not.
-			gateway := server.Command(context.WithoutCancel(t.Context()), gatewayBinary, "serve", "--config", file)
-			gateway.Env = append(os.Environ(), "SLUICE_DATA_DIR="+dir, "SLUICE_STORE_KIND=dir",
-				"SLUICE_EVENTS_KIND=embedded", "SLUICE_PRESSURE_LAG_GROUPS=", "SLUICE_DRAIN_GRACE=0s",
-				"SLUICE_STORE_S3_SSE=")
+			var env []string
 			if name == "docs/tls.md" { // the section tls alone says nothing of mail
-				pair := exec.CommandContext(t.Context(), gatewayBinary, "tls", "self-signed", "--dir", dir, "--name", "mx.example.net")
-				if out, err := pair.CombinedOutput(); err != nil {
-					t.Fatalf("%v: %s", err, out)
-				}
-				gateway.Env = append(gateway.Env, "SLUICE_ACCEPT_DOMAINS=example.net", fmt.Sprintf(
-					"SLUICE_TLS_CERTIFICATES=[{cert_file: %q, key_file: %q}]", filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")))
+				command(t, gatewayBinary, "tls", "self-signed", "--dir", dir, "--name", "mx.example.net")
+				env = []string{"SLUICE_ACCEPT_DOMAINS=example.net", fmt.Sprintf(
+					"SLUICE_TLS_CERTIFICATES=[{cert_file: %q, key_file: %q}]", filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"))}
 			}
-			var said bytes.Buffer
-			gateway.Stdout, gateway.Stderr = &said, &said
-			if err := gateway.Start(); err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() {
-				_ = gateway.Process.Signal(syscall.SIGTERM)
-				if err := gateway.Wait(); err != nil {
-					t.Errorf("%v\n%s", err, said.String())
-				}
-			})
-			testkit.Eventually(t, "the gateway is ready", func() bool {
-				check := server.Command(t.Context(), gatewayBinary, "healthcheck", "--config", file)
-				check.Env = gateway.Env
-				return check.Run() == nil
-			})
+			deploy(t, server, dir, config, env...)
 			mail := filepath.Join(dir, "mail")
 			if err := os.WriteFile(mail, []byte("Subject: over the wire\r\n\r\ntext\r\n"), 0o600); err != nil {
 				t.Fatal(err)
@@ -98,6 +71,87 @@ func TestDeployedListeners(t *testing.T) {
 				t.Error("nothing was stored")
 			}
 		})
+	}
+}
+
+// deploy starts a gateway on a host, with a configuration and its data in dir, and returns
+// what it says. The servers behind are this machine's; whom it listens to is not.
+func deploy(t *testing.T, on *hosts.Host, dir, config string, env ...string) (said *testkit.Buffer) {
+	t.Helper()
+	file := filepath.Join(dir, "sluice.yaml")
+	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	said = &testkit.Buffer{}
+	gateway := on.Command(context.WithoutCancel(t.Context()), gatewayBinary, "serve", "--config", file)
+	gateway.Env = append(append(os.Environ(), "SLUICE_DATA_DIR="+dir, "SLUICE_STORE_KIND=dir",
+		"SLUICE_EVENTS_KIND=embedded", "SLUICE_PRESSURE_LAG_GROUPS=", "SLUICE_DRAIN_GRACE=0s", "SLUICE_STORE_S3_SSE="), env...)
+	gateway.Stdout, gateway.Stderr = said, said
+	if err := gateway.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = gateway.Process.Signal(syscall.SIGTERM)
+		if err := gateway.Wait(); err != nil {
+			t.Errorf("%v\n%s", err, said)
+		}
+	})
+	testkit.Eventually(t, "the gateway is ready", func() bool {
+		check := on.Command(t.Context(), gatewayBinary, "healthcheck", "--config", file)
+		check.Env = gateway.Env
+		return check.Run() == nil
+	})
+	return said
+}
+
+// TestDeployedUsers starts docs/auth.md on a host of its own, and sends as a user from
+// another host over IPv4 and IPv6. Strangers and wrong passwords get nowhere.
+func TestDeployedUsers(t *testing.T) {
+	t.Parallel()
+	needs(t, "curl")
+	server, client := ownHosts(t)
+	if err := hosts.AddIPv6(t.Context(), server, client); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	command(t, gatewayBinary, "tls", "self-signed", "--dir", dir, "--name", "mx.example.net")
+	config := strings.NewReplacer("/etc/sluice/tls/fullchain.pem", filepath.Join(dir, "cert.pem"),
+		"/etc/sluice/tls/privkey.pem", filepath.Join(dir, "key.pem"),
+		"/etc/sluice/users", userFile(t, map[string]string{"ann@example.net": canary})).Replace(firstYAML(t, "../docs/auth.md"))
+	plain := exec.CommandContext(t.Context(), gatewayBinary, "config", "check", "--config", writeFile(t, "sluice.yaml", config))
+	plain.Env = append(withoutSettings(), "SLUICE_DATA_DIR="+dir, "SLUICE_AUTH_ALLOW_PLAINTEXT=true")
+	if out, err := plain.CombinedOutput(); err == nil || !strings.Contains(string(out), "auth.allow_plaintext: got") {
+		t.Errorf("passwords in plain text from other machines: %v: %s", err, out)
+	}
+	said := deploy(t, server, dir, config)
+	mail := writeFile(t, "mail", header("user")+"\r\ntext\r\n")
+	send := func(url string, more ...string) (string, error) {
+		out, err := client.Command(t.Context(), "curl", append([]string{"-sSvgk", "--max-time", "20", "-T", mail,
+			"--mail-from", "ann@example.net", "--mail-rcpt", "somebody@elsewhere.example", url}, more...)...).CombinedOutput()
+		return string(out), err
+	}
+	for _, to := range []string{server.Address, "[" + server.IPv6 + "]"} {
+		for _, url := range []string{"smtp://" + to + ":587", "smtps://" + to + ":465"} {
+			if out, err := send(url, "--ssl-reqd", "--user", "ann@example.net:"+canary); err != nil {
+				t.Errorf("%s: %v: %s", url, err, out)
+			}
+			if out, err := send(url, "--ssl-reqd", "--user", "ann@example.net:"+nonsense); err == nil || !strings.Contains(out, "535 5.7.8") {
+				t.Errorf("%s takes a wrong password: %v: %s", url, err, out)
+			}
+			if out, err := send(url, "--ssl-reqd"); err == nil || !strings.Contains(out, "530 5.7.0") {
+				t.Errorf("%s takes mail of a stranger: %v: %s", url, err, out)
+			}
+		}
+		if out, err := send("smtp://" + to + ":587"); err == nil || !strings.Contains(out, "530 5.7.0 Must issue a STARTTLS") || strings.Contains(out, "AUTH") {
+			t.Errorf("%s without TLS: %v: %s", to, err, out)
+		}
+		if out, err := send("smtp://"+to+":25", "--ssl-reqd", "--user", "ann@example.net:"+canary); err == nil || !strings.Contains(out, "550 5.7.1") {
+			t.Errorf("%s relays at port 25: %v: %s", to, err, out)
+		}
+	}
+	for _, from := range []string{client.Address, client.IPv6} {
+		accepted := regexp.MustCompile(`(?m)^.* client="?\[?` + regexp.QuoteMeta(from) + `.* protocol=ESMTPSA .*user=ann@example.net .*$`)
+		testkit.Eventually(t, "two mails from "+from+" are logged", func() bool { return len(accepted.FindAllString(said.String(), -1)) == 2 })
 	}
 }
 

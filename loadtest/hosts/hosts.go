@@ -16,12 +16,15 @@ import (
 type Host struct {
 	Name    string // of the namespace
 	Address string // IPv4
+	IPv6    string // empty without
 }
 
-// The addresses of a pair (RFC 5737: for documentation, nobody's).
+// The addresses of a pair (RFC 5737, RFC 3849: for documentation, nobody's).
 const (
 	serverAddress = "192.0.2.1"
 	clientAddress = "192.0.2.2"
+	serverIPv6    = "2001:db8::1"
+	clientIPv6    = "2001:db8::2"
 )
 
 // pairs counts the pairs of this process, for their names.
@@ -31,7 +34,7 @@ var pairs atomic.Int64
 // network by default. Close both with Remove.
 func Pair(ctx context.Context) (server, client *Host, err error) {
 	prefix := fmt.Sprintf("sluice%d-%d", os.Getpid(), pairs.Add(1))
-	server, client = &Host{prefix + "s", serverAddress}, &Host{prefix + "c", clientAddress}
+	server, client = &Host{Name: prefix + "s", Address: serverAddress}, &Host{Name: prefix + "c", Address: clientAddress}
 	steps := []string{
 		"ip netns add " + server.Name,
 		"ip netns add " + client.Name,
@@ -51,6 +54,23 @@ func Pair(ctx context.Context) (server, client *Host, err error) {
 		}
 	}
 	return server, client, nil
+}
+
+// AddIPv6 has the hosts of a pair reach each other over IPv6 as well.
+func AddIPv6(ctx context.Context, server, client *Host) error {
+	server.IPv6, client.IPv6 = serverIPv6, clientIPv6
+	for _, h := range []*Host{server, client} {
+		in := "ip netns exec " + h.Name + " "
+		for _, step := range []string{
+			in + "sysctl -qw net.ipv6.conf.all.disable_ipv6=0",
+			in + "ip addr add " + h.IPv6 + "/64 dev veth0 nodad",
+		} {
+			if err := run(ctx, step); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // Remove removes hosts. What still runs on them must have been ended.
