@@ -144,7 +144,7 @@ func TestNextResponse(t *testing.T) {
 	}
 }
 
-// TestLongAuth gives AUTH long lines where it is offered, and nobody else.
+// TestLongAuth checks that AUTH may have long lines where it is offered, and nowhere else.
 func TestLongAuth(t *testing.T) {
 	for _, c := range []struct {
 		offered bool

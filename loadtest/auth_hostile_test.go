@@ -37,7 +37,7 @@ func newPlainAuthGateway(t *testing.T, auth string) *authGateway {
 }
 
 // attempted makes one attempt from an address of this machine, and returns the reply and
-// the time that it took. It gives up when stop is closed.
+// the time that it took. It ends when stop is closed.
 func attempted(t *testing.T, stop <-chan struct{}, source, to, user, password string) (reply string, took time.Duration) {
 	t.Helper()
 	conn := from(t, source, to)

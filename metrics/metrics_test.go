@@ -279,6 +279,7 @@ func observeAll(m *Metrics, code int, label string) {
 	m.StageDone("store", label, 0.01)
 	m.StageDone("publish", label, 0.01)
 	m.LateResult("publish", label)
+	m.Authenticated("ldap", label)
 	m.CreditWaited(label, 0.5)
 	m.LoopDelay(0.0002)
 	m.Panicked(label)

@@ -78,7 +78,7 @@ func (c *Conn) holdsAnswer() bool {
 	return c.session.Phase() == session.PhaseAuth && c.call == nil
 }
 
-// judgeHeld gives a session the answer that was held, if there is one.
+// judgeHeld ends the wait of a session whose answer was held, if it was.
 func (l *Loop) judgeHeld(c *Conn) {
 	if c.holdsAnswer() {
 		_, _, answer := c.session.Attempted()
@@ -86,7 +86,7 @@ func (l *Loop) judgeHeld(c *Conn) {
 	}
 }
 
-// judge gives a session the answer to its attempt.
+// judge steps a session by the answer to its attempt, and sets its class if it was accepted.
 func (l *Loop) judge(c *Conn, answer session.Answer) {
 	if answer.Verdict == session.AuthAccepted && l.shared.Gate != nil {
 		c.class = l.shared.Gate.Authenticated(c.class)

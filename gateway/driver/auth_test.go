@@ -287,8 +287,8 @@ func TestAuthNeedsTLS(t *testing.T) {
 	w.cleanCalls()
 }
 
-// TestAuthClass gives who has authenticated the gate's class for that, and sheds a listener
-// for submission at MAIL alone.
+// TestAuthClass checks that who has authenticated is of the gate's class for that, and that
+// sessions of a listener for submission are shed at MAIL alone.
 func TestAuthClass(t *testing.T) {
 	o, gate := testOptions(), &testGate{below: 1 << 16}
 	o.Gate, o.Submission, o.Authenticator = gate, true, &scriptedUsers{}

@@ -116,8 +116,8 @@ func TestCallOverdue(t *testing.T) {
 	w.cleanCalls()
 }
 
-// TestCallOfAnEndedSession gives no session the result of a call whose own has ended,
-// by its client or by a drain. The call can be used again then.
+// TestCallOfAnEndedSession checks that no session has the result of a call whose own has
+// ended, by its client or by a drain. The call can be used again then.
 func TestCallOfAnEndedSession(t *testing.T) {
 	for name, end := range map[string]func(*world, *memorySocket){
 		"client gone": func(_ *world, s *memorySocket) { s.gone() },

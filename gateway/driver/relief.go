@@ -177,8 +177,8 @@ func onlyEnvelope(c *Conn, m *pipeline.Message) bool {
 	return m.Stage == pipeline.StageEnvelope || c.session.Phase() == session.PhaseBody && m.Result.Err != nil
 }
 
-// returnSpare gives back the credit that a message will not need within the time of a
-// look at its present rate, and what it had booked beyond ten times as much.
+// returnSpare returns the credit to the budget that a message will not need within the time
+// of a look at its present rate, and what it had booked beyond ten times as much.
 func (l *Loop) returnSpare(m *pipeline.Message) {
 	rate := (m.Decoded - m.Memory.Mark.Received) * reliefEvery / l.measured(m)
 	l.unbook(m, 10*rate)

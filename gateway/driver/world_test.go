@@ -342,7 +342,7 @@ func (w *world) connectFrom(address string) *memorySocket {
 // readSize is what the reactor reads at a time.
 const readSize = 32 << 10
 
-// send gives the session bytes, as few reads as the reactor would need.
+// send feeds bytes to the session, in as few reads as the reactor would need.
 func (s *memorySocket) send(octets string) {
 	for octets != "" && !s.closed {
 		if s.paused {
@@ -365,7 +365,7 @@ func (c *Conn) unsentBytes() []byte {
 	return c.unsent.bytes
 }
 
-// hear gives what was sent to the client since the last time.
+// hear returns what was sent to the client since the last time.
 func (s *memorySocket) hear() string {
 	out := string(s.out)
 	s.out = nil

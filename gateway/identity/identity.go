@@ -1,5 +1,5 @@
-// Package identity finds out beside the event loops whether a client is who it says it is:
-// the port for backends, the order in which they are asked, and what protects them.
+// Package identity is the port for whoever knows, beside the event loops, whether a client
+// is who it says it is.
 package identity
 
 import (

@@ -59,7 +59,7 @@ func (p *Places) Take(client netip.Addr) bool {
 	return false
 }
 
-// Give gives back a place of a client.
+// Give returns a place that a client had.
 func (p *Places) Give(client netip.Addr) {
 	p.of(client).Add(-1)
 	p.taken.Add(-1)

@@ -22,8 +22,8 @@ type list struct {
 	sum        linefile.Digest
 }
 
-// maxIdentity is the longest identity in bytes, which is identity.MaxUser.
-const maxIdentity = 255
+// maxIdentity is the longest identity in bytes.
+const maxIdentity = identity.MaxUser
 
 // format is that of the file: it has room for ten million lines of 100 bytes. A file without
 // a line is one that is about to be written.
@@ -31,8 +31,8 @@ var format = linefile.Format{MaxFile: 1 << 30, MaxLine: 64 << 10, Empty: errors.
 
 // Read returns the policy in a file: in each line an identity and, behind white space, the
 // addresses as which it may send, or @domain for all of a domain. None of them may have white
-// space in it. An identity may have several lines. Empty lines and lines that begin with # do not count. An error says in
-// which line it is.
+// space in it. An identity may have several lines. Empty lines and lines that begin with # do
+// not count. An error says in which line it is.
 func Read(path string) (*Policy, error) { return read(linefile.File(path)) }
 
 func read(from linefile.Source) (*Policy, error) {

@@ -42,9 +42,9 @@ func (s *Server) useUsers(c *config.Config) {
 	s.attempts.Forget()
 }
 
-// setAuth sets what sessions make of AUTH at a listener for submission.
-// Where TLS is required, none is offered before it: it would be refused there, with the
-// password in the open.
+// setAuth sets what sessions make of AUTH at a listener for submission. Where TLS is
+// required, AUTH is not offered before it: it would be refused there, with the password in
+// the open.
 func setAuth(settings *session.Settings, c *config.Config, l config.ListenerConfig) {
 	policy := session.AuthPolicy{
 		PlainText: c.Auth.AllowPlaintext && l.TLS != config.TLSRequired, Explain: c.Auth.Explain, Scope: c.TokenScope(), Senders: c.SenderPolicy(),
