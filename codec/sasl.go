@@ -128,6 +128,7 @@ func (x *Exchange) Respond(response []byte, kind ResponseKind) (done bool, fault
 	}
 	if !done {
 		clear(text)
+		x.Secret = nil // part of the text, which would stay as long as the exchange
 		return false, FaultSyntax
 	}
 	return true, FaultNone

@@ -60,6 +60,9 @@ func TestExchange(t *testing.T) {
 				}
 				done, fault := x.Respond([]byte(response), first)
 				if fault != FaultNone {
+					if x.Secret != nil {
+						t.Errorf("%s: %d octets are kept", c.name, cap(x.Secret))
+					}
 					break
 				}
 				if done != (i == len(c.responses)-1) {
