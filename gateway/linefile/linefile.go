@@ -1,5 +1,5 @@
 // Package linefile reads files of lines that operators write: lists of addresses, of users,
-// of senders. It says in which line something is wrong.
+// of senders. It says in which line something is wrong. A secret is the one line of its file.
 package linefile
 
 import (
@@ -46,10 +46,11 @@ func (s Source) Read(f Format, each func(line []byte) error) (Digest, error) {
 	if s.r != nil {
 		return scan(s.r, f, each)
 	}
-	sum, err := open(s.name, f, each)
-	if _, named := errors.AsType[*fs.PathError](err); err != nil && !named {
-		err = fmt.Errorf("%s: %w", s.name, err)
-	}
+	var sum Digest
+	err := readRegular(s.name, f.MaxFile, func(file io.Reader) (err error) {
+		sum, err = scan(file, f, each)
+		return err
+	})
 	return sum, err
 }
 
@@ -58,43 +59,54 @@ var (
 	errChanged    = errors.New("it was written while it was read: replace it by a rename")
 )
 
-func open(name string, f Format, each func(line []byte) error) (Digest, error) {
+// readRegular calls read with a regular file of at most so many bytes. An error names it.
+func readRegular(name string, most int64, read func(io.Reader) error) error {
+	err := tryRegular(name, most, read)
+	if _, named := errors.AsType[*fs.PathError](err); err != nil && !named {
+		err = fmt.Errorf("%s: %w", name, err)
+	}
+	return err
+}
+
+func tryRegular(name string, most int64, read func(io.Reader) error) error {
 	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() { // to open it may have effects
-		return Digest{}, errNotRegular
+		return errNotRegular
 	}
 	file, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // it may be a pipe by now
 	if err != nil {
-		return Digest{}, err
+		return err
 	}
 	defer file.Close()
 	before, err := file.Stat()
 	switch {
 	case err != nil:
-		return Digest{}, err
+		return err
 	case !before.Mode().IsRegular():
-		return Digest{}, errNotRegular
-	case before.Size() > f.MaxFile:
-		return Digest{}, errTooLarge(f.MaxFile)
+		return errNotRegular
+	case before.Size() > most:
+		return errTooLarge(most)
 	}
-	sum, err := scan(file, f, each)
-	if err != nil {
-		return Digest{}, err
+	if err := read(file); err != nil {
+		return err
 	}
 	after, err := file.Stat()
 	if err == nil && (!after.ModTime().Equal(before.ModTime()) || after.Size() != before.Size()) {
 		err = errChanged
 	}
-	return sum, err
+	return err
 }
 
 // errTooLarge is the error of a file of more than so many bytes.
 type errTooLarge int64
 
 func (e errTooLarge) Error() string {
-	if e >= 1<<30 {
+	switch {
+	case e >= 1<<30:
 		return fmt.Sprintf("larger than %dGiB", e>>30)
+	case e >= 1<<20:
+		return fmt.Sprintf("larger than %dMiB", e>>20)
 	}
-	return fmt.Sprintf("larger than %dMiB", e>>20)
+	return fmt.Sprintf("larger than %dKiB", e>>10)
 }
 
 // byteOrderMark begins a file that some editors have saved.

@@ -47,9 +47,9 @@ func TestLines(t *testing.T) {
 		{"a\n" + long, 100, "a", "line 2: longer than 20 bytes"},
 		{"a\n# " + long, 100, "a", "line 2: longer than 20 bytes"},
 		{"a\nbc\n", 5, "a|bc", ""},
-		{"a\nbc\n", 4, "a|bc", "larger than 0MiB"},
-		{"a\nbc\n", 3, "a|bc", "larger than 0MiB"}, // cut within a line
-		{"bad\n", 3, "bad", "larger than 0MiB"},
+		{"a\nbc\n", 4, "a|bc", "larger than 0KiB"},
+		{"a\nbc\n", 3, "a|bc", "larger than 0KiB"}, // cut within a line
+		{"bad\n", 3, "bad", "larger than 0KiB"},
 	} {
 		var lines []string
 		f := Format{MaxFile: test.most, MaxLine: 20, Empty: errEmpty}

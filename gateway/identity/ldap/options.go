@@ -1,7 +1,6 @@
 package ldap
 
 import (
-	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -13,6 +12,8 @@ import (
 	"strings"
 
 	goldap "github.com/go-ldap/ldap/v3"
+
+	"sluice/gateway/linefile"
 )
 
 // Options of a directory. Either BaseDN or UserDN says how a user is found.
@@ -172,18 +173,11 @@ func (o *Options) filter(user string) ([]byte, error) {
 	return packet.Bytes(), nil
 }
 
-// maxPassword is the most bytes of a file with a password.
-const maxPassword = 4 << 10
-
-// bindPassword reads the password of BindDN. A line's end behind it does not count.
+// bindPassword reads the password of BindDN.
 func (o *Options) bindPassword() ([]byte, error) {
-	text, err := os.ReadFile(o.BindPasswordFile)
+	password, err := linefile.ReadSecret(o.BindPasswordFile)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBindPasswordFile, err)
-	}
-	password := bytes.TrimRight(text, "\r\n")
-	if len(password) == 0 || len(password) > maxPassword {
-		return nil, fmt.Errorf("%w: %s has %d bytes, not 1 to %d", ErrBindPasswordFile, o.BindPasswordFile, len(password), maxPassword)
 	}
 	return password, nil
 }

@@ -4,18 +4,17 @@
 package oidc
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/netip"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 	"time"
+
+	"sluice/gateway/linefile"
 )
 
 // Options are the settings of both backends.
@@ -61,7 +60,7 @@ func (o *Options) CheckPassword() []Problem {
 		p.add("scope", "words with a space between, such as %q", "openid profile")
 	}
 	if o.ClientSecretFile != "" {
-		if _, err := readSecret(o.ClientSecretFile); err != nil {
+		if _, err := linefile.ReadSecret(o.ClientSecretFile); err != nil {
 			p.add("client_secret_file", "a readable file with the secret in its only line (%v)", err)
 		}
 	}
@@ -158,28 +157,3 @@ func secure(u *url.URL, loopback bool) bool {
 
 // notOfScope reports whether r cannot be in a list of scopes (RFC 6749 §3.3).
 func notOfScope(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }
-
-// maxSecretFile bounds a secret's file.
-const maxSecretFile = 4 << 10
-
-var errSecretFile = errors.New("the file has not one line of at most 4 KiB")
-
-// readSecret reads a secret from a file. It is read for each request, so that a new secret
-// counts as soon as it is there.
-func readSecret(name string) ([]byte, error) {
-	file, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	content, err := io.ReadAll(io.LimitReader(file, maxSecretFile+1))
-	if err != nil {
-		return nil, err
-	}
-	secret := bytes.TrimSuffix(bytes.TrimSuffix(content, []byte("\n")), []byte("\r"))
-	if len(content) > maxSecretFile || len(secret) == 0 || bytes.ContainsAny(secret, "\r\n\x00") {
-		clear(content)
-		return nil, errSecretFile
-	}
-	return secret, nil
-}

@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"sluice/gateway/identity"
+	"sluice/gateway/linefile"
 )
 
 // Password is the backend that hands passwords to the provider.
@@ -110,9 +111,10 @@ func (b *Password) send(ctx context.Context, a *identity.Attempt, m *metadata) (
 	return b.p.do(request)
 }
 
-// authenticate adds Sluice's own secret to a request.
+// authenticate adds Sluice's own secret to a request. The file is read for each, so that a
+// new secret counts as soon as it is there.
 func (b *Password) authenticate(request *http.Request, body *form, basic bool) *identity.Answer {
-	secret, err := readSecret(b.o.ClientSecretFile)
+	secret, err := linefile.ReadSecret(b.o.ClientSecretFile)
 	if err != nil {
 		return unavailable(identity.ReasonMisconfigured, "client_secret_file: %w", err)
 	}
