@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sluice/gateway/identity"
+	"sluice/gateway/places"
 )
 
 // Who fails again waits longer for the answer: not at all at first, then a second, and
@@ -39,14 +40,10 @@ func (f *failures) byName(user string) *atomic.Uint64 {
 	return &f.names[maphash.String(f.seed, identity.Fold(user))%uint64(len(f.names))]
 }
 
-// byAddress returns the count of an address; of IPv6 that of the /64.
+// byAddress returns the count of a client.
 func (f *failures) byAddress(client netip.Addr) *atomic.Uint64 {
-	key := client.As16()
-	n := len(key)
-	if client.Unmap().Is6() {
-		n /= 2
-	}
-	return &f.addresses[maphash.Bytes(f.seed, key[:n])%uint64(len(f.addresses))]
+	key := places.Client(client).As16()
+	return &f.addresses[maphash.Bytes(f.seed, key[:])%uint64(len(f.addresses))]
 }
 
 // second returns the second of a time; the first is 1.

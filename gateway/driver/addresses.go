@@ -5,6 +5,8 @@ import (
 	"hash/maphash"
 	"net/netip"
 	"sync/atomic"
+
+	"sluice/gateway/places"
 )
 
 // addressCounts counts open sessions by client address without a lock: a
@@ -12,8 +14,6 @@ import (
 // for an address that shares a cell with busy ones in all four rows, which at
 // 19,000 connections and the default limit happens to less than one address in
 // 10^13. The hash is keyed, so nobody can pick such an address.
-//
-// IPv6 clients are counted by their /64, the least that one customer has.
 type addressCounts struct {
 	seed maphash.Seed
 	rows [4][1 << 16]atomic.Int32
@@ -23,17 +23,7 @@ func newAddressCounts() *addressCounts { return &addressCounts{seed: maphash.Mak
 
 // cells returns the four cells of an address: 16 bits of one 64-bit hash for each row.
 func (a *addressCounts) cells(address netip.Addr) uint64 {
-	address = address.Unmap()
-	var key [17]byte
-	key[0] = 4
-	if address.Is6() {
-		raw := address.As16()
-		key[0] = 6
-		copy(key[1:9], raw[:8])
-	} else if address.Is4() {
-		raw := address.As4()
-		copy(key[1:5], raw[:])
-	}
+	key := places.Client(address).As16()
 	return maphash.Bytes(a.seed, key[:])
 }
 

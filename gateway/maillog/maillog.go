@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"sluice/gateway/driver"
+	"sluice/gateway/places"
 	"sluice/gateway/session"
 	"sluice/internal/panics"
 )
@@ -239,14 +240,11 @@ func (m *Log) putRefusal(client netip.Addr, e entry) {
 	}
 }
 
-// shard returns the index of the shard for a client's lines. IPv6 clients are sharded by
-// /64. The hash is keyed, so no client can choose its shard.
+// shard returns the index of the shard for a client's lines. The hash is keyed, so no client
+// can choose its shard.
 func (m *Log) shard(client netip.Addr) uint64 {
-	octets := client.Unmap().As16()
-	if client.Unmap().Is6() {
-		clear(octets[8:])
-	}
-	return maphash.Bytes(m.seed, octets[:]) % shards
+	key := places.Client(client).As16()
+	return maphash.Bytes(m.seed, key[:]) % shards
 }
 
 func (m *Log) put(queue chan entry, e entry) {

@@ -5,6 +5,8 @@ import (
 	"hash/maphash"
 	"net/netip"
 	"sync/atomic"
+
+	"sluice/gateway/places"
 )
 
 // clientLines is the number of refusals and lost messages of one client, in all its
@@ -15,8 +17,6 @@ const clientLines = 200
 // count-min sketch of four rows, in which a count of another second is zero. A count is
 // too high only for a client that shares a cell with busy ones in all four rows. The hash
 // is keyed, so no client can choose such an address.
-//
-// IPv6 clients are counted by their /64, as their sessions are.
 type clientQuota struct {
 	seed   maphash.Seed
 	second atomic.Uint32
@@ -30,10 +30,7 @@ func (s *clientQuota) renew() { s.second.Add(1) }
 
 // count counts a line of a client and returns the client's count in this second.
 func (s *clientQuota) count(client netip.Addr) uint32 {
-	if client = client.Unmap(); client.Is6() {
-		client = netip.PrefixFrom(client, 64).Masked().Addr()
-	}
-	key := client.As16()
+	key := places.Client(client).As16()
 	var cells [8]byte
 	binary.LittleEndian.PutUint64(cells[:], maphash.Bytes(s.seed, key[:]))
 	least := ^uint32(0)

@@ -67,13 +67,8 @@ func (p *Places) Give(client netip.Addr) {
 
 func (p *Places) perAddress() int32 { return int32(max(p.limit/addressShare, 1)) }
 
-// of returns the count of an address. IPv6 clients are counted by their /64, the least that
-// one customer has.
-func (p *Places) of(address netip.Addr) *atomic.Int32 {
-	key := address.As16() // an IPv4 address is mapped
-	n := len(key)
-	if address.Unmap().Is6() {
-		n /= 2
-	}
-	return &p.cells[maphash.Bytes(p.seed, key[:n])%uint64(len(p.cells))]
+// of returns the count of a client.
+func (p *Places) of(client netip.Addr) *atomic.Int32 {
+	key := Client(client).As16()
+	return &p.cells[maphash.Bytes(p.seed, key[:])%uint64(len(p.cells))]
 }

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"sluice/gateway/places"
 )
 
 // boundedListener is a listener with a bound on its open connections, so that its clients
@@ -49,10 +51,7 @@ func (c *boundedListener) Accept() (net.Conn, error) {
 	}
 	m := &boundedConn{Conn: conn, listener: c}
 	if tcp, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
-		m.from = tcp.AddrPort().Addr().Unmap().WithZone("")
-		if m.from.Is6() { // one host has a /64
-			m.from = netip.PrefixFrom(m.from, 64).Masked().Addr()
-		}
+		m.from = places.Client(tcp.AddrPort().Addr())
 	}
 	m.touch()
 	if victim := c.add(m); victim != nil {
