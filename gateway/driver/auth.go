@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"sluice/codec"
+	"sluice/gateway/identity"
 	"sluice/gateway/session"
 )
 
@@ -44,23 +45,17 @@ func (l *Loop) authenticate(c *Conn) {
 		a.Home = func(a *Attempt) { call.Done(a, nil) }
 		if !l.shared.Authenticator.Begin(a) {
 			a.Wipe()
-			a.Answer = session.Answer{Reason: reasonBusy}
+			a.Answer = session.Answer{Reason: string(identity.ReasonBusy)}
 			a.Home(a)
 		}
 	}, l.judged)
 }
 
-// Reasons of answers that the driver gives itself, as gateway/identity has them.
-const (
-	reasonBusy    = "busy"
-	reasonTimeout = "timeout"
-)
-
 // onAttempt takes the answer to an attempt, which the client may have to wait for.
 func (l *Loop) onAttempt(c *Conn, value any, err error) {
 	a, ok := value.(*Attempt)
 	if !ok {
-		a = &Attempt{Answer: session.Answer{Reason: reasonTimeout, Err: err}}
+		a = &Attempt{Answer: session.Answer{Reason: string(identity.ReasonTimeout), Err: err}}
 	}
 	l.shared.Observer.Authenticated(a.Answer.Backend, a.Answer.Reason)
 	switch {
