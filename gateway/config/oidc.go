@@ -52,11 +52,8 @@ func (c *Config) OIDCOptions() oidc.Options {
 
 // TokenScope returns the scope of tokens that clients are told to ask for.
 func (c *Config) TokenScope() string {
-	o := &c.Auth.OIDC
-	if len(o.Audiences) == 0 || len(o.RequiredScopes) == 0 {
-		return ""
-	}
-	return strings.TrimSuffix(o.Audiences[0], "/") + "/" + o.RequiredScopes[0]
+	o := c.OIDCOptions()
+	return o.TokenScope()
 }
 
 // checkOIDC checks the keys of the identity provider.

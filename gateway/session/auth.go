@@ -16,7 +16,8 @@ type AuthPolicy struct {
 	PlainText bool
 	// Explain tells clients why they were refused.
 	Explain bool
-	// Scope is the scope of tokens that clients are told to ask for (RFC 7628 §3.2.2).
+	// Scope is the scope of tokens that clients are told to ask for (RFC 7628 §3.2.2), "" for
+	// any.
 	Scope string
 	// Senders are the addresses that who has authenticated may send from, nil for any.
 	Senders Senders
@@ -87,7 +88,7 @@ func scopeChallenge(scope string) []byte {
 	text, _ := json.Marshal(struct {
 		Status  string `json:"status"`
 		Schemes string `json:"schemes"`
-		Scope   string `json:"scope"`
+		Scope   string `json:"scope,omitempty"`
 	}{"invalid_token", "bearer", scope}) // strings have no error
 	return base64.StdEncoding.AppendEncode(nil, text)
 }

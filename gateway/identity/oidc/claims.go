@@ -111,7 +111,7 @@ func (o *Options) checkAudience(c claims) *identity.Answer {
 	for _, audience := range audiences {
 		if service := foreign[strings.TrimSuffix(audience, "/")]; service != "" {
 			return refuse(identity.ReasonTokenAudience, "the token is for %s; the client has to ask for the scope %s",
-				service, o.ownScope())
+				service, o.TokenScope())
 		}
 	}
 	return refuse(identity.ReasonTokenAudience, "the token is for nobody of the audiences %q", o.Audiences)

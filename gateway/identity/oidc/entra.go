@@ -61,17 +61,3 @@ var foreign = map[string]string{
 	"https://outlook.com":                     "Outlook",
 	"https://ps.outlook.com":                  "Outlook",
 }
-
-// ownScope returns the scope that a client of Sluice has to ask for, or what it looks like.
-func (o *Options) ownScope() string {
-	scope, api := ".default", "api://APPLICATION-ID"
-	if len(o.RequiredScopes) > 0 {
-		scope = o.RequiredScopes[0]
-	}
-	if len(o.Audiences) > 0 {
-		if api = o.Audiences[0]; !strings.Contains(api, "://") {
-			api = "api://" + api
-		}
-	}
-	return strings.TrimSuffix(api, "/") + "/" + scope
-}

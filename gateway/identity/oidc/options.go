@@ -116,6 +116,27 @@ func (o *Options) check() problems {
 	return p
 }
 
+// TokenScope returns the scope that clients have to ask for, "" for any. Those of Entra begin
+// with the API that they are of.
+func (o *Options) TokenScope() string {
+	issuer, err := url.Parse(o.Issuer)
+	if err != nil || !isEntra(issuer) || len(o.Audiences) == 0 {
+		return strings.Join(o.RequiredScopes, " ")
+	}
+	api := strings.TrimSuffix(o.Audiences[0], "/")
+	if !strings.Contains(api, "://") {
+		api = "api://" + api
+	}
+	if len(o.RequiredScopes) == 0 {
+		return api + "/.default"
+	}
+	var all []string
+	for _, scope := range o.RequiredScopes {
+		all = append(all, api+"/"+scope)
+	}
+	return strings.Join(all, " ")
+}
+
 // errOf returns what is wrong as an error, nil for nothing.
 func errOf(found []Problem) error {
 	errs := make([]error, len(found))

@@ -8,6 +8,27 @@ import (
 	"testing"
 )
 
+// TestTokenScope checks what clients are told to ask for, as entra.md and keycloak.md have it.
+func TestTokenScope(t *testing.T) {
+	for _, test := range []struct {
+		issuer, audience string
+		required         []string
+		want             string
+	}{
+		{entraV2, "api://sluice/", []string{"SMTP.Send"}, "api://sluice/SMTP.Send"},
+		{entraV2, "11111111-2222-3333-4444-555555555555", []string{"a", "b"},
+			"api://11111111-2222-3333-4444-555555555555/a api://11111111-2222-3333-4444-555555555555/b"},
+		{entraV2, "api://sluice", nil, "api://sluice/.default"},
+		{"https://keycloak.example.net/realms/main", "sluice", []string{"smtp", "mail"}, "smtp mail"},
+		{"https://keycloak.example.net/realms/main", "sluice", nil, ""},
+	} {
+		o := Options{Issuer: test.issuer, Audiences: []string{test.audience}, RequiredScopes: test.required}
+		if got := o.TokenScope(); got != test.want {
+			t.Errorf("%s, %s: %q, want %q", test.issuer, test.audience, got, test.want)
+		}
+	}
+}
+
 // TestCheck has a row for each thing that can be wrong with the options.
 func TestCheck(t *testing.T) {
 	good := func() Options {
