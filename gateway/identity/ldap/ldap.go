@@ -11,8 +11,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"sluice/gateway/identity"
 )
@@ -162,7 +160,7 @@ func (b *Backend) identified(claimed string, e entry) identity.Answer {
 	if len(e.values) > 1 {
 		reason = identity.ReasonAmbiguous
 	}
-	if who == "" || len(who) > identity.MaxUser || !isText(who) {
+	if !identity.IsName(who) {
 		return identity.Answer{
 			Verdict: identity.Refused, Reason: reason,
 			Err: fmt.Errorf("%s has %d values of %s, and none that is fit", readable(e.dn), len(e.values), b.options.IdentityAttribute),
@@ -255,11 +253,6 @@ func (b *Backend) bindUser(ctx context.Context, dn string, password []byte) (got
 // isPlain reports whether a name has printable characters of ASCII alone.
 func isPlain(name string) bool {
 	return !strings.ContainsFunc(name, func(c rune) bool { return c < ' ' || c > '~' })
-}
-
-// isText reports whether a value is text without control characters.
-func isText(value string) bool {
-	return utf8.ValidString(value) && !strings.ContainsFunc(value, unicode.IsControl)
 }
 
 // readable returns the name of an entry for a log.

@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/go-jose/go-jose/v4/json"
 
@@ -139,7 +137,7 @@ func (p *provider) identity(c claims, claim string) string {
 	if claim == "email" && !p.verified(c) {
 		return ""
 	}
-	if len(name) > identity.MaxUser || !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl) {
+	if !identity.IsName(name) {
 		return ""
 	}
 	return name

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"unicode"
-	"unicode/utf8"
 
 	"sluice/gateway/identity"
 	"sluice/gateway/linefile"
@@ -51,7 +49,7 @@ func (u *Users) add(line []byte) error {
 	switch {
 	case !found:
 		return errColon
-	case len(user) == 0 || len(user) > identity.MaxUser || !utf8.Valid(user) || bytes.ContainsFunc(user, unicode.IsControl):
+	case !identity.IsName(string(user)):
 		return errUser
 	}
 	h, err := parseHash(string(bytes.TrimSpace(text)))

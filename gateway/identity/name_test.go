@@ -24,3 +24,15 @@ func TestFold(t *testing.T) {
 		}
 	}
 }
+
+// TestIsName checks what may be the name of a user.
+func TestIsName(t *testing.T) {
+	for name, want := range map[string]bool{
+		"ann": true, "Ännchen@example.com": true, strings.Repeat("x", identity.MaxUser): true, "a b": true,
+		"": false, strings.Repeat("x", identity.MaxUser+1): false, "a\xff": false, "a\x00": false, "a\n": false, "a\u0085": false,
+	} {
+		if got := identity.IsName(name); got != want {
+			t.Errorf("%.20q: %t", name, got)
+		}
+	}
+}
