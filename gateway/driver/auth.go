@@ -83,8 +83,15 @@ func (l *Loop) judgeHeld(c *Conn) {
 
 // judge steps a session by the answer to its attempt, and sets its class if it was accepted.
 func (l *Loop) judge(c *Conn, answer session.Answer) {
-	if answer.Verdict == session.AuthAccepted && l.shared.Gate != nil {
-		c.class = l.shared.Gate.Authenticated(c.class)
+	if answer.Verdict == session.AuthAccepted {
+		_, mechanism, _ := c.session.Attempted()
+		l.shared.MailLog.LoggedIn(&Login{
+			Session: c.session.ID(), Client: c.session.Client(), Helo: c.session.Helo(),
+			User: answer.Identity, Mechanism: mechanism, Backend: answer.Backend,
+		})
+		if l.shared.Gate != nil {
+			c.class = l.shared.Gate.Authenticated(c.class)
+		}
 	}
 	l.step(c, session.Event{Kind: session.Judged, Answer: answer})
 }
@@ -105,15 +112,19 @@ func (l *Loop) unheardAnswer(c *Conn) {
 	l.logUnheard(&Refusal{Session: c.session.ID(), Client: c.session.Client(), User: user, Mechanism: mechanism}, answer)
 }
 
-// causeUnheard is the cause of a refusal that nobody has heard.
-const causeUnheard = "client_gone"
+// CauseClientGone is the cause of a refusal, or of a login, of which its client has not
+// heard.
+const CauseClientGone = "client_gone"
 
 // logUnheard logs r, for which there was an answer.
 func (l *Loop) logUnheard(r *Refusal, answer session.Answer) {
 	if answer.Verdict == session.AuthAccepted {
+		l.shared.MailLog.LoggedIn(&Login{
+			Session: r.Session, Client: r.Client, User: answer.Identity, Mechanism: r.Mechanism, Backend: answer.Backend, Gone: true,
+		})
 		return
 	}
-	r.Verb, r.Cause, r.Err = codec.VerbAUTH.String(), causeUnheard, answer.Err
+	r.Verb, r.Cause, r.Err = codec.VerbAUTH.String(), CauseClientGone, answer.Err
 	r.Backend, r.Reason = answer.Backend, answer.Reason
 	l.shared.MailLog.Refused(r)
 }

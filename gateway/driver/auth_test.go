@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -209,17 +210,49 @@ func TestAuthUnheard(t *testing.T) {
 				}
 				lines := 0
 				for _, r := range w.seen.refusals {
-					if r.User == "ann@example.net" && r.Reason == "wrong_password" && r.Cause == causeUnheard && r.Client.IsValid() && r.Session != 0 {
+					if r.User == "ann@example.net" && r.Reason == "wrong_password" && r.Cause == CauseClientGone && r.Client.IsValid() && r.Session != 0 {
 						lines++
 					}
 				}
 				if want := map[string]int{"wrong": 1, "secret": 0}[password]; lines != want || len(w.seen.refusals) != want {
 					t.Errorf("%d lines, want %d: %+v", lines, want, w.seen.refusals)
 				}
+				if logins := w.seen.logins; len(logins) != 1-lines {
+					t.Errorf("logins %+v", logins)
+				} else if lines == 0 && (logins[0].User != "ann@example.net" || logins[0].Gone == held || !logins[0].Client.IsValid() || logins[0].Session == 0) {
+					t.Errorf("login %+v", logins[0])
+				}
 				w.cleanCalls()
 			})
 		}
 	}
+}
+
+// TestLoginIsLogged: who has authenticated has a line without any mail, and what is refused
+// from then on names the user.
+func TestLoginIsLogged(t *testing.T) {
+	w, _ := authWorld(t)
+	s := w.connect()
+	s.send(ehlo + plain("ann@example.net", "secret") + "MAIL FROM:<bob@example.net>\r\n")
+	if got := s.hear(); !strings.Contains(got, "\r\n553 5.7.1 ") {
+		t.Errorf("said %q", got)
+	}
+	want := []Login{{
+		Session: s.conn.session.ID(), Client: s.conn.session.Client(), Helo: s.conn.session.Helo(),
+		User: "ann@example.net", Mechanism: "PLAIN", Backend: "static",
+	}}
+	if !slices.Equal(w.seen.logins, want) {
+		t.Errorf("logins %+v, want %+v", w.seen.logins, want)
+	}
+	if r := w.seen.refusals[len(w.seen.refusals)-1]; r.Cause != "sender_not_owned" || r.User != "ann@example.net" || r.Mechanism != "PLAIN" || r.Backend != "static" || r.Reason != "" {
+		t.Errorf("refused %+v", r)
+	}
+	s.send("MAIL FROM:<ann@example.net>\r\nRCPT TO:<b@example.org>\r\nDATA\r\n")
+	s.gone()
+	if len(w.seen.losses) != 1 || !strings.HasPrefix(w.seen.losses[0], "ann@example.net ") {
+		t.Errorf("losses %q", w.seen.losses)
+	}
+	w.cleanCalls()
 }
 
 // TestDrainWaitsForNoFailure has a process shut down while an attempt waits for its answer,

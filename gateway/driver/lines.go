@@ -44,7 +44,7 @@ type Refusal struct {
 	Pressure   string // the gate's cause when it was the gate that refused, else empty
 	Err        error  // what lies behind it; never shown to the client
 	// User, Mechanism, Backend and Reason are those of an attempt to authenticate that was
-	// not accepted; else they are empty.
+	// not accepted. A client that has authenticated has the first three; else they are empty.
 	User, Mechanism, Backend, Reason string
 	LeftOut                          int // refusals of this session before it that were too many for the log
 }
@@ -59,8 +59,20 @@ type Loss struct {
 	Recipients int
 	Message    string // message id
 	Octets     int64  // received
+	User       string // who has authenticated, empty for nobody
 	Stage      string // where it stood
 	End        string // how its session ended
+}
+
+// Login is one attempt to authenticate that was accepted.
+type Login struct {
+	Session   session.ID
+	Client    netip.AddrPort
+	Helo      string
+	User      string // who the client is
+	Mechanism string
+	Backend   string
+	Gone      bool // the client hung up before it was told
 }
 
 // Acceptance is one message answered 250.
@@ -104,6 +116,13 @@ func (r *Refusal) attempted(c *Conn) {
 	r.User, r.Mechanism, r.Backend, r.Reason = user, mechanism, answer.Backend, answer.Reason
 }
 
+// authenticated notes who the client is, if it has authenticated.
+func (r *Refusal) authenticated(c *Conn) {
+	if auth := c.session.Authenticated(); auth != nil {
+		r.User, r.Mechanism, r.Backend = auth.Identity, auth.Mechanism, auth.Backend
+	}
+}
+
 // refusedUnheard logs the refusal of a token whose client has left without its 535.
 func (l *Loop) refusedUnheard(c *Conn) {
 	if c.session.Phase() != session.PhaseResponse || !c.session.OwesRefusal() {
@@ -139,6 +158,9 @@ func (l *Loop) lost(c *Conn, m *pipeline.Message, how Ending) {
 	}
 	if loss.Recipients > 0 {
 		loss.To = m.Envelope.Recipient(0)
+	}
+	if auth := c.session.Authenticated(); auth != nil {
+		loss.User = auth.Identity
 	}
 	l.shared.MailLog.Lost(&loss)
 }

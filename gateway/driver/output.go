@@ -63,6 +63,7 @@ func (l *Loop) reply(c *Conn, r *codec.Reply, arg []byte, what string) {
 	f := &l.refusal
 	f.Session, f.Client, f.Helo, f.Verb = c.session.ID(), c.session.Client(), c.session.Helo(), what
 	f.Code, f.Enhanced, f.Cause = int(r.Code), r.Enhanced.String(), r.Cause
+	f.authenticated(c)
 	if f.Pressure != "" {
 		l.shared.Observer.SessionShed(f.Pressure)
 	}

@@ -136,7 +136,7 @@ type Observer interface {
 
 // MailLog writes the log lines of the mail path. Its methods are called on event
 // loops: they must not block; a line that finds no room is dropped and counted. A
-// *Refusal, *Loss or *Acceptance is valid during the call only.
+// *Refusal, *Loss, *Login or *Acceptance is valid during the call only.
 type MailLog interface {
 	Refused(r *Refusal)
 	// LeftOut is called at the end of a session with the number of refusals since
@@ -145,6 +145,8 @@ type MailLog interface {
 	// Lost is called for a message that had been granted its 354 and whose session
 	// ended before its answer.
 	Lost(l *Loss)
+	// LoggedIn is called for a client that has authenticated.
+	LoggedIn(l *Login)
 	Accepted(a *Acceptance)
 	// Panicked is called for a panic in the turn of a session, 0 for none.
 	Panicked(id session.ID, where string, reason any, stack []byte)

@@ -100,7 +100,8 @@ type counts struct {
 	auth           map[string]int // backends and reasons
 	lenient        map[string]int
 	refusals       []Refusal
-	losses         []string                            // to, bytes, stage and end of each
+	losses         []string // to, bytes, stage and end of each
+	logins         []Login
 	accepted       []Acceptance                        // without their messages
 	took           [][pipeline.StageDone]time.Duration // by each of them
 	sessions       []session.ID                        // of each line
@@ -150,6 +151,10 @@ func (j mailLog) Accepted(a *Acceptance) {
 	j.c.accepted = append(j.c.accepted, kept)
 }
 
+func (j mailLog) LoggedIn(l *Login) {
+	j.c.logins, j.c.sessions = append(j.c.logins, *l), append(j.c.sessions, l.Session)
+}
+
 func (j mailLog) LeftOut(id session.ID, _ netip.AddrPort, n int) {
 	j.c.leftOut += n
 	j.c.sessions = append(j.c.sessions, id)
@@ -157,7 +162,11 @@ func (j mailLog) LeftOut(id session.ID, _ netip.AddrPort, n int) {
 
 func (j mailLog) Lost(l *Loss) {
 	j.c.sessions = append(j.c.sessions, l.Session)
-	j.c.losses = append(j.c.losses, fmt.Sprintf("%s %d %s %s", l.To, l.Octets, l.Stage, l.End))
+	line := fmt.Sprintf("%s %d %s %s", l.To, l.Octets, l.Stage, l.End)
+	if l.User != "" {
+		line = l.User + " " + line
+	}
+	j.c.losses = append(j.c.losses, line)
 }
 
 func (j mailLog) Panicked(id session.ID, _ string, _ any, _ []byte) {

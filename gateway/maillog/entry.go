@@ -20,7 +20,7 @@ type entry struct {
 	enhanced   string
 	cause      string
 	pressure   string
-	user       string // of AUTH, as the next three
+	user       string // who has authenticated or wants to; the next three are of AUTH too
 	mechanism  string
 	backend    string
 	reason     string
@@ -37,6 +37,7 @@ type entryKind uint8
 const (
 	refused entryKind = iota
 	lost
+	loggedIn
 	leftOut
 	overQuota
 	leftBehind
@@ -51,10 +52,20 @@ func (e *entry) record() slog.Record {
 	case refused:
 		return e.refusal()
 	case lost:
-		return e.line(slog.LevelInfo, "message lost: its session ended before the answer",
+		record := e.line(slog.LevelInfo, "message lost: its session ended before the answer",
 			slog.String("cause", e.cause), slog.String("stage", e.verb), slog.String("session", e.session),
 			slog.String("client", e.client), slog.String("helo", e.helo), slog.String("from", e.mailFrom), slog.String("to", e.to),
 			slog.Int("recipients", e.recipients), slog.String("id", e.message), slog.Int64("octets", e.octets))
+		e.addUser(&record)
+		return record
+	case loggedIn:
+		record := e.line(slog.LevelInfo, "authenticated",
+			slog.String("session", e.session), slog.String("client", e.client), slog.String("helo", e.helo))
+		e.addUser(&record)
+		if e.cause != "" {
+			record.AddAttrs(slog.String("cause", e.cause))
+		}
+		return record
 	case leftOut:
 		return e.line(slog.LevelInfo, "log lines of a session left out",
 			slog.Int("lines", e.leftOut), slog.String("session", e.session), slog.String("client", e.client))
@@ -96,10 +107,7 @@ func (e *entry) refusal() slog.Record {
 	if e.recipients > 1 {
 		record.AddAttrs(slog.Int("recipients", e.recipients))
 	}
-	if e.user != "" {
-		record.AddAttrs(slog.String("user", e.user), slog.String("mechanism", e.mechanism), slog.String("backend", e.backend),
-			slog.String("reason", e.reason))
-	}
+	e.addUser(&record)
 	if e.pressure != "" {
 		record.AddAttrs(slog.String("pressure", e.pressure))
 	}
@@ -113,6 +121,17 @@ func (e *entry) refusal() slog.Record {
 		record.AddAttrs(slog.Int("left_out", e.leftOut))
 	}
 	return record
+}
+
+// addUser adds what is known of who has authenticated or wants to.
+func (e *entry) addUser(record *slog.Record) {
+	for _, field := range []struct{ name, value string }{
+		{"user", e.user}, {"mechanism", e.mechanism}, {"backend", e.backend}, {"reason", e.reason},
+	} {
+		if field.value != "" {
+			record.AddAttrs(slog.String(field.name, field.value))
+		}
+	}
 }
 
 // address returns a as text, or "" if it is invalid, instead of "invalid AddrPort".

@@ -65,8 +65,9 @@ type Log struct {
 	left    atomic.Int64 // lines beyond the limit of their session, or panicEvery
 	panics  sync.Map     // by place, when the last panic was logged
 	quota   *clientQuota
-	behind  warnings // LeftBehind
-	splits  warnings // PackSplit
+	logins  *clientQuota // of its own: no client hides a login behind refusals
+	behind  warnings     // LeftBehind
+	splits  warnings     // PackSplit
 	lines   *lineWriter
 	logger  *slog.Logger
 
@@ -91,6 +92,7 @@ func New(o Options, w io.Writer) *Log {
 		waiting:  make(chan struct{}, 1),
 		seed:     maphash.MakeSeed(),
 		quota:    newClientQuota(),
+		logins:   newClientQuota(),
 		lines:    &lineWriter{to: w},
 		stop:     make(chan struct{}),
 		stopped:  make(chan struct{}),
@@ -133,7 +135,7 @@ func (m *Log) Logger() *slog.Logger { return m.logger }
 // that could not be written.
 func (m *Log) Dropped() int64 { return m.dropped.Load() + m.lines.lost.Load() }
 
-// Omitted returns the number of refusals, lost messages, warnings about messages and panics
+// Omitted returns the number of refusals, lost messages, logins, warnings about messages and panics
 // since the start that have no line because their session, their client, their kind or
 // their place had too many.
 func (m *Log) Omitted() int64 {
@@ -171,8 +173,23 @@ func (m *Log) Lost(l *driver.Loss) {
 	m.putRefusal(l.Client.Addr(), entry{
 		kind: lost, session: l.Session.String(), client: address(l.Client), helo: strings.Clone(clip(l.Helo)),
 		mailFrom: string(clip(l.MailFrom)), to: string(clip(l.To)), recipients: l.Recipients,
-		message: strings.Clone(l.Message), octets: l.Octets, verb: l.Stage, cause: l.End,
+		message: strings.Clone(l.Message), octets: l.Octets, user: strings.Clone(clip(l.User)), verb: l.Stage, cause: l.End,
 	})
+}
+
+// LoggedIn implements driver.MailLog.
+func (m *Log) LoggedIn(l *driver.Login) {
+	if !m.writes(slog.LevelInfo) || !m.mayLog(m.logins, l.Client.Addr()) {
+		return
+	}
+	e := entry{
+		kind: loggedIn, session: l.Session.String(), client: address(l.Client), helo: strings.Clone(clip(l.Helo)),
+		user: strings.Clone(clip(l.User)), mechanism: l.Mechanism, backend: l.Backend,
+	}
+	if l.Gone {
+		e.cause = driver.CauseClientGone
+	}
+	m.putAbout(l.Client.Addr(), e)
 }
 
 // Accepted implements driver.MailLog. It formats the line at once, and does not allocate
@@ -225,12 +242,15 @@ func (m *Log) Panicked(id session.ID, where string, reason any, stack []byte) {
 	m.put(m.notices, e)
 }
 
-// putRefusal puts a line into its client's shard or, if that is full, into the shared
-// queue. It omits the line of a client whose quota is used up.
+// putRefusal puts the line of a refusal, unless the quota of its client is used up.
 func (m *Log) putRefusal(client netip.Addr, e entry) {
-	if !m.mayLog(client) {
-		return
+	if m.mayLog(m.quota, client) {
+		m.putAbout(client, e)
 	}
+}
+
+// putAbout puts a line into its client's shard or, if that is full, into the shared queue.
+func (m *Log) putAbout(client netip.Addr, e entry) {
 	e.at = time.Now()
 	select {
 	case m.shards[m.shard(client)] <- e:

@@ -38,6 +38,9 @@ func TestLines(t *testing.T) {
 	m.LeftBehind("2026/01/02/03/0190.eml", errors.New("503 Slow Down"))
 	m.LeftOut(0x1f, someRefusal.Client, 7)
 	m.Lost(&driver.Loss{Session: 0x1f, Client: someRefusal.Client, Helo: "c", MailFrom: []byte("a@b.c"), To: []byte("d@e.f"), Recipients: 2, Message: "0191", Octets: 99, Stage: "receiving", End: "client"})
+	m.Refused(&driver.Refusal{Code: 553, Enhanced: "5.7.1", Cause: "sender_not_owned", Verb: "MAIL", User: "ann", Mechanism: "PLAIN", Backend: "ldap"})
+	m.LoggedIn(&driver.Login{Session: 0x1f, Client: someRefusal.Client, Helo: "c", User: "ann", Mechanism: "LOGIN", Backend: "static"})
+	m.LoggedIn(&driver.Login{Session: 0x1f, Client: someRefusal.Client, User: "a b", Mechanism: "LOGIN", Backend: "static", Gone: true})
 	m.PackSplit(40, errors.New("413 Entity Too Large"))
 	m.Panicked(0x1f, "traffic", "index out of range", []byte("goroutine 1\nmain.go:1"))
 	m.Panicked(0, "tick", "index out of range", nil)
@@ -49,6 +52,9 @@ func TestLines(t *testing.T) {
 		`level=WARN msg="failed message left an object or upload in the bucket" key=2026/01/02/03/0190.eml err="503 Slow Down"`,
 		`level=INFO msg="log lines of a session left out" lines=7 session=0000001f client=192.0.2.1:4711`,
 		`level=INFO msg="message lost: its session ended before the answer" cause=client stage=receiving session=0000001f client=192.0.2.1:4711 helo=c from=a@b.c to=d@e.f recipients=2 id=0191 octets=99`,
+		`level=INFO msg=refused cause=sender_not_owned code=553 enhanced=5.7.1 session=00000000 client="" helo="" verb=MAIL from="" user=ann mechanism=PLAIN backend=ldap`,
+		`level=INFO msg=authenticated session=0000001f client=192.0.2.1:4711 helo=c user=ann mechanism=LOGIN backend=static`,
+		`level=INFO msg=authenticated session=0000001f client=192.0.2.1:4711 helo="" user="a b" mechanism=LOGIN backend=static cause=client_gone`,
 		`level=WARN msg="the store refused a pack: its messages go one by one" messages=40 err="413 Entity Too Large"`,
 		`level=ERROR msg=panicked where=traffic session=0000001f reason="index out of range" stack="goroutine 1\nmain.go:1"`,
 		`level=ERROR msg=panicked where=tick reason="index out of range" stack=""`,
@@ -294,6 +300,32 @@ func TestNoClientPushesOutAnother(t *testing.T) {
 		if got := strings.Count(all, want); got != times {
 			t.Errorf("%s is there %d times, want %d", want, got, times)
 		}
+	}
+}
+
+// TestRefusalsHideNoLogin checks that a client cannot hide a login behind its refusals, nor
+// flood the log with logins.
+func TestRefusalsHideNoLogin(t *testing.T) {
+	var s testkit.Buffer
+	m := New(Options{}, &s)
+	for range 10 * clientLines {
+		m.Refused(&someRefusal)
+	}
+	for range clientLines + 1 { // a second may pass meanwhile
+		m.LoggedIn(&driver.Login{Client: someRefusal.Client, User: "ann"})
+	}
+	before := m.Omitted()
+	for range 10 * clientLines {
+		m.LoggedIn(&driver.Login{Client: someRefusal.Client, User: "bob"})
+	}
+	left := m.Omitted() - before
+	m.Close()
+	text := s.String()
+	if !strings.Contains(text, "user=ann") {
+		t.Error("refusals hide a login")
+	}
+	if lines := int64(strings.Count(text, "user=bob")); left == 0 || lines+left+m.Dropped() != 10*clientLines {
+		t.Errorf("%d lines, %d left out, %d dropped", lines, left, m.Dropped())
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 )
 
 // clientLines is the number of refusals and lost messages of one client, in all its
-// sessions, that are logged per second.
+// sessions, that are logged per second. As many logins are.
 const clientLines = 200
 
 // clientQuota counts each client's lines in the current second, without a lock. It is a
@@ -57,8 +57,8 @@ func countIn(cell *atomic.Uint64, second uint32) uint32 {
 
 // mayLog reports whether one more line about a client may be logged. The first one that
 // may not is replaced by a notice.
-func (m *Log) mayLog(client netip.Addr) bool {
-	n := m.quota.count(client)
+func (m *Log) mayLog(quota *clientQuota, client netip.Addr) bool {
+	n := quota.count(client)
 	if n <= clientLines {
 		return true
 	}

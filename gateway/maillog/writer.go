@@ -37,6 +37,7 @@ func (m *Log) run(to slog.Handler) {
 		case <-m.messages.filled:
 		case <-second.C: // not while lines wait: a client would get a new quota each second
 			m.quota.renew()
+			m.logins.renew()
 		case <-m.stop:
 			last = true
 		}

@@ -112,6 +112,7 @@ func (nothing) Panicked(string)                         {}
 func (nothing) Refused(*driver.Refusal)                 {}
 func (nothing) LeftOut(session.ID, netip.AddrPort, int) {}
 func (nothing) Lost(*driver.Loss)                       {}
+func (nothing) LoggedIn(*driver.Login)                  {}
 func (nothing) Accepted(*driver.Acceptance)             {}
 
 type reporting struct{ nothing }

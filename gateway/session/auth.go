@@ -204,6 +204,9 @@ func (s *Session) Attempted() (user, mechanism string, answer Answer) {
 	return x.User, x.Mechanism.String(), x.answer
 }
 
+// Authenticated returns who the client has proved to be, nil for nobody.
+func (s *Session) Authenticated() *pipeline.Auth { return s.known().auth }
+
 // OwesRefusal reports whether a client was told by a challenge that its token was refused
 // (RFC 7628 §3.2.3), and has not had its 535 yet.
 func (s *Session) OwesRefusal() bool {

@@ -92,6 +92,9 @@ func (o witness) LeftOut(session.ID, netip.AddrPort, int) {}
 // Lost implements driver.MailLog.
 func (o witness) Lost(*driver.Loss) { o.p.w.tally["messages lost by their senders"]++ }
 
+// LoggedIn implements driver.MailLog.
+func (o witness) LoggedIn(l *driver.Login) { o.p.users.logged(l) }
+
 // Accepted implements driver.MailLog: a 250 was written.
 func (o witness) Accepted(a *driver.Acceptance) {
 	w := o.p.w
