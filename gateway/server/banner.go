@@ -207,7 +207,7 @@ func (s *Server) announce() {
 	}
 	log := s.log.Logger()
 	if s.config.KeysSet() > 0 {
-		log.Info("configuration", "set", &s.config)
+		log.Info("configuration", append(counted(&s.config), "set", &s.config)...)
 	}
 	if s.config.Log.Format == config.FormatText {
 		go func() {

@@ -116,7 +116,7 @@ func (s *Server) logReload(err error) {
 	var problems config.Problems
 	switch {
 	case err == nil:
-		s.log.Logger().Info("configuration reloaded", "set", s.current.Load())
+		s.log.Logger().Info("configuration reloaded", append(counted(s.current.Load()), "set", s.current.Load())...)
 		for _, warning := range s.current.Load().Warnings() {
 			s.log.Logger().Warn(warning)
 		}
@@ -127,6 +127,23 @@ func (s *Server) logReload(err error) {
 	default:
 		s.log.Logger().Error("configuration not reloaded: the one before stays", "err", err)
 	}
+}
+
+// counted returns, for the log, how many entries there are in the files of lines that a
+// configuration names: one that was cut short shows.
+func counted(c *config.Config) (values []any) {
+	if users := c.Users(); users != nil {
+		values = append(values, "users", users.Count())
+	}
+	if policy := c.SenderPolicy(); policy != nil {
+		if identities, _ := policy.Count(); identities > 0 {
+			values = append(values, "senders", identities)
+		}
+	}
+	if list := c.Recipients(); list != nil {
+		values = append(values, "recipients", list.Count())
+	}
+	return values
 }
 
 // requestReload reloads the configuration for the admin server and returns the result.

@@ -71,7 +71,7 @@ func TestSubmission(t *testing.T) {
 		t.Errorf("a broken file: %d %s", status, text)
 	}
 	says(begin(1), ann, "235")
-	c.write(users, hashed("bob@example.net", canary))
+	c.write(users, hashed("bob@example.net", canary)+hashed("cat@example.net", canary))
 	if status, text := c.reload(); status != http.StatusOK {
 		t.Fatalf("%d %s", status, text)
 	}
@@ -87,7 +87,8 @@ func TestSubmission(t *testing.T) {
 	c.expectSample(t, `sluice_auth_attempts_in_flight 0`)
 	for _, line := range []string{
 		" code=535 enhanced=5.7.8 ", " user=ann@example.net mechanism=PLAIN backend=static reason=wrong_password",
-		" reason=unknown_user", " protocol=ESMTPA user=ann@example.net backend=static from=ann@example.net",
+		" reason=unknown_user", " user=bob@example.net mechanism=PLAIN backend=static", `msg="configuration reloaded" users=2 `, " protocol=ESMTPA user=ann@example.net backend=static from=ann@example.net",
+		" cause=sender_not_owned code=553 enhanced=5.7.1 ", "msg=authenticated ",
 	} {
 		testkit.Eventually(t, "the log has "+line, func() bool { return strings.Contains(said(), line) })
 	}
