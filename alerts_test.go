@@ -20,21 +20,25 @@ import (
 // alerting has for each alert of deploy/alerts.yml a series by which it fires, and the
 // values of an hour, one a minute, with which it does and does not.
 var alerting = map[string]struct{ series, sick, healthy string }{
-	"SluiceStoreUnusable":         {`sluice_store_usable`, "0x60", "1x60"},
-	"SluiceEventsUnusable":        {`sluice_events_usable`, "0x60", "1x60"},
-	"SluiceDiscards":              {`sluice_unsafe_discard`, "1x60", "0x60"},
-	"SluiceEventsDeletedUnread":   {`sluice_events_deleted_unread_total{by="retention"}`, "0x30 5x30", "5x60"},
-	"SluicePanics":                {`sluice_panics_total{where="traffic"}`, "0x30 1x30", "1x60"},
-	"SluiceCertificateExpires":    {`sluice_certificate_expiry_timestamp_seconds{certificate="a.pem"}`, "604800x60", "691200x60"},
-	"SluiceCertificateNotTaken":   {`sluice_tls_file_reloads_total{result="invalid"}`, "0x30 1x30", "1x60"},
-	"SluiceConfigurationNotTaken": {`sluice_config_reloads_total{result="invalid"}`, "0x30 1x30", "1x60"},
-	"SluiceLogLinesDropped":       {`sluice_log_lines_dropped_total`, "0x30 9x30", "9x60"},
-	"SluiceBrokerSilent":          {`sluice_broker_silent{broker="1"}`, "1x60", "0x60"},
-	"SluiceHandshakesRefused":     {`sluice_replies_total{code="454",cause="tls_busy"}`, "0+1x60", "7x60"},
-	"SluiceCertificateRefused":    {`sluice_tls_failures_total{cause="certificate"}`, "0+2x60", "0+1x60"},
-	"SluiceUsersCannotBeJudged":   {`sluice_auth_attempts_total{backend="ldap",result="unreachable"}`, "0+1x60", "7x60"},
-	"SluicePasswordsAreTriedOut":  {`sluice_auth_attempts_total{backend="ldap",result="wrong_password"}`, "0+120x60", "0+30x60"},
-	"SluiceProxyRefused":          {`sluice_proxy_refused_total{cause="network"}`, "0+1x60", "7x60"},
+	"SluiceStoreUnusable":          {`sluice_store_usable`, "0x60", "1x60"},
+	"SluiceEventsUnusable":         {`sluice_events_usable`, "0x60", "1x60"},
+	"SluiceDiscards":               {`sluice_unsafe_discard`, "1x60", "0x60"},
+	"SluiceEventsDeletedUnread":    {`sluice_events_deleted_unread_total{by="retention"}`, "0x30 5x30", "5x60"},
+	"SluiceTopicMadeAnew":          {`sluice_kafka_clients_replaced_total{cause="topic_anew"}`, "0x30 1x30", "1x60"},
+	"SluiceConnectionsNotAccepted": {`sluice_accept_failures_total{cause="process_descriptors"}`, "0+9x60", "0x54 1x6"},
+	"SluiceLeftBehind":             {`sluice_store_left_behind_total`, "0x30 1x30", "1x60"},
+	"SluiceUsersTurnedAway":        {`sluice_auth_attempts_total{backend="none",result="busy"}`, "0+1x60", "0x50 1x10"},
+	"SluicePanics":                 {`sluice_panics_total{where="traffic"}`, "0x30 1x30", "1x60"},
+	"SluiceCertificateExpires":     {`sluice_certificate_expiry_timestamp_seconds{certificate="a.pem"}`, "604800x60", "691200x60"},
+	"SluiceCertificateNotTaken":    {`sluice_tls_file_reloads_total{result="invalid"}`, "0x30 1x30", "1x60"},
+	"SluiceConfigurationNotTaken":  {`sluice_config_reloads_total{result="invalid"}`, "0x30 1x30", "1x60"},
+	"SluiceLogLinesDropped":        {`sluice_log_lines_dropped_total`, "0x30 9x30", "9x60"},
+	"SluiceBrokerSilent":           {`sluice_broker_silent{broker="1"}`, "1x60", "0x60"},
+	"SluiceHandshakesRefused":      {`sluice_replies_total{code="454",cause="tls_busy"}`, "0+1x60", "7x60"},
+	"SluiceCertificateRefused":     {`sluice_tls_failures_total{cause="certificate"}`, "0+2x60", "0+1x60"},
+	"SluiceUsersCannotBeJudged":    {`sluice_auth_attempts_total{backend="ldap",result="unreachable"}`, "0+1x60", "0x54 1x6"},
+	"SluicePasswordsAreTriedOut":   {`sluice_auth_attempts_total{backend="ldap",result="wrong_password"}`, "0+120x60", "0+30x60"},
+	"SluiceProxyRefused":           {`sluice_proxy_refused_total{cause="network"}`, "0+1x60", "7x60"},
 }
 
 // beside are series that both have.
@@ -54,6 +58,23 @@ func TestAlertsAskForWhatThereIs(t *testing.T) {
 	}
 	for _, r := range alerts(t) {
 		checkMetrics(t, r.Alert, r.Expr)
+	}
+}
+
+// Every metric that an alert asks for first has a line in the table of README.md that says
+// what to look at.
+func TestAlertsAreInTheRunbook(t *testing.T) {
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "\n## When something is refused\n")
+	runbook, _, _ := strings.Cut(rest, "\n## ")
+	for _, r := range alerts(t) {
+		name := regexp.MustCompile(`sluice_[a-z_]+`).FindString(r.Expr)
+		if !regexp.MustCompile(`(?m)^\|.*\b` + name + `\b`).MatchString(runbook) {
+			t.Errorf("%s: README.md does not say what to do about %s", r.Alert, name)
+		}
 	}
 }
 
