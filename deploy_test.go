@@ -209,6 +209,42 @@ func TestDeployedConfigurationIsRight(t *testing.T) {
 	}
 }
 
+// What the production file has in comments for the mail of users is right, too.
+func TestDeployedUsersAreRight(t *testing.T) {
+	skipShort(t)
+	text, err := os.ReadFile("deploy/sluice.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := t.TempDir()
+	sluice(t, nil, "tls", "self-signed", "--dir", folder, "--name", "mx1.example.net")
+	secret := filepath.Join(folder, "ldap")
+	if err := os.WriteFile(secret, []byte("secret\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	used := string(text)
+	for _, part := range []string{`  # - \{address: ":2587".*\n  # - \{address: ":2465".*\n`, `# tls:\n(#   .*\n)+`, `# auth:\n(#   .*\n)+`} {
+		at := regexp.MustCompile(`(?m)^` + part).FindStringIndex(used)
+		if at == nil {
+			t.Fatalf("no %s in deploy/sluice.yaml", part)
+		}
+		used = used[:at[0]] + regexp.MustCompile(`(?m)^( *)# `).ReplaceAllString(used[at[0]:at[1]], "$1") + used[at[1]:]
+	}
+	used = strings.NewReplacer("/etc/sluice/tls/tls.crt", filepath.Join(folder, "cert.pem"), "/etc/sluice/tls/tls.key", filepath.Join(folder, "key.pem"),
+		"  tickets_file: /etc/sluice/tickets/keys\n", "", "/run/secrets/ldap", secret).Replace(used)
+	file := filepath.Join(folder, "sluice.yaml")
+	if err := os.WriteFile(file, []byte(used), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	sluice(t, nil, "config", "check", "--config", file)
+	printed := sluice(t, nil, "config", "print", "--config", file)
+	for _, want := range []string{`role: submission, tls: implicit`, `backends: ["ldap"]`} {
+		if !strings.Contains(printed, want) {
+			t.Errorf("%s is not set:\n%s", want, printed)
+		}
+	}
+}
+
 func printedDuration(t *testing.T, printed, key string) time.Duration {
 	t.Helper()
 	found := regexp.MustCompile(`(?m)^  ` + key + `: (\S+) #`).FindStringSubmatch(printed)
