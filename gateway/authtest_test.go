@@ -28,14 +28,16 @@ func TestAuthTest(t *testing.T) {
 	none := write("none.yaml", fmt.Sprintf("accept: {domains: [example.net]}\ndata_dir: %q\n", dir))
 	for _, c := range []struct {
 		name, config, secret string
+		flags                []string
 		code                 int
 		says                 []string
 	}{
-		{"accepted", file, "secret\n", exitOK, []string{"235 accepted by static after ", "\nidentity: ann@example.net\n"}},
-		{"refused", file, "wrong\n", exitFailure, []string{"535 refused by static after ", "\nreason: wrong_password\n"}},
-		{"empty", file, "\n", exitFailure, []string{"535 refused by no backend after ", "\nreason: empty_secret\n"}},
-		{"away", away, "secret\n", exitFailure, []string{"454 unavailable by ldap after ", "\nreason: unreachable\n", "\nbehind it: ", "connection refused"}},
-		{"no listener", none, "secret\n", exitFailure, []string{"no listener has role: submission"}},
+		{"accepted", file, "secret\n", nil, exitOK, []string{"235 accepted by static after ", "\nidentity: ann@example.net\n"}},
+		{"refused", file, "wrong\n", nil, exitFailure, []string{"535 refused by static after ", "\nreason: wrong_password\n"}},
+		{"empty", file, "\n", nil, exitFailure, []string{"535 refused by no backend after ", "\nreason: empty_secret\n"}},
+		{"a password as a token", file, "secret\n", []string{"--token"}, exitFailure, []string{"535 refused by no backend after ", "\nreason: unknown_user\n"}},
+		{"away", away, "secret\n", nil, exitFailure, []string{"454 unavailable by ldap after ", "\nreason: unreachable\n", "\nbehind it: ", "connection refused"}},
+		{"no listener", none, "secret\n", nil, exitFailure, []string{"no listener has role: submission"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			in, given, err := os.Pipe()
@@ -48,7 +50,7 @@ func TestAuthTest(t *testing.T) {
 			}
 			given.Close()
 			var out strings.Builder
-			code := app{in: in, out: &out, err: &out}.run([]string{"--config", c.config, "auth", "test", "--user", "ann@example.net"})
+			code := app{in: in, out: &out, err: &out}.run(append([]string{"--config", c.config, "auth", "test", "--user", "ann@example.net"}, c.flags...))
 			if code != c.code {
 				t.Errorf("exit code %d: %s", code, out.String())
 			}

@@ -70,13 +70,15 @@ func TestCacheIsBounded(t *testing.T) {
 
 // TestTokensAreNotCached asks about a token each time: it may have ended meanwhile.
 func TestTokensAreNotCached(t *testing.T) {
-	backend := &fake{name: "oidc-token", tokens: true, judge: knows("ann")}
+	accepted := identity.Answer{Verdict: identity.Accepted, Identity: "ann", Issuer: "https://issuer.example"}
+	backend := &fake{name: "oidc-token", tokens: true, judge: says(accepted)}
 	p := newPool(t, Options{Sources: []Source{{backend, 1}}, Attempts: 8, Cache: time.Minute})
 	for n := range int64(3) {
 		a, home := attempt("ann", "secret", "192.0.2.1")
 		a.Mechanism = codec.MechanismOAuthBearer
 		p.Begin(a)
-		if got := (<-home).Answer; got.Verdict != session.AuthAccepted || backend.asked.Load() != n+1 {
+		want := session.Answer{Verdict: session.AuthAccepted, Identity: "ann", Backend: "oidc-token", Issuer: "https://issuer.example"}
+		if got := (<-home).Answer; got != want || backend.asked.Load() != n+1 {
 			t.Errorf("time %d: %+v, asked %d times", n+1, got, backend.asked.Load())
 		}
 	}

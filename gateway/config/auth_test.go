@@ -94,15 +94,29 @@ func TestListenersForUsers(t *testing.T) {
 	}
 }
 
-// TestAnySender warns of users who may send as each other.
-func TestAnySender(t *testing.T) {
-	for sender, want := range map[string]bool{"own": false, "domain": false, "any": true} {
+// TestSenders has each kind of auth.senders allow what it says, and warns of users who may
+// send as each other.
+func TestSenders(t *testing.T) {
+	list := file(t, "ann@example.net news@example.org\n")
+	for sender, want := range map[string]string{
+		"own": "ann@example.net", "domain": "ann@example.net bob@example.net", "any": "ann@example.net bob@example.net news@example.org",
+		list: "ann@example.net news@example.org",
+	} {
 		c, err := loadOn(testMachine, Sources{File: file(t, `listeners: [{address: "127.0.0.1:587", role: submission}]
 auth: {backends: [static], static: {file: testdata/users}, allow_plaintext: true, senders: `+sender+"}\n")})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := strings.Contains(strings.Join(c.Warnings(), "\n"), "auth.senders is any"); got != want {
+		var allowed []string
+		for _, path := range []string{"ann@example.net", "bob@example.net", "news@example.org"} {
+			if c.SenderPolicy().Allows("ann@example.net", []byte(path)) {
+				allowed = append(allowed, path)
+			}
+		}
+		if got := strings.Join(allowed, " "); got != want {
+			t.Errorf("%s: ann may send as %s, want %s", sender, got, want)
+		}
+		if got := strings.Contains(strings.Join(c.Warnings(), "\n"), "auth.senders is any"); got != (sender == "any") {
 			t.Errorf("%s: warns %t", sender, got)
 		}
 	}

@@ -162,6 +162,7 @@ func TestThrottled(t *testing.T) {
 		{"nothing", "0", 429, identity.ReasonThrottled, leastRetry},
 		{"too long", "99999999999", 429, identity.ReasonThrottled, mostRetry},
 		{"down", "20", 503, identity.ReasonFailing, 20 * time.Second},
+		{"an error of OAuth", "25", 400, identity.ReasonThrottled, 25 * time.Second},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := newStandin(t, entraV2)
@@ -174,7 +175,11 @@ func TestThrottled(t *testing.T) {
 				if value != "" {
 					w.Header().Set("Retry-After", value)
 				}
-				entraError(w, test.status, "temporarily_unavailable")
+				name := "temporarily_unavailable"
+				if test.status == http.StatusBadRequest {
+					name = "slow_down"
+				}
+				entraError(w, test.status, name)
 			})
 			got := attempt(t.Context(), b, "canary-password")
 			expect(t, got, identity.Unavailable, test.reason)
