@@ -23,6 +23,8 @@ require (
 
 require golang.org/x/term v0.47.0
 
+require github.com/miekg/dns v1.1.73 // indirect
+
 require (
 	github.com/Shopify/toxiproxy/v2 v2.5.0
 	github.com/compose-spec/compose-go/v2 v2.16.2

@@ -34,13 +34,14 @@ const (
 	Process   Place = "process"   // start and end of the process
 	Handshake Place = "handshake" // TLS handshakes
 	Identity  Place = "identity"  // finding out who a client is
+	Resolve   Place = "resolve"   // asking DNS servers
 )
 
 // Places returns every place.
 func Places() []Place {
 	return slices.Clone([]Place{
 		Store, Pack, Publish, Log, Embedded, Monitor, Admin, Accept, Ticker, MailLog, TLS,
-		Process, Handshake, Identity,
+		Process, Handshake, Identity, Resolve,
 	})
 }
 
