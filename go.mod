@@ -23,7 +23,7 @@ require (
 
 require golang.org/x/term v0.47.0
 
-require github.com/miekg/dns v1.1.73 // indirect
+require github.com/miekg/dns v1.1.73
 
 require (
 	github.com/Shopify/toxiproxy/v2 v2.5.0

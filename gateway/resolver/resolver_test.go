@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -159,6 +160,8 @@ func TestQueries(t *testing.T) {
 			t.Errorf("EDNS0 size %d", q.udpSize)
 		}
 	}
+	mu.Lock()
+	defer mu.Unlock()
 	if len(names) < n-5 || len(ports) < n/2 || len(ids) < n-5 {
 		t.Errorf("%d names, %d ports and %d numbers in %d queries", len(names), len(ports), len(ids), n)
 	}
@@ -266,11 +269,10 @@ func TestNextServer(t *testing.T) {
 
 // With one server, a datagram that is lost is sent again.
 func TestLost(t *testing.T) {
-	n := 0
+	var n atomic.Int64
 	s := newStandin(t, func(q query, reply *dns.Msg) bool {
-		n++
 		reply.Answer = rr("d.test. 300 IN TXT found")
-		return n > 1
+		return n.Add(1) > 1
 	})
 	r := open(t, resolver.Options{Timeout: 200 * time.Millisecond}, s.address)
 	if got, err := r.Lookups(1).TXT(t.Context(), "d.test"); err != nil {

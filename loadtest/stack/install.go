@@ -1,6 +1,6 @@
 // Package stack starts the real parts of a fleet natively, for tests, drills and
 // people without Docker: MinIO, Apache Kafka, PostgreSQL and Prometheus, in the
-// versions and with the settings of docker-compose.yml, and OpenLDAP's slapd.
+// versions and with the settings of docker-compose.yml, OpenLDAP's slapd, and unbound.
 // `make tools` installs them.
 package stack
 

@@ -231,7 +231,7 @@ func parseNetwork(s string, m mechanism) (netip.Prefix, error) {
 func quote(term string) string {
 	const longest = 80
 	if len(term) > longest {
-		return strconv.QuoteToASCII(term[:longest]) + "…"
+		return strconv.QuoteToASCII(term[:longest]) + "..."
 	}
 	return strconv.QuoteToASCII(term)
 }
