@@ -20,11 +20,14 @@ const udpSize = 1232
 // may be lost.
 const minAttempts = 2
 
-// resolve asks servers until one answers, and follows an alias that it did not follow.
+// resolve asks servers until one answers, and follows an alias that it did not follow. The
+// time for all of it is that of asking each server once.
 func (r *Resolver) resolve(q question) *answer {
+	ctx, cancel := context.WithTimeout(r.ctx, r.timeout*time.Duration(r.attempts()))
+	defer cancel()
 	name, ttl := escape(q.name), maxTTL
 	for range maxChain {
-		got := r.ask(name, q.qtype)
+		got := r.ask(ctx, name, q.qtype)
 		switch {
 		case !got.known():
 			got.ttl = failureTTL
@@ -38,13 +41,15 @@ func (r *Resolver) resolve(q question) *answer {
 	return &answer{err: errChain, ttl: failureTTL}
 }
 
+func (r *Resolver) attempts() int { return max(len(r.servers), minAttempts) }
+
 // ask asks one server after the other, beginning with the one that answered last.
-func (r *Resolver) ask(name string, qtype uint16) reading {
+func (r *Resolver) ask(ctx context.Context, name string, qtype uint16) reading {
 	var last reading
 	first := int(r.preferred.Load())
-	for i := range max(len(r.servers), minAttempts) {
+	for i := range r.attempts() {
 		at := (first + i) % len(r.servers)
-		m, err := r.askOne(r.servers[at], name, qtype)
+		m, err := r.askOne(ctx, r.servers[at], newQuery(name, qtype))
 		if err == nil {
 			r.preferred.Store(uint32(at))
 			if last = read(m); last.known() {
@@ -53,7 +58,7 @@ func (r *Resolver) ask(name string, qtype uint16) reading {
 			continue
 		}
 		last = reading{answer: answer{err: err}}
-		if r.ctx.Err() != nil {
+		if ctx.Err() != nil {
 			break
 		}
 	}
@@ -61,12 +66,12 @@ func (r *Resolver) ask(name string, qtype uint16) reading {
 }
 
 // askOne asks one server, by UDP and, where that does not do, by TCP.
-func (r *Resolver) askOne(server, name string, qtype uint16) (*dns.Msg, error) {
-	ctx, cancel := context.WithTimeout(r.ctx, r.timeout)
+func (r *Resolver) askOne(ctx context.Context, server string, query *dns.Msg) (*dns.Msg, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
-	m, err := exchange(ctx, "udp", server, newQuery(name, qtype))
+	m, err := exchange(ctx, "udp", server, query)
 	if err == nil && m.Truncated || errors.Is(err, errCase) {
-		m, err = exchange(ctx, "tcp", server, newQuery(name, qtype))
+		m, err = exchange(ctx, "tcp", server, query)
 		if err == nil && m.Truncated {
 			return nil, fmt.Errorf("%w: %s has cut it by TCP too", errBogus, server)
 		}

@@ -6,6 +6,9 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+
+	"sluice/gateway/resolver"
+	"sluice/gateway/verify/spf"
 )
 
 // zone is a DNS of lines "name TYPE data": TXT, A, AAAA, MX, PTR (the name is the address),
@@ -88,3 +91,6 @@ var errOdd = errors.New("odd")
 type odd struct{ *zone }
 
 func (odd) TXT(context.Context, string) ([]string, error) { return nil, errOdd }
+
+// The lookups of a message are what a check asks.
+var _ spf.Resolver = (*resolver.Lookups)(nil)
