@@ -56,9 +56,9 @@ type reading struct {
 }
 
 // read returns what a response says about the name in its question, which is written as the
-// library writes names. Only the answer section counts, and in it
-// only the chain that begins with the name: what else a server adds is hearsay. The SOA
-// record of the authority section says how long absence lasts (RFC 2308 §5).
+// library writes names. Only the answer section counts, and in it only the chain that begins
+// with the name: what else a server adds is hearsay. The SOA record of the authority section
+// says how long absence lasts (RFC 2308 §5).
 func read(m *dns.Msg) reading {
 	if m.Rcode != dns.RcodeSuccess && m.Rcode != dns.RcodeNameError {
 		code := dns.RcodeToString[m.Rcode]

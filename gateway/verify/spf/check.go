@@ -304,7 +304,7 @@ func isDomain(name string) bool {
 
 // isName reports whether a name can be asked for.
 func isName(name string) bool {
-	if name == "" || len(name) > 253 {
+	if name == "" || len(name) > maxName {
 		return false
 	}
 	for label := range strings.SplitSeq(name, ".") {

@@ -103,7 +103,11 @@ func parseMacro(s string) (part, error) {
 	if strings.Trim(s, ".-+,/_=") != "" {
 		return part{}, errMacro
 	}
-	p.delimiters = s
+	for i := range len(s) { // each once, however long the record is
+		if strings.IndexByte(p.delimiters, s[i]) < 0 {
+			p.delimiters += s[i : i+1]
+		}
+	}
 	return p, nil
 }
 
@@ -144,23 +148,29 @@ func isTopLabel(s string) bool {
 	return other
 }
 
+// maxName is how long a name may be that DNS is asked for.
+const maxName = 253
+
 // expand returns a domain with its macros replaced, cut from the left to what DNS can ask
-// for (RFC 7208 §7.3). value returns what a letter stands for.
+// for (RFC 7208 §7.3). value returns what a letter stands for. What would be cut anyway is
+// not expanded: a record of 64 KiB could stand for megabytes.
 func (d domainSpec) expand(value func(letter byte) (string, error)) (string, error) {
-	var b strings.Builder
-	for _, p := range d {
-		if p.letter == 0 {
-			b.WriteString(p.literal)
-			continue
+	name := ""
+	for _, p := range slices.Backward(d) {
+		text := p.literal
+		if p.letter != 0 {
+			v, err := value(p.letter)
+			if err != nil {
+				return "", err
+			}
+			text = p.transform(v)
 		}
-		v, err := value(p.letter)
-		if err != nil {
-			return "", err
+		if name = text + name; len(name) > maxName+1 { // more than a dot at its end
+			break
 		}
-		b.WriteString(p.transform(v))
 	}
-	name := strings.TrimSuffix(b.String(), ".")
-	for len(name) > 253 {
+	name = strings.TrimSuffix(name, ".")
+	for len(name) > maxName {
 		_, rest, ok := strings.Cut(name, ".")
 		if !ok {
 			break

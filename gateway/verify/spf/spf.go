@@ -71,10 +71,13 @@ type Step struct {
 type Verdict struct {
 	Result    Result
 	Identity  Identity
-	Domain    string // which was checked, in lower case
-	Mechanism string // that matched, as it stands in the record; empty: none did
+	Domain    string // which was checked, in lower case; anything that the client said
+	Mechanism string // that matched, as it stands in the record, at most 256 bytes; empty: none did
 	Reason    string // why there is no other result; for people, in printable ASCII
 }
+
+// maxMechanism bounds what a verdict repeats of a record.
+const maxMechanism = 256
 
 // Check checks the identity MAIL FROM. The one of a null sender is postmaster at the HELO
 // domain (RFC 7208 §2.4), and the verdict says that it is of HELO.
@@ -107,6 +110,7 @@ func newCheck(ctx context.Context, r Resolver, q Query, sender string) *check {
 func (c *check) verdict(identity Identity) Verdict {
 	v := Verdict{Identity: identity, Domain: strings.ToLower(c.origin)}
 	got := c.host(v.Domain, 0)
-	v.Result, v.Mechanism, v.Reason = got.result, got.mechanism, got.reason
+	v.Result, v.Reason = got.result, got.reason
+	v.Mechanism = got.mechanism[:min(len(got.mechanism), maxMechanism)]
 	return v
 }

@@ -230,6 +230,8 @@ var vectors = []vector{
 	{"7.3: upper case escapes", "v=spf1 exists:%{S}.x.test -all\nuser%40d.test.x.test A 127.0.0.2", "", "pass exists:%{S}.x.test"},
 	{"7.1: %%, %_ and %-", "v=spf1 exists:%%%_%-.x.test -all\n%_SPACE_%20.x.test A 127.0.0.2", "", "pass exists:%%%_%-.x.test"},
 	{"7.3: cut from the left", "v=spf1 exists:%{l}.x.test -all\n" + strings.Repeat("b.", 123) + "x.test A 127.0.0.2", "from=" + strings.Repeat("b.", 130) + "b@d.test", "pass exists:%{l}.x.test"},
+	{"7.3: of thousands of macros, the last count", "v=spf1 exists:" + strings.Repeat("%{s}.", 10_000) + "x.test ?all", "", "neutral ?all"},
+	{"7.3: and of delimiters, each once", "v=spf1 exists:%{l1r" + strings.Repeat("-+", 10_000) + "}.x.test ?all", "", "neutral ?all"},
 	{"RFC 8616 4: a local part that is not ASCII matches nothing", "v=spf1 exists:%{l}.x.test ?all\nä.x.test A 127.0.0.2", "from=ä@d.test", "neutral ?all"},
 }
 
