@@ -236,6 +236,7 @@ func TestTruncated(t *testing.T) {
 // The next server is asked when one is away, refuses, fails or talks nonsense; and the one
 // that answered is asked first from then on.
 func TestNextServer(t *testing.T) {
+	t.Parallel()
 	good := zoneOf("d.test. 300 IN TXT good")
 	for name, bad := range map[string]func(q query, reply *dns.Msg) bool{
 		"silent":    func(query, *dns.Msg) bool { return false },
@@ -248,7 +249,7 @@ func TestNextServer(t *testing.T) {
 		first, second := newStandin(t, bad), newStandin(t, good)
 		options := resolver.Options{}
 		if name == "silent" {
-			options.Timeout = 200 * time.Millisecond
+			options.Timeout = time.Second
 		}
 		r := open(t, options, first.address, second.address)
 		got, err := r.Lookups(1).TXT(t.Context(), "d.test")
@@ -269,12 +270,13 @@ func TestNextServer(t *testing.T) {
 
 // With one server, a datagram that is lost is sent again.
 func TestLost(t *testing.T) {
+	t.Parallel()
 	var n atomic.Int64
 	s := newStandin(t, func(q query, reply *dns.Msg) bool {
 		reply.Answer = rr("d.test. 300 IN TXT found")
 		return n.Add(1) > 1
 	})
-	r := open(t, resolver.Options{Timeout: 200 * time.Millisecond}, s.address)
+	r := open(t, resolver.Options{Timeout: 2 * time.Second}, s.address)
 	if got, err := r.Lookups(1).TXT(t.Context(), "d.test"); err != nil {
 		t.Errorf("%q, %v", got, err)
 	}
@@ -282,6 +284,7 @@ func TestLost(t *testing.T) {
 
 // What failed is a bare error of net that is temporary, and is remembered for a moment.
 func TestFailed(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		answer  func(q query, reply *dns.Msg) bool
 		outcome string
@@ -300,7 +303,11 @@ func TestFailed(t *testing.T) {
 	} {
 		s := newStandin(t, c.answer)
 		heard := &observer{}
-		r := open(t, resolver.Options{Timeout: 200 * time.Millisecond, Observer: heard}, s.address)
+		options := resolver.Options{Observer: heard}
+		if c.outcome == "timeout" {
+			options.Timeout = time.Second
+		}
+		r := open(t, options, s.address)
 		_, err := r.Lookups(1).TXT(t.Context(), "d.test")
 		bare, ok := err.(*net.DNSError) //nolint:errorlint // libraries do not unwrap
 		if !ok || !bare.IsTemporary || bare.IsNotFound || bare.IsTimeout != (c.outcome == "timeout") {
@@ -434,6 +441,7 @@ func TestBounds(t *testing.T) {
 }
 
 func TestDeadline(t *testing.T) {
+	t.Parallel()
 	s := newStandin(t, func(query, *dns.Msg) bool { return false })
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
