@@ -1,0 +1,140 @@
+package authres
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestFieldIsWritten(t *testing.T) {
+	got := string(Append(nil, "mx.example.com", []Result{
+		SPF("pass", "", "alice@example.org", "mail.example.org"),
+		DKIM("fail", "body hash mismatch", Signature{"example.org", "s1", "rsa-sha256", "abcd+/=="}),
+		DMARC("fail", "", "example.org", "reject"),
+		IPRev("pass", "2001:db8::1"),
+	}))
+	want := "Authentication-Results: mx.example.com;\r\n" +
+		"\tspf=pass smtp.mailfrom=alice@example.org smtp.helo=mail.example.org;\r\n" +
+		"\tdkim=fail reason=\"body hash mismatch\" header.d=example.org header.s=s1\r\n" +
+		"\t header.a=rsa-sha256 header.b=\"abcd+/==\";\r\n" +
+		"\tdmarc=fail header.from=example.org polrec.p=reject;\r\n" +
+		"\tiprev=pass policy.iprev=\"2001:db8::1\"\r\n"
+	if got != strings.ReplaceAll(want, "\t header", "\theader") {
+		t.Errorf("%s", got)
+	}
+	if got := string(Append(nil, "mx", nil)); got != "Authentication-Results: mx; none\r\n" {
+		t.Errorf("%q", got)
+	}
+}
+
+// TestValuesAreHarmless shows that no value ends a line or a quotation.
+func TestValuesAreHarmless(t *testing.T) {
+	for value, want := range map[string]string{
+		"a\r\nX: y@b":     `"a??X: y@b"`,
+		`a"b\c@d`:         `"a\"b\\c@d"`,
+		"\x00\x7fé\xff":   `"????"`,
+		`"a b"@d`:         `"\"a b\"@d"`,
+		"a@b; dmarc=pass": `"a@b; dmarc=pass"`,
+		"a (c)":           `"a (c)"`,
+		"":                `""`,
+		"a..b@c":          `"a..b@c"`,
+		"a@b":             "a@b",
+		"@b":              "@b",
+		"a=b+c@d-e.f":     "a=b+c@d-e.f",
+	} {
+		if got := string(Append(nil, "mx", []Result{{"spf", "pass", "", []Property{{"smtp.mailfrom", value}}}})); !strings.HasSuffix(got, "="+want+"\r\n") {
+			t.Errorf("%q is written %q, want %s", value, got, want)
+		}
+	}
+}
+
+func TestForgedFieldsAreFound(t *testing.T) {
+	const host = "mx.example.com"
+	for value, forged := range map[string]bool{
+		"mx.example.com; spf=pass":                                  true,
+		" MX.Example.COM;":                                          true,
+		" mx.example.com.":                                          true,
+		" mx.example.com 1; none":                                   true,
+		" (a (b) \\) c) mx.example.com ; none":                      true,
+		" (" + strings.Repeat("x", 5000) + ") mx.example.com; none": true,
+		"\r\n\t mx.example.com\r\n ; none":                          true,
+		" \"mx.example.com\"; none":                                 true,
+		" \"m\\x\".example.com; none":                               true,
+		" mx. example\r\n .com; none":                               true,
+		" mx . example . com 1; none":                               true,
+		" mx(c).example.com; none":                                  true,
+		" mx.example.com":                                           true,
+		" mx.example.com spf=pass":                                  true,
+		" other.example.com; x=mx.example.com":                      false,
+		" amx.example.com; none":                                    false,
+		" other; (mx.example.com)":                                  false,
+		"":                                                          false,
+		" (mx.example.com":                                          false,
+	} {
+		for _, before := range []string{"", "From: a@b\r\n", "X: y\n", "X: y\r"} {
+			for _, label := range []string{"Authentication-Results:", "AUTHENTICATION-results \t:"} {
+				text := before + label + value + "\r\nTo: x\r\n\r\n"
+				var want []int
+				if forged {
+					want = []int{len(before)}
+				}
+				for cut := range min(40, len(text)) {
+					parts := [][]byte{[]byte(text[:cut]), nil, []byte(text[cut:])}
+					if got := Forged(parts, host); !slices.Equal(got, want) {
+						t.Fatalf("%q cut at %d: %v, want %v", text, cut, got, want)
+					}
+					for _, at := range want {
+						Rename(parts, at)
+						renamed := string(bytes.Join(parts, nil))
+						if renamed != text[:at]+spoofed+text[at+len(spoofed):] || Forged(parts, host) != nil {
+							t.Fatalf("renamed to %q", renamed)
+						}
+					}
+				}
+			}
+		}
+	}
+	for _, text := range []string{"X-Authentication-Results: mx.example.com\r\n", " Authentication-Results: mx.example.com\r\n", "Authentication-Result: mx.example.com\r\n"} {
+		if got := Forged([][]byte{[]byte(text)}, host); got != nil {
+			t.Errorf("%q: %v", text, got)
+		}
+	}
+	if got := Forged([][]byte{[]byte("Authentication-Results: b\xc3\xbccher.example\r\n")}, "xn--bcher-kva.example"); len(got) != 1 {
+		t.Errorf("U-label: %v", got)
+	}
+}
+
+func FuzzForged(f *testing.F) {
+	f.Add([]byte("Authentication-Results: (x) \"mx\"; none\r\n\r\n"), uint8(5))
+	f.Fuzz(func(t *testing.T, text []byte, cut uint8) {
+		whole := Forged([][]byte{text}, "mx.example.com")
+		n := min(int(cut), len(text))
+		if parts := Forged([][]byte{text[:n], text[n:]}, "mx.example.com"); !slices.Equal(parts, whole) {
+			t.Errorf("in parts %v, whole %v", parts, whole)
+		}
+		for _, at := range whole {
+			Rename([][]byte{text}, at)
+		}
+		if left := Forged([][]byte{text}, "mx.example.com"); left != nil {
+			t.Errorf("left %v of %q", left, text)
+		}
+	})
+}
+
+func FuzzAppend(f *testing.F) {
+	f.Add("mx", "a@b", "reason")
+	f.Fuzz(func(t *testing.T, host, value, reason string) {
+		text := string(Append(nil, host, []Result{SPF("pass", reason, value, value), DKIM("fail", reason, Signature{value, value, value, value})}))
+		lines := strings.SplitAfter(text, "\r\n")
+		for i, line := range lines[:len(lines)-1] {
+			if len(line) > 1000 || strings.Trim(strings.TrimSuffix(line, "\r\n"), "\t") == "" || i > 0 && line[0] != '\t' ||
+				strings.ContainsAny(strings.TrimSuffix(line, "\r\n"), "\r\n\x00") {
+				t.Errorf("line %q", line)
+			}
+		}
+		if lines[len(lines)-1] != "" {
+			t.Errorf("%q does not end", text)
+		}
+	})
+}
