@@ -3,7 +3,6 @@ package dkim
 import (
 	"bytes"
 	"crypto/sha256"
-	"hash"
 )
 
 // canon is a way to make text canonical (RFC 6376 §3.4).
@@ -17,7 +16,7 @@ const (
 // bodyHash is the hash of a canonical body that comes in parts (RFC 6376 §3.4.3, §3.4.4).
 // Empty lines are counted until something follows them, so its work is linear.
 type bodyHash struct {
-	hash  hash.Hash
+	hash  lengths
 	out   []byte // canonical text that is not hashed yet; relaxed only
 	lines int64  // ends of lines that are held back
 	cr    bool   // a CR behind them that may begin another; simple only
@@ -34,7 +33,7 @@ const blockSize = 2 << 10
 var blank = bytes.Repeat([]byte("\r\n"), 1<<10)
 
 func newBodyHash(c canon) *bodyHash {
-	b := &bodyHash{hash: sha256.New(), canon: c}
+	b := &bodyHash{hash: lengths{hash: sha256.New()}, canon: c}
 	if c == relaxed {
 		b.out = make([]byte, 0, 2*blockSize+64)
 	}
@@ -58,7 +57,7 @@ func (b *bodyHash) writeSimple(part []byte) {
 			part = part[1:]
 		} else {
 			b.flushLines()
-			b.hash.Write([]byte{'\r'})
+			b.hash.write([]byte{'\r'})
 		}
 	}
 	if len(part) == 0 {
@@ -76,7 +75,7 @@ func (b *bodyHash) writeSimple(part []byte) {
 	}
 	if end > 0 {
 		b.flushLines()
-		b.hash.Write(part[:end])
+		b.hash.write(part[:end])
 	}
 	b.lines += lines
 }
@@ -85,7 +84,7 @@ func (b *bodyHash) writeSimple(part []byte) {
 func (b *bodyHash) flushLines() {
 	for b.lines > 0 {
 		n := min(b.lines, int64(len(blank)/2))
-		b.hash.Write(blank[:2*n])
+		b.hash.write(blank[:2*n])
 		b.lines -= n
 	}
 }
@@ -188,27 +187,28 @@ func (b *bodyHash) release(out []byte, held uint8) []byte {
 
 func (b *bodyHash) flushOut() {
 	b.text = b.text || len(b.out) > 0
-	b.hash.Write(b.out)
+	b.hash.write(b.out)
 	b.out = b.out[:0]
 }
 
-// sum ends the body and returns its hash. It may be called once.
-func (b *bodyHash) sum() []byte {
-	if b.canon == simple {
+// end ends the body. It may be called once.
+func (b *bodyHash) end() {
+	switch b.canon {
+	case simple:
 		if b.cr {
 			b.flushLines()
-			b.hash.Write([]byte{'\r'})
+			b.hash.write([]byte{'\r'})
 		}
 		// The last line always ends, and an empty body is an empty line.
-		b.hash.Write([]byte("\r\n"))
-		return b.hash.Sum(nil)
+		b.hash.write([]byte("\r\n"))
+	default:
+		if b.held&heldCR != 0 {
+			b.out = append(b.release(b.out, b.held&^heldCR), '\r')
+		}
+		b.flushOut()
+		if b.text {
+			b.hash.write([]byte("\r\n"))
+		}
 	}
-	if b.held&heldCR != 0 {
-		b.out = append(b.release(b.out, b.held&^heldCR), '\r')
-	}
-	b.flushOut()
-	if b.text {
-		b.hash.Write([]byte("\r\n"))
-	}
-	return b.hash.Sum(nil)
+	b.hash.write(nil) // a mark may stand at the very end
 }

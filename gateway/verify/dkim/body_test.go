@@ -1,6 +1,7 @@
 package dkim
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"strings"
 	"testing"
@@ -26,13 +27,31 @@ func TestBodiesAgreeWithNaiveOnes(t *testing.T) {
 			want := sha256.Sum256([]byte(naive(text)))
 			for cut := 0; cut <= len(text); cut++ {
 				b := newBodyHash(kind)
+				for n := range 1 + int64(len(text)+2) {
+					b.hash.mark(int64(len(text)+2) - n)
+				}
 				b.write([]byte(text[:cut]))
 				b.write([]byte(text[cut:]))
-				if [sha256.Size]byte(b.sum()) != want {
+				b.end()
+				if [sha256.Size]byte(b.hash.sum(-1)) != want {
 					t.Fatalf("%d body %q, cut at %d, is not %q", kind, text, cut, naive(text))
 				}
+				checkLengths(t, &b.hash, naive(text))
 			}
 		}
+	}
+}
+
+// checkLengths checks the hashes of the beginnings of a canonical body.
+func checkLengths(t *testing.T, l *lengths, body string) {
+	t.Helper()
+	for n := range len(body) + 1 {
+		if want := sha256.Sum256([]byte(body[:n])); !bytes.Equal(l.sum(int64(n)), want[:]) {
+			t.Fatalf("%d bytes of %q", n, body)
+		}
+	}
+	if l.n != int64(len(body)) || l.sum(l.n+1) != nil {
+		t.Fatalf("%d bytes of %q, and more", l.n, body)
 	}
 }
 

@@ -109,7 +109,7 @@ func TestPolicy(t *testing.T) {
 	for name, want := range map[string]dkim.Result{
 		"sha1":   {Verdict: dkim.Policy, Reason: dkim.ReasonSHA1},
 		"small":  {Verdict: dkim.Policy, Reason: dkim.ReasonSmallKey, KeyBits: 768},
-		"length": {Verdict: dkim.Fail, Reason: dkim.ReasonLength},
+		"length": {Verdict: dkim.Policy, Reason: dkim.ReasonLength, KeyBits: 2048},
 	} {
 		mail, err := os.ReadFile("testdata/policy-" + name + ".eml")
 		if err != nil {
@@ -118,6 +118,10 @@ func TestPolicy(t *testing.T) {
 		got := verify(mail, keys(t), dkim.Options{}, whole)
 		if len(got) != 1 || got[0].Verdict != want.Verdict || got[0].Reason != want.Reason || got[0].KeyBits != want.KeyBits {
 			t.Errorf("%s: %+v", name, got)
+		}
+		got = verify(bytes.TrimSuffix(mail, []byte("more\r\n")), keys(t), dkim.Options{}, whole)
+		if passed := got[0].Verdict == dkim.Pass; passed != (name == "length") {
+			t.Errorf("%s without more: %+v", name, got)
 		}
 	}
 }

@@ -81,7 +81,8 @@ func parseRSA(data []byte) *rsa.PublicKey {
 }
 
 // verify returns what the key says about a signature of a message with that body.
-func (k key) verify(s *signature, body []byte) (Verdict, Reason) {
+func (k key) verify(s *signature, body *lengths) (Verdict, Reason) {
+	hash := body.sum(s.length)
 	kind := k.rsa != nil
 	if s.result.Algorithm == "ed25519-sha256" {
 		kind = k.ed25519 != nil
@@ -93,10 +94,15 @@ func (k key) verify(s *signature, body []byte) (Verdict, Reason) {
 		return Policy, ReasonSmallKey
 	case k.rsa != nil && k.rsa.N.BitLen() > maxBits:
 		return Policy, ReasonLargeKey
-	case !bytes.Equal(body, s.bodyHash):
+	case hash == nil:
+		return PermError, ReasonShort
+	case !bytes.Equal(hash, s.bodyHash):
 		return Fail, ReasonBody
 	case !k.valid(s):
 		return Fail, ReasonSignature
+	case s.length >= 0 && s.length < body.n:
+		// Whoever reads the message would take what follows for signed too (§8.2).
+		return Policy, ReasonLength
 	}
 	return Pass, ReasonNone
 }

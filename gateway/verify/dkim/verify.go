@@ -3,6 +3,7 @@
 package dkim
 
 import (
+	"bytes"
 	"context"
 	"slices"
 
@@ -48,11 +49,17 @@ func New(list []fields.Field, o Options) *Verifier {
 		why = ReasonTwoFrom
 	}
 	var live []*signature
+	names := 0
 	for _, s := range v.signatures {
+		if !s.done {
+			names += bytes.Count(s.names, []byte(":")) + 1
+		}
 		switch {
 		case s.done:
 		case why != ReasonNone:
 			s.end(PermError, why)
+		case names > maxNames:
+			s.end(PermError, ReasonNames)
 		default:
 			live = append(live, s)
 		}
@@ -65,6 +72,9 @@ func New(list []fields.Field, o Options) *Verifier {
 		s.digest = h.digest(s)
 		if v.hashes[s.body] == nil {
 			v.hashes[s.body] = newBodyHash(s.body)
+		}
+		if s.length >= 0 {
+			v.hashes[s.body].hash.mark(s.length)
 		}
 	}
 	for _, s := range v.signatures {
@@ -135,17 +145,16 @@ func (v *Verifier) Write(part []byte) {
 // Results ends the body, looks the keys up and returns what became of each signature,
 // those of the author's domain first. It may be called once.
 func (v *Verifier) Results(ctx context.Context, resolver txt.Resolver) []Result {
-	var bodies [2][]byte
-	for c, h := range v.hashes {
+	for _, h := range v.hashes {
 		if h != nil {
-			bodies[c] = h.sum()
+			h.end()
 		}
 	}
 	results := make([]Result, 0, len(v.signatures))
 	for _, s := range v.signatures {
 		if !s.done {
 			records, outcome := resolver.LookupTXT(ctx, s.keyName())
-			s.verify(bodies[s.body], records, outcome)
+			s.verify(&v.hashes[s.body].hash, records, outcome)
 		}
 		results = append(results, s.result)
 	}
@@ -154,7 +163,7 @@ func (v *Verifier) Results(ctx context.Context, resolver txt.Resolver) []Result 
 
 // verify ends a signature by the records at the name of its key. Where there are several,
 // one that verifies is enough.
-func (s *signature) verify(body []byte, records []string, outcome txt.Outcome) {
+func (s *signature) verify(body *lengths, records []string, outcome txt.Outcome) {
 	switch outcome {
 	case txt.Found:
 	case txt.Failed:
