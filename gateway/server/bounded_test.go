@@ -43,13 +43,13 @@ func TestBoundedIdleConnections(t *testing.T) {
 				t.Fatal(err)
 			}
 			if len(request) > 20 { // a reply: the connection is idle from here on
-				_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
+				_ = c.SetReadDeadline(time.Now().Add(time.Minute))
 				if _, err := bufio.NewReader(c).ReadString('\n'); err != nil {
 					t.Fatal(err)
 				}
 			}
 		}
-		response, err := (&http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{}}).Get("http://" + a.Addr() + "/metrics")
+		response, err := (&http.Client{Timeout: time.Minute, Transport: &http.Transport{}}).Get("http://" + a.Addr() + "/metrics")
 		if err != nil {
 			t.Fatalf("behind %q: %v", request, err)
 		}

@@ -5,12 +5,10 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"strings"
 	"testing"
-	"time"
 
 	"sluice/internal/testkit"
 )
@@ -34,7 +32,7 @@ func TestGatewayWithFewFiles(t *testing.T) {
 // connections to /livez, and as many to the embedded broker, must keep out neither mail
 // nor a scrape, and must not end the process.
 func TestNoClientTakesTheDescriptors(t *testing.T) {
-	command := exec.CommandContext(t.Context(), "sh", "-c", `ulimit -n 1024 && exec "$0" -test.run=^TestGatewayWithFewFiles$`, os.Args[0])
+	command := exec.Command("sh", "-c", `ulimit -n 1024 && exec "$0" -test.run=^TestGatewayWithFewFiles$`, os.Args[0])
 	command.Env = append(os.Environ(), fewFilesEnv+"=1")
 	input, err := command.StdinPipe()
 	if err != nil {
@@ -47,7 +45,7 @@ func TestNoClientTakesTheDescriptors(t *testing.T) {
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = input.Close(); _ = command.Wait() })
+	t.Cleanup(func() { _ = input.Close(); _ = command.Wait() }) // it removes its folder
 	var smtp, admin, broker string
 	for lines := bufio.NewScanner(output); smtp == "" && lines.Scan(); {
 		_, _ = fmt.Sscanf(lines.Text(), "ready %s %s %s", &smtp, &admin, &broker)
@@ -65,26 +63,15 @@ func TestNoClientTakesTheDescriptors(t *testing.T) {
 			_, _ = io.WriteString(c, request) // fails on a connection that was displaced
 		}
 	}
-	conn, err := net.Dial("tcp", smtp)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
-	c := testkit.NewSMTP(t, conn)
+	c := testkit.DialSMTP(t, smtp)
 	c.Expect("220 ")
-	_, _ = io.WriteString(conn, "HELO c.example.org\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.net>\r\nDATA\r\nx: y\r\n\r\ntext\r\n.\r\n")
+	_, _ = io.WriteString(c.Conn, "HELO c.example.org\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.net>\r\nDATA\r\nx: y\r\n\r\ntext\r\n.\r\n")
 	for _, want := range []string{"250 ", "250 ", "250 ", "354 ", "250 2.0.0 Ok 0"} {
 		c.Expect(want)
 	}
-	response, err := (&http.Client{Timeout: 20 * time.Second}).Get("http://" + admin + "/metrics")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	page, err := io.ReadAll(response.Body)
-	if err != nil || !strings.Contains(string(page), `sluice_messages_total{result="accepted"} 1`) ||
-		strings.Contains(string(page), `sluice_connections_displaced_total{server="admin"} 0`) {
-		t.Errorf("%v\n%s", err, page)
-	}
+	testkit.Eventually(t, "the message and who was displaced are counted", func() bool {
+		_, page := pageOf(t, "http://"+admin+"/metrics")
+		return strings.Contains(page, `sluice_messages_total{result="accepted"} 1`) &&
+			!strings.Contains(page, `sluice_connections_displaced_total{server="admin"} 0`)
+	})
 }

@@ -62,8 +62,9 @@ func TestGatewayWithFullLog(t *testing.T) {
 	if !strings.HasPrefix(reply, "452 4.3.1 ") {
 		t.Errorf("got %q", reply)
 	}
-	acknowledged := r.sample(t, `sluice_messages_total{result="accepted"}`)
-	testkit.Eventually(t, "its object is removed", func() bool { return r.storedObjects(t) == acknowledged })
+	testkit.Eventually(t, "its object is removed", func() bool {
+		return r.storedObjects(t) == r.sample(t, `sluice_messages_total{result="accepted"}`)
+	})
 	if err := os.Remove(ballast); err != nil {
 		t.Fatal(err)
 	}

@@ -40,7 +40,11 @@ func TestEmbeddedCompression(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		records := client.PollFetches(t.Context()).Records()
+		var records []*kgo.Record
+		testkit.Eventually(t, "the event is read", func() bool {
+			records = client.PollFetches(t.Context()).Records()
+			return len(records) > 0
+		})
 		if len(records) != 1 || records[0].Attrs.CompressionType() != want {
 			t.Errorf("compression %q: %d records, attributes %+v, want type %d", name, len(records), records[0].Attrs, want)
 		}

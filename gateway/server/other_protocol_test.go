@@ -7,7 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
+
+	"sluice/internal/testkit"
 )
 
 // TestOtherProtocols checks that a client of another protocol on the SMTP port gets one
@@ -49,9 +50,7 @@ func TestOtherProtocols(t *testing.T) {
 		count := func() int {
 			return strings.Count(logged(), "cause="+test.cause+" ")
 		}
-		for deadline := time.Now().Add(20 * time.Second); count() < lines[test.cause] && time.Now().Before(deadline); {
-			time.Sleep(time.Millisecond)
-		}
+		testkit.Eventually(t, test.command+" has its log line", func() bool { return count() >= lines[test.cause] })
 		if n := count(); n != lines[test.cause] {
 			t.Fatalf("%s (%v): %d log lines of %d in all\n%s\n%s", test.command, err, n, lines[test.cause], said, logged())
 		}

@@ -1,8 +1,6 @@
 package server
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -50,11 +48,7 @@ func launchListening(t *testing.T, dir, listeners string, prepare func(*configur
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	c.running = &running{Server: p, cancel: cancel, ended: make(chan error, 1)}
-	go func() { c.ended <- errors.Join(p.Run(ctx), p.Close()) }()
-	testkit.Eventually(t, "the program is ready", func() bool { ready, _ := p.readiness(); return ready })
-	t.Cleanup(cancel)
+	c.running = run(t, p)
 	return c
 }
 
@@ -70,7 +64,7 @@ func (c *configured) write(file, text string) {
 // reload asks the admin server for a reload and returns its answer.
 func (c *configured) reload() (status int, text string) {
 	c.t.Helper()
-	answer, err := http.Post("http://"+c.admin.Addr()+"/-/reload", "", nil)
+	answer, err := adminClient.Post("http://"+c.admin.Addr()+"/-/reload", "", nil)
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -199,4 +193,5 @@ func TestReloadOfMessageLines(t *testing.T) {
 	if strings.Contains(said(), "second@example.org") {
 		t.Error("a message has a line that should have none")
 	}
+	c.end(t)
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -35,7 +36,6 @@ func TestScheduling(t *testing.T) {
 		{config.SchedulingBatch, usual, unix.SCHED_BATCH, 0},
 		{config.SchedulingBatch, append(usual, "nice", "-n", "3"), unix.SCHED_BATCH, 3},
 		{config.SchedulingInherit, usual, unix.SCHED_NORMAL, 0},
-		{config.SchedulingBatch, []string{"chrt", "--idle", "0"}, unix.SCHED_IDLE, 0},
 	} {
 		t.Run(c.scheduling+", "+strings.Join(c.starter, " "), func(t *testing.T) {
 			for id, got := range threadsOf(t, runScheduled(t, c.scheduling, c.starter)) {
@@ -44,6 +44,29 @@ func TestScheduling(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestIdleThreadStays checks that a thread which was put into another class than the
+// default one stays there. A whole gateway in the idle class would get nowhere on a busy
+// machine.
+func TestIdleThreadStays(t *testing.T) {
+	ids, over := make(chan int), make(chan struct{})
+	go func() {
+		runtime.LockOSThread() // for good: the thread ends with its goroutine
+		ids <- unix.Gettid()
+		<-over
+	}()
+	id := <-ids
+	defer close(over)
+	if err := unix.SchedSetAttr(id, &unix.SchedAttr{Policy: unix.SCHED_IDLE}, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := batchThreads(); err != nil {
+		t.Error(err)
+	}
+	if got, err := unix.SchedGetAttr(id, 0); err != nil || got.Policy != unix.SCHED_IDLE {
+		t.Errorf("got %+v, %v", got, err)
 	}
 }
 

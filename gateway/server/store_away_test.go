@@ -138,13 +138,9 @@ func TestStoreComesLater(t *testing.T) {
 	b := newBucket(t)
 	log := captureLog(t)
 	r := b.launch()
-	began := time.Now()
 	testkit.Eventually(t, "mail is turned away", r.shed)
 	if got := r.send(t); !strings.HasPrefix(got, "421 ") {
 		t.Errorf("without a store: %q", got)
-	}
-	if late := time.Since(began); late > 2*awayTick {
-		t.Errorf("after %v, which is more than two intervals", late)
 	}
 	testkit.Eventually(t, "the log says why", func() bool {
 		return strings.Contains(log(), "pressure=store_errors") && strings.Contains(log(), "the object store cannot be used") &&
@@ -179,12 +175,8 @@ func TestStoreGoesAway(t *testing.T) {
 	b.away.Store(true)
 	waiting := r.dial(t)
 	waiting.Begin()
-	began := time.Now()
 	_, _ = io.WriteString(waiting.Conn, "text\r\n.\r\n")
 	testkit.Eventually(t, "the gate is shut", r.shed)
-	if late := time.Since(began); late > 3*awayTick {
-		t.Errorf("after %v, which is more than three intervals", late)
-	}
 	r.dial(t).Expect("421 ")
 	if got := r.status(t, "/readyz"); got != http.StatusOK {
 		t.Errorf("/readyz without a store: %d", got)
