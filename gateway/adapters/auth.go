@@ -41,7 +41,7 @@ func (u *Users) open(c *config.Config, name string, logger *slog.Logger) (s auth
 	switch name {
 	case config.BackendStatic:
 		u.Static = static.New(c.Users())
-		s.Backend, s.Concurrency = u.Static, config.HashesAtOnce()
+		s.Backend, s.Concurrency, s.Computes = u.Static, config.HashesAtOnce(), true
 	case config.BackendLDAP:
 		s.Backend, err = ldap.Open(c.Auth.LDAP)
 	case config.BackendOIDCPassword:

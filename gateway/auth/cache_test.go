@@ -17,7 +17,7 @@ import (
 func TestCache(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		backend := &fake{name: "ldap", judge: knows("ann")}
-		p := newPool(t, Options{Sources: []Source{{backend, 1}}, Attempts: 8, Cache: time.Minute})
+		p := newPool(t, Options{Sources: []Source{{Backend: backend, Concurrency: 1}}, Attempts: 8, Cache: time.Minute})
 		asks := func(what string, n int64, user, secret string, verdict session.Verdict) {
 			t.Helper()
 			before := backend.asked.Load()
@@ -72,7 +72,7 @@ func TestCacheIsBounded(t *testing.T) {
 func TestTokensAreNotCached(t *testing.T) {
 	accepted := identity.Answer{Verdict: identity.Accepted, Identity: "ann", Issuer: "https://issuer.example"}
 	backend := &fake{name: "oidc-token", tokens: true, judge: says(accepted)}
-	p := newPool(t, Options{Sources: []Source{{backend, 1}}, Attempts: 8, Cache: time.Minute})
+	p := newPool(t, Options{Sources: []Source{{Backend: backend, Concurrency: 1}}, Attempts: 8, Cache: time.Minute})
 	for n := range int64(3) {
 		a, home := attempt("ann", "secret", "192.0.2.1")
 		a.Mechanism = codec.MechanismOAuthBearer

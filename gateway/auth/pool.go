@@ -19,6 +19,10 @@ import (
 type Source struct {
 	identity.Backend
 	Concurrency int
+	// Computes reports that the backend takes processors from the process. Then a place for an
+	// attempt stays empty for as long as the last one there has taken, so that a flood of
+	// attempts has half of what those places could take.
+	Computes bool
 }
 
 // Options are what a Pool needs.
@@ -173,8 +177,8 @@ func (p *Pool) ask(ctx context.Context, i int, a *identity.Attempt) (found ident
 	case <-ctx.Done():
 		return identity.Answer{Reason: identity.ReasonBusy, Err: ctx.Err()}
 	}
-	defer func() { <-p.slots[i] }()
 	began := time.Now()
+	defer func() { p.leave(i, time.Since(began)) }()
 	if found, resting := p.rests[i].find(began); resting {
 		return found
 	}
@@ -184,4 +188,13 @@ func (p *Pool) ask(ctx context.Context, i int, a *identity.Attempt) (found ident
 	}
 	p.rests[i].begin(found, time.Now())
 	return found
+}
+
+// leave gives the place of an attempt at a source to the next.
+func (p *Pool) leave(i int, took time.Duration) {
+	if !p.options.Sources[i].Computes {
+		<-p.slots[i]
+		return
+	}
+	time.AfterFunc(took, func() { <-p.slots[i] })
 }

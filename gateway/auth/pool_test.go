@@ -104,9 +104,9 @@ func try(t testing.TB, p *Pool, user, secret string) *driver.Attempt {
 func TestOrder(t *testing.T) {
 	first, second := &fake{name: "static", judge: knows("ann")}, &fake{name: "ldap", judge: knows("ann", "bob")}
 	third := &fake{name: "oidc-token", tokens: true, judge: silent}
-	p := newPool(t, Options{Sources: []Source{{first, 1}, {third, 1}, {second, 1}}, Attempts: 8})
+	p := newPool(t, Options{Sources: []Source{{Backend: first, Concurrency: 1}, {Backend: third, Concurrency: 1}, {Backend: second, Concurrency: 1}}, Attempts: 8})
 	trouble := &fake{name: "ldap", judge: says(identity.Answer{Reason: identity.ReasonUnreachable, Err: errors.New("no route")})}
-	troubled := newPool(t, Options{Sources: []Source{{trouble, 1}, {first, 1}}, Attempts: 8})
+	troubled := newPool(t, Options{Sources: []Source{{Backend: trouble, Concurrency: 1}, {Backend: first, Concurrency: 1}}, Attempts: 8})
 	for _, test := range []struct {
 		pool         *Pool
 		user, secret string
@@ -142,7 +142,7 @@ func TestOrder(t *testing.T) {
 // TestRefusedUnasked refuses what no backend may see.
 func TestRefusedUnasked(t *testing.T) {
 	asked := &fake{name: "static", judge: says(identity.Answer{Verdict: identity.Accepted, Identity: "ann"})}
-	p := newPool(t, Options{Sources: []Source{{asked, 1}}, Attempts: 8})
+	p := newPool(t, Options{Sources: []Source{{Backend: asked, Concurrency: 1}}, Attempts: 8})
 	for _, test := range []struct{ user, secret, acts, reason string }{
 		{"ann", "", "", "empty_secret"}, {"ann", "secret", "bob", "acts_for_another"},
 		{"ann", "se\x00cret", "", "malformed"}, {"ann", strings.Repeat("s", identity.MaxSecret+1), "", "malformed"},
@@ -170,7 +170,7 @@ func TestRefusedUnasked(t *testing.T) {
 // right.
 func TestDelays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPool(t, Options{Sources: []Source{{&fake{name: "static", judge: knows("ann", "bob")}, 1}}, Attempts: 8})
+		p := newPool(t, Options{Sources: []Source{{Backend: &fake{name: "static", judge: knows("ann", "bob")}, Concurrency: 1}}, Attempts: 8})
 		from := func(user, secret, client string) time.Duration {
 			a, home := attempt(user, secret, client)
 			p.Begin(a)
@@ -218,7 +218,7 @@ func TestBounds(t *testing.T) {
 		<-release
 		return identity.Answer{Verdict: identity.Accepted, Identity: a.User}
 	}}
-	p := newPool(t, Options{Sources: []Source{{held, 3}}, Attempts: 32})
+	p := newPool(t, Options{Sources: []Source{{Backend: held, Concurrency: 3}}, Attempts: 32})
 	failing, home := attempt("at once", "wrong", "198.51.100.1")
 	p.Begin(failing)
 	<-home
@@ -268,6 +268,33 @@ func TestBounds(t *testing.T) {
 	}
 }
 
+// TestComputesHalfOfTheTime checks that a backend that takes processors from mail rests after
+// each attempt for as long as that took, and that one that waits elsewhere does not.
+func TestComputesHalfOfTheTime(t *testing.T) {
+	for computes, want := range map[bool]time.Duration{true: 5 * time.Second, false: 3 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			slow := &fake{name: "static", judge: func(context.Context, *identity.Attempt) identity.Answer {
+				time.Sleep(time.Second)
+				return identity.Answer{Verdict: identity.Accepted, Identity: "ann"}
+			}}
+			p := newPool(t, Options{Sources: []Source{{slow, 1, computes}}, Attempts: 32})
+			began := time.Now()
+			var homes []chan *driver.Attempt
+			for range 3 {
+				a, home := attempt("ann", "secret", "192.0.2.1")
+				p.Begin(a)
+				homes = append(homes, home)
+			}
+			for _, home := range homes {
+				<-home
+			}
+			if got := time.Since(began); got != want {
+				t.Errorf("computes %t: three attempts take %s, want %s", computes, got, want)
+			}
+		})
+	}
+}
+
 // TestNamesCostNothing has one address fail with more names than there are counts: that holds
 // nothing against other addresses.
 func TestNamesCostNothing(t *testing.T) {
@@ -290,7 +317,7 @@ func TestNamesCostNothing(t *testing.T) {
 // flight when the pool closes.
 func TestSilentBackend(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPool(t, Options{Sources: []Source{{&fake{name: "ldap", judge: silent}, 1}}, Attempts: 32})
+		p := newPool(t, Options{Sources: []Source{{Backend: &fake{name: "ldap", judge: silent}, Concurrency: 1}}, Attempts: 32})
 		first, one := attempt("ann", "secret", "192.0.2.1")
 		second, two := attempt("ann", "secret", "192.0.2.2")
 		began := time.Now()
@@ -331,7 +358,7 @@ func TestPanicTellsNoSecret(t *testing.T) {
 		}
 		return identity.Answer{Reason: identity.ReasonFailing, Err: fmt.Errorf("cannot judge %s", a.Secret)}
 	}
-	p := newPool(t, Options{Sources: []Source{{&fake{name: "static", judge: judge}, 1}}, Attempts: 8})
+	p := newPool(t, Options{Sources: []Source{{Backend: &fake{name: "static", judge: judge}, Concurrency: 1}}, Attempts: 8})
 	for user, reason := range map[string]string{"panic": "internal", "error": "failing"} {
 		got := try(t, p, user, canary).Answer
 		if got.Verdict != session.AuthUnavailable || got.Reason != reason || got.Err == nil || strings.Contains(got.Err.Error(), canary) {
@@ -349,7 +376,7 @@ func TestPanicTellsNoSecret(t *testing.T) {
 func TestRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		throttled := &fake{name: "oidc-password", judge: says(identity.Answer{Reason: identity.ReasonThrottled, RetryAfter: 10 * time.Second})}
-		p := newPool(t, Options{Sources: []Source{{throttled, 1}}, Attempts: 8})
+		p := newPool(t, Options{Sources: []Source{{Backend: throttled, Concurrency: 1}}, Attempts: 8})
 		for i, want := range []int64{1, 1, 1, 2} {
 			if got := try(t, p, "ann", "secret").Answer; got.Verdict != session.AuthUnavailable || got.Reason != "throttled" {
 				t.Errorf("%+v", got)
@@ -365,7 +392,7 @@ func TestRest(t *testing.T) {
 // TestAcceptedAsNobody accepts nobody of whom a backend does not say who it is.
 func TestAcceptedAsNobody(t *testing.T) {
 	backend := &fake{name: "ldap", judge: says(identity.Answer{Verdict: identity.Accepted})}
-	p := newPool(t, Options{Sources: []Source{{backend, 1}}, Attempts: 8, Cache: time.Minute})
+	p := newPool(t, Options{Sources: []Source{{Backend: backend, Concurrency: 1}}, Attempts: 8, Cache: time.Minute})
 	for range 2 {
 		if got := try(t, p, "ann", "secret").Answer; got.Verdict != session.AuthUnavailable || got.Reason != "internal" || got.Err == nil {
 			t.Errorf("%+v", got)
@@ -378,7 +405,7 @@ func TestAcceptedAsNobody(t *testing.T) {
 func TestTroubleIsNobodysFault(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		backend := &fake{name: "ldap", judge: says(identity.Answer{Reason: identity.ReasonUnreachable})}
-		p := newPool(t, Options{Sources: []Source{{backend, 1}}, Attempts: 8})
+		p := newPool(t, Options{Sources: []Source{{Backend: backend, Concurrency: 1}}, Attempts: 8})
 		for range 5 {
 			if a := try(t, p, "ann", "secret"); a.Answer.Verdict != session.AuthUnavailable || a.Delay != 0 {
 				t.Errorf("%+v after %v", a.Answer, a.Delay)

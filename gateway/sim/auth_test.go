@@ -76,11 +76,21 @@ func (t *try) user() string { return fmt.Sprintf("user-%d@example.net", t.sender
 // identity tells the answers to all tries apart.
 func (t *try) identity() string { return fmt.Sprintf("user-%d+%d@example.net", t.sender.n, t.n) }
 
-// response is the text, in base64, that says who the user is.
+// token reports whether the secret is a token.
+func (t *try) token() bool {
+	return strings.HasSuffix(t.mechanism, "OAUTH2") || t.mechanism == "OAUTHBEARER"
+}
+
+// response is the text, in base64, that has the secret.
 func (t *try) response() string {
 	text := "\x00" + t.user() + "\x00" + t.secret
-	if t.mechanism == "XOAUTH2" {
+	switch t.mechanism {
+	case "LOGIN":
+		text = t.secret
+	case "XOAUTH2":
 		text = "user=" + t.user() + "\x01auth=Bearer " + t.secret + "\x01\x01"
+	case "OAUTHBEARER":
+		text = "n,a=" + t.user() + ",\x01auth=Bearer " + t.secret + "\x01\x01"
 	}
 	return base64.StdEncoding.EncodeToString([]byte(text))
 }

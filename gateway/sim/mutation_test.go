@@ -139,7 +139,7 @@ var mutations = []mutation{
 	{"who a client claims to be is who it is", "gateway/session/auth.go",
 		"Identity: answer.Identity,", "Identity: x.User,", "has another origin|due was"},
 	{"authentication is kept over STARTTLS", "gateway/session/tls.go",
-		"proxy: s.known().proxy, tls: about}", "proxy: s.known().proxy, tls: about, auth: s.known().auth}", "due was"},
+		"proxy: s.known().proxy, tls: about}", "proxy: s.known().proxy, tls: about, auth: s.known().auth}", "due was|that never began"},
 	{"authentication is kept over XCLIENT", "gateway/session/xclient.go",
 		"tls: known.tls},", "tls: known.tls, auth: known.auth},", "due was|that never began"},
 	{"authentication ends with EHLO", "gateway/session/command.go",

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"bytes"
+	"encoding/base64"
 	"fmt"
 	"strings"
 
@@ -82,14 +83,35 @@ func (s *sender) next(then func()) { s.expected[len(s.expected)-1].then = then }
 // authenticate begins an exchange of AUTH.
 func (s *sender) authenticate() {
 	w := s.w
-	mechanism := [...]string{"PLAIN", "PLAIN", "XOAUTH2"}[w.random.IntN(3)]
+	mechanism := [...]string{"PLAIN", "PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER"}[w.random.IntN(5)]
 	t := w.newTry(s, s.socket, mechanism, !w.chance(w.plan.wrong))
-	if w.chance(500) { // with an initial response
-		s.attempt("AUTH "+mechanism+" "+t.response(), t)
-		s.ahead(t)
-		return
+	begins, initial := "AUTH "+mechanism, w.chance(500)
+	if name := base64.StdEncoding.EncodeToString([]byte(t.user())); mechanism != "LOGIN" {
+		if initial {
+			s.attempt(begins+" "+t.response(), t)
+			s.ahead(t)
+			return
+		}
+		s.say(begins+"\r\n", "334 \r", nil)
+		s.respond(t)
+	} else if initial {
+		s.say(begins+" "+name+"\r\n", askPassword, nil)
+		s.respond(t)
+	} else {
+		s.say(begins+"\r\n", "334 VXNlcm5hbWU6\r", nil)
+		s.next(func() {
+			s.say(name+"\r\n", askPassword, nil)
+			s.respond(t)
+		})
 	}
-	s.say("AUTH "+mechanism+"\r\n", "334 \r", nil)
+}
+
+// askPassword is the challenge of LOGIN to the name of a user.
+const askPassword = "334 UGFzc3dvcmQ6\r"
+
+// respond sends the response by which an attempt begins, or none.
+func (s *sender) respond(t *try) {
+	w := s.w
 	switch {
 	case w.chance(100):
 		s.say("*\r\n", "501 5.7.0", nil)
@@ -114,7 +136,7 @@ func (s *sender) ahead(t *try) {
 	switch {
 	case w.chance(50):
 		s.last = true
-	case t.mechanism == "PLAIN" && w.chance(200):
+	case !t.token() && w.chance(200):
 		for range w.random.IntN(w.plan.ahead) {
 			s.say("VRFY "+filler[:450]+"\r\n", "252 2.0.0", nil)
 		}
@@ -139,7 +161,7 @@ func (s *sender) judged(line string, t *try) {
 		w.fail("sender %d was accepted, and nobody knows it", s.n)
 	case code == "454 " && !t.full && !(t.answered && t.verdict == session.AuthUnavailable) && w.now < over:
 		w.fail("sender %d was told that there is no answer", s.n)
-	case (code == "535 " || code == "334 ") && !refused, code == "334 " && t.mechanism == "PLAIN", code == "535 " && t.mechanism != "PLAIN":
+	case (code == "535 " || code == "334 ") && !refused, code == "334 " && !t.token(), code == "535 " && t.token():
 		w.fail("sender %d got %q to its attempt by %s", s.n, line, t.mechanism)
 	case !strings.Contains("235 454 535 334 ", code):
 		w.fail("sender %d got %q to an attempt", s.n, line)
