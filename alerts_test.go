@@ -38,16 +38,19 @@ var alerting = map[string]struct{ series, sick, healthy string }{
 	"SluiceCertificateRefused":     {`sluice_tls_failures_total{cause="certificate"}`, "0+2x60", "0+1x60"},
 	"SluiceUsersCannotBeJudged":    {`sluice_auth_attempts_total{backend="ldap",result="unreachable"}`, "0+1x60", "0x54 1x6"},
 	"SluicePasswordsAreTriedOut":   {`sluice_auth_attempts_total{backend="ldap",result="wrong_password"}`, "0+120x60", "0+30x60"},
+	"SluiceDNSUnanswered":          {`sluice_dns_lookups_total{type="TXT",outcome="timeout"}`, "0+30x60", "0+3x60"},
 	"SluiceProxyRefused":           {`sluice_proxy_refused_total{cause="network"}`, "0+1x60", "7x60"},
 }
 
 // beside are series that both have.
 var beside = map[string]string{
-	`sluice_tls_failures_total{cause="busy"}`:             "0x60",
-	`sluice_tls_handshakes_total{version="TLSv1.3"}`:      "0+15x60",
-	`sluice_tls_file_reloads_total{result="ok"}`:          "0+1x60",
-	`sluice_config_reloads_total{result="ok"}`:            "0+1x60",
-	`sluice_tls_failures_total{cause="no_shared_cipher"}`: "0+9x60",
+	`sluice_tls_failures_total{cause="busy"}`:                "0x60",
+	`sluice_tls_handshakes_total{version="TLSv1.3"}`:         "0+15x60",
+	`sluice_tls_file_reloads_total{result="ok"}`:             "0+1x60",
+	`sluice_config_reloads_total{result="ok"}`:               "0+1x60",
+	`sluice_dns_lookups_total{type="TXT",outcome="found"}`:   "0+20x60",
+	`sluice_dns_lookups_total{type="MX",outcome="nxdomain"}`: "0+20x60",
+	`sluice_tls_failures_total{cause="no_shared_cipher"}`:    "0+9x60",
 }
 
 // Every metric that an alert asks for exists, and so do its labels.

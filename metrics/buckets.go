@@ -15,6 +15,9 @@ var (
 	// creditBuckets include timeouts.credit (90 s) and end at the two minutes that a
 	// sender waits for the 354 (RFC 5321 §4.5.3.2.4).
 	creditBuckets = []float64{0.001, 0.01, 0.1, 0.5, 1, 5, 10, 30, 60, 90, 120}
+	// dnsBuckets range from an answer that the server has in its cache to dns.timeout (3 s)
+	// for each of several servers.
+	dnsBuckets = []float64{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 3, 6, 10, 30}
 	// packWaitBuckets begin low: a message that waits for a lane waits for one earlier
 	// request. Beyond that, the wait is as slow as the store.
 	packWaitBuckets = []float64{0.0001, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 10, 30, 60}

@@ -45,6 +45,9 @@ type Labels struct {
 	TLSReloadResults []string
 	// AuthBackends are the backends of AUTH, and AuthReasons why an attempt is not accepted.
 	AuthBackends, AuthReasons []string
+	// DNSTypes are the types of records that are looked up, and DNSOutcomes what becomes of
+	// a lookup.
+	DNSTypes, DNSOutcomes []string
 	// RefusalCauses are the causes of a 421 in place of the greeting.
 	RefusalCauses []string
 	// MessageResults are the causes of a refusal after the 354.
@@ -128,6 +131,8 @@ type Metrics struct {
 	attempts     attempts
 	authDuration map[string]prometheus.Observer // by backend; read only
 
+	lookups lookups
+
 	packs    packs
 	pressure pressure
 }
@@ -155,6 +160,7 @@ func New(labels Labels) *Metrics {
 	m.addConfig(labels)
 	m.addTLS(labels)
 	m.addAuth(labels)
+	m.addDNS(labels)
 	return m
 }
 

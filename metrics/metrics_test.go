@@ -37,7 +37,8 @@ func testLabels() Labels {
 		RetryCauses:    []string{"silent", "broken"},
 		ReplaceCauses:  []string{"overdue", "size"},
 		Stages:         pipeline.ObservedStages(),
-		AuthBackends:   []string{"static", "ldap"}, AuthReasons: []string{"wrong_password", "timeout"},
+		DNSTypes:       []string{"A", "TXT"}, DNSOutcomes: []string{"found", "servfail"},
+		AuthBackends: []string{"static", "ldap"}, AuthReasons: []string{"wrong_password", "timeout"},
 		PanicPlaces:  []string{"traffic"},
 		AcceptCauses: []string{"process_descriptors", "other"},
 
@@ -60,6 +61,8 @@ func testMetrics() *Metrics {
 		CreditWaiters:    constant(1),
 		TLSHandshakes:    constant(3),
 		AuthAttempts:     constant(2),
+		DNSQuestions:     constant(4),
+		DNSCache:         constant(8192),
 		StoreUsable:      constant(1),
 		EventsUsable:     constant(0),
 		QueueDepths:      map[string]func() float64{"store": constant(7), "log": constant(8)},

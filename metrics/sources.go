@@ -23,6 +23,9 @@ type Sources struct {
 	// AuthAttempts is the number of attempts to authenticate that wait for their verdict; nil
 	// where there can be none.
 	AuthAttempts func() float64
+	// DNSQuestions is the number of questions that wait for DNS servers, DNSCache what
+	// answers take in memory, in bytes; nil where nobody is asked.
+	DNSQuestions, DNSCache func() float64
 	// StoreUsable and EventsUsable are 1 while the object store and the event log can be
 	// used, as far as is known, and 0 while mail is turned away because one cannot.
 	StoreUsable, EventsUsable func() float64
@@ -68,6 +71,8 @@ func (m *Metrics) RegisterSources(s Sources) {
 	m.gauge("sluice_credit_waiters", "Messages waiting for body memory.", s.CreditWaiters)
 	m.gauge("sluice_tls_handshakes_in_flight", "TLS handshakes that have begun and not ended; tls.handshakes bounds them.", s.TLSHandshakes)
 	m.gauge("sluice_auth_attempts_in_flight", "Attempts to authenticate that wait for their verdict; auth.attempts bounds them.", s.AuthAttempts)
+	m.gauge("sluice_dns_questions_in_flight", "Different questions that wait for DNS servers; 2000 are the most.", s.DNSQuestions)
+	m.gauge("sluice_dns_cache_bytes", "Memory held by answers from the DNS, about; dns.cache bounds it.", s.DNSCache)
 	m.gauge("sluice_store_usable", "1 if the object store can be used, as far as is known, 0 while mail is turned away because it cannot.", s.StoreUsable)
 	m.gauge("sluice_events_usable", "1 if the event log can be used, as far as is known, 0 while mail is turned away because it cannot.", s.EventsUsable)
 	m.gauge("sluice_unsafe_discard", "1 if messages are answered 250 without being stored (unsafe_discard), otherwise 0.", s.UnsafeDiscard)

@@ -51,6 +51,7 @@ type Config struct {
 	Socket      SocketConfig
 	Store       StoreConfig
 	Events      EventsConfig
+	DNS         DNSConfig
 	Drain       DrainConfig
 	Pressure    PressureConfig
 	Process     ProcessConfig

@@ -122,6 +122,7 @@ func unlikeDefault() Config {
 	c.Events = EventsConfig{Kind: KindDiscard, Topic: "a.b_c-d", Embedded: EmbeddedConfig{"127.0.0.1:0", 7, 90 * time.Second, 3 * GiB, "gzip"}, Kafka: KafkaConfig{
 		[]string{"k1.example.net:9092", "[::1]:9093"}, true, "/etc/kafka.pem", "kafka.example.net",
 		SASLConfig{"SCRAM-SHA-256", "user", Secret{plain: hush}}, CreateTopicConfig{7, 2}, "zstd", 7 * time.Millisecond}}
+	c.DNS = DNSConfig{[]string{"192.0.2.53", "[2001:db8::53]:5353"}, 4 * time.Second, 65 * MiB}
 	c.Drain = DrainConfig{time.Second, 2 * time.Second}
 	c.StrictPaths = true
 	c.Process.Scheduling = SchedulingInherit

@@ -17,6 +17,7 @@ var startOnly = []string{
 	"timeouts.store", "timeouts.message", "pressure.store_errors", "pressure.events_errors",
 	"pressure.lag.groups", "pressure.lag.interval", "process",
 	"tls.handshakes",                                                         // the bound of the pool that runs them
+	"dns",                                                                    // the client is open
 	"auth.backends", "auth.cache", "auth.attempts", "auth.ldap", "auth.oidc", // the backends are open
 }
 

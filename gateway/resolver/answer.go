@@ -14,7 +14,7 @@ import (
 // Bounds of one answer. More is a failure and not cut: what is left could say the opposite.
 const (
 	maxChain   = 8    // CNAMEs from the name that was asked for to its records
-	maxRecords = 1024 // compressed names may be 64 times as long as they were
+	maxRecords = 1024 // in all sections
 )
 
 // answer is what is known about a question. It does not change.
@@ -61,11 +61,7 @@ type reading struct {
 // says how long absence lasts (RFC 2308 §5).
 func read(m *dns.Msg) reading {
 	if m.Rcode != dns.RcodeSuccess && m.Rcode != dns.RcodeNameError {
-		code := dns.RcodeToString[m.Rcode]
-		if code == "" {
-			code = fmt.Sprintf("code %d", m.Rcode)
-		}
-		return reading{answer: answer{err: refusal(code)}}
+		return reading{answer: answer{err: refusalOf(m.Rcode)}}
 	}
 	var got reading
 	ttl := uint32(maxTTL / time.Second)
@@ -86,8 +82,6 @@ func read(m *dns.Msg) reading {
 			}
 		}
 		switch n := len(got.texts) + len(got.addresses) + len(got.mxs); {
-		case n > maxRecords:
-			return reading{answer: answer{err: fmt.Errorf("%w: %d records", errBogus, n)}}
 		case n > 0:
 			got.ttl = time.Duration(ttl) * time.Second
 			return got

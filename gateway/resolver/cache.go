@@ -3,6 +3,7 @@ package resolver
 import (
 	"container/list"
 	"hash/maphash"
+	"strings"
 	"sync"
 	"time"
 )
@@ -17,9 +18,9 @@ const (
 // shards is how many locks the cache has.
 const shards = 16
 
-// overhead is what an entry takes beside its texts: two structs, an element of a list and
-// a place in a map.
-const overhead = 320
+// overhead is what an entry takes beside its texts, as measured: two structs, an element of
+// a list and a place in a map.
+const overhead = 350
 
 // cache remembers answers until they expire or others need the room.
 type cache struct {
@@ -79,6 +80,7 @@ func (c *cache) put(q question, a *answer, now time.Time) {
 	if a.ttl <= 0 {
 		return
 	}
+	q.name = strings.Clone(q.name) // it may be a piece of a header of 256 KiB
 	e := &entry{question: q, answer: a, expires: now.Add(a.ttl), bytes: overhead + int64(len(q.name)) + a.bytes()}
 	s := c.shard(q)
 	s.mu.Lock()

@@ -3,7 +3,10 @@ package resolver
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
+
+	"github.com/miekg/dns"
 )
 
 // What is absent, for errors.Is. Both come as a *net.DNSError with IsNotFound.
@@ -28,6 +31,13 @@ var (
 
 // refusal is a response code that is no answer.
 type refusal string
+
+func refusalOf(rcode int) refusal {
+	if code := dns.RcodeToString[rcode]; code != "" {
+		return refusal(code)
+	}
+	return refusal(fmt.Sprintf("code %d", rcode))
+}
 
 func (r refusal) Error() string { return "the resolver answered " + string(r) }
 

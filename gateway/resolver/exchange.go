@@ -23,11 +23,12 @@ const minAttempts = 2
 // resolve asks servers until one answers, and follows an alias that it did not follow. The
 // time for all of it is that of asking each server once.
 func (r *Resolver) resolve(q question) *answer {
-	ctx, cancel := context.WithTimeout(r.ctx, r.timeout*time.Duration(r.attempts()))
+	servers := r.servers.list(r.now())
+	ctx, cancel := context.WithTimeout(r.ctx, r.timeout*time.Duration(servers.attempts()))
 	defer cancel()
 	name, ttl := escape(q.name), maxTTL
 	for range maxChain {
-		got := r.ask(ctx, name, q.qtype)
+		got := r.ask(ctx, servers, name, q.qtype)
 		switch {
 		case !got.known():
 			got.ttl = failureTTL
@@ -41,18 +42,19 @@ func (r *Resolver) resolve(q question) *answer {
 	return &answer{err: errChain, ttl: failureTTL}
 }
 
-func (r *Resolver) attempts() int { return max(len(r.servers), minAttempts) }
+// attempts returns how often a question is asked at most.
+func (l *serverList) attempts() int { return max(len(l.all), minAttempts) }
 
-// ask asks one server after the other, beginning with the one that answered last.
-func (r *Resolver) ask(ctx context.Context, name string, qtype uint16) reading {
+// ask asks one server after the other, beginning with the one that was of use last.
+func (r *Resolver) ask(ctx context.Context, servers *serverList, name string, qtype uint16) reading {
 	var last reading
-	first := int(r.preferred.Load())
-	for i := range r.attempts() {
-		at := (first + i) % len(r.servers)
-		m, err := r.askOne(ctx, r.servers[at], newQuery(name, qtype))
+	first := int(servers.preferred.Load())
+	for i := range servers.attempts() {
+		at := (first + i) % len(servers.all)
+		m, err := r.askOne(ctx, servers.all[at], newQuery(name, qtype))
 		if err == nil {
-			r.preferred.Store(uint32(at))
 			if last = read(m); last.known() {
+				servers.preferred.Store(uint32(at))
 				return last
 			}
 			continue
@@ -65,26 +67,53 @@ func (r *Resolver) ask(ctx context.Context, name string, qtype uint16) reading {
 	return last
 }
 
-// askOne asks one server, by UDP and, where that does not do, by TCP.
-func (r *Resolver) askOne(ctx context.Context, server string, query *dns.Msg) (*dns.Msg, error) {
+// askOne asks one server as soon as there may be a socket for it.
+func (r *Resolver) askOne(ctx context.Context, s *server, query *dns.Msg) (*dns.Msg, error) {
+	select {
+	case r.sockets <- struct{}{}:
+		defer func() { <-r.sockets }()
+	case <-ctx.Done():
+		return nil, ErrBusy
+	}
 	ctx, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
-	m, err := exchange(ctx, "udp", server, query)
-	if err == nil && m.Truncated || errors.Is(err, errCase) {
-		m, err = exchange(ctx, "tcp", server, query)
-		if err == nil && m.Truncated {
-			return nil, fmt.Errorf("%w: %s has cut it by TCP too", errBogus, server)
-		}
-	}
-	if err == nil && !m.RecursionAvailable && !m.Authoritative && len(m.Answer) == 0 && m.Rcode == dns.RcodeSuccess {
-		return nil, fmt.Errorf("%w: %s does not ask others", errBogus, server)
+	m, err := askServer(ctx, s.address, query)
+	switch {
+	case err == nil:
+		s.hasAnswered(r.now(), r.servers.logger)
+	case !errors.Is(err, errBogus) && r.ctx.Err() == nil:
+		s.hasNot(r.now(), err, r.servers.logger)
 	}
 	return m, err
 }
 
-// errCase says that an answer has the question in other letters than it was asked in: it
-// may be forged, or the server is one that does not keep them.
-var errCase = fmt.Errorf("%w: the question has other letters", errBogus)
+// askServer asks by UDP and, where that does not do, by TCP.
+func askServer(ctx context.Context, address string, query *dns.Msg) (*dns.Msg, error) {
+	m, err := exchange(ctx, "udp", address, query)
+	if err == nil && m.Truncated || errors.Is(err, errCase) || errors.Is(err, errNoise) {
+		m, err = exchange(ctx, "tcp", address, query)
+		if err == nil && m.Truncated {
+			return nil, fmt.Errorf("%w: %s has cut it by TCP too", errBogus, address)
+		}
+	}
+	if err == nil && !m.RecursionAvailable && !m.Authoritative && len(m.Answer) == 0 && m.Rcode == dns.RcodeSuccess {
+		return nil, fmt.Errorf("%w: %s does not ask others", errBogus, address)
+	}
+	return m, err
+}
+
+// maxNoise is how many datagrams that are not the answer are read before it is asked for
+// by TCP: whoever sends them may be guessing.
+const maxNoise = 16
+
+// Why an answer by UDP is asked for again by TCP.
+var (
+	// errCase says that an answer has the question in other letters than it was asked in: it
+	// may be forged, or the server is one that does not keep them.
+	errCase = fmt.Errorf("%w: the question has other letters", errBogus)
+	// errNoise says that too much came that is not the answer.
+	errNoise = fmt.Errorf("%w: %d datagrams that are not the answer", errBogus, maxNoise)
+)
 
 // newQuery returns a query with a random number and letters in random case (0x20), which a
 // forger had to guess.
@@ -122,8 +151,8 @@ func exchange(ctx context.Context, network, server string, query *dns.Msg) (*dns
 	if _, err := conn.Write(wire); err != nil {
 		return nil, err
 	}
-	for {
-		m, err := conn.ReadMsg()
+	for range maxNoise {
+		m, err := readMessage(conn)
 		if m != nil && isAnswer(m, sent) {
 			switch {
 			case network == "udp" && m.Question[0].Name != sent.Question[0].Name:
@@ -146,6 +175,25 @@ func exchange(ctx context.Context, network, server string, query *dns.Msg) (*dns
 			return nil, fmt.Errorf("%w: %w", errBogus, err)
 		}
 	}
+	return nil, errNoise
+}
+
+// readMessage reads a message. With an error it returns what could be read of it, or nil.
+// Of one with too many records it reads the question alone: names may be compressed, and
+// would be 64 times as long.
+func readMessage(conn *dns.Conn) (*dns.Msg, error) {
+	var h dns.Header
+	wire, err := conn.ReadMsgHeader(&h)
+	if err != nil || h.Qdcount != 1 {
+		return nil, err
+	}
+	records := int(h.Ancount) + int(h.Nscount) + int(h.Arcount)
+	if records > maxRecords {
+		clear(wire[6:12]) // their three numbers
+		err = fmt.Errorf("%d records", records)
+	}
+	m := new(dns.Msg)
+	return m, errors.Join(m.Unpack(wire), err)
 }
 
 // isAnswer reports whether m is the response to a query, whatever the case of its letters.

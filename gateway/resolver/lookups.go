@@ -69,7 +69,7 @@ func (l *Lookups) PTR(ctx context.Context, address netip.Addr) ([]string, error)
 
 func (l *Lookups) find(ctx context.Context, name string, qtype uint16) (answer, error) {
 	if l.left.Add(-1) < 0 {
-		l.r.observe(Lookup{Type: dns.TypeToString[qtype], Outcome: outcome(ErrBudget)})
+		l.r.observe(qtype, ErrBudget, fromNobody, 0)
 		return answer{}, dnsError(name, ErrBudget)
 	}
 	found := l.r.lookup(ctx, name, qtype)

@@ -7,11 +7,9 @@ package resolver
 
 import (
 	"context"
-	"fmt"
-	"net/netip"
+	"log/slog"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/miekg/dns"
@@ -30,28 +28,33 @@ const (
 
 // Options are what a Resolver needs. The zero value of each field has a default.
 type Options struct {
-	// Servers are recursive servers, IP or IP:port. Empty: those of /etc/resolv.conf.
+	// Servers are recursive servers, IP or IP:port. Empty: those of /etc/resolv.conf, also
+	// after it has changed.
 	Servers []string
-	// Timeout is how long one server has for an answer; 3 s.
+	// Timeout is how long one server has for an answer; DefaultTimeout.
 	Timeout time.Duration
-	// CacheBytes bounds what answers may take in memory, about; 64 MiB.
+	// CacheBytes bounds what answers may take in memory, about; DefaultCacheBytes.
 	CacheBytes int64
+	// Sockets is how many sockets there may be at once; MaxInFlight. Questions wait for one.
+	Sockets int
 	// Observer hears of each lookup. It may be nil.
 	Observer Observer
+	// Logger is told of servers that are silent. It may be nil.
+	Logger *slog.Logger
 }
+
+// Defaults of Options.
+const (
+	DefaultTimeout    = 3 * time.Second
+	DefaultCacheBytes = 64 << 20
+)
 
 // An Observer hears of lookups, on any goroutine.
 type Observer interface {
-	// Looked reports a lookup that has ended.
-	Looked(Lookup)
-}
-
-// Lookup is one question and what became of it.
-type Lookup struct {
-	Type    string // one of Types
-	Outcome string // one of Outcomes
-	Hit     bool   // it was answered by the cache
-	Took    time.Duration
+	// LookedUp reports a lookup that has ended. recordType is one of Types and outcome one of
+	// Outcomes. hit reports whether the cache had the answer. seconds is how long servers
+	// took, negative if none was asked.
+	LookedUp(recordType, outcome string, hit bool, seconds float64)
 }
 
 // Types returns every type of record that is asked for.
@@ -59,11 +62,11 @@ func Types() []string { return []string{"A", "AAAA", "MX", "PTR", "TXT"} }
 
 // Resolver asks servers and remembers answers.
 type Resolver struct {
-	servers   []string
-	preferred atomic.Uint32 // index of the server that is asked first
-	timeout   time.Duration
-	observer  Observer
-	cache     *cache
+	servers  *servers
+	sockets  chan struct{} // has one for each that is open
+	timeout  time.Duration
+	observer Observer
+	cache    *cache
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -89,51 +92,34 @@ type call struct {
 
 // New returns a resolver that has asked nobody yet.
 func New(options Options) (*Resolver, error) {
-	servers, err := serversOf(options.Servers)
-	if err != nil {
-		return nil, err
-	}
-	if options.Timeout <= 0 {
-		options.Timeout = 3 * time.Second
-	}
-	if options.CacheBytes <= 0 {
-		options.CacheBytes = 64 << 20
-	}
 	r := &Resolver{
-		servers: servers, timeout: options.Timeout, observer: options.Observer,
-		cache: newCache(options.CacheBytes), now: time.Now, calls: map[question]*call{},
+		sockets: make(chan struct{}, orDefault(options.Sockets, MaxInFlight)), timeout: orDefault(options.Timeout, DefaultTimeout),
+		observer: options.Observer, cache: newCache(orDefault(options.CacheBytes, DefaultCacheBytes)),
+		now: time.Now, calls: map[question]*call{},
+	}
+	var err error
+	if r.servers, err = newServers(options.Servers, options.Logger); err != nil {
+		return nil, err
 	}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	return r, nil
 }
 
-// serversOf returns addresses with ports.
-func serversOf(given []string) ([]string, error) {
-	if len(given) == 0 {
-		found, err := dns.ClientConfigFromFile("/etc/resolv.conf")
-		if err != nil {
-			return nil, fmt.Errorf("no resolvers are configured: %w", err)
-		}
-		given = found.Servers
+func orDefault[T int | int64 | time.Duration](given, otherwise T) T {
+	if given <= 0 {
+		return otherwise
 	}
-	servers := make([]string, 0, len(given))
-	for _, s := range given {
-		if address, err := netip.ParseAddrPort(s); err == nil {
-			servers = append(servers, address.String())
-		} else if address, err := netip.ParseAddr(s); err == nil {
-			servers = append(servers, netip.AddrPortFrom(address, 53).String())
-		} else {
-			return nil, fmt.Errorf("resolver %q is not an IP address, with or without a port", s)
-		}
-	}
-	if len(servers) == 0 {
-		return nil, fmt.Errorf("/etc/resolv.conf names no resolver")
-	}
-	return servers, nil
+	return given
 }
 
 // Servers returns whom the resolver asks, as IP:port.
-func (r *Resolver) Servers() []string { return append([]string(nil), r.servers...) }
+func (r *Resolver) Servers() []string {
+	var all []string
+	for _, s := range r.servers.list(r.now()).all {
+		all = append(all, s.address)
+	}
+	return all
+}
 
 // CachedBytes returns what answers take in memory, about.
 func (r *Resolver) CachedBytes() int64 { return r.cache.size() }
@@ -158,36 +144,50 @@ func (r *Resolver) Close() {
 // returns one; what failed is in its err.
 func (r *Resolver) lookup(ctx context.Context, name string, qtype uint16) *answer {
 	began := r.now()
-	found, hit := r.find(ctx, question{name: asciiLower(strings.TrimSuffix(name, ".")), qtype: qtype})
-	r.observe(Lookup{Type: dns.TypeToString[qtype], Outcome: outcome(found.err), Hit: hit, Took: r.now().Sub(began)})
+	found, from := r.find(ctx, question{name: asciiLower(strings.TrimSuffix(name, ".")), qtype: qtype})
+	r.observe(qtype, found.err, from, r.now().Sub(began))
 	return found
 }
 
-func (r *Resolver) observe(l Lookup) {
-	if r.observer != nil {
-		r.observer.Looked(l)
+// origin is where an answer is from.
+type origin int
+
+const (
+	fromNobody origin = iota
+	fromCache
+	fromServers
+)
+
+func (r *Resolver) observe(qtype uint16, err error, from origin, took time.Duration) {
+	if r.observer == nil {
+		return
 	}
+	seconds := -1.0
+	if from == fromServers {
+		seconds = took.Seconds()
+	}
+	r.observer.LookedUp(dns.TypeToString[qtype], outcome(err), from == fromCache, seconds)
 }
 
-func (r *Resolver) find(ctx context.Context, q question) (found *answer, hit bool) {
+func (r *Resolver) find(ctx context.Context, q question) (found *answer, from origin) {
 	if err := ctx.Err(); err != nil {
-		return failed(err), false
+		return failed(err), fromNobody
 	}
 	if !validName(q.name) {
-		return &answer{err: ErrNoName}, true // nobody can have it
+		return &answer{err: ErrNoName}, fromNobody // nobody can have it
 	}
 	if found := r.cache.get(q, r.now()); found != nil {
-		return found, true
+		return found, fromCache
 	}
 	c, err := r.join(q)
 	if err != nil {
-		return failed(err), false
+		return failed(err), fromNobody
 	}
 	select {
 	case <-c.done:
-		return c.answer, false
+		return c.answer, fromServers
 	case <-ctx.Done():
-		return failed(ctx.Err()), false
+		return failed(ctx.Err()), fromServers
 	}
 }
 

@@ -131,25 +131,27 @@ func rr(texts ...string) []dns.RR {
 // observer keeps what it hears.
 type observer struct {
 	mu    sync.Mutex
-	heard []resolver.Lookup
+	heard []string
 }
 
-func (o *observer) Looked(l resolver.Lookup) {
+func (o *observer) LookedUp(recordType, outcome string, hit bool, seconds float64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.heard = append(o.heard, l)
+	text := recordType + " " + outcome
+	switch {
+	case hit && seconds >= 0:
+		text += " hit and asked"
+	case hit:
+		text += " hit"
+	}
+	o.heard = append(o.heard, text)
 }
 
 // last returns the type and outcome of the last lookup.
 func (o *observer) last() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	l := o.heard[len(o.heard)-1]
-	text := l.Type + " " + l.Outcome
-	if l.Hit {
-		text += " hit"
-	}
-	return text
+	return o.heard[len(o.heard)-1]
 }
 
 // open returns a resolver that asks the given servers and ends with the test.

@@ -10,6 +10,7 @@ import (
 	"sluice/gateway/monitor"
 	"sluice/gateway/pressure"
 	"sluice/gateway/reactor"
+	"sluice/gateway/resolver"
 	"sluice/gateway/secure"
 	"sluice/internal/panics"
 	"sluice/metrics"
@@ -125,6 +126,7 @@ func metricLabels(c *config.Config) metrics.Labels {
 	for _, reason := range identity.Reasons() {
 		labels.AuthReasons = append(labels.AuthReasons, string(reason))
 	}
+	labels.DNSTypes, labels.DNSOutcomes = resolver.Types(), resolver.Outcomes()
 	labels.ProxyCauses, labels.ReloadResults = driver.ProxyCauses(), ReloadResults()
 	labels.TLSReloadResults = certificates.Results()
 	return labels
