@@ -10,10 +10,10 @@ import (
 )
 
 const (
-	// VerdictReserve is the number of bytes kept free for fields that events do not have
-	// yet: the verdicts of SPF, DKIM and DMARC. They are known only after the recipients,
-	// and some of them after the text.
-	VerdictReserve = 1 << 10
+	// VerdictReserve is the number of bytes kept free for Verdicts, which are known only
+	// after the recipients and the text. Eight signatures and their like take 2 KiB; only
+	// names of nearly the greatest length do not fit.
+	VerdictReserve = 4 << 10
 	// MessageIDReserve is the most bytes that a Message-ID may take, which is not known
 	// at RCPT: the longest line there may be (RFC 5322 §2.1.1).
 	MessageIDReserve = maxField
@@ -53,11 +53,22 @@ func frameSize() int64 {
 // EventBound returns the most bytes that the message's event may have, from what is known
 // now: the record's key, its value and its headers. It does not count the name of the
 // bucket, which Committer.EventLimit does. The bound grows with each recipient and with
-// the Message-ID once that was read, and never shrinks.
+// the Message-ID once that was read. It shrinks once, when the message goes to the store:
+// then its verdicts are known.
 func (m *Message) EventBound() int64 {
-	return eventFrame + VerdictReserve + int64(len(m.Gateway)) + // ce_source has the name as it is
+	return eventFrame + m.verdictBound() + int64(len(m.Gateway)) + // ce_source has the name as it is
 		textSize(m.Gateway) + m.Client.bound() +
 		m.Envelope.eventSize + textSize(m.Summary.MessageID)
+}
+
+func (m *Message) verdictBound() int64 {
+	switch {
+	case m.Stage < StageStoring:
+		return VerdictReserve
+	case m.Verdicts == nil:
+		return 0
+	}
+	return m.Verdicts.size()
 }
 
 // proxyFrame is the size of client.proxy without the texts in it.

@@ -66,13 +66,18 @@ func AppendEventOf(dst []byte, m *Message, b *Blob, digest *Digest) []byte {
 	dst = appendEnvelope(dst, &m.Envelope)
 	dst = appendMessage(dst, m, b.Length-b.Added, digest)
 	dst = appendBlob(dst, b)
+	if m.Verdicts != nil {
+		dst = append(dst, `,"verdicts":`...)
+		dst = m.Verdicts.AppendJSON(dst)
+	}
 	return append(dst, '}')
 }
 
 // AppendOrigin appends to dst, as JSON, the fields of a message's event that do not follow
 // from the stored message: gateway, client and envelope. A store that keeps them with the
 // object allows the event to be made again: all other fields follow from the object and
-// its key.
+// its key. The verdicts do not, but for what Authentication-Results says: they may take
+// more room than stores have.
 func AppendOrigin(dst []byte, m *Message) []byte {
 	dst = append(dst, `{"gateway":`...)
 	dst = appendString(dst, m.Gateway)

@@ -28,6 +28,7 @@ type Event struct {
 	Envelope   EventEnvelope
 	Message    EventMessage
 	Blob       Blob
+	Verdicts   *Verdicts // nil where verification is off
 }
 
 // EventEnvelope is the envelope of an event. Octets that were not UTF-8 are U+FFFD.
@@ -73,7 +74,7 @@ type eventParser struct{ err error }
 
 func (p *eventParser) event(value []byte) *Event {
 	o := p.object("", value)
-	return &Event{
+	e := &Event{
 		ID:         o.id("id"),
 		ReceivedAt: o.time("received_at"),
 		Gateway:    o.text("gateway", 0),
@@ -82,6 +83,10 @@ func (p *eventParser) event(value []byte) *Event {
 		Message:    o.message("message"),
 		Blob:       o.blob("blob"),
 	}
+	if o.has("verdicts") {
+		e.Verdicts = o.verdicts("verdicts")
+	}
+	return e
 }
 
 func (o *eventObject) envelope(name string) EventEnvelope {

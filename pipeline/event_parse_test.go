@@ -33,6 +33,14 @@ func TestEventRefused(t *testing.T) {
 		"object is a string":   {`"tls":null`, `"tls":"1.3"`, `client.tls must be an object or null, is "1.3"`},
 		"AUTH in part":         {`"auth":null`, `"auth":{"mechanism":"PLAIN"}`, `client.auth.identity is missing`},
 		"TLS in part":          {`"tls":null`, `"tls":{"version":"TLSv1.3"}`, `client.tls.cipher is missing`},
+		"verdicts in part":     {`"blob":{`, `"verdicts":{"disposition":"accept"},"blob":{`, `verdicts.cause is missing`},
+		"verdicts null":        {`"blob":{`, `"verdicts":null,"blob":{`, `verdicts must be an object, is null`},
+		"skipped for nothing":  {`"blob":{`, `"verdicts":{"skipped":""},"blob":{`, `verdicts.skipped must be a string that is not empty, is ""`},
+		"DKIM no list":         {`"blob":{`, `"verdicts":` + changedVerdicts(`[{"domain"`, `{"was":[{"domain"`, `],"dkim_skipped"`, `]},"dkim_skipped"`) + `,"blob":{`, `verdicts.dkim must be an array, is {"was":[`},
+		"signature in part":    {`"blob":{`, `"verdicts":` + changedVerdicts(`"selector":"s1",`, ``) + `,"blob":{`, `verdicts.dkim[0].selector is missing`},
+		"no result":            {`"blob":{`, `"verdicts":` + changedVerdicts(`"spf":{"result":"pass"`, `"spf":{"result":""`) + `,"blob":{`, `verdicts.spf.result must be a string that is not empty`},
+		"many forged":          {`"blob":{`, `"verdicts":` + changedVerdicts(`"forged":2`, `"forged":2147483648`) + `,"blob":{`, `verdicts.forged must be an integer from 0 to 2147483647`},
+		"record in part":       {`"blob":{`, `"verdicts":` + changedVerdicts(`"adkim":"r",`, ``) + `,"blob":{`, `verdicts.dmarc.record.adkim is missing`},
 		"digest not in hex":    {`"tls":null`, `"tls":` + strings.Replace(someTLS, `"ab"`, `"abc"`, 1), `client.tls.certificate.sha256 must be pairs`},
 		"object is null":       {`"blob":{`, `"blob":null,"was":{`, "blob must be an object, is null"},
 		"string is null":       {`"gateway":"mx.example.net"`, `"gateway":null`, "gateway must be a string, is null"},
@@ -195,6 +203,7 @@ func remade(e *pipeline.Event) *pipeline.Message {
 	m.Envelope.SizeDeclared, m.Envelope.RequireTLS = e.Envelope.SizeDeclared, e.Envelope.RequireTLS
 	m.Summary.MessageID, m.Report = []byte(e.Message.MessageID), e.Message.Report
 	m.Result.Blob, m.Result.Digest = e.Blob, e.Message.SHA256
+	m.Verdicts = e.Verdicts
 	return m
 }
 
@@ -268,6 +277,7 @@ func drawMessage(r *rapid.T) *pipeline.Message {
 		CRC32C: rapid.Uint32().Draw(r, "crc"),
 	}
 	m.Result.Blob.Added = rapid.Int64Range(0, m.Result.Blob.Length).Draw(r, "added")
+	m.Verdicts = drawVerdicts(r)
 	return m
 }
 

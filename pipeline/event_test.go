@@ -43,7 +43,7 @@ func expected(m *pipeline.Message) *pipeline.Event {
 			Size: m.Result.Blob.Length - m.Result.Blob.Added, SHA256: m.Result.Digest,
 			MessageID: legible(m.Summary.MessageID), Report: m.Report,
 		},
-		Blob: m.Result.Blob,
+		Blob: m.Result.Blob, Verdicts: expectedVerdicts(m.Verdicts),
 	}
 	address := m.Client.Address
 	e.Client.Address = netip.AddrPortFrom(address.Addr().Unmap(), address.Port())
@@ -129,6 +129,19 @@ func events() map[string]*pipeline.Message {
 	submitted.Client.Role = pipeline.RoleSubmission
 	submitted.Client.Auth = &pipeline.Auth{Mechanism: "XOAUTH2", Identity: "ann\"é@example.net", Backend: "oidc-token", Issuer: "https://sts.example.net/\xff"}
 	all["submitted"] = submitted
+
+	skipped := porttest.Stored()
+	skipped.Verdicts = &pipeline.Verdicts{Skipped: pipeline.SkippedTrusted}
+	all["not verified"] = skipped
+
+	verified := porttest.Stored()
+	verified.Verdicts = someVerdicts()
+	all["verified"] = verified
+
+	bare := porttest.Stored()
+	bare.Verdicts = someVerdicts()
+	bare.Verdicts.DKIM, bare.Verdicts.DMARC.Record = nil, nil
+	all["verified without a record"] = bare
 
 	discarded := porttest.Stored()
 	discarded.Result.Blob = pipeline.Blob{Store: "discard", Length: 10, Added: 10}

@@ -56,6 +56,8 @@ type Message struct {
 	Report  codec.BodyReport
 	Header  []byte // the trace fields and separator that Sluice writes on top
 	Summary HeaderSummary
+	// Verdicts are for the event; nil where verification is off.
+	Verdicts *Verdicts
 
 	ReceivedAt time.Time                // the final dot
 	StageAt    time.Time                // when the stage in flight began
@@ -124,6 +126,7 @@ func (m *Message) Reset() {
 	m.Decoder, m.Report = codec.BodyDecoder{}, codec.BodyReport{}
 	m.Header = m.Header[:0]
 	m.Summary.reset()
+	m.Verdicts = nil
 	m.ReceivedAt, m.StageAt, m.Took = time.Time{}, time.Time{}, [StageDone]time.Duration{}
 	m.Result, m.Parts, m.Rate = Result{}, Parts{}, Rate{}
 	m.detached = false

@@ -46,7 +46,7 @@ func longRecipient(i int) string {
 // TestEventFull: the recipient with whom the event might not fit is told 452 4.5.3,
 // and the message for those before goes through.
 func TestEventFull(t *testing.T) {
-	w, log := bounded(t, 6000)
+	w, log := bounded(t, 9000)
 	s := w.connect()
 	s.send(ehlo + "MAIL FROM:<a@example.com>\r\n")
 	s.hear()

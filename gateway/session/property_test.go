@@ -87,7 +87,7 @@ func drawEvent(t *rapid.T, k *talk) Event {
 		}
 		ev.Command = command(t, rapid.SampledFrom(lines).Draw(t, "line"))
 		ev.NoMemory = rapid.IntRange(0, 99).Draw(t, "no memory") > 90
-		ev.EventLimit = rapid.SampledFrom([]int64{0, 1 << 20, 4000, 2500}).Draw(t, "event limit")
+		ev.EventLimit = rapid.SampledFrom([]int64{0, 1 << 20, 7000, 5500}).Draw(t, "event limit")
 		if rapid.IntRange(0, 99).Draw(t, "shed") > 95 {
 			ev.Shed = "lag"
 		}
