@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/miekg/dns"
 )
@@ -44,6 +45,20 @@ func TestCacheIsBounded(t *testing.T) {
 	c.put(huge, &answer{ttl: time.Hour, texts: []string{strings.Repeat("x", limit)}}, now)
 	if c.get(huge, now) != nil || c.size() < limit/2 {
 		t.Error("a huge answer took the place of all others")
+	}
+}
+
+// What is remembered does not hold the header that a name was found in.
+func TestCacheHoldsNoMore(t *testing.T) {
+	c, now := newCache(1<<20), time.Unix(1e9, 0)
+	header := strings.Repeat("x", 256<<10) + "d.test"
+	name := header[len(header)-len("d.test"):]
+	q := question{name: name, qtype: 16}
+	c.put(q, &answer{ttl: time.Hour}, now)
+	for known, at := range c.shard(q).entries {
+		if unsafe.StringData(known.name) == unsafe.StringData(name) || unsafe.StringData(at.Value.(*entry).question.name) == unsafe.StringData(name) {
+			t.Error("a name is a piece of what was given")
+		}
 	}
 }
 

@@ -57,14 +57,19 @@ func newRawStandin(t *testing.T, answer answerer) *standin {
 	})
 	tcp, packets := listen(t)
 	s.address = tcp.Addr().String()
-	for _, server := range []*dns.Server{{Listener: tcp, Handler: handler}, {PacketConn: packets, Handler: handler}} {
-		ready := make(chan struct{})
-		server.NotifyStartedFunc = func() { close(ready) }
-		go func() { _ = server.ActivateAndServe() }() // ends with Shutdown
-		<-ready
-		t.Cleanup(func() { _ = server.Shutdown() })
-	}
+	serve(t, &dns.Server{Listener: tcp, Handler: handler})
+	serve(t, &dns.Server{PacketConn: packets, Handler: handler})
 	return s
+}
+
+// serve runs a server until the end of the test.
+func serve(t *testing.T, server *dns.Server) {
+	t.Helper()
+	ready := make(chan struct{})
+	server.NotifyStartedFunc = func() { close(ready) }
+	go func() { _ = server.ActivateAndServe() }() // ends with Shutdown
+	<-ready
+	t.Cleanup(func() { _ = server.Shutdown() })
 }
 
 // listen returns one port for both protocols.
