@@ -20,7 +20,7 @@ import (
 	"sluice/internal/testkit"
 )
 
-// providerModules returns the folder into which .ci/tools installs the provider.
+// providerModules returns the folder into which .ci/tools installs the providers.
 func providerModules(t *testing.T) string {
 	var manifest struct {
 		Dependencies map[string]string `json:"dependencies"`
@@ -29,7 +29,7 @@ func providerModules(t *testing.T) string {
 		t.Fatal(err)
 	}
 	dir := filepath.Join(must(os.UserCacheDir()), "sluice", "oidc-provider-"+manifest.Dependencies["oidc-provider"])
-	if _, err := os.Stat(filepath.Join(dir, "installed")); err != nil {
+	if _, err := os.Stat(filepath.Join(dir, "installed-"+manifest.Dependencies["oauth2-mock-server"])); err != nil {
 		testkit.Missing(t, err.Error()+" (make tools installs it)")
 	}
 	return filepath.Join(dir, "node_modules")
@@ -46,6 +46,13 @@ type realProvider struct {
 
 // startProvider starts the provider with a key of that name, which begins with its kind.
 func startProvider(t *testing.T, kid string) *realProvider {
+	p := startScript(t, "testdata/provider.mjs")
+	p.renew(kid)
+	return p
+}
+
+// startScript starts a provider, which waits for its first key.
+func startScript(t *testing.T, script string) *realProvider {
 	if testing.Short() {
 		t.Skip("it starts a provider")
 	}
@@ -54,7 +61,7 @@ func startProvider(t *testing.T, kid string) *realProvider {
 	port := listener.Addr().(*net.TCPAddr).Port
 	listener.Close()
 	p := &realProvider{t: t, issuer: "http://127.0.0.1:" + strconv.Itoa(port)}
-	cmd := exec.CommandContext(testkit.Deadline(t), testkit.Tool(t, "node"), "testdata/provider.mjs", modules, strconv.Itoa(port))
+	cmd := exec.CommandContext(testkit.Deadline(t), testkit.Tool(t, "node"), script, modules, strconv.Itoa(port))
 	cmd.Stderr = &p.log
 	p.in = must(cmd.StdinPipe())
 	p.out = bufio.NewScanner(must(cmd.StdoutPipe()))
@@ -68,7 +75,6 @@ func startProvider(t *testing.T, kid string) *realProvider {
 			t.Logf("the provider says: %s", p.log.String())
 		}
 	})
-	p.renew(kid)
 	return p
 }
 
@@ -183,4 +189,30 @@ func TestRealProvider(t *testing.T) {
 		expect(t, attempt(t.Context(), token, good), identity.Accepted, "")
 		expect(t, attempt(t.Context(), password, "canary-password"), identity.Unavailable, identity.ReasonUnreachable)
 	})
+}
+
+// TestMockServer checks tokens of oauth2-mock-server, whose claims are what a test wants.
+func TestMockServer(t *testing.T) {
+	p := startScript(t, "testdata/mock.mjs")
+	token := must(NewToken(Options{
+		Issuer: p.issuer, Audiences: []string{"api://sluice"}, RequiredScopes: []string{"SMTP.Send"}, IdentityClaim: "upn",
+	}))
+	defer token.Close()
+	for _, test := range []struct {
+		claims  string
+		verdict identity.Verdict
+		reason  identity.Reason
+	}{
+		{`{"aud": "api://sluice", "upn": "Alice@Example.com", "scp": "SMTP.Send"}`, identity.Accepted, ""},
+		{`{"aud": ["x", "api://sluice"], "upn": "Alice@Example.com", "scp": "other SMTP.Send"}`, identity.Accepted, ""},
+		{`{"aud": "api://sluice", "upn": "Alice@Example.com", "scp": "SMTP.Sender"}`, identity.Refused, identity.ReasonTokenScope},
+		{`{"aud": "api://other", "upn": "Alice@Example.com", "scp": "SMTP.Send"}`, identity.Refused, identity.ReasonTokenAudience},
+		{`{"aud": "api://sluice", "upn": "eve@example.com", "scp": "SMTP.Send"}`, identity.Refused, identity.ReasonTokenIdentity},
+		{`{"aud": "api://sluice", "upn": "Alice@Example.com", "scp": "SMTP.Send", "exp": 1}`, identity.Refused, identity.ReasonTokenExpired},
+		{`{"aud": "api://sluice", "upn": "Alice@Example.com", "scp": "SMTP.Send", "iss": "https://other.example"}`, identity.Unknown, identity.ReasonTokenIssuer},
+	} {
+		p.renew(test.claims)
+		secret := p.ask(url.Values{"grant_type": {"client_credentials"}, "scope": {"another"}}) // which it puts into the token
+		expect(t, attempt(t.Context(), token, secret), test.verdict, test.reason)
+	}
 }
