@@ -67,11 +67,13 @@ func newHeader(list []fields.Field, signatures []*signature) *header {
 // each name from the bottom up (§5.4.2), then its own field without the value of b=.
 func (h *header) digest(s *signature) [sha256.Size]byte {
 	h.round++
-	hash := sha256.New()
+	sink := signedText{hash: sha256.New(), evidence: s.result.Evidence}
 	items(s.names, func(name []byte) bool {
 		h.lower = appendLower(h.lower[:0], name)
 		if i := h.take(h.lower, s.field); i >= 0 {
-			h.hash(hash, i, s.header)
+			h.hash(sink, i, s.header)
+		} else if sink.evidence != nil {
+			sink.evidence.Missing = append(sink.evidence.Missing, string(h.lower))
 		}
 		return true
 	})
@@ -81,8 +83,21 @@ func (h *header) digest(s *signature) [sha256.Size]byte {
 	if s.header == relaxed {
 		bare = appendRelaxed(nil, fields.Field{Raw: bare, Colon: own.Colon, NameEnd: own.NameEnd})
 	}
-	hash.Write(bytes.TrimSuffix(bare, []byte("\r\n")))
-	return [sha256.Size]byte(hash.Sum(nil))
+	sink.write(bytes.TrimSuffix(bare, []byte("\r\n")))
+	return [sha256.Size]byte(sink.hash.Sum(nil))
+}
+
+// signedText takes the canonical fields that a signature signs.
+type signedText struct {
+	hash     hash.Hash
+	evidence *Evidence // nil where nobody wants it
+}
+
+func (t signedText) write(text []byte) {
+	t.hash.Write(text)
+	if t.evidence != nil {
+		t.evidence.Header = append(t.evidence.Header, text...)
+	}
 }
 
 // take returns the next field of a name for this round, but not the one that is verified,
@@ -105,20 +120,20 @@ func (h *header) take(name []byte, own int) int {
 	return i
 }
 
-func (h *header) hash(to hash.Hash, i int, c canon) {
+func (h *header) hash(to signedText, i int, c canon) {
 	n := &h.named[i]
 	f := h.all[n.field]
 	switch {
 	case c == simple:
-		to.Write(f.Raw)
+		to.write(f.Raw)
 		if !bytes.HasSuffix(f.Raw, []byte("\r\n")) {
-			to.Write([]byte("\r\n"))
+			to.write([]byte("\r\n"))
 		}
 		return
 	case n.relaxed == nil:
 		n.relaxed = appendRelaxed(make([]byte, 0, len(f.Raw)+2), f)
 	}
-	to.Write(n.relaxed)
+	to.write(n.relaxed)
 }
 
 // appendRelaxed appends a field in relaxed form (RFC 6376 §3.4.2).

@@ -72,4 +72,17 @@ type Result struct {
 	KeyBits int
 	// Testing reports whether the key says that its domain is testing (t=y).
 	Testing bool
+	// Evidence is what was hashed, where Options wanted it and it could be.
+	Evidence *Evidence
+}
+
+// Evidence is what a signature was compared with.
+type Evidence struct {
+	Key        string   // the name where its key is
+	Header     []byte   // the canonical fields that were hashed, its own at the end
+	Missing    []string // names in h= that no field had
+	BodyLength int64    // the bytes of the canonical body that were hashed
+	BodyTotal  int64    // of the canonical body
+	BodyHash   []byte   // the hash of the body, nil where it is shorter than l=
+	Signed     []byte   // the hash that the signature has (bh=)
 }

@@ -26,6 +26,8 @@ type Options struct {
 	From string
 	// Now is the time in seconds since 1970, for signatures that expire.
 	Now int64
+	// Evidence makes results say what was hashed.
+	Evidence bool
 }
 
 // Verifier verifies one message. It is not safe for concurrent use.
@@ -69,6 +71,9 @@ func New(list []fields.Field, o Options) *Verifier {
 	}
 	h := newHeader(list, live)
 	for _, s := range live {
+		if o.Evidence {
+			s.result.Evidence = &Evidence{Key: s.keyName(), Signed: s.bodyHash}
+		}
 		s.digest = h.digest(s)
 		if v.hashes[s.body] == nil {
 			v.hashes[s.body] = newBodyHash(s.body)
@@ -155,6 +160,7 @@ func (v *Verifier) Results(ctx context.Context, resolver txt.Resolver) []Result 
 		if !s.done {
 			records, outcome := resolver.LookupTXT(ctx, s.keyName())
 			s.verify(&v.hashes[s.body].hash, records, outcome)
+			s.prove(&v.hashes[s.body].hash)
 		}
 		results = append(results, s.result)
 	}
@@ -196,6 +202,16 @@ func (s *signature) verify(body *lengths, records []string, outcome txt.Outcome)
 		}
 	}
 	s.end(best, why)
+}
+
+// prove completes the evidence, where it is wanted.
+func (s *signature) prove(body *lengths) {
+	if e := s.result.Evidence; e != nil {
+		e.BodyTotal, e.BodyLength, e.BodyHash = body.n, body.n, body.sum(s.length)
+		if s.length >= 0 {
+			e.BodyLength = min(s.length, body.n)
+		}
+	}
 }
 
 // weight has how much a result counts where several keys have one.

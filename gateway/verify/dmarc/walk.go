@@ -10,8 +10,22 @@ import (
 // maxQueries is how many names a walk asks for (RFC 9989 §4.10).
 const maxQueries = 8
 
-// maxStart is the longest name below which _dmarc can stand (RFC 1035 §2.3.4).
-const maxStart = 253 - len("_dmarc.")
+// prefix stands before the name of a domain where its record is.
+const prefix = "_dmarc."
+
+// maxStart is the longest name below which a record can stand (RFC 1035 §2.3.4).
+const maxStart = 253 - len(prefix)
+
+// Names returns the names that a walk from a domain asks for at most.
+func Names(domain string) []string {
+	var names []string
+	for name := domain; name != ""; name = parent(name) {
+		if len(name) <= maxStart {
+			names = append(names, prefix+name)
+		}
+	}
+	return names
+}
 
 // published is the record of a domain.
 type published struct {
@@ -34,7 +48,7 @@ func climb(ctx context.Context, resolver txt.Resolver, domain string) walk {
 		if len(name) > maxStart {
 			continue // no such name can exist
 		}
-		records, outcome := resolver.LookupTXT(ctx, "_dmarc."+name)
+		records, outcome := resolver.LookupTXT(ctx, prefix+name)
 		if outcome == txt.Failed {
 			w.failed = true
 			return w
