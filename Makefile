@@ -42,12 +42,12 @@ check:
 # Everything that must be green: vet, linter, all tests with the race detector. The
 # packages that take minutes begin first, so that none is left alone at the end. Two run
 # at a time: with three, tests of time suffer on two processors. Two tests of memory say
-# less under the race detector, and run without it first.
+# less under the race detector, and run without it first. What failed stands at the end.
 test: tools
 	go vet ./...
 	"$(LINTER)" run ./...
 	go test -vet=off -run 'TestNoAllocations|TestMillion' ./codec/tlscodec ./gateway/recipients
-	TEST_TOOLS=required go test -vet=off -race -shuffle=on -timeout $(TESTTIME) -p 2 $(SLOW) ./...
+	TEST_TOOLS=required go run ./internal/testrun -vet=off -race -shuffle=on -timeout $(TESTTIME) -p 2 $(SLOW) ./...
 
 # What the tests need beside Go (Debian packages, the linter); quick when it is there.
 tools:
