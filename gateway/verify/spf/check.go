@@ -16,6 +16,10 @@ const (
 	maxHosts = 10 // of one mx or ptr
 )
 
+// maxOctets bounds all records of one evaluation: whoever writes them has them parsed for
+// each message (RFC 7208 §11.1). One record should have 450 (§3.4).
+const maxOctets = 64 << 10
+
 // check is one evaluation of the function check_host (RFC 7208 §4).
 type check struct {
 	ctx    context.Context
@@ -27,6 +31,7 @@ type check struct {
 	origin string // domain of the sender
 
 	terms, voids int
+	octets       int      // of all records
 	names        []string // of the client, confirmed by their addresses
 	named        bool     // names is known
 }
@@ -128,6 +133,9 @@ func (c *check) record(domain string) (*record, error) {
 		return nil, nil
 	case count > 1: // RFC 7208 §4.5
 		return nil, permanent("%s has %d SPF records", quote(domain), count)
+	}
+	if c.octets += len(found); c.octets > maxOctets {
+		return nil, permanent("more than %d KiB of records", maxOctets>>10)
 	}
 	r, err := parseRecord(found)
 	if err != nil {

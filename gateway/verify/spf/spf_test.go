@@ -351,6 +351,23 @@ func TestLookups(t *testing.T) {
 	}
 }
 
+// Nor is what has to be parsed without bounds: an answer may have 64 KiB, and ten more may be
+// included.
+func TestLongRecords(t *testing.T) {
+	long := strings.Repeat(" ip4:1.1.1.1", 1600) // 19 KiB
+	z := newZone("d.test TXT v=spf1" + long + " include:d0.test -all\n" +
+		lines(10, "d%d.test TXT v=spf1"+long+" include:e%d.test -all\ne%d.test TXT v=spf1"+long+" redirect=f%d.test\nf%d.test TXT v=spf1"+long+" +all"))
+	got := spf.Check(t.Context(), z, vector{}.claim())
+	if got.Result != spf.PermError || !strings.Contains(got.Reason, "64 KiB") || len(z.asked) != 4 {
+		t.Errorf("%+v, asked %d times", got, len(z.asked))
+	}
+	q := vector{}.claim()
+	q.Sender = "user@e0.test" // two of them
+	if got := spf.Check(t.Context(), z, q); got.Result != spf.Pass {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestTrace(t *testing.T) {
 	var steps []string
 	q := vector{}.claim()
