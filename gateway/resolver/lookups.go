@@ -2,11 +2,14 @@ package resolver
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"sync/atomic"
 
 	"github.com/miekg/dns"
+
+	"sluice/gateway/verify/txt"
 )
 
 // Lookups are what one message may look up. Answers from the cache count too, so that a
@@ -36,6 +39,20 @@ func (l *Lookups) Left() int { return int(max(l.left.Load(), 0)) }
 func (l *Lookups) TXT(ctx context.Context, name string) ([]string, error) {
 	a, err := l.find(ctx, name, dns.TypeTXT)
 	return a.texts, err
+}
+
+// LookupTXT is TXT as the checks of a message ask (txt.Resolver).
+func (l *Lookups) LookupTXT(ctx context.Context, name string) ([]string, txt.Outcome) {
+	texts, err := l.TXT(ctx, name)
+	switch {
+	case err == nil:
+		return texts, txt.Found
+	case errors.Is(err, ErrNoName):
+		return nil, txt.NXDomain
+	case errors.Is(err, ErrNoData):
+		return nil, txt.Absent
+	}
+	return nil, txt.Failed
 }
 
 // A returns the IPv4 addresses of a name.

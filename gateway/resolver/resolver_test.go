@@ -1,7 +1,6 @@
 package resolver_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -16,7 +15,7 @@ import (
 	"github.com/miekg/dns"
 
 	"sluice/gateway/resolver"
-	"sluice/internal/testkit"
+	"sluice/gateway/verify/txt"
 )
 
 // zoneOf answers from records; what it does not have does not exist.
@@ -106,6 +105,31 @@ func TestAbsent(t *testing.T) {
 	}
 	if n := len(s.asked()); n != 2 {
 		t.Errorf("asked %d times", n)
+	}
+}
+
+// Checks of a message are told what a lookup means, and no more.
+func TestLookupTXT(t *testing.T) {
+	zone := zoneOf("d.test. 300 IN A 192.0.2.1", "t.test. 300 IN TXT a")
+	s := newStandin(t, func(q query, reply *dns.Msg) bool {
+		if strings.EqualFold(q.name, "broken.test.") {
+			reply.Rcode = dns.RcodeServerFailure
+			return true
+		}
+		return zone(q, reply)
+	})
+	var l txt.Resolver = open(t, resolver.Options{}, s.address).Lookups(5)
+	for _, c := range []struct {
+		name string
+		want txt.Outcome
+	}{
+		{"t.test", txt.Found}, {"d.test", txt.Absent}, {"gone.test", txt.NXDomain}, {"a..test", txt.NXDomain}, {"broken.test", txt.Failed},
+		{"t.test", txt.Failed}, // past the lookups of the message
+	} {
+		texts, got := l.LookupTXT(t.Context(), c.name)
+		if got != c.want || (len(texts) > 0) != (got == txt.Found) {
+			t.Errorf("%s: %q, %s", c.name, texts, got)
+		}
 	}
 }
 
@@ -374,81 +398,6 @@ func TestManyRecords(t *testing.T) {
 	var bare *net.DNSError
 	if !errors.As(err, &bare) || !bare.IsTemporary {
 		t.Errorf("%v", err)
-	}
-}
-
-// All who ask the same at once wait for one query.
-func TestSingleFlight(t *testing.T) {
-	release := make(chan struct{})
-	s := newStandin(t, func(q query, reply *dns.Msg) bool {
-		<-release
-		reply.Answer = rr("d.test. 300 IN TXT one")
-		return true
-	})
-	r := open(t, resolver.Options{}, s.address)
-	impatient, cancel := context.WithCancel(t.Context())
-	var all sync.WaitGroup
-	for i := range 50 {
-		all.Go(func() {
-			ctx := t.Context()
-			if i == 0 {
-				ctx = impatient
-			}
-			if got, err := r.Lookups(1).TXT(ctx, "d.test"); (err == nil) != (i > 0) {
-				t.Errorf("%d: %q, %v", i, got, err)
-			}
-		})
-	}
-	testkit.Eventually(t, "a query", func() bool { return len(s.asked()) == 1 })
-	cancel() // who began it may leave
-	close(release)
-	all.Wait()
-	if n := len(s.asked()); n != 1 {
-		t.Errorf("asked %d times", n)
-	}
-}
-
-// The lookups of a message and the questions of all are bounded.
-func TestBounds(t *testing.T) {
-	s := newStandin(t, func(query, *dns.Msg) bool { return false })
-	heard := &observer{}
-	r := open(t, resolver.Options{Observer: heard}, s.address)
-	ctx, cancel := context.WithCancel(t.Context())
-	l := r.Lookups(resolver.MaxInFlight)
-	var all sync.WaitGroup
-	for i := range resolver.MaxInFlight {
-		all.Go(func() { _, _ = l.TXT(ctx, fmt.Sprintf("n%d.test", i)) })
-	}
-	testkit.Eventually(t, "all queries in flight", func() bool { return r.InFlight() == resolver.MaxInFlight })
-	if _, err := r.Lookups(1).TXT(t.Context(), "more.test"); !errors.Is(err, resolver.ErrBusy) || heard.last() != "TXT busy" {
-		t.Errorf("%v, heard %s", err, heard.last())
-	}
-	if _, err := l.TXT(t.Context(), "more.test"); !errors.Is(err, resolver.ErrBudget) || heard.last() != "TXT budget" {
-		t.Errorf("%v, heard %s", err, heard.last())
-	}
-	cancel()
-	all.Wait()
-	if got := heard.last(); got != "TXT canceled" {
-		t.Errorf("heard %q", got)
-	}
-	r.Close()
-	if n := r.InFlight(); n != 0 {
-		t.Errorf("%d questions outlive Close", n)
-	}
-	if _, err := r.Lookups(1).TXT(t.Context(), "more.test"); !errors.Is(err, resolver.ErrClosed) {
-		t.Errorf("%v", err)
-	}
-}
-
-func TestDeadline(t *testing.T) {
-	t.Parallel()
-	s := newStandin(t, func(query, *dns.Msg) bool { return false })
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	_, err := open(t, resolver.Options{}, s.address).Lookups(1).TXT(ctx, "d.test")
-	bare, ok := err.(*net.DNSError) //nolint:errorlint // libraries do not unwrap
-	if !ok || !bare.IsTimeout || !bare.IsTemporary {
-		t.Errorf("%#v", err)
 	}
 }
 

@@ -34,7 +34,7 @@ type answerer func(w dns.ResponseWriter, m, reply *dns.Msg)
 
 // newStandin starts a server that ends with the test. answer gets a reply without records;
 // what it leaves there is sent, unless it returns false.
-func newStandin(t *testing.T, answer func(q query, reply *dns.Msg) bool) *standin {
+func newStandin(t testing.TB, answer func(q query, reply *dns.Msg) bool) *standin {
 	t.Helper()
 	return newRawStandin(t, func(w dns.ResponseWriter, m, reply *dns.Msg) {
 		if answer(queryOf(w, m), reply) {
@@ -43,7 +43,7 @@ func newStandin(t *testing.T, answer func(q query, reply *dns.Msg) bool) *standi
 	})
 }
 
-func newRawStandin(t *testing.T, answer answerer) *standin {
+func newRawStandin(t testing.TB, answer answerer) *standin {
 	t.Helper()
 	s := &standin{}
 	handler := dns.HandlerFunc(func(w dns.ResponseWriter, m *dns.Msg) {
@@ -63,7 +63,7 @@ func newRawStandin(t *testing.T, answer answerer) *standin {
 }
 
 // serve runs a server until the end of the test.
-func serve(t *testing.T, server *dns.Server) {
+func serve(t testing.TB, server *dns.Server) {
 	t.Helper()
 	ready := make(chan struct{})
 	server.NotifyStartedFunc = func() { close(ready) }
@@ -73,7 +73,7 @@ func serve(t *testing.T, server *dns.Server) {
 }
 
 // listen returns one port for both protocols.
-func listen(t *testing.T) (net.Listener, net.PacketConn) {
+func listen(t testing.TB) (net.Listener, net.PacketConn) {
 	t.Helper()
 	for range 20 {
 		tcp, err := net.Listen("tcp", "127.0.0.1:0")
@@ -160,7 +160,7 @@ func (o *observer) last() string {
 }
 
 // open returns a resolver that asks the given servers and ends with the test.
-func open(t *testing.T, options resolver.Options, servers ...string) *resolver.Resolver {
+func open(t testing.TB, options resolver.Options, servers ...string) *resolver.Resolver {
 	t.Helper()
 	options.Servers = servers
 	if options.Timeout == 0 {
