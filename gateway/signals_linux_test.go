@@ -53,7 +53,7 @@ func startServed(t *testing.T, out, log io.Writer, env ...string) *served {
 // newServed prepares a gateway.
 func newServed(t *testing.T, env ...string) *served {
 	t.Helper()
-	s := &served{t: t, smtp: freeAddress(t), admin: freeAddress(t), ended: make(chan error, 1)}
+	s := &served{t: t, smtp: "127.0.0.1:" + testkit.FreePort(t), admin: "127.0.0.1:" + testkit.FreePort(t), ended: make(chan error, 1)}
 	s.command = exec.Command(os.Args[0], "-test.run=^TestServedGateway$")
 	s.command.Env = append(append(os.Environ(), env...), "SLUICE_EVENTS_EMBEDDED_ADDRESS=127.0.0.1:0",
 		servedEnv+"=--data "+t.TempDir()+" --listen "+s.smtp+" --admin "+s.admin)
@@ -82,28 +82,12 @@ func (s *served) awaitReady() {
 	})
 }
 
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // deliver sends a message, and causes a refusal to be logged.
 func (s *served) deliver() {
 	s.t.Helper()
-	conn, err := net.Dial("tcp", s.smtp)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
-	c := testkit.NewSMTP(s.t, conn)
+	c := testkit.DialSMTP(s.t, s.smtp)
 	c.Expect("220 ")
-	_, _ = io.WriteString(conn, "BLAH\r\nHELO c.example.org\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.net>\r\nDATA\r\nx: y\r\n\r\ntext\r\n.\r\nQUIT\r\n")
+	_, _ = io.WriteString(c.Conn, "BLAH\r\nHELO c.example.org\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.net>\r\nDATA\r\nx: y\r\n\r\ntext\r\n.\r\nQUIT\r\n")
 	for _, want := range []string{"500 ", "250 ", "250 ", "250 ", "354 ", "250 2.0.0 Ok 0", "221 "} {
 		c.Expect(want)
 	}
@@ -120,7 +104,7 @@ func (s *served) end() {
 		if err != nil {
 			s.t.Errorf("it ended with %v", err)
 		}
-	case <-time.After(15 * time.Second):
+	case <-time.After(time.Minute):
 		s.t.Error("it does not end")
 	}
 }

@@ -20,21 +20,6 @@ import (
 	"sluice/internal/testkit"
 )
 
-// freePort returns a port that is free on all addresses of both families.
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", ":0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
-}
-
 // greeted reports whether a server at the address sends a greeting.
 func greeted(t *testing.T, host, port string) bool {
 	t.Helper()
@@ -74,7 +59,7 @@ func TestWhoCanConnect(t *testing.T) {
 			t.Run(fmt.Sprintf("%s port open %v", strings.Join(c.hosts, " and "), open), func(t *testing.T) {
 				port := "0"
 				if !open {
-					port = freePort(t)
+					port = testkit.FreePort(t)
 				}
 				s := newServer(testLimits(), session.AcceptAny())
 				var addresses []string
@@ -133,7 +118,7 @@ func TestClientOfBothFamilies(t *testing.T) {
 // TestOverlappingListeners checks that overlapping addresses prevent the start, with an
 // error that names the address in use.
 func TestOverlappingListeners(t *testing.T) {
-	port := freePort(t)
+	port := testkit.FreePort(t)
 	for _, second := range []string{"0.0.0.0:" + port, "127.0.0.1:" + port, "[::]:" + port} {
 		s := newServer(testLimits(), session.AcceptAny())
 		s.listenOn(":"+port, second)
