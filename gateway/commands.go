@@ -20,7 +20,9 @@ and commas in lists (limits.message_size: SLUICE_LIMITS_MESSAGE_SIZE), a secret
 also SLUICE_<KEY>_FILE. Variables override the file, flags override variables.
 "sluice config print" shows every key, its value and where it comes from.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 78 wrong configuration.`
+Exit codes: 0 done, 1 failed, 2 wrong usage, 78 wrong configuration. Those of
+"sluice verify" also say what came of DMARC: 0 pass, 3 fail, 4 none, 5 temperror,
+6 permerror.`
 
 // commandLine is the grammar of the command line.
 type commandLine struct {
@@ -53,9 +55,10 @@ type commandLine struct {
 			Token bool   `help:"Take what is read for a bearer token, not for a password."`
 		} `cmd:"" help:"Say what the backends of auth.backends make of a user and a password (of standard input, or asked for)."`
 	} `cmd:"" help:"Try out authentication."`
-	HashPassword struct{} `cmd:"" help:"Print the hash of a password, for the file of auth.static: of standard input, or asked for."`
-	Healthcheck  struct{} `cmd:"" help:"Ask the running gateway whether it is ready; exit code 0 or 1."`
-	Version      struct{} `cmd:"" help:"Print the version."`
+	Verify       verifyFlags `cmd:"" help:"Verify a mail as the gateway would (SPF, DKIM, DMARC), and show each step."`
+	HashPassword struct{}    `cmd:"" help:"Print the hash of a password, for the file of auth.static: of standard input, or asked for."`
+	Healthcheck  struct{}    `cmd:"" help:"Ask the running gateway whether it is ready; exit code 0 or 1."`
+	Version      struct{}    `cmd:"" help:"Print the version."`
 }
 
 // globalFlags are the flags of all commands, since most need the configuration.
@@ -128,6 +131,11 @@ func (a app) run(args []string) int {
 		err = a.cat(context.Background(), &c, adapters.Range(line.Cat))
 	case "unpack":
 		err = a.unpack(context.Background(), &c, line.Unpack.Key, line.Unpack.Folder)
+	case "verify":
+		var code int
+		if code, err = a.verifyMail(&c, &line.Verify); err == nil {
+			return code
+		}
 	case "auth test":
 		err = a.authTest(&c, line.Auth.Test.User, line.Auth.Test.Token)
 	case "config check":

@@ -13,6 +13,14 @@ const (
 	relaxed
 )
 
+// String returns the word of c=.
+func (c canon) String() string {
+	if c == relaxed {
+		return "relaxed"
+	}
+	return "simple"
+}
+
 // bodyHash is the hash of a canonical body that comes in parts (RFC 6376 §3.4.3, §3.4.4).
 // Empty lines are counted until something follows them, so its work is linear.
 type bodyHash struct {

@@ -79,6 +79,7 @@ type Result struct {
 // Evidence is what a signature was compared with.
 type Evidence struct {
 	Key        string   // the name where its key is
+	Canon      string   // the canonical forms of header and body (c=)
 	Header     []byte   // the canonical fields that were hashed, its own at the end
 	Missing    []string // names in h= that no field had
 	BodyLength int64    // the bytes of the canonical body that were hashed

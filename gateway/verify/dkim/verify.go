@@ -72,7 +72,9 @@ func New(list []fields.Field, o Options) *Verifier {
 	h := newHeader(list, live)
 	for _, s := range live {
 		if o.Evidence {
-			s.result.Evidence = &Evidence{Key: s.keyName(), Signed: s.bodyHash}
+			s.result.Evidence = &Evidence{
+				Key: s.keyName(), Canon: s.header.String() + "/" + s.body.String(), Signed: s.bodyHash,
+			}
 		}
 		s.digest = h.digest(s)
 		if v.hashes[s.body] == nil {

@@ -78,6 +78,8 @@ type Result struct {
 	Test bool
 	// SPFAligned and DKIMAligned report whether a domain that passed is aligned.
 	SPFAligned, DKIMAligned bool
+	// Signatures has for each of the message's DKIM whether it passed and is aligned.
+	Signatures []bool
 }
 
 // evaluation judges one message.
@@ -116,7 +118,9 @@ func Evaluate(ctx context.Context, resolver txt.Resolver, m Message) Result {
 	r.SPFAligned = e.aligned(m.SPF, p.record.StrictSPF)
 	for _, id := range m.DKIM {
 		// Each counts: an aligned one that is unknown leaves the verdict open.
-		r.DKIMAligned = e.aligned(id, p.record.StrictDKIM) || r.DKIMAligned
+		aligned := e.aligned(id, p.record.StrictDKIM)
+		r.DKIMAligned = r.DKIMAligned || aligned
+		r.Signatures = append(r.Signatures, aligned)
 	}
 	e.setPolicy(&r, p)
 	switch {
