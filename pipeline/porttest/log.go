@@ -118,7 +118,7 @@ func checkLog(t *testing.T, l LogUnderTest, want map[string][]byte) {
 	}
 }
 
-// logConcurrent publishes 1,000 events from 8 goroutines.
+// logConcurrent publishes events from 8 goroutines.
 func logConcurrent(t *testing.T, l LogUnderTest) {
 	want := map[string][]byte{}
 	var lock sync.Mutex
