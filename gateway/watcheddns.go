@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"sluice/gateway/resolver"
+	"sluice/gateway/verify/txt"
 )
 
 // watchedDNS is what a message may look up, and keeps what it was answered.
@@ -53,6 +54,20 @@ func watch[T any](w *watchedDNS, kind, name string, ask func() ([]T, error)) ([]
 // TXT implements verify.Resolver, as the other methods do.
 func (w *watchedDNS) TXT(ctx context.Context, name string) ([]string, error) {
 	return watch(w, "TXT", name, func() ([]string, error) { return w.lookups.TXT(ctx, name) })
+}
+
+// LookupTXT is the one of resolver.Lookups, which keeps no reason.
+func (w *watchedDNS) LookupTXT(ctx context.Context, name string) ([]string, txt.Outcome) {
+	texts, err := w.TXT(ctx, name)
+	switch {
+	case err == nil:
+		return texts, txt.Found
+	case errors.Is(err, resolver.ErrNoName):
+		return nil, txt.NXDomain
+	case errors.Is(err, resolver.ErrNoData):
+		return nil, txt.Absent
+	}
+	return nil, txt.Failed
 }
 
 func (w *watchedDNS) A(ctx context.Context, name string) ([]netip.Addr, error) {

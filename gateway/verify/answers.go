@@ -2,11 +2,8 @@ package verify
 
 import (
 	"context"
-	"errors"
-	"net"
 	"sync"
 
-	"sluice/gateway/resolver"
 	"sluice/gateway/verify/iprev"
 	"sluice/gateway/verify/spf"
 	"sluice/gateway/verify/txt"
@@ -17,6 +14,7 @@ import (
 type Resolver interface {
 	spf.Resolver
 	iprev.Resolver
+	txt.Resolver
 }
 
 // answers keeps what a message was answered, so that Fetch and End ask once.
@@ -41,11 +39,8 @@ func (a *answers) LookupTXT(ctx context.Context, name string) ([]string, txt.Out
 	if ok {
 		return known.texts, known.outcome
 	}
-	texts, err := a.dns.TXT(ctx, name)
-	got := answer{texts, outcome(err)}
-	if got.outcome == txt.Found && len(texts) == 0 {
-		got.outcome = txt.Absent
-	}
+	texts, outcome := a.dns.LookupTXT(ctx, name)
+	got := answer{texts, outcome}
 	if got.outcome != txt.Failed {
 		a.mu.Lock()
 		defer a.mu.Unlock()
@@ -55,19 +50,4 @@ func (a *answers) LookupTXT(ctx context.Context, name string) ([]string, txt.Out
 		a.known[name] = got
 	}
 	return got.texts, got.outcome
-}
-
-// outcome returns what an error of a lookup says.
-func outcome(err error) txt.Outcome {
-	var bare *net.DNSError
-	switch {
-	case err == nil:
-		return txt.Found
-	case errors.Is(err, resolver.ErrNoName):
-		return txt.NXDomain
-	case errors.As(err, &bare) && bare.IsNotFound:
-		return txt.Absent
-	default:
-		return txt.Failed
-	}
 }

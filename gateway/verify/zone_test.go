@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"net"
 	"net/netip"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"sluice/gateway/resolver"
 	"sluice/gateway/verify"
+	"sluice/gateway/verify/txt"
 )
 
 // zone is a DNS of lines "name TYPE data". The type ERR says that nobody answers about the
@@ -58,6 +60,19 @@ func (z *zone) ask(ctx context.Context, name, kind string) ([]string, error) {
 
 func (z *zone) TXT(ctx context.Context, name string) ([]string, error) {
 	return z.ask(ctx, name, "TXT")
+}
+
+func (z *zone) LookupTXT(ctx context.Context, name string) ([]string, txt.Outcome) {
+	texts, err := z.ask(ctx, name, "TXT")
+	switch {
+	case err == nil:
+		return texts, txt.Found
+	case errors.Is(err, resolver.ErrNoName):
+		return nil, txt.NXDomain
+	case errors.Is(err, resolver.ErrNoData):
+		return nil, txt.Absent
+	}
+	return nil, txt.Failed
 }
 
 func (z *zone) A(ctx context.Context, name string) ([]netip.Addr, error) {

@@ -124,3 +124,58 @@ func FuzzVerify(f *testing.F) {
 		}
 	})
 }
+
+// published is the example of RFC 8463, appendix A.3.
+const published = `DKIM-Signature: v=1; a=ed25519-sha256; c=relaxed/relaxed;
+ d=football.example.com; i=@football.example.com;
+ q=dns/txt; s=brisbane; t=1528637909; h=from : to :
+ subject : date : message-id : from : subject : date;
+ bh=2jUSOH9NhtVGCQWNr9BrIAPreKQjO6Sn7XIkfJVOzv8=;
+ b=/gCrinpcQOoIfuHNQIbq4pgh9kyIK3AQUdt9OdqQehSwhEIug4D11Bus
+ Fa3bT3FY5OsU7ZbnKELq+eXdp1Q1Dw==
+DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed;
+ d=football.example.com; i=@football.example.com;
+ q=dns/txt; s=test; t=1528637909; h=from : to : subject :
+ date : message-id : from : subject : date;
+ bh=2jUSOH9NhtVGCQWNr9BrIAPreKQjO6Sn7XIkfJVOzv8=;
+ b=F45dVWDfMbQDGHJFlXUNB2HKfbCeLRyhDXgFpEL8GwpsRe0IeIixNTe3
+ DhCVlUrSjV4BwcVcOF6+FF3Zo9Rpo1tFOeS9mPYQTnGdaSGsgeefOsk2Jz
+ dA+L10TeYt9BgDfQNZtKdN1WO//KgIqXP7OdEFE4LjFYNcUxZQ4FADY+8=
+From: Joe SixPack <joe@football.example.com>
+To: Suzie Q <suzie@shopping.example.net>
+Subject: Is dinner ready?
+Date: Fri, 11 Jul 2003 21:00:37 -0700 (PDT)
+Message-ID: <20030712040037.46341.5F8J@football.example.com>
+
+Hi.
+
+We lost the game.  Are you hungry yet?
+
+Joe.
+`
+
+// TestPublishedExamplePasses verifies both signatures of RFC 8463, and neither of a mail
+// with one field or line more.
+func TestPublishedExamplePasses(t *testing.T) {
+	z := zone{
+		"brisbane._domainkey.football.example.com": {"v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="},
+		"test._domainkey.football.example.com": {"v=DKIM1; k=rsa; p=MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDkHlOQoBTzWR" +
+			"iGs5V6NpP3idY6Wk08a5qhdR6wy5bdOKb2jLQiY/J16JYi0Qvx/byYzCNb3W91y3FutAC" +
+			"DfzwQ/BC/e/8uBsCR+yz1Lxj+PL6lHvqMKrM3rG4hstT5QjvHO9PzoxZyVYLzBfO2EeC3" +
+			"Ip3G+2kryOTIKT+l/K4w3QIDAQAB"},
+	}
+	mail := strings.ReplaceAll(published, "\n", "\r\n")
+	for _, c := range []struct {
+		mail   string
+		reason dkim.Reason
+	}{
+		{mail, dkim.ReasonNone}, {mail + "P.S.\r\n", dkim.ReasonBody}, {mail + "\r\n \r\n", dkim.ReasonNone},
+		{"Subject: another\r\n" + mail, dkim.ReasonSignature}, // h= names Subject twice
+		{"Sender: another\r\n" + mail, dkim.ReasonNone},
+	} {
+		got := verify([]byte(c.mail), z, dkim.Options{From: "football.example.com", Now: 1795780000}, whole)
+		if len(got) != 2 || got[0].Reason != c.reason || got[1].Reason != c.reason || got[1].KeyBits != 1024 && c.reason == "" {
+			t.Errorf("%+v, want %q", got, c.reason)
+		}
+	}
+}
