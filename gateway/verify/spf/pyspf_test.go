@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -96,6 +97,21 @@ func newClaim(r *rand.Rand) claim {
 	return c
 }
 
+// lookingUp matches a mechanism that counts (RFC 7208 §4.6.4).
+var lookingUp = regexp.MustCompile(`(?i)^[-+?~]?(a|mx|exists|include)(:|/|$)`)
+
+// countedByPyspf returns how many terms pyspf counts for a step. It counts the redirect of
+// each record, which is none that looks up before no mechanism has matched (RFC 7208 §6.1).
+func (c claim) countedByPyspf(s spf.Step) int {
+	switch {
+	case lookingUp.MatchString(s.Term):
+		return 1
+	case s.Term == "":
+		return strings.Count(strings.Join(c.Records[s.Domain+" TXT"], " "), " redirect=")
+	}
+	return 0
+}
+
 // The verdicts are those of pyspf, but where that is wrong.
 func TestPyspf(t *testing.T) {
 	if testing.Short() {
@@ -130,9 +146,12 @@ func TestPyspf(t *testing.T) {
 	seen, different := map[spf.Result]int{}, 0
 	for i, c := range claims {
 		z := &zone{records: c.Records, broken: c.Broken}
-		got := spf.Check(t.Context(), z, spf.Query{Client: netip.MustParseAddr(c.IP), HELO: c.HELO, Sender: c.From})
+		counted := 0
+		got := spf.Check(t.Context(), z, spf.Query{Client: netip.MustParseAddr(c.IP), HELO: c.HELO, Sender: c.From, Trace: func(s spf.Step) {
+			counted += c.countedByPyspf(s)
+		}})
 		seen[got.Result]++
-		if string(got.Result) == results[i] {
+		if string(got.Result) == results[i] || results[i] == "permerror" && counted > 10 {
 			continue
 		}
 		if different++; different <= 10 {
