@@ -53,15 +53,16 @@ func (r *Resolver) ask(ctx context.Context, servers *serverList, name string, qt
 		at := (first + i) % len(servers.all)
 		m, err := r.askOne(ctx, servers.all[at], newQuery(name, qtype))
 		if err == nil {
-			if last = read(m); last.known() {
-				servers.preferred.Store(uint32(at))
-				return last
-			}
-			continue
+			last = read(m)
+		} else {
+			last = reading{answer: answer{err: err}}
 		}
-		last = reading{answer: answer{err: err}}
-		if ctx.Err() != nil {
-			break
+		switch {
+		case last.known():
+			servers.preferred.Store(uint32(at))
+			return last
+		case ctx.Err() != nil, err == nil && i+1 >= len(servers.all): // it would answer the same
+			return last
 		}
 	}
 	return last
