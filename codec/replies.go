@@ -83,6 +83,13 @@ var (
 		Lines: []string{"Mail could not be stored for now, try again later"}}
 	ReplyOverdue = &Reply{Code: 451, Enhanced: EnhancedCode{4, 3, 0}, Cause: "overdue",
 		Lines: []string{"Mail could not be stored in time, try again later"}}
+	// ReplyUnverified refuses a message for now that could not be verified.
+	ReplyUnverified = &Reply{Code: 451, Enhanced: EnhancedCode{4, 7, 0}, Cause: "unverified",
+		Lines: []string{"Mail could not be verified for now, try again later"}}
+	// ReplySPFError refuses a message for now whose SPF could not be found out (RFC 7372
+	// §3.2).
+	ReplySPFError = &Reply{Code: 451, Enhanced: EnhancedCode{4, 7, 24}, Cause: "spf_error",
+		Lines: []string{"SPF could not be checked for now, try again later"}}
 	ReplyStoreFull = &Reply{Code: 452, Enhanced: EnhancedCode{4, 3, 1}, Cause: "store_full",
 		Lines: []string{"Insufficient storage, try again later"}}
 	ReplyNoBodyMemory = &Reply{Code: 452, Enhanced: EnhancedCode{4, 3, 1}, Cause: "body_memory",
@@ -152,6 +159,13 @@ var (
 		Lines: []string{"No such recipient here"}}
 	ReplyPolicy = &Reply{Code: 550, Enhanced: EnhancedCode{5, 7, 1}, Cause: "policy",
 		Lines: []string{"Mail refused by policy"}}
+	// ReplyDMARC refuses a message as the domain of its author, which follows the text,
+	// wants it.
+	ReplyDMARC = &Reply{Code: 550, Enhanced: EnhancedCode{5, 7, 1}, Cause: "dmarc",
+		Lines: []string{"Mail refused by the DMARC policy of the author's domain"}}
+	// ReplySPF refuses a message that failed SPF (RFC 7372 §3.2).
+	ReplySPF = &Reply{Code: 550, Enhanced: EnhancedCode{5, 7, 23}, Cause: "spf",
+		Lines: []string{"Mail refused as it fails SPF"}}
 	ReplyTooLarge = &Reply{Code: 552, Enhanced: EnhancedCode{5, 3, 4}, Cause: "too_large",
 		Lines: []string{"Message too large"}}
 	// ReplyEventTooLarge refuses an envelope whose event is too large for the event log.
@@ -209,6 +223,7 @@ func Replies() []*Reply {
 		ReplyAuthNeedsTLS, ReplySenderNotOwned,
 		ReplyStartTLS, ReplyTLSBusy, ReplyInputBehindTLS, ReplyNestedTLS, ReplyNeedTLS,
 		ReplyRelayDenied, ReplyUnknownRecipient, ReplyPolicy, ReplyTooLarge, ReplyEventTooLarge, ReplyTooLargeBye, ReplyNoRecipients,
+		ReplyUnverified, ReplySPFError, ReplyDMARC, ReplySPF,
 		ReplyMailLoop, ReplySmuggling, ReplyPermanent, ReplyUnknownParameter,
 	}
 }

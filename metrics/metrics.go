@@ -219,6 +219,7 @@ func (m *Metrics) addMessages(labels Labels) {
 
 // stageHelp describes the duration of each stage.
 var stageHelp = map[string]string{
+	"verify":  "Time that messages waited for the verdict of the verifier, by result.",
 	"store":   "Time that the object store took to acknowledge a message, by result.",
 	"publish": "Time that the event log took to acknowledge an event, by result.",
 }
@@ -227,7 +228,7 @@ func (m *Metrics) addStages(labels Labels) {
 	results := append([]string{ok}, labels.FailureKinds...)
 	// Its label step is a stage. Dashboards know it by that name.
 	late := m.counterVec("sluice_late_results_total",
-		"Results that arrived after the sender had its reply or had gone, by step and result: a late publish is an expected duplicate, a late store an object without an event.",
+		"Results that arrived after the sender had its reply or had gone, by step and result: a late publish is an expected duplicate, a late store an object without an event, a late verify mail that went on without its verdict or was given up.",
 		"step", "result")
 	m.orphans = m.counters("sluice_orphans_total",
 		"Objects whose event is certainly not in the log, by what became of them: removed, or kept because they share a pack or the store removes none.",

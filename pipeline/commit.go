@@ -30,10 +30,11 @@ type Watcher interface {
 
 // way is the order of the stages of a complete message, from its final dot to its
 // outcome; the meaning of 250 rests on it. begin starts a stage and reports whether
-// the message must wait for a result of it. A verification that belongs into the
-// header has its place before StageStoring, which writes the header.
+// the message must wait for a result of it. The verdict stands in the header, which
+// StageStoring writes.
 var way = [...]wayStage{
 	{StageParts, (*Committer).awaitParts, false},
+	{StageVerifying, (*Committer).awaitVerdict, true},
 	{StageStoring, (*Committer).store, true},
 	{StagePublishing, (*Committer).publish, true},
 }
@@ -140,9 +141,13 @@ func (c *Committer) observe(i int, m *Message) {
 // awaitParts waits for the parts that are being uploaded.
 func (c *Committer) awaitParts(m *Message) bool { return m.Parts.Out > 0 }
 
+// awaitVerdict waits for what the verifier makes of a message.
+func (c *Committer) awaitVerdict(m *Message) bool { return m.Verified() }
+
 // store writes the header of a message and hands both to the object store.
 func (c *Committer) store(m *Message) bool {
-	m.Header = AppendTrace(m.Header[:0], m)
+	m.Header = m.Verification.appendField(m.Header[:0])
+	m.Header = AppendTrace(m.Header, m)
 	m.Header = AppendSeparator(m.Header, &m.Body)
 	c.Store.Put(m)
 	return true

@@ -30,11 +30,20 @@ const (
 	KindSmuggling
 	// KindPermanent will not pass by trying again: 554 5.3.0.
 	KindPermanent
+	// KindDMARC is a message that the domain of its author wants refused: 550 5.7.1.
+	KindDMARC
+	// KindSPF is a message from a host that its sender's domain does not send from: 550
+	// 5.7.23.
+	KindSPF
+	// KindSPFError is a message of which that could not be found out for now: 451 4.7.24.
+	KindSPFError
+	// KindUnverified is a message that could not be verified for now: 451 4.7.0.
+	KindUnverified
 )
 
 var kindNames = [...]string{
 	"ok", "temporary", "timeout", "full", "memory", "too_large", "event_too_large", "loop",
-	"policy", "smuggling", "permanent",
+	"policy", "smuggling", "permanent", "dmarc", "spf", "spf_error", "unverified",
 }
 
 // String returns the kind as a metric label of a bounded set.
@@ -46,6 +55,8 @@ type Failure struct {
 	Kind Kind
 	Op   string
 	Err  error
+	// Told follows the text of the reply, such as a domain. It is safe to send.
+	Told string
 	// NoEffect says that what failed certainly did nothing and will do nothing: it was
 	// refused, or never left the process. A timeout never says that.
 	NoEffect bool
@@ -73,6 +84,15 @@ func KindOf(err error) Kind {
 		return f.Kind
 	}
 	return KindTemporary
+}
+
+// Told returns what follows the text of the reply to a failure.
+func Told(err error) string {
+	var f *Failure
+	if errors.As(err, &f) {
+		return f.Told
+	}
+	return ""
 }
 
 // HadNoEffect reports whether err says that what failed certainly had no effect. An event

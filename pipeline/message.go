@@ -18,6 +18,8 @@ const (
 	StageReceiving
 	// StageParts is the wait for parts in flight, after the final dot.
 	StageParts
+	// StageVerifying is the wait for the verdict of the Verifier.
+	StageVerifying
 	// StageStoring is the wait for the object store.
 	StageStoring
 	// StagePublishing is the wait for the event log.
@@ -26,7 +28,7 @@ const (
 	StageDone
 )
 
-var stageNames = [...]string{"envelope", "credit", "receiving", "parts", "store", "publish", "done"}
+var stageNames = [...]string{"envelope", "credit", "receiving", "parts", "verify", "store", "publish", "done"}
 
 // String returns the stage as a label of a bounded set.
 func (s Stage) String() string { return stageNames[s] }
@@ -57,7 +59,8 @@ type Message struct {
 	Header  []byte // the trace fields and separator that Sluice writes on top
 	Summary HeaderSummary
 	// Verdicts are for the event; nil where verification is off.
-	Verdicts *Verdicts
+	Verdicts     *Verdicts
+	Verification *Verification // nil where nothing was verified yet
 
 	ReceivedAt time.Time                // the final dot
 	StageAt    time.Time                // when the stage in flight began
@@ -91,7 +94,9 @@ type Parts struct {
 	Upload  any   // the PartStore's state, nil before the first PutPart
 	Current *Part // the part that is being filled, nil while it is the first
 	Begun   int   // parts begun, the first not counted
-	Out     int   // parts in flight: handed to the store and without a result
+	Out     int   // parts in flight: full, and without the store's result
+	// Held are those of them that the store gets once the header was read.
+	Held []*Part
 }
 
 // Rate is the start of the measurement of a sender's rate. A sender that is too slow from
@@ -127,6 +132,7 @@ func (m *Message) Reset() {
 	m.Header = m.Header[:0]
 	m.Summary.reset()
 	m.Verdicts = nil
+	m.Verification.reset()
 	m.ReceivedAt, m.StageAt, m.Took = time.Time{}, time.Time{}, [StageDone]time.Duration{}
 	m.Result, m.Parts, m.Rate = Result{}, Parts{}, Rate{}
 	m.detached = false
@@ -140,12 +146,13 @@ func (m *Message) Detach() { m.detached = true }
 // Detached reports whether Detach was called since Reset.
 func (m *Message) Detached() bool { return m.detached }
 
-// InFlight reports whether the store, the log or the credit queue holds the message or
-// parts of it, so that it, or the last of these, will return by the inbox of its loop.
+// InFlight reports whether the store, the log, the verifier or the credit queue holds the
+// message or pieces of it, so that it, or the last of these, will return by the inbox of
+// its loop.
 func (m *Message) InFlight() bool {
 	// Between these two stages stand those in which a port holds the message.
-	return m.Memory.Request.InFlight() || m.Parts.Out > 0 ||
-		m.Stage > StageParts && m.Stage < StageDone
+	return m.Memory.Request.InFlight() || m.Parts.Out > 0 || m.Verification.reads() ||
+		m.Stage > StageVerifying && m.Stage < StageDone
 }
 
 // Stored takes the result of Put and sends the message to its loop. It is called once.

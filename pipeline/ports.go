@@ -111,6 +111,8 @@ type Part struct {
 	Body    Body
 	Credit  int64 // bytes of budget that the body holds
 	Err     error // the result
+	Piece   Piece // takes its text to the verifier and back
+	Readers int8  // the store and the verifier, until each is done with the body
 }
 
 // Uploaded takes the result of PutPart and sends the part to its loop. It is called once.

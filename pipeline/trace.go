@@ -3,13 +3,16 @@ package pipeline
 import "bytes"
 
 // AppendTrace appends the Received field of a message to dst (RFC 5321 §4.4). The field
-// names the client with its HELO name and address, the gateway, the protocol, the id, the
-// cipher of TLS and the time of the final dot, m.ReceivedAt. It names the recipient only when there is one:
-// recipients must not learn of each other (§7.2).
+// names the client with its HELO name, the name that its address has confirmed and its
+// address, the gateway, the protocol, the id, the cipher of TLS and the time of the final
+// dot, m.ReceivedAt. It names the recipient only when there is one: recipients must not
+// learn of each other (§7.2).
 func AppendTrace(dst []byte, m *Message) []byte {
 	dst = append(dst, "Received: from "...)
 	dst = appendHelo(dst, m.Client.Helo)
-	dst = append(dst, " (["...)
+	dst = append(dst, " ("...)
+	dst = m.Verification.appendName(dst)
+	dst = append(dst, '[')
 	address := m.Client.Address.Addr().Unmap()
 	if address.Is6() {
 		dst = append(dst, "IPv6:"...) // RFC 5321 §4.1.3

@@ -32,9 +32,13 @@ func (l *Loop) setCommandDeadline(c *Conn) {
 
 // setStageDeadline sets the deadline of the stage that a complete message is in.
 func (l *Loop) setStageDeadline(c *Conn, m *pipeline.Message) {
-	left := l.generation.Timeouts.Message - l.now.Sub(m.ReceivedAt)
-	if m.Stage == pipeline.StageStoring {
+	since := l.now.Sub(m.ReceivedAt)
+	left := l.generation.Timeouts.Message - since
+	switch {
+	case m.Stage == pipeline.StageStoring:
 		left = min(left, l.generation.Timeouts.Store)
+	case m.Stage == pipeline.StageVerifying, m.HeaderUnread():
+		left = min(left, l.generation.Verdict-since)
 	}
 	l.setDeadline(c, left)
 }
@@ -66,6 +70,7 @@ func (l *Loop) onDeadline(c *Conn) {
 		l.creditWaited(m, "refused")
 		l.failBody(m, errNoMemory)
 		l.setTextDeadline(c, m)
+	case l.verdictOverdue(c):
 	case l.meetsMinRate(c):
 		l.setTextDeadline(c, c.session.Message())
 	default:

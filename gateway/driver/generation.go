@@ -2,6 +2,7 @@ package driver
 
 import (
 	"net/netip"
+	"time"
 
 	"sluice/gateway/session"
 )
@@ -19,8 +20,12 @@ type Generation struct {
 	// StalledSessions is how many sessions of one loop may wait for a client that does
 	// not read; 0 for no bound.
 	StalledSessions  int
-	ConnectionsPerIP int            // sessions open from one address, 0 for no limit
-	Trusted          []netip.Prefix // networks that ConnectionsPerIP does not concern
+	ConnectionsPerIP int // sessions open from one address, 0 for no limit
+	// Trusted are networks that ConnectionsPerIP does not concern, and whose mail is not
+	// verified.
+	Trusted []netip.Prefix
+	// Verdict is how long a verdict is waited for, from the final dot on.
+	Verdict time.Duration
 	// Settings are those of the sessions of a listener that were changed since the start.
 	Settings map[*Listener]*session.Settings
 }

@@ -86,12 +86,24 @@ func (l *Loop) onPart(p *pipeline.Part) {
 	m := p.Message
 	l.takeResult("result", m.Owner, func(c *Conn) {
 		l.partEnded(p)
-		l.partCame(c, m, p.Err)
+		if p.Err != nil {
+			l.failed(c, m, p.Err)
+		}
+		l.resume(c, m)
 	}, func() {
 		l.partEnded(p)
-		if m.Parts.Out == 0 {
-			m.Stage = pipeline.StageDone
-			l.release(m)
-		}
+		l.release(m)
+	})
+}
+
+// onPiece takes a piece of a message that returns from the verifier.
+func (l *Loop) onPiece(m *pipeline.Message, p *pipeline.Piece) {
+	l.takeResult("result", m.Owner, func(c *Conn) {
+		l.pieceEnded(m, p)
+		l.pieceCame(c, m, p)
+		l.resume(c, m)
+	}, func() {
+		l.pieceEnded(m, p)
+		l.release(m)
 	})
 }

@@ -26,15 +26,16 @@ type Loop struct {
 	now   time.Time // when the current callback began
 	wheel wheel
 
-	out      []byte // replies of the current turn
-	text     []byte // of records that were opened
-	wire     []byte // records to send
-	scratch  []byte // where mail text goes that is not kept
-	slabs    *pipeline.SlabPool
-	messages messagePool
-	calls    []*Call              // free
-	callsOut int                  // in flight
-	partSent func(*pipeline.Part) // onPart
+	out       []byte // replies of the current turn
+	text      []byte // of records that were opened
+	wire      []byte // records to send
+	scratch   []byte // where mail text goes that is not kept
+	slabs     *pipeline.SlabPool
+	messages  messagePool
+	calls     []*Call                                  // free
+	callsOut  int                                      // in flight
+	partSent  func(*pipeline.Part)                     // onPart
+	pieceRead func(*pipeline.Message, *pipeline.Piece) // onPiece
 
 	handshakes []*Handshake            // begun and not done, the oldest first
 	shaken     func(*Handshake)        // onHandshake
@@ -67,7 +68,7 @@ func (s *Shared) NewLoop(waker Waker, random pipeline.Random) *Loop {
 	}
 	l.generation = s.generation.Load()
 	l.messages.loop, l.partSent, l.shaken = l, l.onPart, l.onHandshake
-	l.called, l.judged = l.onCall, l.onAttempt
+	l.called, l.judged, l.pieceRead = l.onCall, l.onAttempt, l.onPiece
 	l.wheel.tick = l.tick()
 	if s.creditHome == nil {
 		s.own(l)

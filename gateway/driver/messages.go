@@ -40,6 +40,7 @@ func (p *messagePool) give(m *pipeline.Message) {
 func (l *Loop) release(m *pipeline.Message) {
 	m.Owner = nil
 	l.dropPart(m)
+	l.dropVerification(m)
 	m.Memory.Request.Drop()
 	if m.InFlight() {
 		m.Detach()
@@ -79,8 +80,12 @@ func (l *Loop) envelopeRoom(m *pipeline.Message, recipient []byte) bool {
 	return true
 }
 
-// freeBody returns the slabs and the credit of a message to their pools.
+// freeBody returns the slabs and the credit of a message to their pools, unless the
+// verifier still reads them: then that is done when the last piece returns.
 func (l *Loop) freeBody(m *pipeline.Message) {
+	if v := m.Verification; v != nil && v.Out > 0 {
+		return
+	}
 	m.Body.Release(l.slabs)
 	l.unbook(m, 0)
 	if m.Memory.Credit > 0 {

@@ -49,13 +49,15 @@ func (l *Loop) beginPart(m *pipeline.Message) {
 	if m.Parts.Current == nil {
 		l.unbook(m, 0)
 		l.giveSpare(m, m.Memory.Credit-m.Body.Held())
+		l.verifyBody(m, true)
 	}
 	l.sendPart(m)
 	m.NextPart(l.partSent)
 	m.Parts.Current.Credit = l.shared.partCredit
 }
 
-// sendPart hands the current part to the store. The first part stays.
+// sendPart hands the current part to its readers: to the verifier, if there is one, and to
+// the store once the header was read. The first part stays.
 func (l *Loop) sendPart(m *pipeline.Message) {
 	p := m.Parts.Current
 	if p == nil {
@@ -63,8 +65,35 @@ func (l *Loop) sendPart(m *pipeline.Message) {
 	}
 	m.Parts.Current = nil
 	m.Parts.Out++
+	p.Readers = 1
 	l.shared.partsOut.Add(p.Credit)
+	if m.Verified() {
+		p.Readers++
+		l.verify(m.TakePart(p, l.pieceRead))
+	}
+	if m.HeaderUnread() {
+		m.Parts.Held = append(m.Parts.Held, p)
+		return
+	}
 	l.shared.parts.PutPart(p)
+}
+
+// sendHeld hands the parts to the store that were held until the header was read.
+func (l *Loop) sendHeld(m *pipeline.Message) {
+	held := m.Parts.Held
+	m.Parts.Held = nil
+	for _, p := range held {
+		l.shared.parts.PutPart(p)
+	}
+}
+
+// dropHeld has the store not read the parts that it did not get.
+func (l *Loop) dropHeld(m *pipeline.Message) {
+	held := m.Parts.Held
+	m.Parts.Held = nil
+	for _, p := range held {
+		l.partEnded(p)
+	}
 }
 
 // dropPart frees the current part, unless that is the first.
@@ -91,19 +120,25 @@ func (l *Loop) abortUpload(m *pipeline.Message) {
 	}
 }
 
-// partEnded frees a part that has its result.
+// partEnded takes the store's result of a part.
 func (l *Loop) partEnded(p *pipeline.Part) {
-	l.shared.partsOut.Add(-p.Credit)
-	l.freePart(p)
 	p.Message.Parts.Out--
+	l.partRead(p)
 }
 
-// partCame continues a message after the result err of one of its parts.
-func (l *Loop) partCame(c *Conn, m *pipeline.Message, err error) {
-	receiving := m.Stage == pipeline.StageReceiving
+// partRead frees a part that one of its readers is done with, if that was the last.
+func (l *Loop) partRead(p *pipeline.Part) {
+	if p.Readers--; p.Readers == 0 {
+		l.shared.partsOut.Add(-p.Credit)
+		l.freePart(p)
+	}
+}
+
+// failed notes that a part or a piece of a message could not be stored or verified.
+func (l *Loop) failed(c *Conn, m *pipeline.Message, err error) {
 	switch {
-	case err == nil || m.Result.Err != nil:
-	case receiving:
+	case m.Result.Err != nil:
+	case m.Stage == pipeline.StageReceiving:
 		l.failBody(m, err)
 		if c.paused || c.ended { // it may have waited for memory
 			l.setTextDeadline(c, m)
@@ -111,14 +146,18 @@ func (l *Loop) partCame(c *Conn, m *pipeline.Message, err error) {
 	default:
 		m.Result.Err = err
 	}
+}
+
+// resume continues a message after a result of one of its parts or pieces.
+func (l *Loop) resume(c *Conn, m *pipeline.Message) {
 	if m.Parts.Out > 0 {
 		return
 	}
 	switch {
-	case receiving && m.Result.Err != nil:
+	case m.Stage == pipeline.StageReceiving && m.Result.Err != nil:
 		l.abortUpload(m)
 		l.freeBody(m)
-	case m.Stage == pipeline.StageParts:
+	case m.Stage == pipeline.StageParts, m.Stage == pipeline.StageVerifying && !m.Verified():
 		l.advance(c, m)
 	}
 }

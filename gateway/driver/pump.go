@@ -107,6 +107,9 @@ func (l *Loop) command(c *Conn, in []byte) int {
 		ev.EventLimit = l.shared.Committer.EventLimit()
 	}
 	l.step(c, ev)
+	if begun := c.session.Message(); begun != nil && m == nil && l.shared.Verifier != nil {
+		l.beginVerification(begun)
+	}
 	if cmd.Verb == codec.VerbAUTH {
 		clear(in[:n]) // no secret stays in a buffer
 	}
@@ -138,8 +141,11 @@ func (l *Loop) receive(c *Conn, in []byte) (used int) {
 		case m.Result.Err == nil:
 			body, _ := m.Tail()
 			body.Wrote(nd)
-			if m.Decoded > limit {
+			switch {
+			case m.Decoded > limit:
 				l.failBody(m, &pipeline.Failure{Kind: pipeline.KindTooLarge, Op: "receive"})
+			case m.Verification.Scan(room[:nd]):
+				l.verify(m.TakeHeader(false))
 			}
 		}
 		if ended {
@@ -192,11 +198,12 @@ func (l *Loop) giveUpOutgrown(m *pipeline.Message) bool {
 }
 
 // failBody ends the keeping of a message whose text still arrives: what it holds is
-// freed, as soon as the store reads it no more, and the rest is dropped.
+// freed, as soon as nobody reads it any more, and the rest is dropped.
 func (l *Loop) failBody(m *pipeline.Message, err error) {
 	m.Result.Err = err
 	m.Memory.Request.Drop()
 	l.dropPart(m)
+	l.dropVerification(m)
 	if m.Parts.Out == 0 {
 		l.abortUpload(m)
 		l.freeBody(m)

@@ -74,6 +74,8 @@ type Options struct {
 	Authenticator Authenticator
 	// Security is TLS; nil where no listener has it.
 	Security Security
+	// Verifier verifies the mail of strangers; nil for none.
+	Verifier pipeline.Verifier
 	// SlabsKept bounds the bytes of free slabs that each loop keeps.
 	SlabsKept int64
 }

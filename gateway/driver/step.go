@@ -76,6 +76,7 @@ func (l *Loop) commit(c *Conn) {
 		l.dropPart(m) // the text ended where it began
 	}
 	l.sendPart(m)
+	l.endVerification(m)
 	l.shared.Committer.Commit(m, l.now)
 	l.setStageDeadline(c, m)
 }

@@ -19,6 +19,10 @@ var outcomes = [...]*codec.Reply{
 	pipeline.KindPolicy:        codec.ReplyPolicy,
 	pipeline.KindSmuggling:     codec.ReplySmuggling,
 	pipeline.KindPermanent:     codec.ReplyPermanent,
+	pipeline.KindDMARC:         codec.ReplyDMARC,
+	pipeline.KindSPF:           codec.ReplySPF,
+	pipeline.KindSPFError:      codec.ReplySPFError,
+	pipeline.KindUnverified:    codec.ReplyUnverified,
 }
 
 func outcomeReply(k pipeline.Kind) *codec.Reply { return outcomes[k] }

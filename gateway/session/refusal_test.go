@@ -25,6 +25,10 @@ func TestOutcomes(t *testing.T) {
 		pipeline.KindPolicy:        "550 5.7.1 policy",
 		pipeline.KindSmuggling:     "554 5.6.0 smuggling",
 		pipeline.KindPermanent:     "554 5.3.0 permanent",
+		pipeline.KindDMARC:         "550 5.7.1 dmarc",
+		pipeline.KindSPF:           "550 5.7.23 spf",
+		pipeline.KindSPFError:      "451 4.7.24 spf_error",
+		pipeline.KindUnverified:    "451 4.7.0 unverified",
 	}
 	kinds := append([]pipeline.Kind{pipeline.KindNone}, pipeline.FailureKinds()...)
 	if len(outcomes) != len(kinds) {
@@ -69,6 +73,15 @@ func TestOutcomes(t *testing.T) {
 				t.Errorf("%v by %s: %q behind the reply, the message is %s", kind, where, a.Arg, id)
 			}
 		}
+	}
+}
+
+// TestRefusalTellsTheDomain shows what follows the text of a refusal.
+func TestRefusalTellsTheDomain(t *testing.T) {
+	k := at(t, testSettings(), "outcome")
+	k.Message().Result.Err = &pipeline.Failure{Kind: pipeline.KindDMARC, Op: "test", Told: "example.com"}
+	if a := k.kind(Outcome); a.Reply != codec.ReplyDMARC || string(a.Arg) != "example.com" {
+		t.Errorf("got %+v with %q", a.Reply, a.Arg)
 	}
 }
 

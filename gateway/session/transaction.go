@@ -150,11 +150,14 @@ func (s *Session) outcome(err error) Actions {
 	m := s.message
 	s.messages++
 	a := s.release(outcomeReply(pipeline.KindOf(err)))
-	a.Err = err
-	if err == nil {
-		s.forgive()
-		a.Arg = m.IDText()
+	if a.Err = err; err != nil {
+		if told := pipeline.Told(err); told != "" {
+			a.Arg = []byte(told)
+		}
+		return a
 	}
+	s.forgive()
+	a.Arg = m.IDText()
 	return a
 }
 

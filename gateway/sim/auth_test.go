@@ -147,7 +147,7 @@ func (u *users) judge(a *driver.Attempt, t *try) {
 	}
 	if t.socket.closed {
 		w.tally["auth for nobody"]++
-	} else if w.now > t.since+a.Limit+slack {
+	} else if w.now > t.since+a.Limit {
 		w.tally["auth too late"]++
 	}
 	w.note("judged", t.sender.n, t.n)

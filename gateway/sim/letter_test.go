@@ -21,6 +21,8 @@ type letter struct {
 	declared int64 // SIZE= of MAIL, none when 0
 	// odd says that its text has a bare CR, a bare LF or a NUL: it must be refused.
 	odd bool
+	// forged is how many fields of its header claim to be ours.
+	forged int
 }
 
 // delivery is a letter that was answered 250, with the connection that it went by.
@@ -107,7 +109,7 @@ func (d *delivery) compare(value string) error {
 		return fmt.Errorf("the event of %s has another origin: %s %+v %+v, not %+v %+v", d.id, e.Gateway, e.Client, e.Envelope, client, envelope)
 	}
 	message := pipeline.EventMessage{
-		Size: int64(len(l.body)), SHA256: sha256.Sum256([]byte(l.body)), MessageID: messageID(d.sender.n, l.n),
+		Size: int64(len(l.body)), SHA256: sha256.Sum256([]byte(l.stored(d.verified()))), MessageID: messageID(d.sender.n, l.n),
 	}
 	for line := range strings.SplitSeq(l.body, "\r\n") {
 		message.Report.LongestLine = max(message.Report.LongestLine, len(line))

@@ -34,6 +34,7 @@ type plan struct {
 	silent, topic                        int
 	auth                                 bool // clients authenticate before they send
 	wrong                                int  // passwords and tokens
+	verify                               bool // mail is verified before it is stored
 }
 
 const (
@@ -111,7 +112,7 @@ func (p *plan) options() driver.Options {
 	return driver.Options{
 		MessageSize: messageLimit,
 		Admission:   driver.AdmissionLimits{Connections: p.connections, Refused: 4, Unnamed: p.unnamed},
-		Generation:  driver.Generation{Timeouts: timeouts, MinDataRate: p.rate},
+		Generation:  driver.Generation{Timeouts: timeouts, MinDataRate: p.rate, Verdict: verdictTime},
 		Budget:      bodies,
 		Parts:       parts,
 		SlabsKept:   256 << 10,

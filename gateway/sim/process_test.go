@@ -27,6 +27,7 @@ type process struct {
 	opened      int
 	security    *security
 	users       *users
+	verifier    *verifier // nil where mail is not verified
 	paused      int
 	closed      int
 }
@@ -58,6 +59,10 @@ func (w *world) start() {
 	}
 	p.users = &users{p: p}
 	o.Authenticator = p.users
+	if w.plan.verify {
+		p.verifier = &verifier{p: p, of: map[*pipeline.Message]*check{}}
+		o.Verifier = p.verifier
+	}
 	w.note("start", 0, 0)
 	p.shared, p.listener = driver.NewShared(o), w.plan.listener()
 	for n := range w.plan.loops {
@@ -201,6 +206,7 @@ func (p *process) quiet() {
 		}
 	}
 	p.users.audit()
+	p.verifier.audit()
 	if b := p.batcher; b != nil {
 		if b.Busy() != 0 || b.WaitingBytes() != 0 {
 			w.fail("after a quiet time %d lanes are busy, %d bytes wait", b.Busy(), b.WaitingBytes())

@@ -60,7 +60,7 @@ func (s *sender) reply(line string) {
 	}
 	due := s.expected[0]
 	s.expected = s.expected[1:]
-	temporary := line[0] == '4'
+	temporary := line[0] == '4' || s.socket.p.verifier.refused(line, due)
 	s.counted(line, due)
 	switch {
 	case due.try != nil:

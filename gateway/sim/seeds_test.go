@@ -90,6 +90,9 @@ func TestSeeds(t *testing.T) {
 				if n%8 == 1 {
 					r.live(t, authWorlds|authAlso[n/8%4]|(first+n))
 				}
+				if n%4 == 0 {
+					r.live(t, verifyWorlds|verifyAlso[n/4%8]|(first+n))
+				}
 			}
 		})
 	}
@@ -102,7 +105,9 @@ func TestSeeds(t *testing.T) {
 		"client reset", "client deaf", "client stalls", "no descriptor", "store out", "log out", "log out alone", "topic refused", "silent request", "credit granted", "credit refused",
 		"texts refused", "refusal recipient_errors", "packs", "packs held", "packs with a message left over", "no room for a lane", "pack error", "pack splits", "pauses for memory", "pauses for outcome", "pauses for client", "pauses for credit",
 		"hoarded", "hoarded with a refused text", "relief of body", "relief of envelope", "calls", "calls overdue", "calls of ended sessions", "reload", "proxy late", "proxy displaced", "tls", "tls timeout", "tls busy", "tls gone", "handshakes dropped", "broken record", "close_notify",
-		"auth accepted", "auth wrong_password", "auth unreachable", "auth busy", "auth timeout", "auth held", "auth too late", "auth for nobody", "auth before TLS", "auth before XCLIENT", "auth token refused"} {
+		"auth accepted", "auth wrong_password", "auth unreachable", "auth busy", "auth timeout", "auth held", "auth too late", "auth for nobody", "auth before TLS", "auth before XCLIENT", "auth token refused",
+		"verifier silent", "verifier late", "verifier fails", "verifier refuses", "verification dropped", "verdict overdue", "late verify",
+		"forged", "forged where it is not", "header too long", "refusal unverified", "refusal dmarc"} {
 		if r.tally[what] == 0 && r.worlds >= 100 && *seedsFor == 0 { // fresh ones may lack what is rare
 			t.Errorf("no %s in %d worlds", what, r.worlds)
 		}
@@ -111,7 +116,7 @@ func TestSeeds(t *testing.T) {
 
 // TestReplay: a seed is the same world each time.
 func TestReplay(t *testing.T) {
-	for _, seed := range []uint64{1, 2, 3, 4, 5, callWorlds | 1, callWorlds | 2, hoardWorlds | 1, frontWorlds | 1, secureWorlds | 1, secureWorlds | 2, authWorlds | 1, authWorlds | secureWorlds | 1} {
+	for _, seed := range []uint64{1, 2, 3, 4, 5, callWorlds | 1, callWorlds | 2, hoardWorlds | 1, frontWorlds | 1, secureWorlds | 1, secureWorlds | 2, authWorlds | 1, authWorlds | secureWorlds | 1, verifyWorlds | 1, verifyWorlds | 2} {
 		a, _ := simulate(seed)
 		b, _ := simulate(seed)
 		if a.trace.hash != b.trace.hash || a.trace.count != b.trace.count {

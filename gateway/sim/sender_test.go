@@ -52,6 +52,9 @@ func newSender(w *world, n int) *sender {
 	s := &sender{w: w, n: n}
 	for i := range w.plan.letters {
 		l := &letter{n: i, body: w.letterText(n, i)}
+		if w.plan.verify {
+			w.forge(l)
+		}
 		if l.odd = w.chance(60); l.odd {
 			l.body = w.spoil(l.body)
 		}

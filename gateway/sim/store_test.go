@@ -115,6 +115,7 @@ func (w *world) pace(late int, o outage) time.Duration {
 
 // Put implements pipeline.ObjectStore.
 func (s *store) Put(m *pipeline.Message) {
+	s.w.process.verifier.stores(m, s.whole(m))
 	if b := s.w.process.batcher; b.Accepts(m) {
 		if !b.Put(m) {
 			refuse(m)
@@ -149,10 +150,7 @@ func (s *store) alone(m *pipeline.Message, limit time.Duration, then func(error)
 			delete(s.uploads, u) // a Put that fails leaves nothing pending
 			return
 		}
-		whole := text(&m.Body)
-		for n := 2; u != nil && n < 2+len(u.parts); n++ {
-			whole += u.parts[n]
-		}
+		whole := s.whole(m)
 		kept = object{whole, sha256.Sum256([]byte(whole))}
 		s.objects[id] = kept
 		delete(s.uploads, u)
@@ -168,6 +166,17 @@ func (s *store) alone(m *pipeline.Message, limit time.Duration, then func(error)
 		m.Stored(blob, kept.digest, err)
 		then(err)
 	})
+}
+
+// whole returns a message as the store gets it by Put.
+func (s *store) whole(m *pipeline.Message) string {
+	whole := text(&m.Body)
+	if u, _ := m.Parts.Upload.(*upload); u != nil {
+		for n := 2; n < 2+len(u.parts); n++ {
+			whole += u.parts[n]
+		}
+	}
+	return whole
 }
 
 // Remove implements pipeline.RemovingStore.
@@ -193,6 +202,7 @@ func (s partStore) PutPart(part *pipeline.Part) {
 		part.Message.Parts.Upload = u
 		s.uploads[u] = struct{}{}
 	}
+	w.process.verifier.leaves(part.Message)
 	u := part.Message.Parts.Upload.(*upload)
 	if _, open := s.uploads[u]; !open || part.Body.Size() == 0 {
 		w.fail("part %d of %d octets for an upload that is open: %v", part.Number, part.Body.Size(), open)
@@ -302,7 +312,7 @@ func (w *world) durable(id string, d *delivery) error {
 		return fmt.Errorf("the event of %s has another digest than its object", id)
 	case d == nil:
 		return nil
-	case d.letter.body != kept.body:
+	case d.letter.stored(d.verified()) != kept.body:
 		return fmt.Errorf("the object of %s has %d octets, its sender sent %d", id, len(kept.body), len(d.letter.body))
 	}
 	return d.compare(event.value)

@@ -49,6 +49,9 @@ func (o witness) StageDone(stage, result string, seconds float64) {
 	if stage == pipeline.StageStoring.String() {
 		limit = timeouts.Store
 	}
+	if stage == pipeline.StageVerifying.String() {
+		limit = verdictTime
+	}
 	if most := (limit + slack).Seconds(); seconds > most {
 		o.p.w.fail("the stage %s ended with %s after %.1f s", stage, result, seconds)
 	}

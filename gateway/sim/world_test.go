@@ -50,6 +50,7 @@ func newWorld(seed uint64) *world {
 	if seed&authWorlds != 0 {
 		w.plan.auth, w.plan.wrong = true, w.random.IntN(500)
 	}
+	w.plan.verify = seed&verifyWorlds != 0
 	w.store, w.log = newStore(w), newEventLog(w)
 	w.start()
 	for n := range w.plan.senders {
