@@ -114,14 +114,14 @@ func (e *Evaluation) CheckName(ctx context.Context) {
 // returns where the names of forged fields stand; they may be renamed now, as it keeps
 // nothing of the header.
 func (e *Evaluation) Header(parts [][]byte, tooLong bool) []int {
-	forged := authres.Forged(parts, e.options.AuthservID)
-	e.headerRead, e.tooLong, e.forged = true, tooLong, len(forged)
 	var text []byte
 	if len(parts) == 1 {
 		text = parts[0]
 	} else {
 		text = bytes.Join(parts, nil)
 	}
+	forged := authres.Forged(text, e.options.AuthservID)
+	e.headerRead, e.tooLong, e.forged = true, tooLong, len(forged)
 	list, ok := fields.Split(text)
 	if !ok || len(text) > fields.MaxHeader {
 		e.tooLong = true

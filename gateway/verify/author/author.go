@@ -47,22 +47,29 @@ func Domain(list []fields.Field) (string, Reason) {
 // hidden returns how many From fields stand behind a bare LF or CR.
 func hidden(raw []byte) int {
 	n := 0
-	for i := 0; ; i++ {
-		at := bytes.IndexAny(raw[i:], "\r\n")
-		if at < 0 {
-			return n
+	for i, c := range raw {
+		if c != '\r' && c != '\n' || i+1 == len(raw) || raw[i+1]|0x20 != 'f' {
+			continue
 		}
-		i += at
-		rest := raw[i+1:]
-		if len(rest) > 4 && bytes.EqualFold(rest[:4], []byte("from")) &&
-			bytes.HasPrefix(bytes.TrimLeft(rest[4:min(len(rest), 4+80)], " \t"), []byte(":")) {
+		rest := raw[i+1 : min(i+1+4+80, len(raw))]
+		if len(rest) < 5 || !bytes.EqualFold(rest[:4], []byte("from")) {
+			continue
+		}
+		for rest = rest[4:]; len(rest) > 1 && (rest[0] == ' ' || rest[0] == '\t'); rest = rest[1:] {
+		}
+		if rest[0] == ':' {
 			n++
 		}
 	}
+	return n
 }
 
-// maxAddresses is how many addresses a field may have: each name costs a conversion.
-const maxAddresses = 100
+const (
+	// maxAddresses is how many addresses a field may have: each name costs a conversion.
+	maxAddresses = 100
+	// maxTokens is how many words and marks a field may have.
+	maxTokens = 3000
+)
 
 // parse returns the one domain of a list of addresses.
 func parse(value []byte) (string, Reason) {

@@ -23,12 +23,13 @@ type scanner struct {
 	domain  string
 	several bool
 	hosts   int
+	tokens  int
 	name    []byte // the domain being taken
 }
 
 // next returns the next token, behind white space and comments.
 func (s *scanner) next() token {
-	if !s.skip() {
+	if s.tokens++; s.tokens > maxTokens || !s.skip() {
 		return bad
 	}
 	if s.at == len(s.text) {

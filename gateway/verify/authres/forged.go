@@ -6,121 +6,113 @@ import (
 	"sluice/gateway/verify/domain"
 )
 
-// The name of the field, and what a forged one is called instead: as long, so that nothing
-// moves.
+// name is the name of the field.
+const name = "Authentication-Results"
+
 const (
-	name    = "Authentication-Results"
-	spoofed = "X-Spoofed-Auth-Results"
+	// maxIdentity is how many bytes of words may name a host. No longer text is one.
+	maxIdentity = 1024
+	// maxStrange is how many names in other letters than ASCII are converted, which costs
+	// much. Further ones count as forged: nobody writes so many.
+	maxStrange = 16
 )
 
-// Forged returns where the names of fields stand that claim to be of a host, in a header
-// that consists of parts. Whoever reads them may be more generous than the standard, so a
-// bare CR or LF also ends a line, and quotes, comments and white space do not count.
-func Forged(header [][]byte, host string) []int {
-	want := strings.ToLower(strings.TrimSuffix(host, "."))
+// Forged returns where the names of fields stand in a header that claim to be of a host.
+// Whoever reads them may be more generous than the standard, so a bare CR or LF also ends a
+// line, and quotes, comments and white space do not count.
+func Forged(header []byte, host string) []int {
+	s := search{want: strings.ToLower(strings.TrimSuffix(host, ".")), cursor: cursor{text: header}}
 	if ascii, ok := domain.ASCII(host); ok {
-		want = ascii
+		s.want = ascii
 	}
 	var found []int
-	c := cursor{parts: header}
-	c.settle()
-	for !c.end() {
-		at := c.at
-		if c.named() && claims(c.identity(), want) {
+	for !s.end() {
+		at := s.at
+		if s.named() && s.claims(s.identity()) {
 			found = append(found, at)
 		}
-		c.nextLine()
+		s.nextLine()
 	}
 	return found
 }
 
-// Rename gives a forged field its other name. The place is one that Forged returned.
-func Rename(header [][]byte, at int) {
-	text := spoofed
-	for _, part := range header {
-		if at >= len(part) {
-			at -= len(part)
-			continue
-		}
-		n := copy(part[at:], text)
-		if text, at = text[n:], 0; text == "" {
-			return
-		}
-	}
+// search looks for the fields of a host.
+type search struct {
+	cursor
+	want    string
+	strange int // names that were converted
 }
 
-// claims reports whether the words before the first semicolon name a host: the first one,
+// claims reports whether the words before the first semicolon name the host: the first one,
 // or all together with or without a version behind them (RFC 8601 §2.2).
-func claims(words []string, want string) bool {
-	if len(words) == 0 {
+func (s *search) claims(words []string) bool {
+	switch len(words) {
+	case 0:
 		return false
+	case 1:
+		return s.names(words[0])
 	}
 	all := strings.Join(words, "")
-	last := words[len(words)-1]
-	for _, one := range [...]string{words[0], all, strings.TrimSuffix(all, last)} {
-		if one, _, _ = strings.Cut(one, "/"); strings.TrimSuffix(one, ".") == want {
-			return true
-		}
-		if ascii, ok := domain.ASCII(one); ok && ascii == want {
-			return true
-		}
+	return s.names(words[0]) || s.names(all) || s.names(strings.TrimSuffix(all, words[len(words)-1]))
+}
+
+// names reports whether a word is the name of the host, with or without a version.
+func (s *search) names(word string) bool {
+	word, _, _ = strings.Cut(word, "/")
+	if strings.TrimSuffix(word, ".") == s.want {
+		return true
 	}
-	return false
+	if !strings.ContainsFunc(word, func(r rune) bool { return r >= 0x80 }) || len(word) > 4*len(s.want)+16 {
+		return false // it is as domain.ASCII would leave it, or longer than the host in any letters
+	}
+	if s.strange++; s.strange > maxStrange {
+		return true
+	}
+	ascii, ok := domain.ASCII(word)
+	return ok && ascii == s.want
 }
 
 // cursor walks over a header.
 type cursor struct {
-	parts [][]byte // what is left; the first is not empty
-	i     int      // in the first part
-	at    int      // in all
+	text  []byte
+	at    int
+	words []string // room for those of an identity
+	word  []byte   // room for one
 }
 
-func (c *cursor) settle() {
-	for len(c.parts) > 0 && c.i == len(c.parts[0]) {
-		c.parts, c.i = c.parts[1:], 0
-	}
-}
-
-func (c *cursor) end() bool { return len(c.parts) == 0 }
+func (c *cursor) end() bool { return c.at >= len(c.text) }
 
 // peek returns the next byte, or 0 at the end.
 func (c *cursor) peek() byte {
 	if c.end() {
 		return 0
 	}
-	return c.parts[0][c.i]
-}
-
-func (c *cursor) step() {
-	c.i++
-	c.at++
-	c.settle()
+	return c.text[c.at]
 }
 
 // named takes the name of the field, white space and the colon. It reports whether they
 // were there.
 func (c *cursor) named() bool {
-	for i := range len(name) {
-		if c.end() || lower(c.peek()) != lower(name[i]) {
-			return false
-		}
-		c.step()
+	rest := c.text[c.at:]
+	if len(rest) < len(name) || lower(rest[0]) != 'a' || !strings.EqualFold(string(rest[:len(name)]), name) {
+		return false
 	}
+	c.at += len(name)
 	for c.peek() == ' ' || c.peek() == '\t' {
-		c.step()
+		c.at++
 	}
 	if c.peek() != ':' {
 		return false
 	}
-	c.step()
+	c.at++
 	return true
 }
 
 // nextLine goes behind the end of the line.
 func (c *cursor) nextLine() {
 	for !c.end() {
-		b := c.peek()
-		c.step()
+		b := c.text[c.at]
+		c.at++
 		if b == '\n' || b == '\r' && c.peek() != '\n' {
 			return
 		}
@@ -128,36 +120,54 @@ func (c *cursor) nextLine() {
 }
 
 // identity returns the words before the first semicolon of a value in lower case, without
-// comments and quotes. Quoted text continues a word.
+// comments and quotes. Quoted text continues a word. It stops behind maxIdentity bytes.
 func (c *cursor) identity() []string {
-	var words []string
-	var text []byte
-	depth, quoted := 0, false
-	for !c.end() {
-		b := c.peek()
+	words, text := c.words[:0], c.word[:0]
+	defer func() { c.words, c.word = words, text }()
+	depth, quoted, size := 0, false, 0
+	for !c.end() && size <= maxIdentity {
+		if depth == 0 {
+			from := len(text)
+			for c.at < len(c.text) && plain(c.text[c.at]) {
+				text = append(text, lower(c.text[c.at]))
+				c.at++
+			}
+			if size += len(text) - from; c.end() {
+				break
+			}
+		}
+		b := c.text[c.at]
 		if b == '\r' || b == '\n' {
 			if !c.folded() {
 				break
 			}
 			b = ' '
 		} else {
-			c.step()
+			c.at++
+		}
+		if depth > 0 && b != ')' && b != '\\' {
+			if b == '(' {
+				depth++
+			}
+			continue
 		}
 		space := b == ' ' || b == '\t' || b == 0
 		switch {
 		case b == '\\' && (quoted || depth > 0):
-			if depth == 0 && c.peek() != '\r' && c.peek() != '\n' {
-				text = append(text, lower(c.peek()))
-			}
-			if c.peek() != '\r' && c.peek() != '\n' && !c.end() {
-				c.step()
+			if next := c.peek(); !c.end() && next != '\r' && next != '\n' {
+				if depth == 0 {
+					text = append(text, lower(next))
+					size++
+				}
+				c.at++
 			}
 			continue
-		case b == '"' && depth == 0:
+		case b == '"':
 			quoted = !quoted
 			continue
 		case quoted && !space:
 			text = append(text, lower(b))
+			size++
 			continue
 		case b == '(' && !quoted:
 			depth++
@@ -166,7 +176,7 @@ func (c *cursor) identity() []string {
 			depth--
 			space = true
 		}
-		if space || depth > 0 {
+		if space {
 			words, text = push(words, text), text[:0]
 			continue
 		}
@@ -174,8 +184,15 @@ func (c *cursor) identity() []string {
 			break
 		}
 		text = append(text, lower(b))
+		size++
 	}
-	return push(words, text)
+	words = push(words, text)
+	return words
+}
+
+// plain reports whether a byte stands for itself in a word, quoted or not.
+func plain(b byte) bool {
+	return b > ' ' && b != '"' && b != '(' && b != ')' && b != ';' && b != '\\'
 }
 
 func push(words []string, text []byte) []string {
@@ -188,16 +205,16 @@ func push(words []string, text []byte) []string {
 // folded goes behind the end of a line, and reports whether the next one continues it. If
 // not, it takes nothing.
 func (c *cursor) folded() bool {
-	before := *c
-	b := c.peek()
-	c.step()
+	before := c.at
+	b := c.text[c.at]
+	c.at++
 	if b == '\r' && c.peek() == '\n' {
-		c.step()
+		c.at++
 	}
 	if c.peek() == ' ' || c.peek() == '\t' {
 		return true
 	}
-	*c = before
+	c.at = before
 	return false
 }
 
