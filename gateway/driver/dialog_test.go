@@ -164,6 +164,8 @@ func newDialogPeer(t *testing.T, script *smtptest.Script, f front) *dialogPeer {
 			limits.ReceivedHeaders = int(n)
 		case "memory.bodies":
 			o.Budget = pipeline.NewBudget(n)
+		case "verdict": // is waited for, in seconds
+			o.Verifier, o.Generation.Verdict = &scriptedVerifier{}, time.Duration(n)*time.Second
 		default:
 			t.Fatalf("%s:%d: unknown setting %s", script.Name, s.Line, s.Key)
 		}
@@ -225,6 +227,11 @@ func (p *dialogPeer) Closed() error {
 func (p *dialogPeer) End() (string, bool, error) {
 	line, ok := p.Pending()
 	p.socket.gone()
+	if v, ok := p.w.shared.Verifier.(*scriptedVerifier); ok {
+		v.release()
+		p.w.settle()
+		defer v.clean(p.w.t)
+	}
 	p.w.store.release()
 	p.w.log.release()
 	p.w.settle()
@@ -265,6 +272,9 @@ func (p *dialogPeer) Do(directive, args string) error {
 		p.w.shared.Budget.Give(p.w.shared.Budget.Used())
 		p.w.settle()
 	default:
+		if v, ok := p.w.shared.Verifier.(*scriptedVerifier); ok && directive == "verdict" {
+			return v.will(args)
+		}
 		if directive == "stored" {
 			want, err := strconv.Unquote(`"` + args + `"`)
 			if err != nil {

@@ -3,6 +3,7 @@ package driver
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -95,6 +96,24 @@ func (v *scriptedVerifier) Drop(state any) {
 func (v *scriptedVerifier) Overdue() pipeline.Verdict {
 	v.overdue++
 	return pipeline.Verdict{Field: []byte(overdueField), Verdicts: &pipeline.Verdicts{}}
+}
+
+// will has verdicts be what a transcript says.
+func (v *scriptedVerifier) will(be string) error {
+	refusals := map[string]*pipeline.Failure{
+		"dmarc":      {Kind: pipeline.KindDMARC, Told: "example.com"},
+		"spf":        {Kind: pipeline.KindSPF},
+		"spf_error":  {Kind: pipeline.KindSPFError},
+		"unverified": {Kind: pipeline.KindUnverified},
+	}
+	v.refusal, v.hold[pipeline.PieceEnd] = nil, be == "late"
+	switch f := refusals[be]; {
+	case f != nil:
+		v.refusal = f
+	case be != "late" && be != "pass":
+		return fmt.Errorf("no verdict is %q", be)
+	}
+	return nil
 }
 
 // release answers what is held, and everything from now on.
