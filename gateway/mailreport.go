@@ -14,6 +14,7 @@ import (
 	"sluice/gateway/verify"
 	"sluice/gateway/verify/dkim"
 	"sluice/gateway/verify/dmarc"
+	"sluice/pipeline"
 )
 
 // mailReport is what sluice verify says about a mail. Its JSON has everything, its text
@@ -30,7 +31,7 @@ type mailReport struct {
 	Field      string            `json:"authentication_results"`
 	Reply      string            `json:"refusal"` // the reply that refuses the mail, or empty
 
-	verdict *verify.Verdict
+	verdict pipeline.Verdict
 	details verify.Details
 }
 
@@ -80,10 +81,10 @@ type signatureReport struct {
 func (r *mailReport) fill() {
 	r.Field = string(r.verdict.Field)
 	r.Verdicts = r.verdict.Verdicts.AppendJSON(nil)
-	r.Reply = map[verify.Refusal]string{
-		verify.RefusedDMARC: "550 5.7.1", verify.RefusedSPF: "550 5.7.23", verify.RefusedPolicy: "550 5.7.1",
-		verify.DeferredSPF: "451 4.7.24", verify.Deferred: "451 4.7.0",
-	}[r.verdict.Refusal]
+	r.Reply = map[pipeline.Kind]string{
+		pipeline.KindDMARC: "550 5.7.1", pipeline.KindSPF: "550 5.7.23", pipeline.KindPolicy: "550 5.7.1",
+		pipeline.KindSPFError: "451 4.7.24", pipeline.KindUnverified: "451 4.7.0",
+	}[pipeline.KindOf(r.verdict.Refusal)]
 	for i, s := range r.details.Signatures {
 		report := signatureReport{
 			Domain: s.Domain, Selector: s.Selector, Result: s.Verdict.String(), Reason: string(s.Reason), KeyBits: s.KeyBits,
@@ -154,7 +155,7 @@ func (r *mailReport) print(to io.Writer) error {
 	l.WriteString(strings.ReplaceAll(r.Field, "\r\n", "\n"))
 	switch {
 	case r.Reply != "":
-		l.add("%s: %s, by verify.policy.%s %s", v.Disposition, r.Reply, v.Cause, r.verdict.Told)
+		l.add("%s: %s, by verify.policy.%s %s", v.Disposition, r.Reply, v.Cause, pipeline.Told(r.verdict.Refusal))
 	case v.Cause != "":
 		l.add("%s, by verify.policy.%s", v.Disposition, v.Cause)
 	default:

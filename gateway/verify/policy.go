@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"errors"
 	"slices"
 	"strings"
 
@@ -47,19 +48,6 @@ func DefaultPolicy() Policy {
 		SPFFail: Accept, DMARCReject: Quarantine, DMARCQuarantine: Quarantine, BadFrom: Accept, TempError: Accept,
 	}
 }
-
-// Refusal is how a message is refused.
-type Refusal uint8
-
-// The refusals.
-const (
-	NotRefused    Refusal = iota
-	RefusedDMARC          // 550 5.7.1, by DMARC for a domain
-	RefusedSPF            // 550 5.7.23
-	RefusedPolicy         // 550 5.7.1
-	DeferredSPF           // 451 4.7.24: SPF is not known
-	Deferred              // 451 4.7.0
-)
 
 // The causes: keys of verify.policy.
 const (
@@ -139,25 +127,24 @@ func (e *Evaluation) exempts(name string) bool {
 	})
 }
 
-// refusal returns how a decision refuses a message, and what its reply adds: a domain, or
-// what is wrong with From.
-func (e *Evaluation) refusal(d decision) (Refusal, string) {
-	switch d.action {
-	case Defer:
-		if d.cause == causeTempError && e.spf.Result == spf.TempError {
-			return DeferredSPF, ""
-		}
-		return Deferred, ""
-	case Reject:
-		switch d.cause {
-		case causeDMARCReject, causeDMARCQuarantine:
-			return RefusedDMARC, e.from
-		case causeSPFFail:
-			return RefusedSPF, ""
-		case causeBadFrom:
-			return RefusedPolicy, e.reason()
-		}
-		return RefusedPolicy, ""
+// refusal returns the failure with which a decision refuses the message, or nil. What it
+// tells the sender is a domain, or what is wrong with From.
+func (e *Evaluation) refusal(d decision) error {
+	f := &pipeline.Failure{Kind: pipeline.KindUnverified, Op: "verify", Err: errors.New("by verify.policy." + d.cause)}
+	switch {
+	case d.action == Defer && d.cause == causeTempError && e.spf.Result == spf.TempError:
+		f.Kind = pipeline.KindSPFError
+	case d.action == Defer:
+	case d.action != Reject:
+		return nil
+	case d.cause == causeDMARCReject || d.cause == causeDMARCQuarantine:
+		f.Kind, f.Told = pipeline.KindDMARC, e.from
+	case d.cause == causeSPFFail:
+		f.Kind = pipeline.KindSPF
+	case d.cause == causeBadFrom:
+		f.Kind, f.Told = pipeline.KindPolicy, "("+e.reason()+")"
+	default:
+		f.Kind = pipeline.KindPolicy
 	}
-	return NotRefused, ""
+	return f
 }

@@ -6,6 +6,7 @@ import (
 	"sluice/gateway/verify/dmarc"
 	"sluice/gateway/verify/iprev"
 	"sluice/gateway/verify/spf"
+	"sluice/pipeline"
 )
 
 // TestEveryPolicy goes through every policy and every outcome of SPF and DMARC, and compares
@@ -95,22 +96,22 @@ func TestEveryPolicy(t *testing.T) {
 // checkDecision checks the refusal of a decision, and what the event says of DMARC.
 func checkDecision(t *testing.T, e *Evaluation, d decision, published dmarc.Policy) {
 	t.Helper()
-	refusal, told := e.refusal(d)
-	want := NotRefused
+	err := e.refusal(d)
+	want := pipeline.KindNone
 	switch {
 	case d.action == Defer && d.cause == "temperror" && e.spf.Result == spf.TempError:
-		want = DeferredSPF
+		want = pipeline.KindSPFError
 	case d.action == Defer:
-		want = Deferred
+		want = pipeline.KindUnverified
 	case d.action == Reject && d.cause == "spf_fail":
-		want = RefusedSPF
+		want = pipeline.KindSPF
 	case d.action == Reject && (d.cause == "dmarc_reject" || d.cause == "dmarc_quarantine"):
-		want = RefusedDMARC
+		want = pipeline.KindDMARC
 	case d.action == Reject:
-		want = RefusedPolicy
+		want = pipeline.KindPolicy
 	}
-	if refusal != want || (told == "example.com") != (want == RefusedDMARC) {
-		t.Fatalf("%+v: refusal %d, %q", d, refusal, told)
+	if pipeline.KindOf(err) != want || (pipeline.Told(err) == "example.com") != (want == pipeline.KindDMARC) {
+		t.Fatalf("%+v: %v", d, err)
 	}
 	v := e.dmarcVerdict(d)
 	differs := e.dmarc.Verdict == dmarc.Fail && v.Disposition != published.String()

@@ -10,19 +10,6 @@ import (
 	"sluice/pipeline"
 )
 
-// Verdict is what was found out about a message.
-type Verdict struct {
-	// Verdicts are for the event.
-	Verdicts *pipeline.Verdicts
-	// Field is Authentication-Results (RFC 8601), with the CRLF that ends it.
-	Field []byte
-	// Name is the client's, which its address has confirmed, or empty.
-	Name string
-	// Refusal is how the message is refused, Told what follows the text of the reply.
-	Refusal Refusal
-	Told    string
-}
-
 // Why there is no author where the header could not be read.
 const (
 	reasonTooLong  = "header too long"
@@ -32,12 +19,11 @@ const (
 	overrideLocal  = "local_policy"
 )
 
-func (e *Evaluation) verdict() *Verdict {
+func (e *Evaluation) verdict() pipeline.Verdict {
 	d := e.decide()
-	v := &Verdict{Field: e.field(), Name: e.name.Name, Verdicts: e.verdicts(d)}
-	v.Refusal, v.Told = e.refusal(d)
-	v.Verdicts.Bound()
-	return v
+	v := e.verdicts(d)
+	v.Bound()
+	return pipeline.Verdict{Field: e.field(), Name: e.name.Name, Verdicts: v, Refusal: e.refusal(d)}
 }
 
 // reason returns why the message has no one author.
@@ -127,6 +113,8 @@ func (e *Evaluation) field() []byte {
 		}))
 	}
 	switch {
+	case !e.headerRead:
+		results = append(results, authres.DKIM("temperror", e.reason(), authres.Signature{}))
 	case e.dkim == nil:
 		results = append(results, authres.DKIM("permerror", e.reason(), authres.Signature{}))
 	case len(e.signatures) == 0:

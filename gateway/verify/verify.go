@@ -20,6 +20,7 @@ import (
 	"sluice/gateway/verify/fields"
 	"sluice/gateway/verify/iprev"
 	"sluice/gateway/verify/spf"
+	"sluice/pipeline"
 )
 
 // Options are what messages are verified by. They do not change.
@@ -161,8 +162,9 @@ func (e *Evaluation) Write(part []byte) {
 }
 
 // End ends the text and returns the verdict. It waits for answers of the DNS that are
-// missing; with a context that has ended, for none. It is called once.
-func (e *Evaluation) End(ctx context.Context) *Verdict {
+// missing; with a context that has ended, for none. What was not checked is temperror, all
+// of it where nothing else was called. It is called once.
+func (e *Evaluation) End(ctx context.Context) pipeline.Verdict {
 	if e.spf == nil {
 		late := &spf.Verdict{
 			Result: spf.TempError, Identity: spf.HELO, Domain: strings.ToLower(e.claim.Helo), Reason: "not checked in time",
@@ -181,7 +183,11 @@ func (e *Evaluation) End(ctx context.Context) *Verdict {
 	if e.dkim != nil {
 		e.signatures = e.dkim.Results(ctx, &e.answers)
 	}
-	e.dmarc = dmarc.Evaluate(ctx, &e.answers, e.message())
+	if e.headerRead {
+		e.dmarc = dmarc.Evaluate(ctx, &e.answers, e.message())
+	} else {
+		e.dmarc = dmarc.Result{Verdict: dmarc.TempError} // nobody knows whose message it is
+	}
 	return e.verdict()
 }
 

@@ -47,7 +47,7 @@ var now = time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
 type mail struct{ client, helo, from, text string }
 
 // verdictOf verifies a message whose body comes in parts of a size.
-func verdictOf(ctx context.Context, o verify.Options, z *zone, m mail, size int) (*verify.Verdict, []int) {
+func verdictOf(ctx context.Context, o verify.Options, z *zone, m mail, size int) (pipeline.Verdict, []int) {
 	e := verify.Begin(&o, verify.Claim{
 		Client: netip.MustParseAddr(m.client), Helo: m.helo, MailFrom: m.from, Now: now, DNS: z,
 	})
@@ -152,8 +152,8 @@ func TestVerdicts(t *testing.T) {
 						t.Errorf("%q is not in %s", want, event)
 					}
 				}
-				if v.Refusal != verify.NotRefused || !strings.HasPrefix(field, "Authentication-Results: mx.example.net; spf=") {
-					t.Errorf("refusal %d, %s", v.Refusal, field)
+				if v.Refusal != nil || !strings.HasPrefix(field, "Authentication-Results: mx.example.net; spf=") {
+					t.Errorf("refusal %v, %s", v.Refusal, field)
 				}
 				if all := field + event; first == "" {
 					first = all
@@ -187,10 +187,11 @@ func TestLateChecksAreTemporary(t *testing.T) {
 	ended, end := context.WithCancel(t.Context())
 	end()
 	o := options()
+	o.Policy = verify.Policy{BadFrom: verify.Reject, SPFFail: verify.Reject, TempError: verify.Defer}
 	m := mail{good, "mx.example.com", "a@example.com", signed("example.com", "a@example.com", "")}
 	v, _ := verdictOf(ended, o, worldZone(), m, 100)
 	e := verify.Begin(&o, verify.Claim{Client: netip.MustParseAddr(good), Helo: m.helo, MailFrom: m.from, Now: now, DNS: worldZone()})
-	for name, v := range map[string]*verify.Verdict{"no answers": v, "no checks": e.End(ended)} {
+	for name, v := range map[string]pipeline.Verdict{"no answers": v, "no checks": e.End(ended)} {
 		got := v.Verdicts
 		if got.SPF.Result != "temperror" || got.SPF.Helo != "temperror" || got.SPF.Domain != "example.com" || got.IPRev.Result != "temperror" {
 			t.Errorf("%s: %+v", name, got)
@@ -198,8 +199,12 @@ func TestLateChecksAreTemporary(t *testing.T) {
 		if name == "no answers" && (got.DMARC.Result != "temperror" || got.DKIM[0].Result != "temperror") {
 			t.Errorf("%s: %+v", name, got)
 		}
-		if name == "no checks" && (got.DMARC.Result != "permerror" || got.DMARC.Reason != "header not read in time") {
+		if name == "no checks" && (got.DMARC.Result != "temperror" || got.DMARC.Reason != "header not read in time" ||
+			!strings.Contains(flat(v.Field), `dkim=temperror reason="header not read in time"; dmarc=temperror`)) {
 			t.Errorf("%s: %+v", name, got)
+		}
+		if pipeline.KindOf(v.Refusal) != pipeline.KindSPFError {
+			t.Errorf("%s: %v", name, v.Refusal)
 		}
 	}
 }
@@ -250,29 +255,29 @@ func TestRefusals(t *testing.T) {
 		mail    mail
 		policy  verify.Policy
 		exempt  string
-		refusal verify.Refusal
+		refusal pipeline.Kind
 		told    string
 		cause   string
 	}{
-		{"default", spoofed, verify.DefaultPolicy(), "", verify.NotRefused, "", "dmarc_reject"},
-		{"nothing set", spoofed, verify.Policy{}, "", verify.NotRefused, "", ""},
-		{"dmarc_reject", spoofed, verify.Policy{DMARCReject: verify.Reject}, "", verify.RefusedDMARC, "example.com", "dmarc_reject"},
-		{"dmarc_reject, later", spoofed, verify.Policy{DMARCReject: verify.Defer}, "", verify.Deferred, "", "dmarc_reject"},
-		{"dmarc_quarantine is another", spoofed, verify.Policy{DMARCQuarantine: verify.Reject}, "", verify.NotRefused, "", ""},
-		{"spf_fail", spoofed, verify.Policy{SPFFail: verify.Reject}, "", verify.RefusedSPF, "", "spf_fail"},
-		{"spf_fail, later", spoofed, verify.Policy{SPFFail: verify.Defer}, "", verify.Deferred, "", "spf_fail"},
-		{"both", spoofed, verify.Policy{SPFFail: verify.Reject, DMARCReject: verify.Reject}, "", verify.RefusedDMARC, "example.com", "dmarc_reject"},
-		{"the stricter", spoofed, verify.Policy{SPFFail: verify.Reject, DMARCReject: verify.Quarantine}, "", verify.RefusedSPF, "", "spf_fail"},
-		{"SPF unknown", quarantined, verify.Policy{TempError: verify.Defer}, "", verify.DeferredSPF, "", "temperror"},
-		{"DMARC unknown", down, verify.Policy{TempError: verify.Defer}, "", verify.Deferred, "", "temperror"},
-		{"unknown and refused", down, verify.Policy{TempError: verify.Reject}, "", verify.RefusedPolicy, "", "temperror"},
-		{"bad_from", noFrom, verify.Policy{BadFrom: verify.Reject}, "", verify.RefusedPolicy, "no From field", "bad_from"},
-		{"bad_from, exempt", noFrom, verify.Policy{BadFrom: verify.Reject}, "mx.example.com", verify.RefusedPolicy, "no From field", "bad_from"},
-		{"exempt", listed, verify.Policy{SPFFail: verify.Reject, DMARCReject: verify.Reject}, "list.example.net", verify.NotRefused, "", ""},
-		{"exempt below", listed, verify.Policy{SPFFail: verify.Reject}, "*.example.net", verify.NotRefused, "", ""},
-		{"exempt above", listed, verify.Policy{SPFFail: verify.Reject}, "example.net", verify.RefusedSPF, "", "spf_fail"},
-		{"not below itself", listed, verify.Policy{SPFFail: verify.Reject}, "*.list.example.net", verify.RefusedSPF, "", "spf_fail"},
-		{"all pass", passed, verify.Policy{verify.Reject, verify.Reject, verify.Reject, verify.Reject, verify.Reject}, "", verify.NotRefused, "", ""},
+		{"default", spoofed, verify.DefaultPolicy(), "", pipeline.KindNone, "", "dmarc_reject"},
+		{"nothing set", spoofed, verify.Policy{}, "", pipeline.KindNone, "", ""},
+		{"dmarc_reject", spoofed, verify.Policy{DMARCReject: verify.Reject}, "", pipeline.KindDMARC, "example.com", "dmarc_reject"},
+		{"dmarc_reject, later", spoofed, verify.Policy{DMARCReject: verify.Defer}, "", pipeline.KindUnverified, "", "dmarc_reject"},
+		{"dmarc_quarantine is another", spoofed, verify.Policy{DMARCQuarantine: verify.Reject}, "", pipeline.KindNone, "", ""},
+		{"spf_fail", spoofed, verify.Policy{SPFFail: verify.Reject}, "", pipeline.KindSPF, "", "spf_fail"},
+		{"spf_fail, later", spoofed, verify.Policy{SPFFail: verify.Defer}, "", pipeline.KindUnverified, "", "spf_fail"},
+		{"both", spoofed, verify.Policy{SPFFail: verify.Reject, DMARCReject: verify.Reject}, "", pipeline.KindDMARC, "example.com", "dmarc_reject"},
+		{"the stricter", spoofed, verify.Policy{SPFFail: verify.Reject, DMARCReject: verify.Quarantine}, "", pipeline.KindSPF, "", "spf_fail"},
+		{"SPF unknown", quarantined, verify.Policy{TempError: verify.Defer}, "", pipeline.KindSPFError, "", "temperror"},
+		{"DMARC unknown", down, verify.Policy{TempError: verify.Defer}, "", pipeline.KindUnverified, "", "temperror"},
+		{"unknown and refused", down, verify.Policy{TempError: verify.Reject}, "", pipeline.KindPolicy, "", "temperror"},
+		{"bad_from", noFrom, verify.Policy{BadFrom: verify.Reject}, "", pipeline.KindPolicy, "(no From field)", "bad_from"},
+		{"bad_from, exempt", noFrom, verify.Policy{BadFrom: verify.Reject}, "mx.example.com", pipeline.KindPolicy, "(no From field)", "bad_from"},
+		{"exempt", listed, verify.Policy{SPFFail: verify.Reject, DMARCReject: verify.Reject}, "list.example.net", pipeline.KindNone, "", ""},
+		{"exempt below", listed, verify.Policy{SPFFail: verify.Reject}, "*.example.net", pipeline.KindNone, "", ""},
+		{"exempt above", listed, verify.Policy{SPFFail: verify.Reject}, "example.net", pipeline.KindSPF, "", "spf_fail"},
+		{"not below itself", listed, verify.Policy{SPFFail: verify.Reject}, "*.list.example.net", pipeline.KindSPF, "", "spf_fail"},
+		{"all pass", passed, verify.Policy{verify.Reject, verify.Reject, verify.Reject, verify.Reject, verify.Reject}, "", pipeline.KindNone, "", ""},
 	} {
 		o := options()
 		o.Policy = c.policy
@@ -280,12 +285,12 @@ func TestRefusals(t *testing.T) {
 			o.Exempt = []string{c.exempt}
 		}
 		v, _ := verdictOf(t.Context(), o, worldZone(), c.mail, 100)
-		if v.Refusal != c.refusal || v.Told != c.told || v.Verdicts.Cause != c.cause {
-			t.Errorf("%s: refusal %d, %q, cause %q; %s", c.name, v.Refusal, v.Told, v.Verdicts.Cause, v.Verdicts.AppendJSON(nil))
+		if pipeline.KindOf(v.Refusal) != c.refusal || pipeline.Told(v.Refusal) != c.told || v.Verdicts.Cause != c.cause {
+			t.Errorf("%s: refusal %v, cause %q; %s", c.name, v.Refusal, v.Verdicts.Cause, v.Verdicts.AppendJSON(nil))
 		}
-		refused := v.Refusal != verify.NotRefused
+		refused := v.Refusal != nil
 		if d := v.Verdicts.Disposition; refused != (d == pipeline.DispositionDefer || d == pipeline.DispositionReject) {
-			t.Errorf("%s: refusal %d, disposition %s", c.name, v.Refusal, d)
+			t.Errorf("%s: refusal %v, disposition %s", c.name, v.Refusal, d)
 		}
 	}
 }
