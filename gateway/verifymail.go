@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"sluice/gateway/adapters"
 	"sluice/gateway/config"
 	"sluice/gateway/resolver"
 	"sluice/gateway/verify"
@@ -124,12 +125,12 @@ func (a app) readMail(name string) ([]byte, error) {
 // verify verifies a mail by the code of the gateway, and keeps what it did.
 func (r *mailReport) verify(ctx context.Context, c *config.Config, dns *resolver.Resolver, text []byte) {
 	watched := &watchedDNS{lookups: dns.Lookups(resolver.DefaultLookups)}
-	e := verify.Begin(&verify.Options{
-		AuthservID: c.Hostname, Policy: verify.DefaultPolicy(), Evidence: true,
-		Trace: func(identity spf.Identity, s spf.Step) {
-			r.Steps = append(r.Steps, stepReport{string(identity), s.Depth, s.Domain, s.Term, s.Result})
-		},
-	}, verify.Claim{
+	options := adapters.VerifyOptions(c)
+	options.Evidence = true
+	options.Trace = func(identity spf.Identity, s spf.Step) {
+		r.Steps = append(r.Steps, stepReport{string(identity), s.Depth, s.Domain, s.Term, s.Result})
+	}
+	e := verify.Begin(&options, verify.Claim{
 		Client: r.Client.Address, Helo: r.Client.Helo, MailFrom: r.Client.MailFrom, Now: r.Client.Now, DNS: watched,
 	})
 	e.CheckName(ctx)

@@ -84,6 +84,7 @@ func TestFleet(t *testing.T) {
 		{"swaks and kcat", takesSwaks},
 		{"Postfix", takesPostfix},
 		{"packs", packsRead},
+		{"verified mail", verifies},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

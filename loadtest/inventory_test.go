@@ -56,9 +56,10 @@ func agree(
 	return messages, events
 }
 
-// addedField is what Sluice writes on top: one field, and below it a blank line or the
+// addedField is what Sluice writes on top: Received, above it the verdict on a message that
+// was verified, and below it a blank line or the
 // name of a field when the text does not begin with one of its own.
-var addedField = regexp.MustCompile(`\AReceived: [^\r\n]+\r\n(\t[^\r\n]+\r\n)+(\r\n|X-Mailbox-Line: )?\z`)
+var addedField = regexp.MustCompile(`\A(?:Authentication-Results: [^\r\n]+\r\n(?:\t[^\r\n]+\r\n)+)?Received: [^\r\n]+\r\n(\t[^\r\n]+\r\n)+(\r\n|X-Mailbox-Line: )?\z`)
 
 // object reads and checks the object of one event and gives the part below the
 // added headers.

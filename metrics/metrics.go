@@ -48,6 +48,9 @@ type Labels struct {
 	// DNSTypes are the types of records that are looked up, and DNSOutcomes what becomes of
 	// a lookup.
 	DNSTypes, DNSOutcomes []string
+	// VerifyResults are the results of checks of a message, and Dispositions what policy
+	// makes of it.
+	VerifyResults, Dispositions []string
 	// RefusalCauses are the causes of a 421 in place of the greeting.
 	RefusalCauses []string
 	// MessageResults are the causes of a refusal after the 354.
@@ -131,7 +134,8 @@ type Metrics struct {
 	attempts     attempts
 	authDuration map[string]prometheus.Observer // by backend; read only
 
-	lookups lookups
+	lookups  lookups
+	verified verified
 
 	packs    packs
 	pressure pressure
@@ -161,6 +165,7 @@ func New(labels Labels) *Metrics {
 	m.addTLS(labels)
 	m.addAuth(labels)
 	m.addDNS(labels)
+	m.addVerify(labels)
 	return m
 }
 

@@ -39,6 +39,7 @@ func testLabels() Labels {
 		Stages:         pipeline.ObservedStages(),
 		DNSTypes:       []string{"A", "TXT"}, DNSOutcomes: []string{"found", "servfail"},
 		AuthBackends: []string{"static", "ldap"}, AuthReasons: []string{"wrong_password", "timeout"},
+		VerifyResults: []string{"pass", "fail"}, Dispositions: []string{"accept", "reject"},
 		PanicPlaces:  []string{"traffic"},
 		AcceptCauses: []string{"process_descriptors", "other"},
 
@@ -61,6 +62,7 @@ func testMetrics() *Metrics {
 		CreditWaiters:    constant(1),
 		TLSHandshakes:    constant(3),
 		AuthAttempts:     constant(2),
+		Verifications:    constant(3),
 		DNSQuestions:     constant(4),
 		DNSCache:         constant(8192),
 		StoreUsable:      constant(1),
@@ -283,6 +285,11 @@ func observeAll(m *Metrics, code int, label string) {
 	m.StageDone("publish", label, 0.01)
 	m.LateResult("publish", label)
 	m.Authenticated("ldap", label)
+	m.Checked("spf", label)
+	m.Checked(label, label)
+	m.Disposed(label)
+	m.VerifyOverdue()
+	m.FieldsForged(2)
 	m.CreditWaited(label, 0.5)
 	m.LoopDelay(0.0002)
 	m.Panicked(label)

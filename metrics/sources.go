@@ -23,6 +23,8 @@ type Sources struct {
 	// AuthAttempts is the number of attempts to authenticate that wait for their verdict; nil
 	// where there can be none.
 	AuthAttempts func() float64
+	// Verifications is the number of messages that are being looked up, read or judged.
+	Verifications func() float64
 	// DNSQuestions is the number of questions that wait for DNS servers, DNSCache what
 	// answers take in memory, in bytes; nil where nobody is asked.
 	DNSQuestions, DNSCache func() float64
@@ -71,6 +73,7 @@ func (m *Metrics) RegisterSources(s Sources) {
 	m.gauge("sluice_credit_waiters", "Messages waiting for body memory.", s.CreditWaiters)
 	m.gauge("sluice_tls_handshakes_in_flight", "TLS handshakes that have begun and not ended; tls.handshakes bounds them.", s.TLSHandshakes)
 	m.gauge("sluice_auth_attempts_in_flight", "Attempts to authenticate that wait for their verdict; auth.attempts bounds them.", s.AuthAttempts)
+	m.gauge("sluice_verify_in_flight", "Look-ups, readings and verdicts for the verification of messages that are at work.", s.Verifications)
 	m.gauge("sluice_dns_questions_in_flight", "Different questions that wait for DNS servers; 2000 are the most.", s.DNSQuestions)
 	m.gauge("sluice_dns_cache_bytes", "Memory held by answers from the DNS, about; dns.cache bounds it.", s.DNSCache)
 	m.gauge("sluice_store_usable", "1 if the object store can be used, as far as is known, 0 while mail is turned away because it cannot.", s.StoreUsable)

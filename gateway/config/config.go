@@ -30,6 +30,7 @@ type Config struct {
 	Listeners     []ListenerConfig
 	TLS           TLSConfig
 	Auth          AuthConfig
+	Verify        VerifyConfig
 	Admin         AdminConfig
 	Log           LogConfig
 	// TrustedNetworks are exempt from limits.connections_per_ip.

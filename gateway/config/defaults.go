@@ -37,6 +37,7 @@ func DefaultOn(m Machine) Config {
 		Listeners: []ListenerConfig{{Address: "127.0.0.1:2525", Role: RoleMX, ProxyProtocol: ProxyOff, TLS: TLSOff}},
 		TLS:       defaultTLS(),
 		Auth:      defaultAuth(),
+		Verify:    defaultVerify(),
 		senders:   senders.Named(defaultAuth().Senders),
 		Admin:     AdminConfig{Address: "127.0.0.1:8025"}, // has no password, so loopback
 		// Refusals are logged at info. Whoever is asked for a message of last night finds

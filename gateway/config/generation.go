@@ -19,6 +19,7 @@ var startOnly = []string{
 	"tls.handshakes",                                                         // the bound of the pool that runs them
 	"dns",                                                                    // the client is open
 	"auth.backends", "auth.cache", "auth.attempts", "auth.ldap", "auth.oidc", // the backends are open
+	"verify.enabled",
 }
 
 // FileIsEmpty reports whether there is a configuration file that sets no key. It is as valid

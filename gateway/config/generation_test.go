@@ -34,6 +34,8 @@ func TestReloadable(t *testing.T) {
 		"limits.junk_commands", "limits.messages", "limits.received_headers", "limits.min_data_rate",
 		"tls.certificates", "tls.min_version", "tls.client_auth", "tls.client_ca_file", "tls.tickets_file", "tls.offer_requiretls",
 		"auth.senders", "auth.allow_plaintext", "auth.explain", "auth.static.file",
+		"verify.authserv_id", "verify.deadline", "verify.exempt_domains", "verify.policy.spf_fail", "verify.policy.dmarc_reject",
+		"verify.policy.dmarc_quarantine", "verify.policy.bad_from", "verify.policy.temperror",
 		"timeouts.proxy", "timeouts.handshake", "timeouts.auth", "timeouts.greeting", "timeouts.command", "timeouts.data_start", "timeouts.data_block",
 		"timeouts.credit", "timeouts.stall",
 		"drain.grace", "drain.deadline",

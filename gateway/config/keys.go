@@ -25,7 +25,7 @@ var keys []key
 // init fills the table. The rules of a kind look up keys, and the keys of a kind are part
 // of the table, which Go would otherwise take for an initialization cycle.
 func init() {
-	keys = slices.Concat(mainKeys, tlsKeys, authKeys, ldapKeys, oidcKeys, storeKeys, keysOf(stores), eventKeys, keysOf(logs), dnsKeys, drainKeys, pressureKeys, processKeys)
+	keys = slices.Concat(mainKeys, tlsKeys, authKeys, ldapKeys, oidcKeys, storeKeys, keysOf(stores), eventKeys, keysOf(logs), dnsKeys, verifyKeys, drainKeys, pressureKeys, processKeys)
 }
 
 var mainKeys = []key{

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"sluice/gateway/driver"
+	"sluice/gateway/resolver"
 )
 
 // What the process takes beside what the keys say, in bytes. docs/memory.md has the model
@@ -25,6 +26,10 @@ const (
 	memoryOfAuth = 12 * KiB
 	// memoryOfAttempt is that of an attempt to authenticate, and its request to a server.
 	memoryOfAttempt = 48 * KiB
+	// memoryOfVerified is what is kept of a message whose verification waits for its turn to
+	// look up, and memoryOfLookups the stacks of all look-ups that have it.
+	memoryOfVerified = 8 * KiB
+	memoryOfLookups  = 32 * MiB
 	// memoryOfStalled is the replies of a session whose client does not read, in the heap.
 	memoryOfStalled = 16 * KiB
 	// memoryOfSender is the budget of a sender that is paused in the middle of a message,
@@ -67,6 +72,13 @@ func (c *Config) memoryParts() []memoryPart {
 			Size(c.Limits.Connections)*memoryOfAuth + Size(c.Auth.Attempts)*memoryOfAttempt,
 		})
 	}
+	if c.Verify.Enabled {
+		parts = append(parts, memoryPart{
+			fmt.Sprintf("verification: limits.connections %d × %s + look-ups %s + dns.cache %s + questions %d × %s",
+				c.Limits.Connections, memoryOfVerified, memoryOfLookups, c.DNS.Cache, resolver.MaxInFlight, memoryOfQuestion),
+			Size(c.VerifyMemory(int64(c.Limits.Connections))),
+		})
+	}
 	if c.users != nil {
 		at := Size(HashesAtOnce())
 		parts = append(parts, memoryPart{fmt.Sprintf("%d hashes of passwords × 2 × %s", at, Size(c.users.Memory())), at * 2 * Size(c.users.Memory())})
@@ -88,6 +100,15 @@ func (c *Config) TLSMemory(sessions int64) int64 {
 		return 0
 	}
 	return sessions*int64(memoryOfTLS) + int64(c.TLS.Handshakes)*int64(memoryOfHandshake)
+}
+
+// VerifyMemory returns the most bytes that verification takes of the heap beside so many
+// sessions, 0 if it is off.
+func (c *Config) VerifyMemory(sessions int64) int64 {
+	if !c.Verify.Enabled {
+		return 0
+	}
+	return sessions*int64(memoryOfVerified) + int64(memoryOfLookups) + c.DNSMemory()
 }
 
 // memoryNeed returns the sum of memoryParts.

@@ -58,7 +58,7 @@ var checks = []check{
 	{ForServe, single(checkAccept)}, {ForServe, single(checkOpenDefault)}, {ForServe, single(checkConnections)},
 	{ForServe, checkTLS}, {ForServe, single(checkTLSListeners)}, {ForServe, single(checkClientCA)},
 	{ForServe, single(checkBackends)}, {ForServe, single(checkPlaintext)}, {ForServe, single(checkSenders)},
-	{ForServe, single(checkUsers)}, {ForServe, checkLDAP}, {ForServe, checkOIDC},
+	{ForServe, single(checkUsers)}, {ForServe, checkLDAP}, {ForServe, checkOIDC}, {ForServe, single(checkVerify)},
 	{ForServe, single(checkRecipients)}, {ForServe, single(checkBodies)}, {ForServe, single(checkStoreTimeout)}, {ForServe, single(checkAddresses)},
 }
 

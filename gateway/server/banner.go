@@ -44,6 +44,9 @@ func writeBanner(w io.Writer, c *config.Config, at endpoints) error {
 	if c.OffersAuth() {
 		line("  users     %s, known by %s", submission(c), strings.Join(c.Auth.Backends, ", "))
 	}
+	if c.Verify.Enabled {
+		line("  verified  SPF, DKIM and DMARC, as %s", c.AuthservID())
+	}
 	line("  messages  %s", c.StoreLine())
 	line("  events    %s", c.EventsLine(at.Events))
 	line("  admin     http://%s   /metrics /livez /readyz", at.Admin)

@@ -59,6 +59,11 @@ func (s *Server) sources() metrics.Sources {
 	if s.attempts != nil {
 		sources.AuthAttempts = func() float64 { return float64(s.attempts.Begun()) }
 	}
+	if v := s.verification; v != nil {
+		sources.Verifications = func() float64 { return float64(v.Working()) }
+		sources.DNSQuestions = func() float64 { return float64(v.Questions()) }
+		sources.DNSCache = func() float64 { return float64(v.CachedBytes()) }
+	}
 	if s.objects.LeftBehind != nil {
 		sources.StoreLeftBehind = func() float64 { return float64(s.objects.LeftBehind()) }
 	}
@@ -127,6 +132,7 @@ func metricLabels(c *config.Config) metrics.Labels {
 		labels.AuthReasons = append(labels.AuthReasons, string(reason))
 	}
 	labels.DNSTypes, labels.DNSOutcomes = resolver.Types(), resolver.Outcomes()
+	labels.VerifyResults, labels.Dispositions = adapters.VerifyResults(), adapters.Dispositions()
 	labels.ProxyCauses, labels.ReloadResults = driver.ProxyCauses(), ReloadResults()
 	labels.TLSReloadResults = certificates.Results()
 	return labels

@@ -75,6 +75,10 @@ func settingsFor(c *config.Config, l config.ListenerConfig) *session.Settings {
 	return settings
 }
 
+// verdictGrace is how long a verdict may come behind verify.deadline, with what is known by
+// then, before it is given up.
+const verdictGrace = 2 * time.Second
+
 // generation returns what a running gateway can change, as a configuration has it.
 func (s *Server) generation(c *config.Config) driver.Generation {
 	settings := sessionSettings(c)
@@ -84,6 +88,7 @@ func (s *Server) generation(c *config.Config) driver.Generation {
 		StalledSessions:  (c.Limits.StalledSessions + s.loops - 1) / s.loops,
 		ConnectionsPerIP: c.Limits.ConnectionsPerIP,
 		Trusted:          c.TrustedNetworks,
+		Verdict:          c.Verify.Deadline + verdictGrace,
 		Settings:         make(map[*driver.Listener]*session.Settings),
 	}
 	for i, e := range s.endpoints {
@@ -120,6 +125,9 @@ func (s *Server) driverOptions() driver.Options {
 	}
 	if s.attempts != nil {
 		options.Authenticator = s.attempts
+	}
+	if s.verification != nil {
+		options.Verifier = s.verification
 	}
 	return options
 }

@@ -52,6 +52,7 @@ func (s *Server) reload() error {
 	next.ShareRecipients(s.current.Load())
 	s.certificates.Use(next.Certificates())
 	s.useUsers(&next)
+	s.useVerification(&next)
 	s.shared.Reload(s.generation(&next))
 	s.monitor.Change(monitor.Settings(&next))
 	s.log.SetLevel(next.Log.Level)

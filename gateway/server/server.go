@@ -59,6 +59,7 @@ type Server struct {
 	tally         *tally
 	loops         int
 	endpoints     []reactor.Endpoint
+	verification  *adapters.Verification // nil if nothing is verified
 	hangups       *Hangups
 	closed        chan struct{} // receives when the terminal was closed
 	reloads       chan reloadRequest
@@ -119,6 +120,9 @@ func (s *Server) open() (err error) {
 		Handshakes: s.config.TLS.Handshakes, Computing: runtime.GOMAXPROCS(0) - s.loops,
 	})
 	if err = s.openUsers(); err != nil {
+		return err
+	}
+	if err = s.openVerification(); err != nil {
 		return err
 	}
 	s.shared = driver.NewShared(s.driverOptions())
@@ -238,6 +242,7 @@ func (s *Server) Close() error {
 	if s.monitor != nil {
 		s.monitor.Close()
 	}
+	errs = append(errs, s.closeVerification())
 	if s.objects != nil {
 		errs = append(errs, s.objects.Close())
 	}

@@ -126,7 +126,7 @@ func (e *Evaluation) field() []byte {
 	}
 	results = append(results,
 		authres.DMARC(e.dmarc.Verdict.String(), e.reason(), e.from, policy),
-		authres.IPRev(string(e.name.Result), e.claim.Client.String()))
+		authres.IPRev(string(e.name.Result), e.claim.Client))
 	return authres.Append(nil, e.options.AuthservID, results)
 }
 

@@ -35,13 +35,14 @@ const (
 	Handshake Place = "handshake" // TLS handshakes
 	Identity  Place = "identity"  // finding out who a client is
 	Resolve   Place = "resolve"   // asking DNS servers
+	Verify    Place = "verify"    // verifying messages
 )
 
 // Places returns every place.
 func Places() []Place {
 	return slices.Clone([]Place{
 		Store, Pack, Publish, Log, Embedded, Monitor, Admin, Accept, Ticker, MailLog, TLS,
-		Process, Handshake, Identity, Resolve,
+		Process, Handshake, Identity, Resolve, Verify,
 	})
 }
 

@@ -59,6 +59,8 @@ type Sluice struct {
 	// Hostname and Accept are the keys hostname and accept, as YAML; "" for what most
 	// tests need.
 	Hostname, Accept string
+	// Trusted is the key trusted_networks, as YAML; "" for loopback.
+	Trusted string
 	// Listener are further keys of the listener, as YAML in braces without the braces.
 	Listener string
 }
@@ -101,7 +103,7 @@ func (s *Sluice) Configure() (file string, err error) {
 	var yaml strings.Builder
 	fmt.Fprintf(&yaml, "hostname: %s\naccept: %s\n", cmp.Or(s.Hostname, "mx1.example.net"), cmp.Or(s.Accept, "{any: true}"))
 	// Fifty sessions from one address are the load, not an attack.
-	yaml.WriteString("trusted_networks: [127.0.0.0/8]\n")
+	fmt.Fprintf(&yaml, "trusted_networks: %s\n", cmp.Or(s.Trusted, "[127.0.0.0/8]"))
 	switch s.Kind {
 	case Discard:
 		yaml.WriteString("unsafe_discard: true\nstore: {kind: discard}\nevents: {kind: discard}\n")

@@ -1,6 +1,7 @@
 package authres
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -11,7 +12,7 @@ func TestFieldIsWritten(t *testing.T) {
 		SPF("pass", "", "alice@example.org", "mail.example.org"),
 		DKIM("fail", "body hash mismatch", Signature{"example.org", "s1", "rsa-sha256", "abcd+/=="}),
 		DMARC("fail", "", "example.org", "reject"),
-		IPRev("pass", "2001:db8::1"),
+		IPRev("pass", netip.MustParseAddr("2001:db8::1")),
 	}))
 	want := "Authentication-Results: mx.example.com;\r\n" +
 		"\tspf=pass smtp.mailfrom=alice@example.org smtp.helo=mail.example.org;\r\n" +

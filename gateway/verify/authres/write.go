@@ -2,7 +2,10 @@
 // strangers wrote in our name.
 package authres
 
-import "strings"
+import (
+	"net/netip"
+	"strings"
+)
 
 // Property is one thing that a check looked at, such as header.d.
 type Property struct {
@@ -41,8 +44,13 @@ func DMARC(result, reason, from, policy string) Result {
 	return Result{"dmarc", result, reason, properties("header.from", from, "polrec.p", policy)}
 }
 
-// IPRev returns the result of the check of the client's name.
-func IPRev(result, address string) Result {
+// IPRev returns the result of the check of the client's name; an address that is none is
+// left out.
+func IPRev(result string, client netip.Addr) Result {
+	address := ""
+	if client.IsValid() {
+		address = client.String()
+	}
 	return Result{"iprev", result, "", properties("policy.iprev", address)}
 }
 

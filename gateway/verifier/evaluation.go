@@ -1,0 +1,93 @@
+package verifier
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"sluice/gateway/resolver"
+	"sluice/gateway/verify"
+	"sluice/internal/panics"
+	"sluice/pipeline"
+)
+
+// Evaluations are Checks by SPF, DKIM and DMARC.
+type Evaluations struct {
+	options  verify.Options
+	resolver *resolver.Resolver
+}
+
+// NewEvaluations returns Checks with options that ask a resolver.
+func NewEvaluations(options verify.Options, r *resolver.Resolver) *Evaluations {
+	return &Evaluations{options, r}
+}
+
+// Begin implements Checks.
+func (e *Evaluations) Begin(m *pipeline.Message) Check {
+	return &evaluation{of: verify.Begin(&e.options, verify.Claim{
+		Client: m.Client.Address.Addr(), Helo: m.Client.Helo, MailFrom: string(m.Envelope.ReversePath()),
+		Now: time.Now(), DNS: e.resolver.Lookups(resolver.DefaultLookups),
+	})}
+}
+
+// Overdue implements Checks.
+func (e *Evaluations) Overdue() pipeline.Verdict {
+	return verify.Begin(&e.options, verify.Claim{}).End(context.Background()) // which asks nobody
+}
+
+// evaluation is a Check by gateway/verify.
+type evaluation struct {
+	of    *verify.Evaluation
+	names []string // that the header gives FindKeys
+}
+
+// FindSender implements Check.
+func (e *evaluation) FindSender(ctx context.Context) {
+	together(
+		func() { e.of.CheckSPF(ctx) },
+		func() { e.of.CheckName(ctx) },
+	)
+}
+
+// ReadHeader implements Check.
+func (e *evaluation) ReadHeader(chunks [][]byte, tooLong bool) (forged []int) {
+	forged = e.of.Header(chunks, tooLong)
+	e.names = e.of.Names()
+	return forged
+}
+
+// FindKeys implements Check.
+func (e *evaluation) FindKeys(ctx context.Context) {
+	names := make(chan string, len(e.names))
+	for _, name := range e.names {
+		names <- name
+	}
+	close(names)
+	var all []func()
+	for range min(len(e.names), findersAtOnce) {
+		all = append(all, func() {
+			for name := range names {
+				e.of.Fetch(ctx, name)
+			}
+		})
+	}
+	together(all...)
+}
+
+// findersAtOnce is how many names of one message are looked up at a time.
+const findersAtOnce = 4
+
+// together runs functions at the same time. A panic ends the one that made it.
+func together(all ...func()) {
+	var wait sync.WaitGroup
+	for _, f := range all {
+		wait.Go(func() { _ = panics.Try(panics.Verify, func() error { f(); return nil }) })
+	}
+	wait.Wait()
+}
+
+// ReadText implements Check.
+func (e *evaluation) ReadText(chunk []byte) { e.of.Write(chunk) }
+
+// Judge implements Check.
+func (e *evaluation) Judge(ctx context.Context) pipeline.Verdict { return e.of.End(ctx) }
