@@ -85,6 +85,7 @@ func TestFleet(t *testing.T) {
 		{"Postfix", takesPostfix},
 		{"packs", packsRead},
 		{"verified mail", verifies},
+		{"verified packs", verifiedPacks},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -83,7 +83,7 @@ func newMailDNS(t *testing.T) *mailDNS {
 	}
 	t.Cleanup(func() { silent.Close() })
 	var config strings.Builder
-	for _, zone := range []string{"example.com", "large.test", "other.test", "refuses.test", "quarantined.test", "_dmarc.test"} {
+	for _, zone := range []string{"example.com", "large.test", "other.test", "refuses.test", "quarantined.test", "_dmarc.test", "example.org"} {
 		fmt.Fprintf(&config, "  local-zone: %q static\n", zone+".")
 	}
 	for name, text := range d.records {
@@ -247,6 +247,20 @@ func (m *verified) stored(t *testing.T, whole []byte, e *pipeline.Event) {
 func TestVerifiedMail(t *testing.T) {
 	t.Parallel()
 	verifies(t, newGateway)
+}
+
+// verifiedPacks has what is written on top of messages in packs counted in their offsets.
+func verifiedPacks(t *testing.T, newGateway gatewayMaker) {
+	needs(t, "unbound")
+	d := newMailDNS(t)
+	var gateway *process.Sluice
+	packsRead(t, func(t *testing.T) *process.Sluice {
+		gateway = newVerifyingGateway(t, newGateway, d, "")
+		return gateway
+	})
+	if got := metric(t, gateway, `sluice_verify_results_total{check="spf",result="none"}`); got != 1000 {
+		t.Errorf("%v of 1000 messages were verified", got)
+	}
 }
 
 // TestVerifyPolicy refuses what the operator wants refused, and stores nothing of it.

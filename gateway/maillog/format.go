@@ -43,6 +43,11 @@ var (
 	fieldRecipients   = newField("recipients")
 	fieldMessageID    = newField("message_id")
 	fieldOctets       = newField("octets")
+	fieldSPF          = newField("spf")
+	fieldDKIM         = newField("dkim")
+	fieldDMARC        = newField("dmarc")
+	fieldAuthor       = newField("author")
+	fieldDisposition  = newField("disposition")
 	fieldSeconds      = newField("seconds")
 	fieldStoreSeconds = newField("store_seconds")
 	fieldLogSeconds   = newField("log_seconds")
@@ -90,6 +95,13 @@ func (f lineFormat) appendAcceptance(dst []byte, a *driver.Acceptance) []byte {
 	dst = f.number(dst, fieldRecipients, int64(m.Envelope.Recipients()))
 	dst = appendValue(f, dst, fieldMessageID, m.Summary.MessageID)
 	dst = f.number(dst, fieldOctets, m.Decoded)
+	if v := m.Verdicts; v != nil && v.Skipped == "" {
+		dst = appendValue(f, dst, fieldSPF, v.SPF.Result)
+		dst = appendValue(f, dst, fieldDKIM, bestSignature(v))
+		dst = appendValue(f, dst, fieldDMARC, v.DMARC.Result)
+		dst = appendValue(f, dst, fieldAuthor, v.DMARC.From)
+		dst = appendValue(f, dst, fieldDisposition, v.Disposition)
+	}
 	dst = f.seconds(dst, fieldSeconds, a.Took)
 	dst = f.seconds(dst, fieldStoreSeconds, m.Took[pipeline.StageStoring])
 	dst = f.seconds(dst, fieldLogSeconds, m.Took[pipeline.StagePublishing])
@@ -102,6 +114,17 @@ func (f lineFormat) appendAcceptance(dst []byte, a *driver.Acceptance) []byte {
 		dst = f.number(dst, fieldEventOffset, at.Offset)
 	}
 	return f.end(dst)
+}
+
+// bestSignature returns pass if a signature has passed, else the result of the first one.
+func bestSignature(v *pipeline.Verdicts) string {
+	best := "none"
+	for i := range v.DKIM {
+		if result := v.DKIM[i].Result; i == 0 || result == "pass" {
+			best = result
+		}
+	}
+	return best
 }
 
 // begin appends the time, the level and the text of a line.

@@ -45,10 +45,19 @@ func TestMessageLine(t *testing.T) {
 	}
 	proxied.Message.Result.Event = pipeline.Position{}
 	proxied.Message.Client.TLS = &pipeline.TLS{Version: "TLSv1.3", Cipher: "TLS_AES_128_GCM_SHA256"}
+	verified := acceptance("", "one@example.net")
+	verified.Message.Verdicts = &pipeline.Verdicts{
+		Disposition: "quarantine", SPF: pipeline.SPFVerdict{Result: "fail"}, DMARC: pipeline.DMARCVerdict{Result: "fail", From: "example.org"},
+		DKIM: []pipeline.DKIMVerdict{{Result: "permerror"}, {Result: "pass"}, {Result: "fail"}},
+	}
 	for _, test := range []struct {
 		a          *driver.Acceptance
 		text, json string
 	}{{
+		verified,
+		`time=2026-01-02T03:04:05.067Z level=INFO msg=accepted id=01910000-0000-0000-0000-000000000007 session=0000001f client=192.0.2.1:4711 helo=client.example protocol=ESMTP from="" to=one@example.net recipients=1 message_id=<1@example.org> octets=10240 spf=fail dkim=pass dmarc=fail author=example.org disposition=quarantine seconds=1.5 store_seconds=0.012345 log_seconds=0.002 key=2026/01/02/03/p.tar offset=512 length=10500 topic=mail.received partition=3 event_offset=17`,
+		`{"time":"2026-01-02T03:04:05.067Z","level":"INFO","msg":"accepted","id":"01910000-0000-0000-0000-000000000007","session":"0000001f","client":"192.0.2.1:4711","helo":"client.example","protocol":"ESMTP","from":"","to":["one@example.net"],"recipients":1,"message_id":"<1@example.org>","octets":10240,"spf":"fail","dkim":"pass","dmarc":"fail","author":"example.org","disposition":"quarantine","seconds":1.5,"store_seconds":0.012345,"log_seconds":0.002,"key":"2026/01/02/03/p.tar","offset":512,"length":10500,"topic":"mail.received","partition":3,"event_offset":17}`,
+	}, {
 		acceptance("a=b@example.org", "one@example.net", "two@example.net"),
 		`time=2026-01-02T03:04:05.067Z level=INFO msg=accepted id=01910000-0000-0000-0000-000000000007 session=0000001f client=192.0.2.1:4711 helo=client.example protocol=ESMTP from="a=b@example.org" to=one@example.net,two@example.net recipients=2 message_id=<1@example.org> octets=10240 seconds=1.5 store_seconds=0.012345 log_seconds=0.002 key=2026/01/02/03/p.tar offset=512 length=10500 topic=mail.received partition=3 event_offset=17`,
 		`{"time":"2026-01-02T03:04:05.067Z","level":"INFO","msg":"accepted","id":"01910000-0000-0000-0000-000000000007","session":"0000001f","client":"192.0.2.1:4711","helo":"client.example","protocol":"ESMTP","from":"a=b@example.org","to":["one@example.net","two@example.net"],"recipients":2,"message_id":"<1@example.org>","octets":10240,"seconds":1.5,"store_seconds":0.012345,"log_seconds":0.002,"key":"2026/01/02/03/p.tar","offset":512,"length":10500,"topic":"mail.received","partition":3,"event_offset":17}`,
