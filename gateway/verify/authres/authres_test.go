@@ -66,6 +66,16 @@ func TestForgedFieldsAreFound(t *testing.T) {
 		" mx(c).example.com; none":                                  true,
 		" mx.example.com":                                           true,
 		" mx.example.com spf=pass":                                  true,
+		" mx.example.com\x01; none":                                 true,
+		" \x7fmx.example.com\x1f1; none":                            true,
+		" mx.example.com\u00a0; none":                               true,
+		" \ufeffmx.example.com\u20031; none":                        true,
+		" mx.exam\u00adple.com; none":                               true,
+		" mx.example.com\xa0; none":                                 true,
+		" =?utf-8?q?mx.example.com?=; none":                         true,
+		" \"=?us-ascii?b?bXguZXhhbXBsZS5jb20=?=\"; none":            true,
+		" (=?utf-8?q?a)_mx.example.com;_spf=3Dpass;?=":              true,
+		" other; x=\"=?utf-8?q?mx.example.com?=\"":                  false,
 		" other.example.com; x=mx.example.com":                      false,
 		" amx.example.com; none":                                    false,
 		" other; (mx.example.com)":                                  false,
@@ -73,11 +83,13 @@ func TestForgedFieldsAreFound(t *testing.T) {
 		" (mx.example.com":                                          false,
 	} {
 		for _, before := range []string{"", "From: a@b\r\n", "X: y\n", "X: y\r"} {
-			for _, label := range []string{"Authentication-Results:", "AUTHENTICATION-results \t:"} {
+			for _, label := range []string{
+				"Authentication-Results:", "AUTHENTICATION-results \t:", "Authentication-Results\r\n\t:", "\x01\x7fAuthentication-Results\x02:",
+			} {
 				text := before + label + value + "\r\nTo: x\r\n\r\n"
 				var want []int
 				if forged {
-					want = []int{len(before)}
+					want = []int{len(before) + strings.IndexAny(label, "aA")}
 				}
 				if got := Forged([]byte(text), host); !slices.Equal(got, want) {
 					t.Fatalf("%q: %v, want %v", text, got, want)
@@ -90,7 +102,8 @@ func TestForgedFieldsAreFound(t *testing.T) {
 			}
 		}
 	}
-	for _, text := range []string{"X-Authentication-Results: mx.example.com\r\n", " Authentication-Results: mx.example.com\r\n", "Authentication-Result: mx.example.com\r\n"} {
+	for _, text := range []string{"X-Authentication-Results: mx.example.com\r\n", " Authentication-Results: mx.example.com\r\n", "Authentication-Result: mx.example.com\r\n",
+		"Authentication-Results\r\n: mx.example.com\r\n", " \x01Authentication-Results: mx.example.com\r\n"} {
 		if got := Forged([]byte(text), host); got != nil {
 			t.Errorf("%q: %v", text, got)
 		}

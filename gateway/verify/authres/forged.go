@@ -1,6 +1,7 @@
 package authres
 
 import (
+	"bytes"
 	"strings"
 
 	"sluice/gateway/verify/domain"
@@ -19,7 +20,9 @@ const (
 
 // Forged returns where the names of fields stand in a header that claim to be of a host.
 // Whoever reads them may be more generous than the standard, so a bare CR or LF also ends a
-// line, and quotes, comments and white space do not count.
+// line, and quotes, comments, white space and control characters do not count. Encoded words
+// (RFC 2047) have no place where a host is named, but some readers decode them before they
+// look for it: a field with one there is forged, whatever it says.
 func Forged(header []byte, host string) []int {
 	s := search{want: strings.ToLower(strings.TrimSuffix(host, ".")), cursor: cursor{text: header}}
 	if ascii, ok := domain.ASCII(host); ok {
@@ -27,9 +30,11 @@ func Forged(header []byte, host string) []int {
 	}
 	var found []int
 	for !s.end() {
-		at := s.at
-		if s.named() && s.claims(s.identity()) {
-			found = append(found, at)
+		if at := s.named(); at >= 0 {
+			from := s.at
+			if words := s.identity(); s.claims(words) || bytes.Contains(header[from:s.at], []byte("=?")) {
+				found = append(found, at)
+			}
 		}
 		s.nextLine()
 	}
@@ -65,6 +70,10 @@ func (s *search) names(word string) bool {
 	if !strings.ContainsFunc(word, func(r rune) bool { return r >= 0x80 }) || len(word) > 4*len(s.want)+16 {
 		return false // it is as domain.ASCII would leave it, or longer than the host in any letters
 	}
+	ours := strings.FieldsFunc(word, func(r rune) bool { return r >= 0x80 }) // such as white space
+	if len(ours) > 0 && ours[0] == s.want || strings.Join(ours, "") == s.want {
+		return true
+	}
 	if s.strange++; s.strange > maxStrange {
 		return true
 	}
@@ -90,23 +99,38 @@ func (c *cursor) peek() byte {
 	return c.text[c.at]
 }
 
-// named takes the name of the field, white space and the colon. It reports whether they
-// were there.
-func (c *cursor) named() bool {
-	rest := c.text[c.at:]
+// named takes the name of the field and the colon, with white space and control characters
+// between them and before. It returns where the name stands, or -1 where they are not.
+func (c *cursor) named() int {
+	if b := c.peek(); b != ' ' && b != '\t' { // which continue the line before
+		c.skipBlanks()
+	}
+	at := c.at
+	rest := c.text[at:]
 	if len(rest) < len(name) || lower(rest[0]) != 'a' || !strings.EqualFold(string(rest[:len(name)]), name) {
-		return false
+		return -1
 	}
 	c.at += len(name)
-	for c.peek() == ' ' || c.peek() == '\t' {
-		c.at++
-	}
-	if c.peek() != ':' {
-		return false
+	if c.skipBlanks(); c.peek() != ':' {
+		return -1
 	}
 	c.at++
-	return true
+	return at
 }
+
+// skipBlanks goes behind white space, control characters and folds.
+func (c *cursor) skipBlanks() {
+	for !c.end() && blank(c.text[c.at]) {
+		if b := c.text[c.at]; b != '\r' && b != '\n' {
+			c.at++
+		} else if !c.folded() {
+			return
+		}
+	}
+}
+
+// blank reports whether a byte is white space or a control character.
+func blank(b byte) bool { return b <= ' ' || b == 0x7f }
 
 // nextLine goes behind the end of the line.
 func (c *cursor) nextLine() {
@@ -151,7 +175,7 @@ func (c *cursor) identity() []string {
 			}
 			continue
 		}
-		space := b == ' ' || b == '\t' || b == 0
+		space := blank(b)
 		switch {
 		case b == '\\' && (quoted || depth > 0):
 			if next := c.peek(); !c.end() && next != '\r' && next != '\n' {
@@ -192,7 +216,7 @@ func (c *cursor) identity() []string {
 
 // plain reports whether a byte stands for itself in a word, quoted or not.
 func plain(b byte) bool {
-	return b > ' ' && b != '"' && b != '(' && b != ')' && b != ';' && b != '\\'
+	return !blank(b) && b != '"' && b != '(' && b != ')' && b != ';' && b != '\\'
 }
 
 func push(words []string, text []byte) []string {
