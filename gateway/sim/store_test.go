@@ -264,6 +264,7 @@ func newEventLog(w *world) *eventLog {
 // Publish implements pipeline.EventLog.
 func (l *eventLog) Publish(m *pipeline.Message) {
 	w := l.w
+	w.process.verifier.publishes(m)
 	id, event := m.ID.String(), logged{m.Result.Digest, string(pipeline.AppendEvent(nil, m))}
 	if line, packed := w.store.lines[[2]string{m.Result.Blob.Key, id}]; packed && line != event.value {
 		w.fail("the events of %s in the log and in its pack differ:\n%s\n%s", id, event.value, line)

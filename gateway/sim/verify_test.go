@@ -86,6 +86,14 @@ func (c *check) field() []byte {
 	return fmt.Appendf(nil, "Authentication-Results: sim; x=%d\r\n", c.n)
 }
 
+// result is that of SPF.
+func (c *check) result() string {
+	if c.overdue {
+		return "temperror"
+	}
+	return "pass"
+}
+
 func simVerdicts(result string) *pipeline.Verdicts {
 	return &pipeline.Verdicts{
 		Disposition: pipeline.DispositionAccept,
@@ -183,7 +191,7 @@ func (c *check) judge(p *pipeline.Piece, text []byte) {
 		if !c.dropped {
 			c.v.living--
 		}
-		p.Verdict = pipeline.Verdict{Field: c.field(), Name: "host.example.com", Verdicts: simVerdicts("pass")}
+		p.Verdict = pipeline.Verdict{Field: c.field(), Name: "host.example.com", Verdicts: simVerdicts(c.result())}
 		if w.fault("verifier refuses", w.plan.logError) {
 			kinds := []pipeline.Kind{pipeline.KindSPFError, pipeline.KindUnverified, pipeline.KindSPF, pipeline.KindDMARC, pipeline.KindPolicy}
 			kind := kinds[w.random.IntN(len(kinds))]
@@ -222,7 +230,7 @@ func (v *verifier) Overdue() pipeline.Verdict {
 	}
 	v.p.w.tally["verdict overdue"]++
 	c.overdue = true
-	return pipeline.Verdict{Field: c.field(), Verdicts: simVerdicts("temperror")}
+	return pipeline.Verdict{Field: c.field(), Verdicts: simVerdicts(c.result())}
 }
 
 // leaves asserts that what the store gets of a message may be stored.
@@ -262,6 +270,13 @@ func (v *verifier) stores(m *pipeline.Message, whole string) {
 		v.p.w.fail("a message has another verdict on top: %q", m.Header)
 	case !strings.HasPrefix(whole, text) || !c.overdue && whole != text:
 		v.p.w.fail("a message of %d octets is stored, and %d others were verified", len(whole), len(text))
+	}
+}
+
+// publishes asserts that an event has the verdict that stands on top.
+func (v *verifier) publishes(m *pipeline.Message) {
+	if c := v.leaves(m); c != nil && m.Verdicts.SPF.Result != c.result() {
+		v.p.w.fail("an event has another verdict than its message: %+v", m.Verdicts)
 	}
 }
 
