@@ -7,6 +7,7 @@ import (
 
 	"sluice/gateway/resolver"
 	"sluice/gateway/verify"
+	"sluice/gateway/verify/txt"
 	"sluice/internal/panics"
 	"sluice/pipeline"
 )
@@ -24,9 +25,10 @@ func NewEvaluations(options verify.Options, r *resolver.Resolver) *Evaluations {
 
 // Begin implements Checks.
 func (e *Evaluations) Begin(m *pipeline.Message) Check {
-	return &evaluation{of: verify.Begin(&e.options, verify.Claim{
+	dns := &lookups{Resolver: e.resolver.Lookups(resolver.DefaultLookups)}
+	return &evaluation{dns: dns, of: verify.Begin(&e.options, verify.Claim{
 		Client: m.Client.Address.Addr(), Helo: m.Client.Helo, MailFrom: string(m.Envelope.ReversePath()),
-		Now: time.Now(), DNS: e.resolver.Lookups(resolver.DefaultLookups),
+		Now: time.Now(), DNS: dns,
 	})}
 }
 
@@ -38,6 +40,7 @@ func (e *Evaluations) Overdue() pipeline.Verdict {
 // evaluation is a Check by gateway/verify.
 type evaluation struct {
 	of    *verify.Evaluation
+	dns   *lookups
 	names []string // that the header gives FindKeys
 }
 
@@ -90,4 +93,22 @@ func together(all ...func()) {
 func (e *evaluation) ReadText(chunk []byte) { e.of.Write(chunk) }
 
 // Judge implements Check.
-func (e *evaluation) Judge(ctx context.Context) pipeline.Verdict { return e.of.End(ctx) }
+func (e *evaluation) Judge(ctx context.Context, ask func(look func())) pipeline.Verdict {
+	e.dns.ask = ask
+	return e.of.End(ctx)
+}
+
+// lookups are those of a message. Once it is being judged they have to ask for their turn.
+type lookups struct {
+	verify.Resolver
+	ask func(look func()) // nil before
+}
+
+// LookupTXT implements txt.Resolver. It is all that Judge looks up.
+func (l *lookups) LookupTXT(ctx context.Context, name string) (texts []string, outcome txt.Outcome) {
+	if l.ask == nil {
+		return l.Resolver.LookupTXT(ctx, name)
+	}
+	l.ask(func() { texts, outcome = l.Resolver.LookupTXT(ctx, name) })
+	return texts, outcome
+}

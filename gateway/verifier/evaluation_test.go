@@ -1,11 +1,13 @@
 package verifier
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
 
 	"sluice/gateway/verify"
+	"sluice/gateway/verify/txt"
 	"sluice/pipeline"
 )
 
@@ -26,5 +28,43 @@ func TestNothingKnown(t *testing.T) {
 			t.Errorf("%s: %v, %+v", action, v.Refusal, v.Verdicts)
 		}
 		t.Logf("%s", v.Field)
+	}
+}
+
+// asked is a DNS that knows nothing, and is to be asked in turn.
+type asked struct {
+	verify.Resolver
+	inTurn, others int
+	turn           bool
+}
+
+func (a *asked) LookupTXT(context.Context, string) ([]string, txt.Outcome) {
+	if a.turn {
+		a.inTurn++
+	} else {
+		a.others++
+	}
+	return nil, txt.Failed
+}
+
+// TestJudgeAsksInTurn checks that all that is asked while a message is judged is asked in
+// turn, so that it holds no processor.
+func TestJudgeAsksInTurn(t *testing.T) {
+	dns := &asked{}
+	e := &evaluation{dns: &lookups{Resolver: dns}}
+	e.of = verify.Begin(&verify.Options{AuthservID: "mx.example.net"}, verify.Claim{DNS: e.dns})
+	e.ReadHeader([][]byte{[]byte("From: a@example.com\r\n\r\n")}, false)
+	e.FindKeys(t.Context())
+	if dns.others == 0 {
+		t.Error("nothing was asked before")
+	}
+	dns.others = 0
+	e.Judge(t.Context(), func(look func()) {
+		dns.turn = true
+		look()
+		dns.turn = false
+	})
+	if dns.inTurn == 0 || dns.others != 0 {
+		t.Errorf("%d are asked in turn, %d otherwise", dns.inTurn, dns.others)
 	}
 }

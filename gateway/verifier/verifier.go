@@ -27,9 +27,10 @@ type Check interface {
 	FindKeys(ctx context.Context)
 	// ReadText reads the next octets of the text. Nothing of chunk is kept.
 	ReadText(chunk []byte)
-	// Judge returns the verdict, once all others have returned. It waits for nothing else
-	// when ctx is over.
-	Judge(ctx context.Context) pipeline.Verdict
+	// Judge returns the verdict, once all others have returned. What it still has to ask the
+	// DNS it asks within ask, which lends its processor to others meanwhile. It waits for
+	// nothing else when ctx is over.
+	Judge(ctx context.Context, ask func(look func())) pipeline.Verdict
 }
 
 // Checks begins the verification of messages, as one configuration has it.

@@ -22,6 +22,7 @@ type fake struct {
 	sender, keys func(context.Context)
 	header       func()
 	judge        func(context.Context)
+	asked        func(context.Context) // what is looked up only then, if anything
 	read         bytes.Buffer
 	judged       int
 }
@@ -36,8 +37,11 @@ func (f *fake) ReadHeader(chunks [][]byte, _ bool) []int {
 	return []int{len(chunks)}
 }
 
-func (f *fake) Judge(ctx context.Context) pipeline.Verdict {
+func (f *fake) Judge(ctx context.Context, ask func(func())) pipeline.Verdict {
 	f.judged++
+	if f.asked != nil {
+		ask(func() { f.asked(ctx) })
+	}
 	f.judge(ctx)
 	return pipeline.Verdict{Name: "judged", Verdicts: &pipeline.Verdicts{}}
 }
@@ -247,6 +251,48 @@ func TestOneClientTakesNoTurn(t *testing.T) {
 		synctest.Wait()
 		if most.Load() > 2*laneWidth || turns.Load() < others*9/10 {
 			t.Errorf("%d look-ups of one client run, %d of %d others had their turn", most.Load(), turns.Load(), others)
+		}
+	})
+}
+
+// TestJudgesWaitAside has many messages ask, while they are judged, what nobody answers. They
+// hold no processor meanwhile, not all turns, and are overdue.
+func TestJudgesWaitAside(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const waiting = 100
+		var running, most atomic.Int64
+		var checks []*fake
+		for range waiting {
+			check := newFake()
+			check.asked = func(ctx context.Context) {
+				most.Store(max(most.Load(), running.Add(1)))
+				defer running.Add(-1)
+				<-ctx.Done()
+			}
+			checks = append(checks, check)
+		}
+		v, seen := newVerifier(t, append(checks, newFake())...)
+		var all []*mail
+		for range waiting {
+			m := v.begin()
+			m.say(pipeline.PieceHeader)
+			m.say(pipeline.PieceEnd)
+			<-m.loop.home
+			all = append(all, m)
+		}
+		synctest.Wait()
+		began := time.Now()
+		other := v.begin()
+		other.say(pipeline.PieceHeader)
+		if <-other.loop.home; time.Since(began) != 0 || most.Load() > 2*laneWidth {
+			t.Errorf("another header is read after %s, %d look-ups ran at a time", time.Since(began), most.Load())
+		}
+		v.Drop(other.Verification.State)
+		for _, m := range all {
+			<-m.loop.home
+		}
+		if took := time.Since(began); took != 10*time.Second || seen.overdue.Load() != waiting {
+			t.Errorf("the verdicts took %s, %d are overdue", took, seen.overdue.Load())
 		}
 	})
 }

@@ -2,6 +2,7 @@ package verifier
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"sync/atomic"
 	"time"
@@ -102,10 +103,23 @@ func (w *work) end(p *pipeline.Piece) {
 	late := w.await(ctx, w.sender)
 	late = w.await(ctx, w.keys) || late
 	if !w.dropped.Load() {
-		if w.v.compute(func() { p.Verdict = w.check.Judge(ctx) }) != nil {
+		ask := func(look func()) { w.ask(ctx, look) }
+		if w.v.compute(func() { p.Verdict = w.check.Judge(ctx, ask) }) != nil {
 			p.Verdict = w.checks.Overdue()
 		}
+		late = late || errors.Is(ctx.Err(), context.DeadlineExceeded)
 		w.v.observer.Verified(p.Verdict.Verdicts, late)
 	}
 	w.cancel()
+}
+
+// ask runs a look-up of one that computes, in the turn of its client: others may have the
+// processor meanwhile. Whoever answers for a sender's domain chooses how long that takes.
+func (w *work) ask(ctx context.Context, look func()) {
+	<-w.v.slots
+	defer func() { w.v.slots <- struct{}{} }()
+	if lane := w.v.lanes.enter(ctx, w.client); lane != nil {
+		defer leave(lane)
+	}
+	look()
 }
