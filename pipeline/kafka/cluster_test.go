@@ -42,6 +42,7 @@ func TestCluster(t *testing.T) {
 	t.Run("faults", c.faults)
 	t.Run("paused", c.paused)
 	t.Run("killed", c.killed)
+	t.Run("lag", c.lag) // the broker does not come back
 }
 
 type cluster struct {

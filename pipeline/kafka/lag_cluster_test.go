@@ -8,32 +8,30 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"sluice/internal/testkit"
-	"sluice/loadtest/stack"
 	"sluice/pipeline"
 	"sluice/pipeline/kafka"
 )
 
-// TestLagOnCluster reads the lag of groups of both protocols from Apache Kafka. The
-// groups do not exist, have members without a commit, or a consumer with a lag. In the
-// end the broker is killed.
-func TestLagOnCluster(t *testing.T) {
-	k := stack.Kafka(t)
-	if err := k.CreateTopic(t.Context(), topic, 3, nil); err != nil {
+// lag reads the lag of groups of both protocols from Apache Kafka. The groups do not
+// exist, have members without a commit, or a consumer with a lag. In the end the broker
+// is killed.
+func (c *cluster) lag(t *testing.T) {
+	if err := c.CreateTopic(t.Context(), topic, 3, nil); err != nil {
 		t.Fatal(err)
 	}
-	fill(t, k.Bootstrap, 0, time.Now().Add(-time.Minute), time.Now().Add(-time.Second))
+	fill(t, c.Bootstrap, 0, time.Now().Add(-time.Minute), time.Now().Add(-time.Second))
 	for name, options := range map[string][]kgo.Opt{
 		"classic": nil, "KIP-848": {kgo.ServerSideBalancer()},
 	} {
-		t.Run(name, func(t *testing.T) { lagOfMember(t, k.Bootstrap, "indexer-"+name, options) })
+		t.Run(name, func(t *testing.T) { lagOfMember(t, c.Bootstrap, "indexer-"+name, options) })
 	}
 	r := lagReader(t, kafka.LagOptions{
-		Options: kafka.Options{Brokers: []string{k.Bootstrap}}, Groups: []string{"indexer-classic"}, ReadTimeout: time.Second,
+		Options: kafka.Options{Brokers: []string{c.Bootstrap}}, Groups: []string{"indexer-classic"}, ReadTimeout: time.Second,
 	})
 	if lag := readOne(t, r); lag.Err != nil {
 		t.Fatal(lag.Err)
 	}
-	if err := k.Kill(); err != nil {
+	if err := c.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	began := time.Now()
