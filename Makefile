@@ -4,7 +4,8 @@ FUZZTIME ?= 20s
 FOR      ?= 60s
 TESTTIME ?= 20m
 ARGS     ?=
-SLOW      = ./loadtest ./pipeline/s3 ./gateway/sim ./pipeline/kafka
+SERIAL    = ./gateway/sim . ./codec
+SLOW      = ./loadtest ./pipeline/s3 ./pipeline/kafka ./loadtest/stress
 
 export PATH := $(PATH):/usr/sbin:/sbin
 LINTER = $${XDG_CACHE_HOME:-$$HOME/.cache}/sluice/bin/golangci-lint
@@ -39,15 +40,18 @@ check:
 	go vet ./...
 	go test -vet=off -short -p 4 ./...
 
-# Everything that must be green: vet, linter, all tests with the race detector. The
-# packages that take minutes begin first, so that none is left alone at the end. Two run
-# at a time: with three, tests of time suffer on two processors. Two tests of memory say
-# less under the race detector, and run without it first. What failed stands at the end.
+# Everything that must be green: vet, linter, all tests. Packages whose code has no
+# goroutine, and two tests of memory, run without the race detector: it finds nothing
+# there and takes up to eight times as long. Of the others those that take minutes begin
+# first, so that none is left alone at the end. Two run at a time: with three, tests of
+# time suffer on two processors. What failed stands at the end.
+TESTS = TEST_TOOLS=required go run ./internal/testrun -vet=off -shuffle=on -timeout $(TESTTIME) -p 2
 test: tools
 	go vet ./...
 	"$(LINTER)" run ./...
 	go test -vet=off -run 'TestNoAllocations|TestMillion' ./codec/tlscodec ./gateway/recipients
-	TEST_TOOLS=required go run ./internal/testrun -vet=off -race -shuffle=on -timeout $(TESTTIME) -p 2 $(SLOW) ./...
+	$(TESTS) $(SERIAL)
+	$(TESTS) -race $(SLOW) $$(go list ./... | grep -vxF "$$(go list $(SERIAL))")
 
 # What the tests need beside Go (Debian packages, the linter); quick when it is there.
 tools:

@@ -337,7 +337,7 @@ func TestTLSPauses(t *testing.T) {
 	t.Parallel()
 	needs(t, "curl")
 	gateway := newTLSGateway(t, "")
-	gateway.Config += "memory: {bodies: 44MiB}\nlimits: {message_size: 22MiB}\n"
+	gateway.Config += "memory: {bodies: 44MiB}\nlimits: {message_size: 22MiB}\ntimeouts: {credit: 5m}\n"
 	startGateway(t, gateway.Sluice)
 	trust := gateway.clientTLS(t)
 	var mails []oddMail
