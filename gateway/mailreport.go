@@ -41,6 +41,7 @@ type mailFacts struct {
 	Header    int    `json:"header_bytes"`
 	Fields    int    `json:"fields"`
 	Converted bool   `json:"lf_read_as_crlf"`
+	Stored    bool   `json:"stored"` // by a gateway, whose fields on top do not count
 }
 
 type clientReport struct {
@@ -130,6 +131,9 @@ func (r *mailReport) print(to io.Writer) error {
 	l.add("mail   %s: %d bytes, %d fields in a header of %d", r.Mail.Name, r.Mail.Bytes, r.Mail.Fields, r.Mail.Header)
 	if r.Mail.Converted {
 		l.add("       Its lines end in LF alone; it was read as if they ended in CRLF.")
+	}
+	if r.Mail.Stored {
+		l.add("       A gateway has stored it; it was read as it came, without what stands on top.")
 	}
 	l.add("client %s, HELO %s, MAIL FROM <%s>, at %s", r.Client.Address, shown(r.Client.Helo, 60),
 		shown(r.Client.MailFrom, 60), r.Client.Now.Format(time.RFC3339))

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,8 +17,10 @@ import (
 	"sluice/gateway/config"
 	"sluice/gateway/resolver"
 	"sluice/gateway/verify"
+	"sluice/gateway/verify/authres"
 	"sluice/gateway/verify/fields"
 	"sluice/gateway/verify/spf"
+	"sluice/pipeline"
 )
 
 // verifyFlags say which mail is verified, and what its client has claimed.
@@ -135,6 +138,7 @@ func (r *mailReport) verify(ctx context.Context, c *config.Config, dns *resolver
 	})
 	e.CheckName(ctx)
 	e.CheckSPF(ctx)
+	text, r.Mail.Stored = asItCame(text, options.AuthservID)
 	var header fields.Reader
 	read := header.Write(text)
 	r.Forged = append(r.Forged, e.Header([][]byte{header.Text()}, header.TooLong())...)
@@ -147,4 +151,33 @@ func (r *mailReport) verify(ctx context.Context, c *config.Config, dns *resolver
 	r.details = e.Details()
 	r.Lookups = watched.done
 	r.fill()
+}
+
+// asItCame returns a mail as its client sent it, from how a gateway has stored it: without
+// what stands on top, and with the names of forged fields. Another mail it returns as it is.
+// It reports whether the mail was stored so.
+func asItCame(text []byte, host string) ([]byte, bool) {
+	var header fields.Reader
+	header.Write(text)
+	list, _ := fields.Split(header.Text())
+	if len(list) < 2 || !list[1].Is("Received") || !slices.Equal(authres.Forged(list[0].Raw, host), []int{0}) {
+		return text, false
+	}
+	sent := bytes.Clone(text[len(list[0].Raw)+len(list[1].Raw):])
+	for _, separator := range []string{"\r\n", "X-Mailbox-Line: "} {
+		if rest, found := bytes.CutPrefix(sent, []byte(separator)); found && pipeline.SeparatorOf(rest) == separator {
+			sent = rest
+		}
+	}
+	var own fields.Reader
+	own.Write(sent)
+	list, _ = fields.Split(own.Text())
+	at := 0
+	for _, f := range list {
+		if f.Is("X-Spoofed-Auth-Results") {
+			copy(sent[at:], "Authentication-Results")
+		}
+		at += len(f.Raw)
+	}
+	return sent, true
 }

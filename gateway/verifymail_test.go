@@ -87,6 +87,7 @@ func TestVerifyMail(t *testing.T) {
 	address := serveZone(t, verifyZone+`k._domainkey.example.com. 60 IN TXT "v=DKIM1; k=ed25519; p=`+
 		base64.StdEncoding.EncodeToString(verifyKey.Public().(ed25519.PublicKey))+"\"\n")
 	good := signedMail("A <a@example.com>", "text\r\n")
+	const onTop = "Authentication-Results: mx.example.net;\r\n\tspf=none\r\nReceived: from x\r\n\tby mx1\r\n"
 	const ours, foreign = "192.0.2.1", "198.51.100.7"
 	for _, c := range []struct {
 		name, client, helo, from, text string
@@ -117,6 +118,10 @@ func TestVerifyMail(t *testing.T) {
 		{"p=none", ours, "x", "", "From: a@none.example\r\n\r\n", exitFail, []string{"    policy  none; disposition none\n"}},
 		{"no answer", ours, "x", "", "From: a@broken.example\r\n\r\n", exitTemp, []string{"SERVFAIL"}},
 		{"no author", ours, "x", "", "From: a\r\n\r\n", exitPerm, []string{"dmarc=permerror  malformed From\n"}},
+		{"stored", ours, "x", "a@example.com", onTop + "X-Spoofed-Auth-Results: mx.example.net; none\r\n" + good, exitOK, []string{
+			"mail   ", ", 3 fields in a header of ", "A gateway has stored it; it was read as it came", "       1 fields Authentication-Results", "dkim=pass"}},
+		{"stored below an empty line", ours, "x", "a@example.com", onTop + "\r\nno field\r\n" + good, exitOK, []string{"dkim=pass"}},
+		{"stored from an mbox", ours, "x", "a@example.com", onTop + "X-Mailbox-Line: From a\r\n" + good, exitOK, []string{"dkim=pass", ", 3 fields in"}},
 		{"odd texts", ours, "\x1b[2J", "\x07@e", "From: a@example.com\r\n\r\n", exitFail, []string{`HELO \x1b[2J, MAIL FROM <\a@e>`}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -145,7 +150,8 @@ func TestVerifyMail(t *testing.T) {
 func verified(t *testing.T, code int, args ...string) string {
 	t.Helper()
 	var out strings.Builder
-	if got := (app{out: &out, err: &out}).run(append([]string{"verify"}, args...)); got != code {
+	a := app{env: []string{"SLUICE_VERIFY_AUTHSERV_ID=mx.example.net"}, out: &out, err: &out}
+	if got := a.run(append([]string{"verify"}, args...)); got != code {
 		t.Errorf("exit code %d, want %d: %s", got, code, &out)
 	}
 	return out.String()
