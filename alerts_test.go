@@ -38,7 +38,7 @@ var alerting = map[string]struct{ series, sick, healthy string }{
 	"SluiceCertificateRefused":     {`sluice_tls_failures_total{cause="certificate"}`, "0+2x60", "0+1x60"},
 	"SluiceUsersCannotBeJudged":    {`sluice_auth_attempts_total{backend="ldap",result="unreachable"}`, "0+1x60", "0x54 1x6"},
 	"SluicePasswordsAreTriedOut":   {`sluice_auth_attempts_total{backend="ldap",result="wrong_password"}`, "0+120x60", "0+30x60"},
-	"SluiceDNSUnanswered":          {`sluice_dns_lookups_total{type="TXT",outcome="timeout"}`, "0+30x60", "0+3x60"},
+	"SluiceDNSUnanswered":          {`sluice_dns_lookups_total{type="TXT",outcome="servfail"}`, "0+30x60", "0+3x60"},
 	"SluiceProxyRefused":           {`sluice_proxy_refused_total{cause="network"}`, "0+1x60", "7x60"},
 }
 
