@@ -19,7 +19,7 @@ type benchCommand struct {
 	Rounds        int           `default:"5" help:"Measurements of each server in each mode; the servers take turns."`
 	Sessions      int           `default:"50" help:"Sessions at the same time."`
 	Size          int           `default:"10240" help:"Bytes in a message's body."`
-	Only          []string      `placeholder:"SERVER" help:"Measure these alone: smtp-sink, go-smtp, discard, logged, embedded, fleet, packs, tls."`
+	Only          []string      `placeholder:"SERVER" help:"Measure these alone: smtp-sink, go-smtp, discard, logged, embedded, fleet, packs, tls, verify."`
 	LargeSize     int           `default:"67108864" help:"Bytes in a large message, sent to the fleet."`
 	LargeMessages int           `default:"32" help:"Large messages in one measurement."` // eight took 2 s: too short for a rate
 	LargeSessions int           `default:"4" help:"Large messages at the same time."`
@@ -27,6 +27,8 @@ type benchCommand struct {
 	TLSBulk       int           `default:"256" help:"Messages of 1 MiB over TLS in one measurement."`
 	TLSHandshakes int           `default:"4000" help:"Handshakes in one measurement."`
 	TLSRest       time.Duration `default:"10s" help:"Time that idle sessions have until their memory is read."`
+	VerifyLarge   int           `default:"40" help:"Messages of 10 MiB in one measurement of verification."`
+	VerifyTimed   int           `default:"2000" help:"Messages whose answers are timed in one measurement of verification."`
 	Binary        string        `type:"existingfile" placeholder:"FILE" help:"A sluice binary to measure; without it one is built."`
 	Results       string        `default:"bench-results" type:"path" help:"Folder for the tables."`
 }
@@ -86,13 +88,22 @@ func (c *benchCommand) Run(ctx context.Context) error {
 			return fmt.Errorf("tls: %w", err)
 		}
 	}
+	if c.wants(bench.Verify) {
+		report.Verify, err = bench.RunVerify(ctx, bench.VerifyPlan{
+			Load:   bench.VerifyLoad{Small: load, Large: c.VerifyLarge, Size: 10 << 20, Timed: c.VerifyTimed},
+			Rounds: c.Rounds, Sluice: binary, Scratch: scratch, Progress: os.Stderr, Profile: true,
+		})
+		if err != nil {
+			return fmt.Errorf("verify: %w", err)
+		}
+	}
 	fmt.Print(report.Markdown())
 	return report.Write(c.Results, "bench-"+time.Now().UTC().Format("20060102-150405"))
 }
 
 func (c *benchCommand) wantsSluice() bool {
 	return c.wants(bench.Discard) || c.wants(bench.Logged) || c.wants(bench.Embedded) || c.wants(bench.Fleet) || c.wants(bench.Packs) ||
-		c.wants(bench.TLS)
+		c.wants(bench.TLS) || c.wants(bench.Verify)
 }
 
 func (c *benchCommand) wants(server string) bool {

@@ -32,3 +32,24 @@ func TestTLSBenchShort(t *testing.T) {
 		t.Errorf("%d rows", len(report.Rows))
 	}
 }
+
+// TestVerifyBenchShort measures Sluice with and without verification once, with a load that
+// proves nothing but that each figure is measured, and that all of its mail passes.
+func TestVerifyBenchShort(t *testing.T) {
+	needs(t, "unbound")
+	report, err := bench.RunVerify(t.Context(), bench.VerifyPlan{
+		Load:   bench.VerifyLoad{Small: bench.Load{Messages: 10, Sessions: 2, Size: 10 << 10}, Large: 1, Size: 6 << 20, Timed: 10},
+		Rounds: 1, Sluice: gatewayBinary, Scratch: t.TempDir(), Progress: t.Output(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range report.Rows {
+		if len(row.Values) != 1 || row.Values[0] == 0 {
+			t.Errorf("%s, verification %s: %v", row.What, row.Server, row.Values)
+		}
+	}
+	if len(report.Rows) != 14 {
+		t.Errorf("%d rows", len(report.Rows))
+	}
+}

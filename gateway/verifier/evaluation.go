@@ -2,6 +2,7 @@ package verifier
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -66,26 +67,25 @@ func (e *evaluation) FindKeys(ctx context.Context) {
 		names <- name
 	}
 	close(names)
-	var all []func()
-	for range min(len(e.names), findersAtOnce) {
-		all = append(all, func() {
-			for name := range names {
-				e.of.Fetch(ctx, name)
-			}
-		})
+	find := func() {
+		for name := range names {
+			e.of.Fetch(ctx, name)
+		}
 	}
-	together(all...)
+	together(find, slices.Repeat([]func(){find}, max(min(len(e.names), findersAtOnce)-1, 0))...)
 }
 
 // findersAtOnce is how many names of one message are looked up at a time.
 const findersAtOnce = 4
 
-// together runs functions at the same time. A panic ends the one that made it.
-func together(all ...func()) {
+// together runs functions at the same time, the first of them on this goroutine. A panic ends
+// the one that made it.
+func together(first func(), others ...func()) {
 	var wait sync.WaitGroup
-	for _, f := range all {
-		wait.Go(func() { _ = panics.Try(panics.Verify, func() error { f(); return nil }) })
+	for _, f := range others {
+		wait.Go(func() { _ = panics.Try(panics.Verify, func() error { growStack(0); f(); return nil }) })
 	}
+	_ = panics.Try(panics.Verify, func() error { first(); return nil })
 	wait.Wait()
 }
 

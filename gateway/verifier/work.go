@@ -43,6 +43,7 @@ func (w *work) find(look func(context.Context)) *finding {
 		ctx, cancel := context.WithTimeout(w.ctx, w.limit)
 		defer cancel()
 		if lane := w.v.lanes.enter(ctx, w.client); lane != nil {
+			growStack(0)
 			_ = panics.Try(panics.Verify, func() error { look(ctx); return nil }) // what was not found is missing
 			leave(lane)
 		}

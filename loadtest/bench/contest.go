@@ -59,7 +59,7 @@ func (f *Contest) Contenders() ([]Contender, error) {
 		}
 	}
 	asked := len(f.Only)
-	for _, alone := range []string{Fleet, Packs, TLS} { // measured by themselves: RunFleet, RunPacks, RunTLS
+	for _, alone := range []string{Fleet, Packs, TLS, Verify} { // measured by themselves: RunFleet, RunPacks, RunTLS, RunVerify
 		if slices.Contains(f.Only, alone) {
 			asked--
 		}

@@ -15,6 +15,8 @@ type Load struct {
 	Messages int `json:"messages"`
 	Sessions int `json:"sessions"`
 	Size     int `json:"size"` // bytes of body
+	// File is the mail to send, with lines that end in LF, in place of Size.
+	File string `json:"-"`
 }
 
 // Mode says how connections are used.
@@ -42,8 +44,12 @@ type Sample struct {
 // send runs smtp-source to its end.
 func (l Load) send(ctx context.Context, mode Mode, address string) error {
 	args := []string{
-		"-s", strconv.Itoa(l.Sessions), "-m", strconv.Itoa(l.Messages), "-l", strconv.Itoa(l.Size),
-		"-f", "sender@example.org", "-t", "recipient@example.net",
+		"-s", strconv.Itoa(l.Sessions), "-m", strconv.Itoa(l.Messages),
+	}
+	if l.File != "" {
+		args = append(args, "-F", l.File, "-M", "client.example.org", "-f", "sender@"+domainOf(0), "-t", "recipient@example.net")
+	} else {
+		args = append(args, "-l", strconv.Itoa(l.Size), "-f", "sender@example.org", "-t", "recipient@example.net")
 	}
 	if mode == Reused {
 		args = append(args, "-d")

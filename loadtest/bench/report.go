@@ -23,6 +23,8 @@ type Report struct {
 	Packs *PacksReport `json:"packs,omitempty"`
 	// TLS is nil when it was not measured.
 	TLS *TLSReport `json:"tls,omitempty"`
+	// Verify is nil when it was not measured.
+	Verify *VerifyReport `json:"verify,omitempty"`
 }
 
 // Row is one server in one mode. The ratios are medians of the rounds' ratios to
@@ -168,6 +170,10 @@ func (r *Report) Markdown() string {
 	if r.TLS != nil {
 		b.WriteString("\n")
 		r.TLS.markdown(&b)
+	}
+	if r.Verify != nil {
+		b.WriteString("\n")
+		r.Verify.markdown(&b)
 	}
 	return b.String()
 }

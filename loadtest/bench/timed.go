@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"math/rand/v2"
@@ -100,7 +101,8 @@ func overSMTP(address string) opener {
 
 type smtpSession struct {
 	conn     *client.Conn
-	answered bool // the last message
+	from     string // "" for one of example.org
+	answered bool   // the last message
 }
 
 // close takes leave only where the server can understand it.
@@ -115,7 +117,7 @@ func (s *smtpSession) close() {
 func (s *smtpSession) deliver(_ context.Context, content string) (time.Duration, error) {
 	s.answered = false
 	conn := s.conn
-	if err := conn.Begin(&client.Mail{From: "sender@example.org", To: []string{"recipient@example.net"}}); err != nil {
+	if err := conn.Begin(&client.Mail{From: cmp.Or(s.from, "sender@example.org"), To: []string{"recipient@example.net"}}); err != nil {
 		return 0, err
 	}
 	if err := conn.Write(content); err != nil {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -151,18 +150,9 @@ func (run *tlsRun) work(ctx context.Context, s *tlsServer, last bool) error {
 	if !last || s.name != sluice || !run.Profile {
 		return nil
 	}
-	run.report.BulkProfile = run.profile(ctx, s.process, func() error { return run.send(ctx, conns, 4*run.Load.Bulk) })
-	run.report.HandshakeProfile = run.profile(ctx, s.process, func() error { return hands.work(ctx, shake) })
+	run.report.BulkProfile = profiler{s.process, run.Scratch, run.Progress}.profile(ctx, func() error { return run.send(ctx, conns, 4*run.Load.Bulk) })
+	run.report.HandshakeProfile = profiler{s.process, run.Scratch, run.Progress}.profile(ctx, func() error { return hands.work(ctx, shake) })
 	return nil
-}
-
-// profile is nil where there can be none.
-func (run *tlsRun) profile(ctx context.Context, p *process.Process, work func() error) []Share {
-	shares, err := profile(ctx, p, filepath.Join(run.Scratch, "perf.data"), work)
-	if err != nil {
-		fmt.Fprintf(run.Progress, "no profile: %v\n", err)
-	}
-	return shares
 }
 
 // send sends messages in bulkSessions sessions, in each one after the other.

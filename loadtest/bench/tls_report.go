@@ -19,48 +19,16 @@ const (
 
 // TLSReport is what a run with TLS measured.
 type TLSReport struct {
-	Load    TLSLoad   `json:"load"`
-	Rows    []*TLSRow `json:"rows"`
-	Targets []Target  `json:"targets"`
+	Load TLSLoad `json:"load"`
+	measured
+	Targets []Target `json:"targets"`
 	// Profiles split the CPU time of Sluice.
 	BulkProfile      []Share `json:"bulk_profile,omitempty"`
 	HandshakeProfile []Share `json:"handshake_profile,omitempty"`
 }
 
-// TLSRow is one thing measured of one server, in each round.
-type TLSRow struct {
-	What   string    `json:"what"`
-	Server string    `json:"server"`
-	Values []float64 `json:"values"`
-}
-
-func (r *TLSReport) row(what, server string) *TLSRow {
-	if row := r.find(what, server); row != nil {
-		return row
-	}
-	row := &TLSRow{What: what, Server: server}
-	r.Rows = append(r.Rows, row)
-	return row
-}
-
-func (r *TLSReport) find(what, server string) *TLSRow {
-	for _, row := range r.Rows {
-		if row.What == what && row.Server == server {
-			return row
-		}
-	}
-	return nil
-}
-
-// ratio is the median of the rounds' ratios of Sluice to the peer.
-func (r *TLSReport) ratio(what string) Spread {
-	ours, theirs := r.row(what, sluice), r.row(what, GoSMTP)
-	var values []float64
-	for i := range min(len(ours.Values), len(theirs.Values)) {
-		values = append(values, ours.Values[i]/theirs.Values[i])
-	}
-	return spreadOf(values)
-}
+// ratio is that of Sluice to the peer.
+func (r *TLSReport) ratio(what string) Spread { return r.measured.ratio(what, sluice, GoSMTP) }
 
 // Bounds of what is to be reached.
 const (
@@ -100,30 +68,14 @@ func (r *TLSReport) markdown(b *strings.Builder) {
 		}
 		fmt.Fprintf(b, "| %s | %s | %s |\n", t.What, strconv.FormatFloat(math.Round(t.Is*100)/100, 'f', -1, 64), verdict)
 	}
-	for _, p := range []struct {
-		of     string
-		shares []Share
-	}{{"DATA", r.BulkProfile}, {"handshakes", r.HandshakeProfile}} {
-		if len(p.shares) == 0 {
-			continue
-		}
-		fmt.Fprintf(b, "\n| Sluice's CPU time, %s | share | of it in the kernel |\n|---|---:|---:|\n", p.of)
-		for _, s := range p.shares {
-			if s.All > 0 {
-				fmt.Fprintf(b, "| %s | %.0f %% | %.0f %% |\n", s.Of, s.All*100, s.Kernel*100)
-			}
-		}
-	}
+	shares(b, "DATA", r.BulkProfile)
+	shares(b, "handshakes", r.HandshakeProfile)
 }
 
 func (r *TLSReport) shown(what, server string) string {
-	row := r.find(what, server)
-	if row == nil {
-		return "–"
-	}
 	decimals := 0
 	if what == tlsNoop {
 		decimals = 1
 	}
-	return spreadOf(row.Values).text(decimals, "")
+	return r.show(what, server, decimals)
 }

@@ -39,3 +39,20 @@ func StartKafka(dir string) (*KafkaServer, error) {
 	}
 	return k, k.start()
 }
+
+// StartUnbound starts a resolver as StartMinIO starts an object store. What config does not
+// have, nobody answers.
+func StartUnbound(dir, config string) (*UnboundServer, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	address, err := process.FreeAddress()
+	if err != nil {
+		return nil, err
+	}
+	u, err := newUnbound(dir, address, config, "127.0.0.1:9")
+	if err != nil {
+		return nil, err
+	}
+	return u, u.start()
+}
