@@ -131,16 +131,13 @@ func TestHandshakesOfManyAddresses(t *testing.T) {
 			t.Fatalf("handshake %d did not begin", i)
 		}
 	}
-	began := time.Now()
 	testkit.Eventually(t, "another client has its turn", func() bool {
 		return tls.Client(from(t, "127.0.1.20", gateway.implicit), trust).Handshake() == nil
 	})
-	if took := time.Since(began); took > 10*time.Second {
-		t.Errorf("it took %v", took)
-	}
-	if n := metric(t, gateway.Sluice, `sluice_tls_failures_total{cause="displaced"}`); n < 1 || n > 16 { // each loop ends its part by itself
-		t.Errorf("%v were displaced", n)
-	}
+	testkit.Eventually(t, "some were displaced", func() bool { // each loop ends its part by itself
+		n := metric(t, gateway.Sluice, `sluice_tls_failures_total{cause="displaced"}`)
+		return n >= 1 && n <= 16
+	})
 }
 
 // oneOctet writes each octet by itself.
@@ -331,18 +328,18 @@ func TestTLSDrains(t *testing.T) {
 }
 
 // TestTLSPauses sends messages of 20 MiB at a time, each in one piece with its DATA, when
-// there is memory for two: the others wait with records unread, and each is stored as it
+// there is memory for two: the third waits with records unread, and each is stored as it
 // was sent.
 func TestTLSPauses(t *testing.T) {
 	t.Parallel()
 	needs(t, "curl")
 	gateway := newTLSGateway(t, "")
-	gateway.Config += "memory: {bodies: 44MiB}\nlimits: {message_size: 22MiB}\ntimeouts: {credit: 5m}\n"
+	gateway.Config += "memory: {bodies: 44MiB}\nlimits: {message_size: 22MiB}\ntimeouts: {credit: 119s}\n"
 	startGateway(t, gateway.Sluice)
 	trust := gateway.clientTLS(t)
 	var mails []oddMail
 	var clients []*testkit.SMTP
-	for n := range 5 {
+	for n := range 3 {
 		mails = append(mails, attachment(15<<20+n)) // in base64
 		c := testkit.NewSMTP(t, tls.Client(from(t, "127.0.0.1", gateway.implicit), trust))
 		fmt.Fprint(c.Conn, "HELO x\r\nEHLO x\r\n")
