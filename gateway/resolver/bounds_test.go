@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -106,5 +107,28 @@ func BenchmarkLookup(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// Whoever asks and does not wait leaves room for others.
+func TestUnwantedQuestions(t *testing.T) {
+	s := newStandin(t, func(q query, reply *dns.Msg) bool {
+		reply.Answer = rr("wanted.test. 300 IN TXT one")
+		return strings.EqualFold(q.name, "wanted.test.")
+	})
+	r := open(t, resolver.Options{}, s.address)
+	ctx, cancel := context.WithCancel(t.Context())
+	var all sync.WaitGroup
+	for i := range resolver.MaxInFlight {
+		all.Go(func() { _, _ = r.Lookups(1).TXT(ctx, fmt.Sprintf("n%d.test", i)) })
+	}
+	testkit.Eventually(t, "all queries in flight", func() bool { return r.InFlight() == resolver.MaxInFlight })
+	cancel()
+	all.Wait()
+	if n := r.InFlight(); n != resolver.MaxInFlight/4 {
+		t.Errorf("%d questions are in flight that nobody waits for", n)
+	}
+	if got, err := r.Lookups(1).TXT(t.Context(), "wanted.test"); err != nil || len(got) != 1 {
+		t.Errorf("%q, %v", got, err)
 	}
 }

@@ -22,9 +22,9 @@ const minAttempts = 2
 
 // resolve asks servers until one answers, and follows an alias that it did not follow. The
 // time for all of it is that of asking each server once.
-func (r *Resolver) resolve(q question) *answer {
+func (r *Resolver) resolve(ctx context.Context, q question) *answer {
 	servers := r.servers.list(r.now())
-	ctx, cancel := context.WithTimeout(r.ctx, r.timeout*time.Duration(servers.attempts()))
+	ctx, cancel := context.WithTimeout(ctx, r.timeout*time.Duration(servers.attempts()))
 	defer cancel()
 	name, ttl := escape(q.name), maxTTL
 	for range maxChain {
@@ -82,7 +82,7 @@ func (r *Resolver) askOne(ctx context.Context, s *server, query *dns.Msg) (*dns.
 	switch {
 	case err == nil:
 		s.hasAnswered(r.now(), r.servers.logger)
-	case !errors.Is(err, errBogus) && r.ctx.Err() == nil:
+	case !errors.Is(err, errBogus) && !errors.Is(ctx.Err(), context.Canceled):
 		s.hasNot(r.now(), err, r.servers.logger)
 	}
 	return m, err

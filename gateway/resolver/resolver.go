@@ -24,6 +24,9 @@ const (
 	MaxInFlight = 2000
 	// DefaultLookups is how much one message may look up.
 	DefaultLookups = 100
+	// maxUnwanted is how many of them nobody waits for any more. Their answers are of use to
+	// the next who asks, but a client that comes and goes must not take all there may be.
+	maxUnwanted = MaxInFlight / 4
 )
 
 // Options are what a Resolver needs. The zero value of each field has a default.
@@ -72,10 +75,11 @@ type Resolver struct {
 	cancel context.CancelFunc
 	now    func() time.Time
 
-	mu     sync.Mutex
-	calls  map[question]*call
-	closed bool
-	asking sync.WaitGroup // those in calls
+	mu       sync.Mutex
+	calls    map[question]*call
+	unwanted int // of calls, those that nobody waits for
+	closed   bool
+	asking   sync.WaitGroup // those in calls
 }
 
 // question is what is asked for.
@@ -86,8 +90,10 @@ type question struct {
 
 // call is a question that waits for servers, with all who wait for it.
 type call struct {
-	done   chan struct{} // closed when answer is set
-	answer *answer
+	done    chan struct{} // closed when answer is set
+	answer  *answer
+	waiting int                // how many wait; of Resolver.mu
+	cancel  context.CancelFunc // ends it
 }
 
 // New returns a resolver that has asked nobody yet.
@@ -187,8 +193,24 @@ func (r *Resolver) find(ctx context.Context, q question) (found *answer, from or
 	case <-c.done:
 		return c.answer, fromServers
 	case <-ctx.Done():
+		r.leave(q, c)
 		return failed(ctx.Err()), fromServers
 	}
+}
+
+// leave ends the waiting for a call. One that nobody waits for goes on if there are few.
+func (r *Resolver) leave(q question, c *call) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if c.waiting--; c.waiting > 0 || r.calls[q] != c {
+		return
+	}
+	if r.unwanted < maxUnwanted {
+		r.unwanted++
+		return
+	}
+	delete(r.calls, q)
+	c.cancel()
 }
 
 // join returns the call that asks the question, which may be a new one. A call does not
@@ -197,6 +219,10 @@ func (r *Resolver) join(q question) (*call, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if c := r.calls[q]; c != nil {
+		if c.waiting == 0 {
+			r.unwanted--
+		}
+		c.waiting++
 		return c, nil
 	}
 	if r.closed {
@@ -205,13 +231,14 @@ func (r *Resolver) join(q question) (*call, error) {
 	if len(r.calls) >= MaxInFlight {
 		return nil, ErrBusy
 	}
-	c := &call{done: make(chan struct{})}
+	ctx, cancel := context.WithCancel(r.ctx)
+	c := &call{done: make(chan struct{}), waiting: 1, cancel: cancel}
 	r.calls[q] = c
 	r.asking.Add(1)
 	go func() {
 		var found *answer
 		err := panics.Try(panics.Resolve, func() error {
-			found = r.resolve(q)
+			found = r.resolve(ctx, q)
 			return nil
 		})
 		if err != nil {
@@ -225,9 +252,15 @@ func (r *Resolver) join(q question) (*call, error) {
 // finish stores an answer before the call is gone, so that nobody asks in between.
 func (r *Resolver) finish(q question, c *call, found *answer) {
 	defer r.asking.Done()
-	r.cache.put(q, found, r.now())
+	defer c.cancel()
 	r.mu.Lock()
-	delete(r.calls, q)
+	if r.calls[q] == c { // it was not given up
+		r.cache.put(q, found, r.now())
+		delete(r.calls, q)
+		if c.waiting == 0 {
+			r.unwanted--
+		}
+	}
 	r.mu.Unlock()
 	c.answer = found
 	close(c.done)
