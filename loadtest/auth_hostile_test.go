@@ -383,6 +383,7 @@ func TestWrongPasswords(t *testing.T) {
 		}
 	}
 	close(stop)
+	<-ended // none of the flood outlives the test
 	t.Logf("of one address: %s; another waits %v at most", &replies, slowest)
 }
 

@@ -87,8 +87,8 @@ func New(o Options) *Verifier {
 // Working returns the number of look-ups, readings and verdicts that are at work.
 func (v *Verifier) Working() int64 { return v.life.Depth() }
 
-// Close ends what is being looked up, and waits until nothing is at work. The loops have
-// ended before, so that no message begins any more.
+// Close ends what is being looked up, and waits until nothing is at work. All
+// sessions have ended before, so that no message begins any more.
 func (v *Verifier) Close() {
 	v.life.Close()
 	v.abort()
