@@ -32,26 +32,34 @@ func checksum(crc uint32) string {
 	return base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, crc))
 }
 
-// metadata returns the user metadata of a message's object, from which its event can be
-// rebuilt. When a multipart upload is initiated the trace fields and the final dot are
-// still to come. The metadata is then only the origin, and the trace field at the top of
-// the object, which has the id, holds the rest.
+// metadata returns the user metadata of a whole message's object, from which its event can
+// be rebuilt.
 func metadata(m *pipeline.Message) map[string]string {
 	all := make(map[string]string, 6)
-	size := 0
-	if !m.ReceivedAt.IsZero() {
-		all[metaAdded] = strconv.Itoa(len(m.Header))
-		all[metaReceived] = m.ReceivedAt.UTC().Format(time.RFC3339Nano)
-		size = len(metaAdded) + len(all[metaAdded]) + len(metaReceived) + len(all[metaReceived])
-	}
+	all[metaAdded] = strconv.Itoa(len(m.Header))
+	all[metaReceived] = m.ReceivedAt.UTC().Format(time.RFC3339Nano)
+	addOrigin(all, m, len(metaAdded)+len(all[metaAdded])+len(metaReceived)+len(all[metaReceived]))
+	return all
+}
+
+// partMetadata returns the user metadata of the object of a message that leaves in parts.
+// It is made while more of the message arrives, so it is only the origin. The trace field at
+// the top of the object, which has the id, holds the rest.
+func partMetadata(m *pipeline.Message) map[string]string {
+	all := make(map[string]string, 4)
+	addOrigin(all, m, 0)
+	return all
+}
+
+// addOrigin adds the origin of a message to metadata of so many bytes, if there is room.
+func addOrigin(all map[string]string, m *pipeline.Message, size int) {
 	if m.Envelope.Text() > maxMetadata { // not worth encoding
-		return all
+		return
 	}
 	origin := asciiJSON(pipeline.AppendOrigin(nil, m))
 	if size+len(metaOrigin)+len(origin) <= maxMetadata {
 		all[metaOrigin] = origin
 	}
-	return all
 }
 
 // asciiJSON returns a JSON text in pure ASCII, as header fields require. Other characters

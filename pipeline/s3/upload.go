@@ -134,7 +134,7 @@ func (w *worker) initiate(ctx context.Context, u *upload, m *pipeline.Message) e
 	if u.initiated() {
 		return nil
 	}
-	o := w.objectOptions(m)
+	o := w.objectOptions(partMetadata(m))
 	o.UserMetadata[headerChecksumAlgorithm] = "CRC32C"
 	o.UserMetadata[headerChecksumType] = fullObject
 	id, ambiguous, err := w.try(ctx, exchange{send: func(ctx context.Context, _ *payload) (string, error) {

@@ -116,7 +116,7 @@ func (w *worker) put(ctx context.Context, m *pipeline.Message) (stored, error) {
 	w.digest.Reset()
 	result.blob.CRC32C = w.hash(w.digest, result.blob.CRC32C, &m.Body)
 	w.digest.Sum(result.digest[:0])
-	o := w.objectOptions(m)
+	o := w.objectOptions(metadata(m))
 	sum := checksum(result.blob.CRC32C)
 	o.UserMetadata[headerChecksum] = sum
 	key, size := result.blob.Key, result.blob.Length
@@ -154,9 +154,10 @@ func (w *worker) hash(digest hash.Hash, crc uint32, b *pipeline.Body) uint32 {
 	return crc
 }
 
-// objectOptions returns the options of a message's object, without its checksum.
-func (s *Store) objectOptions(m *pipeline.Message) minio.PutObjectOptions {
+// objectOptions returns the options of a message's object with metadata, without its
+// checksum.
+func (s *Store) objectOptions(metadata map[string]string) minio.PutObjectOptions {
 	o := s.plainOptions()
-	o.UserMetadata, o.ContentType = metadata(m), "message/rfc822"
+	o.UserMetadata, o.ContentType = metadata, "message/rfc822"
 	return o
 }
