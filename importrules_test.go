@@ -12,7 +12,7 @@ import (
 
 // onlyForTests are packages of tests, which may import anything.
 var onlyForTests = []string{
-	"gateway/config/configtest", "gateway/sim", "internal/testkit", "internal/testkit/kafkatest",
+	"gateway/config/configtest", "gateway/sim", "internal/testkit", "internal/testkit/dnstest", "internal/testkit/kafkatest",
 }
 
 // TestEveryPackageHasImportRules requires a strict list of what each package may import

@@ -5,15 +5,13 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/miekg/dns"
-
+	"sluice/internal/testkit/dnstest"
 	"sluice/pipeline"
 )
 
@@ -29,49 +27,6 @@ _dmarc.none.example. 60 IN TXT "v=DMARC1; p=none"
 
 var verifyKey = ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
 
-// serveZone answers for a zone, on loopback, until the end of the test. Names under
-// "broken." fail.
-func serveZone(t *testing.T, zone string) string {
-	t.Helper()
-	records := map[string][]dns.RR{}
-	parser := dns.NewZoneParser(strings.NewReader(zone), ".", "")
-	for rr, ok := parser.Next(); ok; rr, ok = parser.Next() {
-		name := strings.ToLower(rr.Header().Name)
-		records[name] = append(records[name], rr)
-	}
-	if err := parser.Err(); err != nil {
-		t.Fatal(err)
-	}
-	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ready := make(chan struct{})
-	server := &dns.Server{PacketConn: conn, NotifyStartedFunc: func() { close(ready) }}
-	server.Handler = dns.HandlerFunc(func(w dns.ResponseWriter, m *dns.Msg) {
-		reply := new(dns.Msg)
-		reply.SetReply(m)
-		reply.RecursionAvailable = true
-		name := strings.ToLower(m.Question[0].Name)
-		for _, rr := range records[name] {
-			if rr.Header().Rrtype == m.Question[0].Qtype {
-				reply.Answer = append(reply.Answer, rr)
-			}
-		}
-		switch {
-		case strings.HasSuffix(name, "broken.example."):
-			reply.Rcode = dns.RcodeServerFailure
-		case records[name] == nil:
-			reply.Rcode = dns.RcodeNameError
-		}
-		_ = w.WriteMsg(reply) // who asked may be gone
-	})
-	go func() { _ = server.ActivateAndServe() }() // ends with Shutdown
-	<-ready
-	t.Cleanup(func() { _ = server.Shutdown() })
-	return conn.LocalAddr().String()
-}
-
 // signedMail returns a mail with a signature of From and an absent Subject, as example.com.
 func signedMail(from, body string) string {
 	hash := sha256.Sum256([]byte(body))
@@ -84,8 +39,8 @@ func signedMail(from, body string) string {
 
 // TestVerifyMail shows each step and the exit code of each outcome.
 func TestVerifyMail(t *testing.T) {
-	address := serveZone(t, verifyZone+`k._domainkey.example.com. 60 IN TXT "v=DKIM1; k=ed25519; p=`+
-		base64.StdEncoding.EncodeToString(verifyKey.Public().(ed25519.PublicKey))+"\"\n")
+	address := dnstest.Serve(t, verifyZone+`k._domainkey.example.com. 60 IN TXT "v=DKIM1; k=ed25519; p=`+
+		base64.StdEncoding.EncodeToString(verifyKey.Public().(ed25519.PublicKey))+"\"\n").Address
 	good := signedMail("A <a@example.com>", "text\r\n")
 	const onTop = "Authentication-Results: mx.example.net;\r\n\tspf=none\r\nReceived: from x\r\n\tby mx1\r\n"
 	const ours, foreign = "192.0.2.1", "198.51.100.7"

@@ -59,15 +59,7 @@ func (w *watchedDNS) TXT(ctx context.Context, name string) ([]string, error) {
 // LookupTXT is the one of resolver.Lookups, which keeps no reason.
 func (w *watchedDNS) LookupTXT(ctx context.Context, name string) ([]string, txt.Outcome) {
 	texts, err := w.TXT(ctx, name)
-	switch {
-	case err == nil:
-		return texts, txt.Found
-	case errors.Is(err, resolver.ErrNoName):
-		return nil, txt.NXDomain
-	case errors.Is(err, resolver.ErrNoData):
-		return nil, txt.Absent
-	}
-	return nil, txt.Failed
+	return texts, resolver.TextOutcome(err)
 }
 
 func (w *watchedDNS) A(ctx context.Context, name string) ([]netip.Addr, error) {

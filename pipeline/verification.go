@@ -153,7 +153,7 @@ func (m *Message) HeaderRead(p *Piece) {
 	v.Read, v.renamed = true, m.Body.rename(p.Forged, v.size)
 }
 
-// Judge gives a message its verdict.
+// Judge sets the verdict of a message.
 func (m *Message) Judge(verdict Verdict) {
 	v := m.Verification
 	v.State, v.verdict, m.Verdicts = nil, verdict, verdict.Verdicts

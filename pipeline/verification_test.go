@@ -10,8 +10,8 @@ type noLoop struct{}
 
 func (noLoop) Post(*Task) {}
 
-// scanned gives a message a body in pieces of at most step bytes, as its loop does, and
-// returns the length of its header, or -1 when it has no end.
+// scanned returns the length of the header of a message whose body comes in pieces of at
+// most step bytes, as its loop reads it, or -1 when it has no end.
 func scanned(m *Message, pool *SlabPool, text string, step int) int {
 	m.Loop = noLoop{}
 	m.Verify("state", func(*Message, *Piece) {})

@@ -51,14 +51,7 @@ func (v *Verification) Use(c *config.Config) {
 
 // VerifyOptions returns what messages are verified by.
 func VerifyOptions(c *config.Config) verify.Options {
-	p := &c.Verify.Policy
-	return verify.Options{
-		AuthservID: c.AuthservID(), Exempt: c.Verify.ExemptDomains,
-		Policy: verify.Policy{
-			SPFFail: verify.Action(p.SPFFail), DMARCReject: verify.Action(p.DMARCReject),
-			DMARCQuarantine: verify.Action(p.DMARCQuarantine), BadFrom: verify.Action(p.BadFrom), TempError: verify.Action(p.TempError),
-		},
-	}
+	return verify.Options{AuthservID: c.AuthservID(), Exempt: c.Verify.ExemptDomains, Policy: c.Verify.Policy}
 }
 
 // Questions returns the number of questions that wait for DNS servers.

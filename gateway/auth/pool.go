@@ -190,7 +190,7 @@ func (p *Pool) ask(ctx context.Context, i int, a *identity.Attempt) (found ident
 	return found
 }
 
-// leave gives the place of an attempt at a source to the next.
+// leave returns the place of an attempt at a source.
 func (p *Pool) leave(i int, took time.Duration) {
 	if !p.options.Sources[i].Computes {
 		<-p.slots[i]

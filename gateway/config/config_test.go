@@ -13,6 +13,7 @@ import (
 
 	"sluice/gateway/certificates"
 	"sluice/gateway/identity/ldap"
+	"sluice/gateway/verify"
 )
 
 var updateBad = flag.Bool("update.bad", false, "write the expected messages of testdata/bad anew")
@@ -108,7 +109,7 @@ func unlikeDefault() Config {
 			UserDN: "uid=%s,ou=people", IdentityAttribute: "mail", BindDN: "cn=sluice", BindPasswordFile: "testdata/users"},
 		OIDCConfig{"https://id.example.net", []string{"https://id2.example.net"}, []string{"api://sluice"}, "id", "testdata/users", "openid", "email", []string{"SMTP.Send"}}}
 	c.Verify = VerifyConfig{true, "mx.example.net", 11 * time.Second, []string{"lists.example.org", "*.example.com"},
-		VerifyPolicy{DispositionReject, DispositionDefer, DispositionAccept, DispositionQuarantine, DispositionDefer}}
+		verify.Policy{SPFFail: verify.Reject, DMARCReject: verify.Defer, DMARCQuarantine: verify.Accept, BadFrom: verify.Quarantine, TempError: verify.Defer}}
 	c.Admin.Address = "[::1]:8026"
 	c.Log = LogConfig{Level: -4, Messages: 0.25, Format: FormatJSON}
 	c.TrustedNetworks = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::1/128")}

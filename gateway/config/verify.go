@@ -5,10 +5,12 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"sluice/gateway/verify"
 )
 
-// VerifyConfig says whether the mail of strangers is verified (SPF, DKIM, DMARC), and what
-// follows from the verdicts.
+// VerifyConfig is the section verify: the verification of what strangers send (SPF, DKIM,
+// DMARC), and what follows from the verdicts.
 type VerifyConfig struct {
 	Enabled bool
 	// AuthservID names whoever verifies in Authentication-Results, "" for the hostname. A
@@ -18,39 +20,11 @@ type VerifyConfig struct {
 	// ExemptDomains are those of lists and forwarders, lower case, exact or *.sub: mail that
 	// they have signed or sent is accepted whatever DMARC says.
 	ExemptDomains []string
-	Policy        VerifyPolicy
+	Policy        verify.Policy
 }
-
-// VerifyPolicy is what becomes of messages, one of the Disposition constants each.
-type VerifyPolicy struct {
-	SPFFail         string // SPF fails
-	DMARCReject     string // DMARC fails, and the domain asks to reject
-	DMARCQuarantine string // DMARC fails, and the domain asks for quarantine
-	BadFrom         string // the author has not exactly one domain
-	TempError       string // an answer of the DNS is missing
-}
-
-// What becomes of a message.
-const (
-	DispositionAccept     = "accept"
-	DispositionQuarantine = "quarantine"
-	DispositionDefer      = "defer"
-	DispositionReject     = "reject"
-)
-
-var (
-	dispositions = []string{DispositionAccept, DispositionQuarantine, DispositionDefer, DispositionReject}
-	delays       = dispositions[:3] // what can still change is not refused for good
-)
 
 func defaultVerify() VerifyConfig {
-	return VerifyConfig{
-		Deadline: 10 * time.Second,
-		Policy: VerifyPolicy{
-			SPFFail: DispositionAccept, DMARCReject: DispositionQuarantine, DMARCQuarantine: DispositionQuarantine,
-			BadFrom: DispositionAccept, TempError: DispositionAccept,
-		},
-	}
+	return VerifyConfig{Deadline: 10 * time.Second, Policy: verify.DefaultPolicy()}
 }
 
 // verifyKeys are the keys of the section verify.
@@ -63,20 +37,30 @@ var verifyKeys = []key{
 		"a time from 100ms to 1m, less than timeouts.message", "10s"},
 	{"verify.exempt_domains", func(c *Config) value { return domains{&c.Verify.ExemptDomains} },
 		`a list of domains, or "*.sub" for all below sub`, `["lists.example.org"]`},
-	policyKey("spf_fail", dispositions, func(p *VerifyPolicy) *string { return &p.SPFFail }),
-	policyKey("dmarc_reject", dispositions, func(p *VerifyPolicy) *string { return &p.DMARCReject }),
-	policyKey("dmarc_quarantine", dispositions, func(p *VerifyPolicy) *string { return &p.DMARCQuarantine }),
-	policyKey("bad_from", dispositions, func(p *VerifyPolicy) *string { return &p.BadFrom }),
-	policyKey("temperror", delays, func(p *VerifyPolicy) *string { return &p.TempError }),
+	policyKey("spf_fail", verify.Actions(), func(p *verify.Policy) *verify.Action { return &p.SPFFail }),
+	policyKey("dmarc_reject", verify.Actions(), func(p *verify.Policy) *verify.Action { return &p.DMARCReject }),
+	policyKey("dmarc_quarantine", verify.Actions(), func(p *verify.Policy) *verify.Action { return &p.DMARCQuarantine }),
+	policyKey("bad_from", verify.Actions(), func(p *verify.Policy) *verify.Action { return &p.BadFrom }),
+	policyKey("temperror", delays, func(p *verify.Policy) *verify.Action { return &p.TempError }),
 }
 
 // maxVerify is the longest deadline of a verification: its message waits in memory.
 const maxVerify = time.Minute
 
+// delays are the actions on what can still change, which is not refused for good.
+var delays = []verify.Action{verify.Accept, verify.Quarantine, verify.Defer}
+
 // policyKey returns the key of one member of verify.policy.
-func policyKey(name string, of []string, at func(*VerifyPolicy) *string) key {
-	words := strings.Join(of[:len(of)-1], ", ") + " or " + of[len(of)-1]
-	return key{"verify.policy." + name, func(c *Config) value { return choice{at(&c.Verify.Policy), of, nil} }, words, of[0]}
+func policyKey(name string, of []verify.Action, at func(*verify.Policy) *verify.Action) key {
+	var all []string
+	for _, action := range of {
+		all = append(all, string(action))
+	}
+	last := len(all) - 1
+	return key{
+		"verify.policy." + name, func(c *Config) value { return choice{(*string)(at(&c.Verify.Policy)), all, nil} },
+		strings.Join(all[:last], ", ") + " or " + all[last], all[0],
+	}
 }
 
 func isOptionalHostname(text string) bool { return text == "" || isHostname(text) }
@@ -110,7 +94,7 @@ func (c *Config) verifyWarnings() (all []string) {
 		}
 		return all
 	}
-	if refuses := []string{v.Policy.DMARCReject, v.Policy.DMARCQuarantine}; slices.Contains(refuses, DispositionReject) && len(v.ExemptDomains) == 0 {
+	if refuses := []verify.Action{v.Policy.DMARCReject, v.Policy.DMARCQuarantine}; slices.Contains(refuses, verify.Reject) && len(v.ExemptDomains) == 0 {
 		all = append(all, "verify.policy refuses mail that fails DMARC, and verify.exempt_domains is empty: mail of lists and forwarders bounces (RFC 9989 §7.4)")
 	}
 	if v.AuthservID == "" && !strings.Contains(c.Hostname, ".") {

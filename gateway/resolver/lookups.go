@@ -44,15 +44,20 @@ func (l *Lookups) TXT(ctx context.Context, name string) ([]string, error) {
 // LookupTXT is TXT as the checks of a message ask (txt.Resolver).
 func (l *Lookups) LookupTXT(ctx context.Context, name string) ([]string, txt.Outcome) {
 	texts, err := l.TXT(ctx, name)
+	return texts, TextOutcome(err)
+}
+
+// TextOutcome returns what the error of a lookup of texts says to the checks of a message.
+func TextOutcome(err error) txt.Outcome {
 	switch {
 	case err == nil:
-		return texts, txt.Found
+		return txt.Found
 	case errors.Is(err, ErrNoName):
-		return nil, txt.NXDomain
+		return txt.NXDomain
 	case errors.Is(err, ErrNoData):
-		return nil, txt.Absent
+		return txt.Absent
 	}
-	return nil, txt.Failed
+	return txt.Failed
 }
 
 // A returns the IPv4 addresses of a name.

@@ -1,16 +1,13 @@
 package verifier_test
 
 import (
-	"net"
-	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/miekg/dns"
 
 	"sluice/gateway/resolver"
 	"sluice/gateway/verifier"
 	"sluice/gateway/verify"
+	"sluice/internal/testkit/dnstest"
 	"sluice/pipeline"
 	"sluice/pipeline/porttest"
 )
@@ -19,21 +16,8 @@ import (
 func TestConformance(t *testing.T) {
 	const deadline = 2 * time.Second
 	porttest.Verifier(t, func(t *testing.T) porttest.VerifierUnderTest {
-		var silent atomic.Bool
-		conn, err := net.ListenPacket("udp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		server := &dns.Server{PacketConn: conn, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
-			if !silent.Load() {
-				_ = w.WriteMsg(new(dns.Msg).SetRcode(q, dns.RcodeNameError))
-			}
-		})}
-		started, served := make(chan struct{}), make(chan error, 1)
-		server.NotifyStartedFunc = func() { close(started) }
-		go func() { served <- server.ActivateAndServe() }()
-		<-started
-		r, err := resolver.New(resolver.Options{Servers: []string{conn.LocalAddr().String()}, Timeout: time.Second})
+		server := dnstest.Serve(t, "")
+		r, err := resolver.New(resolver.Options{Servers: []string{server.Address}, Timeout: time.Second})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -44,14 +28,12 @@ func TestConformance(t *testing.T) {
 		t.Cleanup(func() {
 			v.Close()
 			r.Close()
-			_ = server.Shutdown()
-			<-served
 		})
 		return porttest.VerifierUnderTest{
 			Verifier: v, Host: "mx.example.net", Deadline: deadline,
 			Silence: func() (restore func()) {
-				silent.Store(true)
-				return func() { silent.Store(false) }
+				server.Silent.Store(true)
+				return func() { server.Silent.Store(false) }
 			},
 		}
 	})

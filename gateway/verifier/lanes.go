@@ -48,5 +48,5 @@ func (l *lanes) enter(ctx context.Context, client netip.Addr) chan struct{} {
 	}
 }
 
-// leave gives the turn to the next one in a lane.
+// leave ends the turn of a look-up in a lane.
 func leave(lane chan struct{}) { <-lane }

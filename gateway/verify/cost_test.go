@@ -7,18 +7,15 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
-	"net"
 	"net/netip"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/miekg/dns"
-	"golang.org/x/sys/unix"
-
 	"sluice/gateway/resolver"
 	"sluice/gateway/verify"
+	"sluice/internal/testkit"
+	"sluice/internal/testkit/dnstest"
 )
 
 // TestAllChecksCostLittle compares all checks of a mail of 10 KiB with one RSA signature,
@@ -30,7 +27,7 @@ func TestAllChecksCostLittle(t *testing.T) {
 		t.Fatal(err)
 	}
 	header, body := signedByRSA(t, key)
-	r, err := resolver.New(resolver.Options{Servers: []string{serve(t, key)}})
+	r, err := resolver.New(resolver.Options{Servers: []string{dnstest.Serve(t, zoneOf(t, key)).Address}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,8 +60,8 @@ func TestAllChecksCostLittle(t *testing.T) {
 	all() // fills the cache
 	best, least := time.Hour, time.Hour
 	for range 3 {
-		best = min(best, cpu(t, 50, all))
-		least = min(least, cpu(t, 50, bare))
+		best = min(best, testkit.CPU(t, 50, all))
+		least = min(least, testkit.CPU(t, 50, bare))
 	}
 	t.Logf("%v, at least %v: %.2f times", best, least, float64(best)/float64(least))
 	if best > 100*least {
@@ -90,61 +87,20 @@ func signedByRSA(t *testing.T, key *rsa.PrivateKey) (header, body []byte) {
 	return []byte(field + base64.StdEncoding.EncodeToString(signature) + "\r\n" + from + "\r\n"), body
 }
 
-// serve answers for the mail's domain on loopback until the end of the test.
-func serve(t *testing.T, key *rsa.PrivateKey) string {
+// zoneOf returns the DNS of the mail's domain.
+func zoneOf(t *testing.T, key *rsa.PrivateKey) string {
 	t.Helper()
 	public, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
 	if err != nil {
 		t.Fatal(err)
 	}
 	text := base64.StdEncoding.EncodeToString(public)
-	records := map[string]string{
-		"example.com. TXT":                `example.com. 3600 IN TXT "v=spf1 ip4:192.0.2.0/24 -all"`,
-		"mx.example.com. TXT":             `mx.example.com. 3600 IN TXT "v=spf1 a -all"`,
-		"mx.example.com. A":               "mx.example.com. 3600 IN A 192.0.2.1",
-		"1.2.0.192.in-addr.arpa. PTR":     "1.2.0.192.in-addr.arpa. 3600 IN PTR mx.example.com.",
-		"_dmarc.example.com. TXT":         `_dmarc.example.com. 3600 IN TXT "v=DMARC1; p=reject; psd=n"`,
-		"rsa._domainkey.example.com. TXT": `rsa._domainkey.example.com. 3600 IN TXT "v=DKIM1; p=` + text[:200] + `" "` + text[200:] + `"`,
-	}
-	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ready := make(chan struct{})
-	server := &dns.Server{PacketConn: conn, NotifyStartedFunc: func() { close(ready) }}
-	server.Handler = dns.HandlerFunc(func(w dns.ResponseWriter, m *dns.Msg) {
-		reply := new(dns.Msg)
-		reply.SetReply(m)
-		reply.RecursionAvailable = true
-		q := m.Question[0]
-		if rr, err := dns.NewRR(records[strings.ToLower(q.Name)+" "+dns.TypeToString[q.Qtype]]); err == nil && rr != nil {
-			reply.Answer = []dns.RR{rr}
-		} else {
-			reply.Rcode = dns.RcodeNameError
-		}
-		_ = w.WriteMsg(reply) // who asked may be gone
-	})
-	go func() { _ = server.ActivateAndServe() }() // ends with Shutdown
-	<-ready
-	t.Cleanup(func() { _ = server.Shutdown() })
-	return conn.LocalAddr().String()
-}
-
-// cpu returns what a function costs on its thread. It is called some times.
-func cpu(t *testing.T, rounds int, f func()) time.Duration {
-	t.Helper()
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	used := func() time.Duration {
-		var now unix.Timespec
-		if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &now); err != nil {
-			t.Fatal(err)
-		}
-		return time.Duration(now.Nano())
-	}
-	before := used()
-	for range rounds {
-		f()
-	}
-	return (used() - before) / time.Duration(rounds)
+	return `
+example.com. 3600 IN TXT "v=spf1 ip4:192.0.2.0/24 -all"
+mx.example.com. 3600 IN TXT "v=spf1 a -all"
+mx.example.com. 3600 IN A 192.0.2.1
+1.2.0.192.in-addr.arpa. 3600 IN PTR mx.example.com.
+_dmarc.example.com. 3600 IN TXT "v=DMARC1; p=reject; psd=n"
+rsa._domainkey.example.com. 3600 IN TXT "v=DKIM1; p=` + text[:200] + `" "` + text[200:] + `"
+`
 }

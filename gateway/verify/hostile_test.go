@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sluice/gateway/verify"
+	"sluice/internal/testkit"
 )
 
 // TestHostileHeadersCostLittle compares what a header that is made to cost much takes with
@@ -48,8 +49,8 @@ func TestHostileHeadersCostLittle(t *testing.T) {
 		}
 		best, bare := time.Hour, time.Hour
 		for range 2 {
-			best = min(best, cpu(t, 4, judge))
-			bare = min(bare, cpu(t, 4, func() { sha256.Sum256(text) }))
+			best = min(best, testkit.CPU(t, 4, judge))
+			bare = min(bare, testkit.CPU(t, 4, func() { sha256.Sum256(text) }))
 		}
 		if best > 300*bare && best > 10*time.Millisecond {
 			t.Errorf("%s costs %v, a hash %v", name, best, bare)

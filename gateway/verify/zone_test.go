@@ -5,7 +5,6 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/base64"
-	"errors"
 	"net"
 	"net/netip"
 	"strings"
@@ -64,15 +63,7 @@ func (z *zone) TXT(ctx context.Context, name string) ([]string, error) {
 
 func (z *zone) LookupTXT(ctx context.Context, name string) ([]string, txt.Outcome) {
 	texts, err := z.ask(ctx, name, "TXT")
-	switch {
-	case err == nil:
-		return texts, txt.Found
-	case errors.Is(err, resolver.ErrNoName):
-		return nil, txt.NXDomain
-	case errors.Is(err, resolver.ErrNoData):
-		return nil, txt.Absent
-	}
-	return nil, txt.Failed
+	return texts, resolver.TextOutcome(err)
 }
 
 func (z *zone) A(ctx context.Context, name string) ([]netip.Addr, error) {

@@ -113,7 +113,7 @@ func TestForgedFieldsAreFound(t *testing.T) {
 	}
 }
 
-// rename gives a field the name that forged ones get.
+// rename returns a text in which the field at a place has the name of forged ones.
 func rename(text []byte, at int) []byte {
 	copy(text[at:], "X-Spoofed-Auth-Results")
 	return text

@@ -5,15 +5,13 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"sluice/gateway/verify/dkim"
 	"sluice/gateway/verify/fields"
+	"sluice/internal/testkit"
 )
 
 const validLooking = "v=1; a=rsa-sha256; c=%s; d=%s; s=rsa; h=%s; bh=" +
@@ -70,8 +68,8 @@ func TestHostileMailCostsLittle(t *testing.T) {
 		best, bare := time.Hour, time.Hour
 		rounds := max(1, 2<<20/len(mail))
 		for range 2 {
-			best = min(best, cpu(t, rounds, func() { inParts(mail, z) }))
-			bare = min(bare, cpu(t, rounds, func() { sha256.Sum256(mail) }))
+			best = min(best, testkit.CPU(t, rounds, func() { inParts(mail, z) }))
+			bare = min(bare, testkit.CPU(t, rounds, func() { sha256.Sum256(mail) }))
 		}
 		ratio := float64(best) / float64(bare)
 		t.Logf("%-12s %8d bytes %10v, sha256 %10v: %.1f times", name, len(mail), best, bare, ratio)
@@ -88,32 +86,13 @@ func TestOrdinaryMailCostsLittle(t *testing.T) {
 	bare := bareCost(t, mail)
 	best, least := time.Hour, time.Hour
 	for range 3 {
-		best = min(best, cpu(t, 50, func() { inParts(mail, z) }))
-		least = min(least, cpu(t, 50, bare))
+		best = min(best, testkit.CPU(t, 50, func() { inParts(mail, z) }))
+		least = min(least, testkit.CPU(t, 50, bare))
 	}
 	t.Logf("%v, at least %v: %.2f times", best, least, float64(best)/float64(least))
 	if best > bound*least {
 		t.Errorf("a mail costs %v, one RSA verification and one hash %v", best, least)
 	}
-}
-
-// cpu returns what a function costs. It is called some times.
-func cpu(t *testing.T, rounds int, f func()) time.Duration {
-	t.Helper()
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	used := func() time.Duration {
-		var now unix.Timespec
-		if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &now); err != nil {
-			t.Fatal(err)
-		}
-		return time.Duration(now.Nano())
-	}
-	before := used()
-	for range rounds {
-		f()
-	}
-	return (used() - before) / time.Duration(rounds)
 }
 
 // BenchmarkMail is a mail of 10 KiB with one signature by RSA-2048, whose key is known.
