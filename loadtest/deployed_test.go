@@ -180,7 +180,9 @@ func TestDocumentedConfiguration(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "users"), append([]byte("ann@example.net:"), hashed...), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for document, blocks := range map[string]int{"../docs/balancer.md": 3, "../docs/tls.md": 2, "../docs/auth.md": 1} {
+	for document, blocks := range map[string]int{
+		"../docs/balancer.md": 3, "../docs/tls.md": 2, "../docs/auth.md": 1, "../docs/verification.md": 1, "../docs/dns.md": 1,
+	} {
 		found := allYAML(t, document)
 		if len(found) != blocks {
 			t.Errorf("%s has %d blocks of YAML, want %d", document, len(found), blocks)

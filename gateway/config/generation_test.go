@@ -1,6 +1,7 @@
 package config
 
 import (
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -113,5 +114,22 @@ func TestHash(t *testing.T) {
 	listed.Accept.RecipientsFile = "testdata/recipients"
 	if err := listed.Validate(ForServe); err != nil || listed.Hash() == before.Hash() {
 		t.Errorf("the list of recipients does not change the hash (%v)", err)
+	}
+}
+
+// README says of everything that only a restart changes that it is so.
+func TestStartOnlyIsDocumented(t *testing.T) {
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, list, _ := strings.Cut(string(text), "What only a restart changes is refused whole too")
+	list, _, _ = strings.Cut(list, "\n")
+	for _, key := range startOnly {
+		section, name, _ := strings.Cut(key, ".")
+		if section != "pressure" && key != "admin.address" && // these are paraphrased
+			!strings.Contains(list, "`"+key+"`") && !strings.Contains(list, "`"+name+"`") {
+			t.Errorf("README.md does not list %s", key)
+		}
 	}
 }
