@@ -57,3 +57,15 @@ func TestMemoryOfTLS(t *testing.T) {
 		t.Errorf("TLS takes %s more, want %s", more, want)
 	}
 }
+
+// TestMemoryOfVerification counts sessions, look-ups, answers and questions, as
+// docs/memory.md does.
+func TestMemoryOfVerification(t *testing.T) {
+	plain := DefaultOn(Machine{Hostname: "mx.example.org", Files: 20000, Memory: int64(GiB)})
+	verifying := plain
+	verifying.Verify.Enabled = true
+	more := verifying.memoryNeed() - plain.memoryNeed()
+	if want := Size(plain.Limits.Connections)*8*KiB + 32*MiB + 64*MiB + 2000*16*KiB; more != want || plain.VerifyMemory(100) != 0 {
+		t.Errorf("verification takes %s more, want %s, and %d when it is off", more, want, plain.VerifyMemory(100))
+	}
+}
