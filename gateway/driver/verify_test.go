@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"sluice/gateway/session"
 	"sluice/pipeline"
 )
 
@@ -471,11 +472,10 @@ func TestStrangersAloneAreVerified(t *testing.T) {
 	w.store.hold = true
 	for i, test := range []struct {
 		client, skipped string
-		auth            *pipeline.Auth
 	}{
-		{"10.1.2.3:25", "trusted", nil},
-		{"[::ffff:10.1.2.3]:25", "trusted", nil},
-		{"192.0.2.1:25", "", nil},
+		{"10.1.2.3:25", "trusted"},
+		{"[::ffff:10.1.2.3]:25", "trusted"},
+		{"192.0.2.1:25", ""},
 	} {
 		s := w.connectFrom(test.client)
 		s.send(ehlo + envelope + forgedText + ".\r\n")
@@ -490,6 +490,28 @@ func TestStrangersAloneAreVerified(t *testing.T) {
 	}
 	if len(v.begun) != 1 {
 		t.Errorf("%d messages were verified", len(v.begun))
+	}
+}
+
+// TestUsersAreNotVerified: who has proven who it is, is no stranger.
+func TestUsersAreNotVerified(t *testing.T) {
+	o, v := verifyOptions()
+	o.Settings.SetAuth(session.AuthPolicy{Passwords: true, PlainText: true, Senders: ownSender{}})
+	o.Settings.Role, o.Submission, o.Authenticator = pipeline.RoleSubmission, true, &scriptedUsers{}
+	w := newWorld(t, o)
+	w.store.hold = true
+	s := w.connect()
+	s.send(ehlo + plain("ann@example.net", "secret"))
+	s.hear()
+	s.send("MAIL FROM:<ann@example.net>\r\nRCPT TO:<b@example.org>\r\nDATA\r\n")
+	s.hear()
+	s.send(forgedText + ".\r\n")
+	if len(w.store.held) != 1 {
+		t.Fatalf("not stored: %q", s.hear())
+	}
+	m := w.store.held[0]
+	if m.Verdicts == nil || m.Verdicts.Skipped != pipeline.SkippedAuthenticated || len(v.begun) != 0 {
+		t.Errorf("verdicts %+v, %d messages were verified", m.Verdicts, len(v.begun))
 	}
 }
 

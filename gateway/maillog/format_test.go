@@ -74,6 +74,22 @@ func TestMessageLine(t *testing.T) {
 	}
 }
 
+// TestVerdictsInLine: a message that was not verified has none, and of several signatures
+// one that has passed counts, else the first.
+func TestVerdictsInLine(t *testing.T) {
+	for want, v := range map[string]*pipeline.Verdicts{
+		"octets=10240 seconds=":              {Skipped: pipeline.SkippedTrusted},
+		" dkim=none dmarc=":                  {},
+		" dkim=fail dmarc=none author=\"\" ": {DKIM: []pipeline.DKIMVerdict{{Result: "fail"}, {Result: "policy"}}, DMARC: pipeline.DMARCVerdict{Result: "none"}},
+	} {
+		a := acceptance("", "one@example.net")
+		a.Message.Verdicts = v
+		if got := string(lineFormat{}.appendAcceptance(nil, a)); !strings.Contains(got, want) {
+			t.Errorf("no %q in %s", want, got)
+		}
+	}
+}
+
 // byHandler returns the line that slog's own handler writes for an acceptance.
 func byHandler(t *testing.T, asJSON bool, a *driver.Acceptance) string {
 	t.Helper()
