@@ -264,8 +264,8 @@ func (m *Metrics) addLoops(labels Labels) {
 		"Time that messages waited for body memory, before their 354 or while they grew, by result.",
 		creditBuckets, []string{"granted", "refused", "gone"})
 	m.relieved = m.counters("sluice_memory_relieved_total",
-		"Messages whose memory was taken back while it was short, as they held it and hardly got on, by what they were sending.",
-		"sending", []string{"envelope", "body"})
+		"Messages whose memory was taken back while it was short, as they held it and hardly got on, by what they were sending, or verdict: they waited for that, and went on without.",
+		"sending", []string{"envelope", "body", "verdict"})
 	m.pauses = m.counters("sluice_session_pauses_total",
 		"Pauses of a session's reading from its client, by what the session waited for.",
 		"waits_for", []string{"call", "client", "credit", "handshake", "memory", "outcome"})

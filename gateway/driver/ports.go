@@ -119,7 +119,8 @@ type Observer interface {
 	// result is granted, refused or gone.
 	CreditWaited(result string, seconds float64)
 	// MemoryRelieved is called when the memory of a message is taken back, because
-	// others need it and it hardly gets on. sending is envelope or body.
+	// others need it and it hardly gets on. sending is envelope, body, or verdict for one
+	// that waits for that.
 	MemoryRelieved(sending string)
 	// SessionPaused is called when a session stops reading from its client.
 	// waitsFor is client (it does not read our replies), credit (before 354),

@@ -19,6 +19,10 @@ import (
 // envelopeTimes bounds, in timeouts.command, the age of an envelope that holds memory.
 const envelopeTimes = 2
 
+// shortVerdict is how long a message waits for its verdict while memory is short. Whoever
+// answers for a sender's domain chooses how long it takes, and the message holds its memory.
+const shortVerdict = time.Second
+
 // reliefEvery is the time in ticks between two looks at who holds memory.
 var reliefEvery = ticksOf(time.Second)
 
@@ -134,6 +138,12 @@ func (l *Loop) relieve() {
 			longest, part = min(longest, forPart), forPart < longest
 		}
 		switch {
+		case m.Stage == pipeline.StageVerifying:
+			l.turn(h.conn, "relief", func() {
+				if l.verdictOverdue(h.conn) {
+					s.Observer.MemoryRelieved("verdict")
+				}
+			})
 		case l.measured(m) < s.window(longest):
 		case h.hold <= longest:
 			l.mark(m)
@@ -163,6 +173,7 @@ func (l *Loop) findHolders() {
 					l.returnSpare(m)
 				}
 			case m.Memory.Envelope > 0 && onlyEnvelope(c, m):
+			case m.Stage == pipeline.StageVerifying && m.Memory.Credit > 0 && l.now.Sub(m.ReceivedAt) >= shortVerdict:
 			default:
 				continue
 			}

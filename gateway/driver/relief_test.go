@@ -12,12 +12,16 @@ import (
 
 // reliefWorld is a world with a budget for bodies and messages of up to 50 MiB.
 func reliefWorld(t *testing.T, budget int64) *world {
-	o := testOptions()
+	return newWorld(t, reliefOptions(testOptions(), budget))
+}
+
+// reliefOptions returns options with little memory for large messages.
+func reliefOptions(o options, budget int64) options {
 	o.Budget = pipeline.NewBudget(budget)
 	limits := testLimits()
 	limits.MessageSize, limits.Recipients = 50<<20, 1000
 	o.Settings = session.NewSettings("mx1.example.net", limits, session.AcceptAny())
-	return newWorld(t, o)
+	return o
 }
 
 // begin opens a session and brings it to its 354. declared 0 declares nothing.
@@ -316,4 +320,47 @@ func TestDeclaredMessageDoesNotWait(t *testing.T) {
 		w.shared.Budget.Give(w.shared.Budget.Used())
 		w.clean()
 	}
+}
+
+// TestVerdictsAreNotWaitedForWhileMemoryIsShort has mail wait for verdicts that do not come.
+// It holds what others need for a second or two, and goes on without.
+func TestVerdictsAreNotWaitedForWhileMemoryIsShort(t *testing.T) {
+	o, v := verifyOptions()
+	w := newWorld(t, reliefOptions(o, 10<<20))
+	v.hold[pipeline.PieceEnd] = true
+	patient := w.connect()
+	patient.send(ehlo + envelope + forgedText + ".\r\n")
+	patient.hear()
+	w.advance(3 * shortVerdict)
+	if v.overdue != 0 {
+		t.Fatal("a verdict is not waited for while there is memory")
+	}
+	var all []*memorySocket
+	for range 2 {
+		s := w.connect()
+		s.send(ehlo + envelope + forgedText + largeText(4<<20) + ".\r\n")
+		s.hear()
+		all = append(all, s)
+	}
+	other := w.connect()
+	other.send(ehlo + envelope + forgedText + largeText(4<<20) + ".\r\n")
+	other.hear()
+	w.advance(3 * shortVerdict)
+	w.settle()
+	for i, s := range append(all, patient) {
+		if got := s.hear(); !strings.Contains(got, "250 2.0.0 Ok") {
+			t.Errorf("message %d, after %v of %v: %q", i, 3*shortVerdict, verdictTime, got)
+		}
+	}
+	if w.seen.relieved["verdict"] != 3 || v.overdue != 3 {
+		t.Errorf("relieved: %v, %d overdue", w.seen.relieved, v.overdue)
+	}
+	v.release()
+	w.settle()
+	for _, s := range append(all, patient, other) {
+		s.gone()
+	}
+	v.release()
+	w.settle()
+	w.clean()
 }
