@@ -82,6 +82,7 @@ func (r *Resolver) askOne(ctx context.Context, s *server, query *dns.Msg) (*dns.
 	switch {
 	case err == nil:
 		s.hasAnswered(r.now(), r.servers.logger)
+		s.hasServed(r.now(), m.Rcode, r.servers.logger)
 	case !errors.Is(err, errBogus) && !errors.Is(ctx.Err(), context.Canceled):
 		s.hasNot(r.now(), err, r.servers.logger)
 	}

@@ -54,6 +54,8 @@ type server struct {
 	address  string       // IP:port
 	answered atomic.Int64 // when, the last time, in Unix nanoseconds; 0: never
 	silent   atomic.Bool  // it was logged
+	served   atomic.Int64 // when it last gave an answer of use, or the first that was none; 0: neither
+	useless  atomic.Bool  // it was logged
 }
 
 // newServers returns the given servers or, if there are none, those of systemFile.
@@ -190,6 +192,23 @@ func (s *server) hasNot(now time.Time, err error, logger *slog.Logger) {
 	since := now.Sub(time.Unix(0, s.answered.Load()))
 	if since >= silentAfter && s.silent.CompareAndSwap(false, true) {
 		logger.Warn("a DNS server does not answer", "server", s.address, "err", err)
+	}
+}
+
+// hasServed notes whether an answer of the server is of use. If none is for a while, that is
+// logged, once: some domains alone are broken.
+func (s *server) hasServed(now time.Time, rcode int, logger *slog.Logger) {
+	if rcode == dns.RcodeSuccess || rcode == dns.RcodeNameError {
+		s.served.Store(now.UnixNano())
+		if s.useless.Load() && s.useless.CompareAndSwap(true, false) {
+			logger.Info("a DNS server gives answers of use again", "server", s.address)
+		}
+		return
+	}
+	s.served.CompareAndSwap(0, now.UnixNano())
+	since := now.Sub(time.Unix(0, s.served.Load()))
+	if since >= silentAfter && s.useless.CompareAndSwap(false, true) {
+		logger.Warn("a DNS server gives no answers of use", "server", s.address, "err", refusalOf(rcode))
 	}
 }
 
