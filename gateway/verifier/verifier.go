@@ -99,7 +99,7 @@ func (v *Verifier) Close() {
 func (v *Verifier) Begin(m *pipeline.Message) any {
 	w := &work{v: v, client: m.Client.Address.Addr(), limit: v.deadline(), checks: v.checks()}
 	w.check = w.checks.Begin(m)
-	w.ctx, w.cancel = context.WithCancel(v.ctx)
+	w.ctx, w.cancel = context.WithCancel(context.Background()) // a child of v.ctx would take its lock
 	w.sender = w.find(w.check.FindSender)
 	return w
 }

@@ -40,6 +40,7 @@ func (w *work) find(look func(context.Context)) *finding {
 	go func() {
 		defer w.v.life.Done(1)
 		defer close(f.done)
+		defer context.AfterFunc(w.v.ctx, w.cancel)()
 		ctx, cancel := context.WithTimeout(w.ctx, w.limit)
 		defer cancel()
 		if lane := w.v.lanes.enter(ctx, w.client); lane != nil {
@@ -99,6 +100,7 @@ func (w *work) run() {
 
 // end judges the message.
 func (w *work) end(p *pipeline.Piece) {
+	defer context.AfterFunc(w.v.ctx, w.cancel)()
 	ctx, cancel := context.WithDeadline(w.ctx, w.ended.Add(w.limit))
 	defer cancel()
 	late := w.await(ctx, w.sender)
