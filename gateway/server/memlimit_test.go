@@ -36,6 +36,10 @@ func TestHeapLimit(t *testing.T) {
 			c.Memory.Bodies, c.Events.Kind = config.Share{Octets: 256 * config.MiB}, config.KindKafka
 			c.Listeners[0].TLS, c.Limits.Connections = config.TLSStart, 200
 		}, 256<<20 + heapBase + 200*(8+16)<<10 + 1024*36<<10},
+		"with verification": {64 * config.GiB, heapStep - 1, func(c *config.Config) {
+			c.Memory.Bodies, c.Events.Kind = config.Share{Octets: 256 * config.MiB}, config.KindKafka
+			c.Verify.Enabled = true
+		}, 256<<20 + heapBase + 16<<20 + heapStep*8<<10 + 32<<20 + 64<<20 + 2000*16<<10},
 		"never all there is": {200 * config.MiB, 0, func(c *config.Config) { c.Memory.Bodies = config.Share{Octets: 150 * config.MiB} }, int64(200*config.MiB) / 10 * 9},
 	} {
 		t.Run(name, func(t *testing.T) {
