@@ -75,3 +75,12 @@ func ParseID(s string) (ID, error) {
 	copy(id[:], raw)
 	return id, nil
 }
+
+// MarshalText implements encoding.TextMarshaler.
+func (id ID) MarshalText() ([]byte, error) { return id.Append(nil), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (id *ID) UnmarshalText(text []byte) (err error) {
+	*id, err = ParseID(string(text))
+	return err
+}
