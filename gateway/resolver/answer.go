@@ -60,8 +60,8 @@ type reading struct {
 // with the name: what else a server adds is hearsay. The SOA record of the authority section
 // says how long absence lasts (RFC 2308 §5).
 func read(m *dns.Msg) reading {
-	if m.Rcode != dns.RcodeSuccess && m.Rcode != dns.RcodeNameError {
-		return reading{answer: answer{err: refusalOf(m.Rcode)}}
+	if refused := refusalIn(m); refused != "" {
+		return reading{answer: answer{err: refused}}
 	}
 	var got reading
 	ttl := uint32(maxTTL / time.Second)

@@ -39,6 +39,14 @@ func refusalOf(rcode int) refusal {
 	return refusal(fmt.Sprintf("code %d", rcode))
 }
 
+// refusalIn returns the refusal that a response is, "" if it is none.
+func refusalIn(m *dns.Msg) refusal {
+	if m.Rcode == dns.RcodeSuccess || m.Rcode == dns.RcodeNameError {
+		return ""
+	}
+	return refusalOf(m.Rcode)
+}
+
 func (r refusal) Error() string { return "the resolver answered " + string(r) }
 
 // dnsError returns err as the libraries take it: bare, because some do not unwrap. What

@@ -79,10 +79,14 @@ func (r *Resolver) askOne(ctx context.Context, s *server, query *dns.Msg) (*dns.
 	ctx, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
 	m, err := askServer(ctx, s.address, query)
+	var bare refusal
 	switch {
 	case err == nil:
 		s.hasAnswered(r.now(), r.servers.logger)
-		s.hasServed(r.now(), m.Rcode, r.servers.logger)
+		s.hasServed(r.now(), refusalIn(m), r.servers.logger)
+	case errors.As(err, &bare):
+		s.hasAnswered(r.now(), r.servers.logger)
+		s.hasServed(r.now(), bare, r.servers.logger)
 	case !errors.Is(err, errBogus) && !errors.Is(ctx.Err(), context.Canceled):
 		s.hasNot(r.now(), err, r.servers.logger)
 	}
@@ -155,6 +159,9 @@ func exchange(ctx context.Context, network, server string, query *dns.Msg) (*dns
 	}
 	for range maxNoise {
 		m, err := readMessage(conn)
+		if m != nil && isBareRefusal(m, sent) {
+			return nil, refusalOf(m.Rcode)
+		}
 		if m != nil && isAnswer(m, sent) {
 			switch {
 			case network == "udp" && m.Question[0].Name != sent.Question[0].Name:
@@ -186,7 +193,7 @@ func exchange(ctx context.Context, network, server string, query *dns.Msg) (*dns
 func readMessage(conn *dns.Conn) (*dns.Msg, error) {
 	var h dns.Header
 	wire, err := conn.ReadMsgHeader(&h)
-	if err != nil || h.Qdcount != 1 {
+	if err != nil || h.Qdcount > 1 {
 		return nil, err
 	}
 	records := int(h.Ancount) + int(h.Nscount) + int(h.Arcount)
@@ -200,9 +207,21 @@ func readMessage(conn *dns.Conn) (*dns.Msg, error) {
 
 // isAnswer reports whether m is the response to a query, whatever the case of its letters.
 func isAnswer(m, query *dns.Msg) bool {
-	if !m.Response || m.Id != query.Id || m.Opcode != dns.OpcodeQuery || len(m.Question) != 1 {
+	if !isReply(m, query) || len(m.Question) != 1 {
 		return false
 	}
 	got, want := m.Question[0], query.Question[0]
 	return got.Qtype == want.Qtype && got.Qclass == want.Qclass && strings.EqualFold(got.Name, want.Name)
+}
+
+// isBareRefusal reports whether m refuses a query without its question, as some servers do.
+// A forger had to guess less of it. So it says nothing about the name, only that this server
+// is of no use: another one is asked, or the same one again.
+func isBareRefusal(m, query *dns.Msg) bool {
+	return isReply(m, query) && len(m.Question) == 0 && refusalIn(m) != ""
+}
+
+// isReply reports whether m has the number of a query.
+func isReply(m, query *dns.Msg) bool {
+	return m.Response && m.Id == query.Id && m.Opcode == dns.OpcodeQuery
 }

@@ -195,10 +195,10 @@ func (s *server) hasNot(now time.Time, err error, logger *slog.Logger) {
 	}
 }
 
-// hasServed notes whether an answer of the server is of use. If none is for a while, that is
-// logged, once: some domains alone are broken.
-func (s *server) hasServed(now time.Time, rcode int, logger *slog.Logger) {
-	if rcode == dns.RcodeSuccess || rcode == dns.RcodeNameError {
+// hasServed notes whether an answer of the server is of use or refuses. If all refuse for a
+// while, that is logged, once: some domains alone are broken.
+func (s *server) hasServed(now time.Time, refused refusal, logger *slog.Logger) {
+	if refused == "" {
 		s.served.Store(now.UnixNano())
 		if s.useless.Load() && s.useless.CompareAndSwap(true, false) {
 			logger.Info("a DNS server gives answers of use again", "server", s.address)
@@ -208,7 +208,7 @@ func (s *server) hasServed(now time.Time, rcode int, logger *slog.Logger) {
 	s.served.CompareAndSwap(0, now.UnixNano())
 	since := now.Sub(time.Unix(0, s.served.Load()))
 	if since >= silentAfter && s.useless.CompareAndSwap(false, true) {
-		logger.Warn("a DNS server gives no answers of use", "server", s.address, "err", refusalOf(rcode))
+		logger.Warn("a DNS server gives no answers of use", "server", s.address, "err", refused)
 	}
 }
 
