@@ -27,7 +27,7 @@ const maxTerms = 40_000
 
 // SetTerms sets m.Terms from its other fields and from the text of its text parts.
 func SetTerms(m *Message, text string) {
-	t := terms{}
+	t := terms{set: make(map[string]struct{}, 256)}
 	t.word(fieldHelo, strings.ToLower(m.Client.Helo))
 	t.verdicts(m.Verdicts)
 	t.word(fieldMessageID, m.Header.MessageID)
@@ -47,35 +47,40 @@ func SetTerms(m *Message, text string) {
 	}
 	t.mailboxes(fieldTo, m.Header.To, m.Header.Cc)
 	t.words(fieldText, text)
-	if len(t) > maxTerms {
+	if len(t.set) > maxTerms {
 		m.Defects = append(m.Defects, Defect{Kind: DefectTermsLeftOut})
 	}
-	m.Terms = slices.Sorted(maps.Keys(t))
+	m.Terms = slices.Sorted(maps.Keys(t.set))
 }
 
 // terms are terms, at most one more than are kept.
-type terms map[string]struct{}
+type terms struct {
+	set     map[string]struct{}
+	scratch []byte
+}
 
-func (t terms) add(s string) {
-	if len(t) <= maxTerms {
-		t[s] = struct{}{}
+func (t *terms) add(field byte, value string) {
+	if t.scratch = appendTerm(t.scratch[:0], field, value); len(t.set) <= maxTerms {
+		if _, ok := t.set[string(t.scratch)]; !ok {
+			t.set[string(t.scratch)] = struct{}{}
+		}
 	}
 }
 
-func (t terms) word(field byte, value string) {
+func (t *terms) word(field byte, value string) {
 	if value = strings.ReplaceAll(value, " ", "_"); value != "" {
-		t.add(term(field, value))
+		t.add(field, value)
 	}
 }
 
-func (t terms) words(field byte, text string) {
+func (t *terms) words(field byte, text string) {
 	for w := range Words(text) {
-		t.add(term(field, w))
+		t.add(field, w)
 	}
 }
 
 // address adds an address by its words, as a whole, and by its domain.
-func (t terms) address(field byte, address string) {
+func (t *terms) address(field byte, address string) {
 	if address == "" {
 		return
 	}
@@ -87,7 +92,7 @@ func (t terms) address(field byte, address string) {
 	}
 }
 
-func (t terms) mailboxes(field byte, lists ...[]Address) {
+func (t *terms) mailboxes(field byte, lists ...[]Address) {
 	for _, list := range lists {
 		for i := range list {
 			t.words(field, list[i].Name.Text)
@@ -97,7 +102,7 @@ func (t terms) mailboxes(field byte, lists ...[]Address) {
 }
 
 // verdicts adds the results by the names that they have in events: dmarc=fail.
-func (t terms) verdicts(v *pipeline.Verdicts) {
+func (t *terms) verdicts(v *pipeline.Verdicts) {
 	if v == nil {
 		return
 	}
@@ -124,7 +129,7 @@ func (t terms) verdicts(v *pipeline.Verdicts) {
 // VerdictNames are the names that a search for a verdict may have.
 var VerdictNames = []string{"disposition", "dkim", "dmarc", "forged", "iprev", "policy", "skipped", "spf"}
 
-func (t terms) verdict(name, result string) {
+func (t *terms) verdict(name, result string) {
 	if result != "" {
 		t.word(fieldVerdict, fmt.Sprintf("%s=%s", name, result))
 	}

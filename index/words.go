@@ -17,25 +17,67 @@ import (
 // diacritics. Of a script that does not separate words, such as Han, it yields each
 // character and each pair of neighbours.
 func Words(text string) iter.Seq[string] {
-	return func(yield func(string) bool) { splitWords(fold(text), true, yield) }
+	return func(yield func(string) bool) { foldWords(text, true, yield) }
 }
 
 // wordsWanted returns the words that a text must have to match a query's: of scripts that
 // do not separate words the pairs alone, or the one character that there is.
 func wordsWanted(query string) []string {
 	var words []string
-	splitWords(fold(query), false, func(w string) bool {
+	foldWords(query, false, func(w string) bool {
 		words = append(words, w)
 		return true
 	})
 	return words
 }
 
+// foldWords yields the words of text, folded. No word goes over a space, so each piece
+// between spaces is folded by itself, and most need no table of Unicode.
+func foldWords(text string, single bool, yield func(string) bool) {
+	for piece := range strings.FieldsFuncSeq(text, func(r rune) bool { return r <= ' ' }) {
+		ok := false
+		if isASCII(piece) {
+			ok = splitASCII(piece, yield)
+		} else {
+			ok = splitWords(fold(piece), single, yield)
+		}
+		if !ok {
+			return
+		}
+	}
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
+// splitASCII does what fold and splitWords do with ASCII.
+func splitASCII(text string, yield func(string) bool) bool {
+	start := 0
+	for i := 0; i <= len(text); i++ {
+		if i < len(text) {
+			if c := text[i]; c-'0' < 10 || c|0x20-'a' < 26 {
+				continue
+			}
+		}
+		if start < i && !yield(strings.ToLower(text[start:i])) {
+			return false
+		}
+		start = i + 1
+	}
+	return true
+}
+
 // fold returns text without regard to case and compatibility forms (UAX #15, NFKC), and
 // Latin letters without their diacritics.
 func fold(text string) string {
-	if isLowerASCII(text) {
-		return text
+	if isASCII(text) {
+		return strings.ToLower(text)
 	}
 	decomposed := norm.NFKD.String(cases.Fold().String(text))
 	var b strings.Builder
@@ -54,15 +96,6 @@ func fold(text string) string {
 	return norm.NFC.String(cases.Fold().String(b.String()))
 }
 
-func isLowerASCII(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; c >= utf8.RuneSelf || c-'A' < 26 {
-			return false
-		}
-	}
-	return true
-}
-
 // unseparated are the scripts that do not put spaces between words.
 var unseparated = []*unicode.RangeTable{
 	unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar,
@@ -70,15 +103,15 @@ var unseparated = []*unicode.RangeTable{
 
 // splitWords yields the words of folded text. single says whether a character of a script
 // that does not separate words is yielded beside the pairs that it is in.
-func splitWords(text string, single bool, yield func(string) bool) {
+func splitWords(text string, single bool, yield func(string) bool) bool {
 	start, wide := -1, false // of the run that is being read
 	for i := 0; i <= len(text); {
 		r, n := utf8.DecodeRuneInString(text[i:])
 		inWord := i < len(text) && (unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r) || r == 'ー')
-		isWide := inWord && (unicode.IsOneOf(unseparated, r) || wide && (unicode.IsMark(r) || r == 'ー'))
+		isWide := inWord && (unicode.IsOneOf(unseparated, r) || start >= 0 && wide && (unicode.IsMark(r) || r == 'ー'))
 		if start >= 0 && (!inWord || isWide != wide) {
 			if !yieldRun(text[start:i], wide, single, yield) {
-				return
+				return false
 			}
 			start = -1
 		}
@@ -87,6 +120,7 @@ func splitWords(text string, single bool, yield func(string) bool) {
 		}
 		i += max(n, 1)
 	}
+	return true
 }
 
 func yieldRun(run string, wide, single bool, yield func(string) bool) bool {
@@ -110,15 +144,20 @@ func yieldRun(run string, wide, single bool, yield func(string) bool) bool {
 // maxTerm bounds a term, in bytes. A longer one ends with a hash of all of it.
 const maxTerm = 80
 
-// term returns the term of a value in a field.
-func term(field byte, value string) string {
-	if len(value) > maxTerm-2 {
-		sum := sha256.Sum256([]byte(value))
-		end := maxTerm - 2 - 1 - 16
-		for !utf8.RuneStart(value[end]) {
-			end--
-		}
-		value = value[:end] + "~" + hex.EncodeToString(sum[:8])
+// appendTerm appends the term of a value in a field to dst, which is empty.
+func appendTerm(dst []byte, field byte, value string) []byte {
+	dst = append(dst, field, ':')
+	if len(value) <= maxTerm-2 {
+		return append(dst, value...)
 	}
-	return string(field) + ":" + value
+	sum := sha256.Sum256([]byte(value))
+	end := maxTerm - 2 - 1 - 16
+	for !utf8.RuneStart(value[end]) {
+		end--
+	}
+	dst = append(append(dst, value[:end]...), '~')
+	return hex.AppendEncode(dst, sum[:8])
 }
+
+// term returns the term of a value in a field.
+func term(field byte, value string) string { return string(appendTerm(nil, field, value)) }

@@ -50,6 +50,14 @@ func FuzzWords(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		words := slices.Collect(Words(s))
+		var whole []string
+		splitWords(fold(s), true, func(w string) bool {
+			whole = append(whole, w)
+			return true
+		})
+		if !slices.Equal(words, whole) {
+			t.Errorf("%q piece by piece, %q as a whole", words, whole)
+		}
 		for _, w := range wordsWanted(s) {
 			if !slices.Contains(words, w) {
 				t.Errorf("%q of the query %q is not among its words %q", w, s, words)
