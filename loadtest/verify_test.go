@@ -47,7 +47,7 @@ func dkimpy(t *testing.T, mail []byte, args ...string) (out []byte, err error) {
 
 // mailDNS is a resolver that knows the domains of these tests.
 type mailDNS struct {
-	address string
+	*stack.UnboundServer
 	key     string            // PEM, of s1._domainkey.large.test
 	records map[string]string // key records, by name
 }
@@ -93,7 +93,9 @@ func newMailDNS(t *testing.T) *mailDNS {
 		}
 		config.WriteString("'\n")
 	}
+	config.WriteString("  local-zone: many.test. redirect\n") // each name below it has its records
 	for _, record := range []string{
+		`many.test. TXT "v=spf1 ip4:127.0.0.0/8 -all"`, `many.test. TXT "v=DMARC1; p=reject"`,
 		`example.com. TXT "v=spf1 ip4:127.0.0.1 -all"`, `_dmarc.example.com. TXT "v=DMARC1; p=reject"`,
 		`large.test. TXT "v=spf1 -all"`, `_dmarc.large.test. TXT "v=DMARC1; p=reject"`,
 		`other.test. TXT "v=spf1 ip4:127.0.0.0/8 -all"`,
@@ -104,7 +106,7 @@ func newMailDNS(t *testing.T) *mailDNS {
 	} {
 		fmt.Fprintf(&config, "  local-data: '%s'\n", record)
 	}
-	d.address = stack.Unbound(t, config.String(), silent.LocalAddr().String()).Address
+	d.UnboundServer = stack.Unbound(t, config.String(), silent.LocalAddr().String())
 	return d
 }
 
@@ -113,7 +115,7 @@ func newVerifyingGateway(t *testing.T, newGateway gatewayMaker, d *mailDNS, more
 	t.Helper()
 	gateway := newGateway(t)
 	gateway.Trusted = "[192.0.2.1]"
-	gateway.Config += fmt.Sprintf("dns: {resolvers: [%q], timeout: 500ms}\nverify: {enabled: true, deadline: 3s%s}\n", d.address, more)
+	gateway.Config += fmt.Sprintf("dns: {resolvers: [%q], timeout: 500ms}\nverify: {enabled: true, deadline: 3s%s}\n", d.Address, more)
 	return gateway
 }
 
