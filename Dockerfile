@@ -8,6 +8,7 @@ RUN --mount=type=cache,target=/go/pkg/mod go mod download
 COPY VERSION ./
 COPY codec codec
 COPY gateway gateway
+COPY index index
 COPY internal internal
 COPY metrics metrics
 COPY pipeline pipeline

@@ -40,7 +40,7 @@ func TestMakeBuild(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, folder := range []string{"codec", "gateway", "internal", "metrics", "pipeline"} {
+	for _, folder := range []string{"codec", "gateway", "index", "internal", "metrics", "pipeline"} {
 		if err := os.CopyFS(filepath.Join(copied, folder), os.DirFS(folder)); err != nil {
 			t.Fatal(err)
 		}

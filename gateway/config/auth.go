@@ -84,7 +84,7 @@ func (v words) read(w rawValue) (verr *valueError) {
 func (v words) check() *valueError {
 	for i, word := range *v.at {
 		if !isPrintable(word) {
-			return &valueError{got: strconv.Quote(word), at: index(i)}
+			return &valueError{got: strconv.Quote(word), at: itemAt(i)}
 		}
 	}
 	return nil
@@ -103,7 +103,7 @@ type backends struct{ words }
 
 func (v backends) check() *valueError {
 	for i, name := range *v.at {
-		switch f := (&valueError{got: strconv.Quote(name), at: index(i)}); {
+		switch f := (&valueError{got: strconv.Quote(name), at: itemAt(i)}); {
 		case !slices.Contains(Backends(), name):
 			return f
 		case slices.Contains((*v.at)[:i], name):

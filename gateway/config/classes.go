@@ -26,7 +26,7 @@ func (v classes) read(w rawValue) *valueError {
 	for i, item := range items {
 		var c ClassConfig
 		if f := readClass(item, &c); f != nil {
-			f.at = index(i) + f.at
+			f.at = itemAt(i) + f.at
 			return f
 		}
 		*v.at = append(*v.at, c)
@@ -94,7 +94,7 @@ func (v classes) check() *valueError {
 			f = &valueError{got: strconv.Quote(c.Name), at: ".name", why: "duplicate"}
 		}
 		if f != nil {
-			f.at = index(i) + f.at
+			f.at = itemAt(i) + f.at
 			return f
 		}
 		names = append(names, c.Name)
@@ -166,7 +166,7 @@ func (v groups) read(w rawValue) (f *valueError) {
 
 func (v groups) check() *valueError {
 	for i, name := range *v.at {
-		f := &valueError{got: strconv.Quote(name), at: index(i)}
+		f := &valueError{got: strconv.Quote(name), at: itemAt(i)}
 		if slices.Contains((*v.at)[:i], name) {
 			f.why = "duplicate"
 			return f

@@ -53,6 +53,7 @@ type Config struct {
 	Store       StoreConfig
 	Events      EventsConfig
 	DNS         DNSConfig
+	Index       IndexConfig
 	Drain       DrainConfig
 	Pressure    PressureConfig
 	Process     ProcessConfig
@@ -94,9 +95,13 @@ func (c *Config) SetByFlagOrEnv(path string) bool {
 	return layer == byFlag || layer == byEnv
 }
 
-// AdminConfig is the HTTP server for /metrics, /livez and /readyz.
+// AdminConfig is the HTTP server for /metrics, /livez and /readyz, and for the pages of the
+// index.
 type AdminConfig struct {
 	Address string
+	// Token is what those must know who search for mail by it, empty for nobody but this
+	// machine.
+	Token Secret
 }
 
 // LogConfig is the format of the log, and what it has.

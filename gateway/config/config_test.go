@@ -43,8 +43,8 @@ func TestEveryKeyRejectsNonsense(t *testing.T) {
 		k := &keys[i]
 		t.Run(k.path, func(t *testing.T) {
 			nonsense := "\x01"
-			if k.path == "data_dir" { // accepts any text
-				nonsense = ""
+			if k.path == "data_dir" || k.path == "index.sqlite.path" { // accepts any text
+				nonsense = "\x00"
 			}
 			_, err := loadOn(testMachine, Sources{Env: []string{k.env() + "=" + nonsense}})
 			if err == nil {
@@ -110,7 +110,7 @@ func unlikeDefault() Config {
 		OIDCConfig{"https://id.example.net", []string{"https://id2.example.net"}, []string{"api://sluice"}, "id", "testdata/users", "openid", "email", []string{"SMTP.Send"}}}
 	c.Verify = VerifyConfig{true, "mx.example.net", 11 * time.Second, []string{"lists.example.org", "*.example.com"},
 		verify.Policy{SPFFail: verify.Reject, DMARCReject: verify.Defer, DMARCQuarantine: verify.Accept, BadFrom: verify.Quarantine, TempError: verify.Defer}}
-	c.Admin.Address = "[::1]:8026"
+	c.Admin = AdminConfig{"[::1]:8026", Secret{plain: hush}}
 	c.Log = LogConfig{Level: -4, Messages: 0.25, Format: FormatJSON}
 	c.TrustedNetworks = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::1/128")}
 	c.Smuggling = SmugglingTolerate
@@ -125,6 +125,8 @@ func unlikeDefault() Config {
 	c.Events = EventsConfig{Kind: KindDiscard, Topic: "a.b_c-d", Embedded: EmbeddedConfig{"127.0.0.1:0", 7, 90 * time.Second, 3 * GiB, "gzip"}, Kafka: KafkaConfig{
 		[]string{"k1.example.net:9092", "[::1]:9093"}, true, "/etc/kafka.pem", "kafka.example.net",
 		SASLConfig{"SCRAM-SHA-256", "user", Secret{plain: hush}}, CreateTopicConfig{7, 2}, "zstd", 7 * time.Millisecond}}
+	c.Index = IndexConfig{IndexOff, "support", 501, 3, 5 * KiB, IndexFieldsConfig{[]string{"subject", "text"}}, 721 * time.Hour,
+		SQLiteConfig{"/var/lib/index.db"}, PostgresConfig{Secret{plain: hush}, 9, 31 * time.Second}}
 	c.DNS = DNSConfig{[]string{"192.0.2.53", "[2001:db8::53]:5353"}, 4 * time.Second, 65 * MiB}
 	c.Drain = DrainConfig{time.Second, 2 * time.Second}
 	c.StrictPaths = true

@@ -68,6 +68,7 @@ func DefaultOn(m Machine) Config {
 		Store:  defaultStore(),
 		Events: defaultEvents(),
 		DNS:    defaultDNS(),
+		Index:  defaultIndex(),
 		Drain: DrainConfig{
 			Grace:    0,                // for load balancers that take time to see /readyz fail
 			Deadline: 60 * time.Second, // one store request (timeouts.store)

@@ -45,7 +45,7 @@ func (v resolvers) check() *valueError {
 	var known []string
 	for i, text := range *v.at {
 		address, err := resolver.ParseServer(text)
-		switch f := (&valueError{got: strconv.Quote(text), at: index(i)}); {
+		switch f := (&valueError{got: strconv.Quote(text), at: itemAt(i)}); {
 		case err != nil && isDomain(text):
 			f.why = "a name: nobody can be asked for its address yet"
 			return f

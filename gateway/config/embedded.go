@@ -40,6 +40,7 @@ var embeddedKind = kind{
 		return server{"events.embedded.address", address}, isLoopback(address)
 	},
 	memory: indexMemory,
+	alone:  true,
 }
 
 // indexMemory returns the memory for the index of the log's batches, 75 bytes each. A

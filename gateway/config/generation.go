@@ -19,7 +19,7 @@ var startOnly = []string{
 	"tls.handshakes",                                                         // the bound of the pool that runs them
 	"dns",                                                                    // the client is open
 	"auth.backends", "auth.cache", "auth.attempts", "auth.ldap", "auth.oidc", // the backends are open
-	"verify.enabled",
+	"verify.enabled", "index",
 }
 
 // FileIsEmpty reports whether there is a configuration file that sets no key. It is as valid
@@ -97,7 +97,7 @@ func (c *Config) Hash() string {
 		switch k.path {
 		case "hostname", "data_dir", "admin.address", "events.embedded.address", "accept.recipients_file",
 			"tls.certificates", "tls.client_ca_file", "tls.tickets_file",
-			"auth.static.file", "auth.ldap.ca_file", "auth.ldap.bind_password_file", "auth.oidc.client_secret_file":
+			"index.sqlite.path", "auth.static.file", "auth.ldap.ca_file", "auth.ldap.bind_password_file", "auth.oidc.client_secret_file":
 			continue
 		}
 		fmt.Fprintf(sum, "%s: %s\n", k.path, v)

@@ -115,7 +115,7 @@ func (v brokers) check() *valueError {
 		return outOfRange("none")
 	}
 	for i, name := range *v.at {
-		f := &valueError{got: strconv.Quote(name), at: index(i)}
+		f := &valueError{got: strconv.Quote(name), at: itemAt(i)}
 		if _, _, err := net.SplitHostPort(name); err != nil || !isEndpoint(name) {
 			return f
 		}

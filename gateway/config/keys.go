@@ -25,7 +25,7 @@ var keys []key
 // init fills the table. The rules of a kind look up keys, and the keys of a kind are part
 // of the table, which Go would otherwise take for an initialization cycle.
 func init() {
-	keys = slices.Concat(mainKeys, tlsKeys, authKeys, ldapKeys, oidcKeys, storeKeys, keysOf(stores), eventKeys, keysOf(logs), dnsKeys, verifyKeys, drainKeys, pressureKeys, processKeys)
+	keys = slices.Concat(mainKeys, tlsKeys, authKeys, ldapKeys, oidcKeys, storeKeys, keysOf(stores), eventKeys, keysOf(logs), dnsKeys, verifyKeys, indexKeys, drainKeys, pressureKeys, processKeys)
 }
 
 var mainKeys = []key{
@@ -39,6 +39,8 @@ var mainKeys = []key{
 		"a list of different addresses, each " + anAddress + moreOfListener, `[{address: "127.0.0.1:2525"}]`},
 	{"admin.address", func(c *Config) value { return text{&c.Admin.Address, isAddress} },
 		anAddress, `"127.0.0.1:8025"`},
+	{"admin.token", func(c *Config) value { return secretValue{&c.Admin.Token} },
+		"a text of at least 16 printable characters, which a browser asks for, or none", "0123456789abcdef"},
 	{"log.level", func(c *Config) value { return level{&c.Log.Level} },
 		"debug, info, warn or error", "info"},
 	{"log.messages", func(c *Config) value { return messageShare{&c.Log.Messages} },

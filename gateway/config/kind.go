@@ -26,6 +26,7 @@ type kind struct {
 	// bytes; nil for none.
 	memory   func(*Config) int64
 	discards bool // it keeps nothing
+	alone    bool // only this process has it, or this machine
 	// spareLanes says that as many lanes may open beside those that stand still.
 	spareLanes bool
 }

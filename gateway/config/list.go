@@ -35,7 +35,7 @@ func stringItems(w rawValue) ([]string, *valueError) {
 	for i, item := range items {
 		if !item.isScalar(kindString) {
 			verr = item.typeError()
-			verr.at = index(i)
+			verr.at = itemAt(i)
 			return nil, verr
 		}
 		all = append(all, item.text)
@@ -58,7 +58,7 @@ func inlineYAML(w rawValue) (rawValue, *valueError) {
 	return w, nil
 }
 
-func index(i int) string { return "[" + strconv.Itoa(i) + "]" }
+func itemAt(i int) string { return "[" + strconv.Itoa(i) + "]" }
 
 // flowList returns a YAML list on one line.
 func flowList(items []string) string { return "[" + strings.Join(items, ", ") + "]" }
@@ -91,7 +91,7 @@ func (v domains) check() *valueError {
 		if isDomain(strings.TrimPrefix(name, "*.")) {
 			continue
 		}
-		f := &valueError{got: strconv.Quote(name), at: index(i)}
+		f := &valueError{got: strconv.Quote(name), at: itemAt(i)}
 		if name == "*" {
 			f.why = "every recipient is accept.any: true"
 		}
@@ -120,7 +120,7 @@ func (v networks) read(w rawValue) *valueError {
 	for i, name := range names {
 		prefix, why := parseNetwork(name)
 		if why != "" {
-			f = &valueError{got: strconv.Quote(name), at: index(i), why: why}
+			f = &valueError{got: strconv.Quote(name), at: itemAt(i), why: why}
 			if w.kind == kindList {
 				f.line = w.items[i].line
 			}

@@ -44,7 +44,7 @@ func (v listeners) read(w rawValue) *valueError {
 	for i, item := range items {
 		l, verr := readListener(item)
 		if verr != nil {
-			verr.at = index(i) + verr.at
+			verr.at = itemAt(i) + verr.at
 			return verr
 		}
 		*v.at = append(*v.at, l)
@@ -121,7 +121,7 @@ func (v listeners) check() *valueError {
 		return outOfRange("none")
 	}
 	for i, l := range *v.at {
-		f := &valueError{got: strconv.Quote(l.Address), at: index(i) + ".address"}
+		f := &valueError{got: strconv.Quote(l.Address), at: itemAt(i) + ".address"}
 		if !isAddress(l.Address) {
 			return f
 		}
@@ -138,11 +138,11 @@ func (v listeners) check() *valueError {
 		}
 		switch required := l.ProxyProtocol == ProxyRequired; {
 		case required && len(l.ProxyNetworks) == 0:
-			f = &valueError{got: "none", at: index(i) + ".proxy_networks", example: listenerExample("proxy_networks")}
+			f = &valueError{got: "none", at: itemAt(i) + ".proxy_networks", example: listenerExample("proxy_networks")}
 			f.why = "proxy_protocol: required needs the networks of the load balancers"
 			return f
 		case !required && len(l.ProxyNetworks) > 0:
-			f = &valueError{got: ProxyOff, at: index(i) + ".proxy_protocol", example: listenerExample("proxy_protocol")}
+			f = &valueError{got: ProxyOff, at: itemAt(i) + ".proxy_protocol", example: listenerExample("proxy_protocol")}
 			f.why = "proxy_networks need proxy_protocol: required"
 			return f
 		}

@@ -25,8 +25,9 @@ type Role uint8
 const (
 	ForServe Role = 1 << iota // a gateway that receives mail
 	ForIndex                  // a consumer of the events that reads the store
+	ForRead                   // a command that reads the store, the index or the event log
 
-	forAll = ForServe | ForIndex
+	forAll = ForServe | ForIndex | ForRead
 )
 
 // Load reads the configuration and validates it for role. Its error is Problems: all that
@@ -71,6 +72,7 @@ func (l loader) load(from Sources) (Config, error) {
 	if _, set := l.config.origins["accept.domains"]; set && !anySet {
 		l.config.Accept.Any = false
 	}
+	l.config.leaveIndexOff()
 	for _, p := range l.config.check(l.table, l.role) {
 		// Checks of an invalid key would concern its default, not its value.
 		if path, _, _ := strings.Cut(p.Key, "["); !l.invalid[path] && (path != "accept.domains" || !l.invalid["accept.any"]) {

@@ -19,7 +19,7 @@ func secretTable(at *Secret) []key {
 	}}, keys...)
 }
 
-const hush = "correct-horse"
+const hush = "correct-horse-battery"
 
 func secretFile(t *testing.T, content string) string {
 	t.Helper()

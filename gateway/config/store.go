@@ -21,6 +21,7 @@ const KindDir = "dir"
 var dirKind = kind{
 	name:     KindDir,
 	describe: func(c *Config, _ string) string { return c.ObjectsDir() },
+	alone:    true,
 }
 
 // Choices of store.packing.

@@ -102,7 +102,7 @@ func (v pairs) read(w rawValue) *valueError {
 			"cert_file": text{&p.CertFile, isPath}, "key_file": text{&p.KeyFile, isPath},
 		})
 		if verr != nil {
-			verr.at = index(i) + verr.at
+			verr.at = itemAt(i) + verr.at
 			return verr
 		}
 		*v.at = append(*v.at, p)
@@ -117,11 +117,11 @@ func (v pairs) check() *valueError {
 	for i, p := range *v.at {
 		switch {
 		case p.CertFile == "":
-			return &valueError{got: "none", at: index(i) + ".cert_file"}
+			return &valueError{got: "none", at: itemAt(i) + ".cert_file"}
 		case p.KeyFile == "":
-			return &valueError{got: "none", at: index(i) + ".key_file"}
+			return &valueError{got: "none", at: itemAt(i) + ".key_file"}
 		case slices.ContainsFunc((*v.at)[:i], func(q certificates.Pair) bool { return q.CertFile == p.CertFile }):
-			return &valueError{got: strconv.Quote(p.CertFile), at: index(i) + ".cert_file", why: "duplicate"}
+			return &valueError{got: strconv.Quote(p.CertFile), at: itemAt(i) + ".cert_file", why: "duplicate"}
 		}
 	}
 	return nil

@@ -65,6 +65,7 @@ var checks = []check{
 // lastChecks are the rules that run after those of the kinds.
 var lastChecks = []check{
 	{ForServe, single(checkPack)}, {ForServe, (*Config).checkPressure},
+	{forAll, single(checkToken)}, {forAll, single(checkIndexStore)}, {ForIndex, single(checkIndexed)},
 }
 
 // conflict returns the problem of a key whose value conflicts with other keys.
@@ -213,6 +214,20 @@ func roughly(octets int64) string {
 	}
 	return (Size(octets) / MiB * MiB).String()
 }
+
+// checkToken requires a token that nobody can guess.
+func checkToken(c *Config) *Problem {
+	if n := len(c.Admin.Token.Reveal()); n == 0 || n >= leastToken {
+		return nil
+	}
+	p := c.conflict("admin.token", findKey(keys, "admin.token").expected,
+		"make one by head -c 24 /dev/urandom | base64, put it into a file and set e.g. "+c.Setting("admin.token"+fileSuffix, "/run/secrets/admin_token"))
+	p.Got = "got a shorter one"
+	return p
+}
+
+// leastToken is the least length of a token.
+const leastToken = 16
 
 func checkStoreTimeout(c *Config) *Problem {
 	if c.Timeouts.Store <= c.Timeouts.Message {

@@ -32,6 +32,7 @@ func (c *Config) Warnings() []string {
 	all = append(all, c.tlsWarnings()...)
 	all = append(all, c.authWarnings()...)
 	all = append(all, c.verifyWarnings()...)
+	all = append(all, c.indexWarnings()...)
 	for _, l := range c.Listeners {
 		if slices.ContainsFunc(slices.Concat(l.ProxyNetworks, l.XclientNetworks), isEverybody) {
 			warn("everybody is in proxy_networks or xclient_networks of %s: whoever reaches it can claim any address", l.Address)
