@@ -4,7 +4,7 @@ FUZZTIME ?= 20s
 FOR      ?= 60s
 TESTTIME ?= 20m
 ARGS     ?=
-SERIAL    = ./gateway/sim . ./codec
+SERIAL    = ./gateway/sim . ./codec ./index/indextest
 SLOW      = ./loadtest ./pipeline/s3 ./pipeline/kafka ./loadtest/stress
 
 export PATH := $(PATH):/usr/sbin:/sbin
