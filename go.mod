@@ -23,7 +23,16 @@ require (
 
 require golang.org/x/term v0.47.0
 
-require github.com/miekg/dns v1.1.73
+require (
+	github.com/jackc/pgx/v5 v5.13.0
+	github.com/miekg/dns v1.1.73
+)
+
+require (
+	github.com/jackc/pgpassfile v1.0.0 // indirect
+	github.com/jackc/pgservicefile v0.0.0-20240606120523-5a60cdf6a761 // indirect
+	github.com/jackc/puddle/v2 v2.2.3 // indirect
+)
 
 require (
 	github.com/Shopify/toxiproxy/v2 v2.5.0
