@@ -25,6 +25,8 @@ var (
 	// bytes, up to store.pack.max_bytes.
 	packBuckets      = []float64{1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096}
 	packOctetBuckets = []float64{4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20, 2 << 20, 4 << 20, 8 << 20}
+	// foundBuckets range from a lone message on an idle machine to a backlog of days.
+	foundBuckets = []float64{0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 30, 60, 300, 900, 3600, 14400, 86400, 604800}
 	// loopBuckets: a loop that responds within 1 ms is healthy, and clients notice more
 	// than 100 ms.
 	loopBuckets = []float64{0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5}

@@ -272,6 +272,10 @@ func (m *Metrics) addLoops(labels Labels) {
 	m.paused = m.level("sluice_sessions_paused", "SMTP sessions that have paused reading from their client.")
 	m.loopDelay = m.histogram("sluice_loop_delay_seconds",
 		"Time from the request of a tick to its execution on the event loop.", loopBuckets)
+	m.addPanics(labels.PanicPlaces)
+}
+
+func (m *Metrics) addPanics(places []string) {
 	m.panics = m.counters("sluice_panics_total",
-		"Recovered panics, by place; each ended one session or failed one message or task.", "where", labels.PanicPlaces)
+		"Recovered panics, by place; each ended one session or failed one message or task.", "where", places)
 }

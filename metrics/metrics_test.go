@@ -51,10 +51,15 @@ func testLabels() Labels {
 	}
 }
 
+var testIndexLabels = IndexLabels{
+	Results: []string{"indexed", "poison_digest"}, Dependencies: []string{"store", "database"}, PanicPlaces: []string{"index"},
+}
+
 func constant(v float64) func() float64 { return func() float64 { return v } }
 
 func testMetrics() *Metrics {
 	m := New(testLabels())
+	m.AddIndex(testIndexLabels)
 	m.RegisterSources(Sources{
 		SessionsOpen:     constant(3),
 		BodyMemory:       constant(4096),
