@@ -69,6 +69,7 @@ bench: tools
 
 # kill -9 under load, 20 times, then every acknowledged message is looked for; then
 # brokers of three are frozen and killed; then the configuration is reloaded each second;
+# then the resolver is stopped, slow, dead and broken while mail is verified;
 # then the loads that must be outlived within bounds; then the tests that count messages,
 # with ten times as many, and ten rolling restarts behind HAProxy. Each fails when it was
 # not held.
@@ -77,6 +78,7 @@ drill:
 	go run ./loadtest drill --on cluster --sessions 30
 	go run ./loadtest drill --on fleet --away 60s --sessions 20
 	go run ./loadtest drill --reload 60s --sessions 20
+	go run ./loadtest drill --verify 10s --rounds 2 --sessions 20
 	go run ./loadtest stress
 	go test -count=1 -timeout 1h -run '^(TestSmtpSource|TestFleet|TestRollingRestart)$$' ./loadtest -messages 10000 -restarts 10
 

@@ -22,6 +22,7 @@ type drillCommand struct {
 	Pause    time.Duration `help:"Kill nothing; stop the store and then the broker of a fleet for so long (SIGSTOP), such as 60s."`
 	Away     time.Duration `help:"Kill nothing at random; for so long delete the topic of a fleet, and then kill its broker."`
 	Reload   time.Duration `help:"Kill nothing; for so long reload another configuration each second."`
+	Verify   time.Duration `help:"Kill no gateway; for so long each stop, slow down, kill and break the resolver by which mail is verified."`
 	Sessions int           `default:"50" help:"Sessions at the same time."`
 	Seed     uint64        `help:"Draws mails and moments of death; 0 for another one each time."`
 	Binary   string        `type:"existingfile" placeholder:"FILE" help:"A sluice binary; without it one is built."`
@@ -80,6 +81,12 @@ func (c *drillCommand) Run(ctx context.Context) error {
 		defer plan.Fleet.Kill()
 		plan.Fleet.Use(plan.Gateway)
 	}
+	if c.Verify > 0 {
+		if plan.Resolver, err = drill.StartResolver(filepath.Join(scratch, "unbound")); err != nil {
+			return err
+		}
+		defer func() { _ = plan.Resolver.Kill() }() // it ends with us in any case
+	}
 	if gateway.Kind == process.Cluster {
 		brokers, err := stack.StartKafkaCluster(scratch, 3)
 		if err != nil {
@@ -120,6 +127,9 @@ func (c *drillCommand) do(ctx context.Context, plan drill.Plan) (*drill.Report, 
 	if c.Reload > 0 {
 		return drill.Reload(ctx, plan, drill.ReloadTimes{Each: time.Second, Length: c.Reload})
 	}
+	if c.Verify > 0 {
+		return drill.Verify(ctx, plan, drill.VerifyTimes{Fault: c.Verify, Health: c.Verify, Settle: 2 * time.Second})
+	}
 	if c.Pause == 0 {
 		return drill.Run(ctx, plan)
 	}
@@ -142,6 +152,9 @@ func (c *drillCommand) name(at time.Time) string {
 	}
 	if c.Reload > 0 {
 		what += "reload-"
+	}
+	if c.Verify > 0 {
+		what += "verify-"
 	}
 	return what + at.Format("20060102-150405")
 }

@@ -52,6 +52,34 @@ func TestReloadDrillShort(t *testing.T) {
 	}
 }
 
+// The short form of the drill of verification.
+func TestVerifyDrillShort(t *testing.T) {
+	t.Parallel()
+	needs(t, "unbound")
+	resolver, err := drill.StartResolver(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := resolver.Kill(); err != nil {
+			t.Error(err)
+		}
+	})
+	report, err := drill.Verify(t.Context(), drill.Plan{
+		Gateway: newGateway(t), Resolver: resolver, Rounds: 1, Sessions: 2, Seed: uint64(time.Now().UnixNano()), Progress: t.Output(),
+	}, drill.VerifyTimes{
+		Fault: 2500 * time.Millisecond, Health: 200 * time.Millisecond, Settle: time.Second, // one server has 2 s
+		Faults: []string{drill.FaultKilled, drill.FaultSlow},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Log(report)
+	if !report.OK() {
+		t.Fatal("a promise was broken")
+	}
+}
+
 // alone sends a message beside which there is no other, so that its object is its own.
 func alone(t *testing.T, gateway *process.Sluice) client.Receipt {
 	t.Helper()

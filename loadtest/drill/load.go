@@ -16,8 +16,9 @@ import (
 // Plan is one drill.
 type Plan struct {
 	Gateway  *process.Sluice
-	Fleet    *Fleet              // what a gateway of kind process.Fleet uses; else nil
-	Cluster  *stack.KafkaCluster // of a gateway of kind process.Cluster
+	Fleet    *Fleet               // what a gateway of kind process.Fleet uses; else nil
+	Cluster  *stack.KafkaCluster  // of a gateway of kind process.Cluster
+	Resolver *stack.UnboundServer // of a gateway that verifies; of StartResolver
 	Rounds   int
 	Sessions int
 	Seed     uint64
@@ -59,6 +60,9 @@ func begin(ctx context.Context, plan Plan) (*drill, error) {
 	compose := client.Composer{Seed: plan.Seed}.Compose
 	if plan.Fleet != nil {
 		compose = bulky(compose)
+	}
+	if plan.Resolver != nil {
+		compose = fromStrangers(compose)
 	}
 	d := &drill{
 		plan: plan, ledger: client.NewLedger(plan.Receipts), random: rand.New(rand.NewPCG(plan.Seed, 0)),

@@ -30,6 +30,7 @@ type Report struct {
 	Losses   []Loss        `json:"losses,omitempty"`
 	Absences []*Absence    `json:"absences,omitempty"`
 	Reloads  *Reloads      `json:"reloads,omitempty"`
+	Verdicts *Verdicts     `json:"verdicts,omitempty"`
 	Tally    client.Tally  `json:"sent_again"`
 	Audit    *audit.Report `json:"audit"`
 
@@ -66,6 +67,9 @@ func (r *Report) OK() bool {
 		}
 	}
 	if r.Reloads != nil && (!r.Reloads.ok() || r.Tally != client.Tally{}) {
+		return false
+	}
+	if r.Verdicts != nil && !r.Verdicts.ok() {
 		return false
 	}
 	return r.Audit.OK() && r.Pending == 0 && r.Slowest <= r.Deadline
@@ -135,6 +139,9 @@ func (r *Report) String() string {
 		for _, wrong := range r.Reloads.Wrong {
 			fmt.Fprintln(&b, "wrong:", wrong)
 		}
+	}
+	if r.Verdicts != nil {
+		fmt.Fprintln(&b, r.Verdicts)
 	}
 	if r.Answers > 0 {
 		fmt.Fprintf(&b, "slowest of %d answers %.2f s, allowed %.2f s\n", r.Answers, r.Slowest, r.Deadline)

@@ -14,6 +14,8 @@ import (
 type UnboundServer struct {
 	*Server
 	Address string // host:port, UDP and TCP
+
+	file, port, forwardPort string
 }
 
 // unboundConfig has everything in one folder, and no way to the internet.
@@ -69,14 +71,10 @@ func newUnbound(dir, address, config, forward string) (*UnboundServer, error) {
 	if err != nil {
 		return nil, err
 	}
-	file := filepath.Join(dir, "unbound.conf")
-	if err := os.WriteFile(file, fmt.Appendf(nil, unboundConfig, dir, port, config, forwardPort), 0o600); err != nil {
-		return nil, err
-	}
-	u := &UnboundServer{Address: address}
+	u := &UnboundServer{Address: address, file: filepath.Join(dir, "unbound.conf"), port: port, forwardPort: forwardPort}
 	u.Server = &Server{
 		Name: "unbound", Dir: dir,
-		command: []string{program, "-d", "-p", "-c", file},
+		command: []string{program, "-d", "-p", "-c", u.file},
 		probe: func(ctx context.Context) error {
 			r := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
 				return (&net.Dialer{Timeout: time.Second}).DialContext(ctx, network, address)
@@ -85,5 +83,10 @@ func newUnbound(dir, address, config, forward string) (*UnboundServer, error) {
 			return err
 		},
 	}
-	return u, nil
+	return u, u.Configure(config)
+}
+
+// Configure writes other lines of config, which hold from the next start on.
+func (u *UnboundServer) Configure(config string) error {
+	return os.WriteFile(u.file, fmt.Appendf(nil, unboundConfig, u.Dir, u.port, config, u.forwardPort), 0o600)
 }

@@ -74,12 +74,19 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// send stores and announces a message, and records it as acknowledged.
-func (w *world) send(t *testing.T, body string) {
+// send stores and announces a message, and records it as acknowledged. A message that was
+// verified has a verdict.
+func (w *world) send(t *testing.T, body string, verdict ...pipeline.Verdict) {
 	t.Helper()
 	m := porttest.NewMessage([]byte(body))
 	m.Envelope.AddRecipient([]byte("second@example.net"))
-	m.Header = pipeline.AppendTrace(m.Header[:0], m)
+	m.Header = m.Header[:0]
+	for _, v := range verdict {
+		m.Verification = &pipeline.Verification{}
+		m.Judge(v)
+		m.Header = append(m.Header, v.Field...)
+	}
+	m.Header = pipeline.AppendTrace(m.Header, m)
 	id, at := m.ID, m.ReceivedAt
 	sent, err := porttest.Store(w.store, m)
 	if err != nil || sent.Err != nil {
@@ -88,6 +95,9 @@ func (w *world) send(t *testing.T, body string) {
 	m = porttest.Stored()
 	m.Envelope.AddRecipient([]byte("second@example.net"))
 	m.Envelope.SizeDeclared = 400
+	for _, v := range verdict {
+		m.Verdicts = v.Verdicts
+	}
 	m.ReceivedAt = at
 	m.ID, m.Result.Blob, m.Result.Digest = id, sent.Blob, sent.Digest
 	w.log = append(w.log, [2][]byte{id.Append(nil), pipeline.AppendEvent(nil, m)})

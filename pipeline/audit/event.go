@@ -76,6 +76,11 @@ func messageOf(e *pipeline.Event) *pipeline.Message {
 	m.Envelope.Body, m.Envelope.SizeDeclared = bodyTypes[e.Envelope.Body], e.Envelope.SizeDeclared
 	m.Envelope.RequireTLS = e.Envelope.RequireTLS
 	m.Summary.MessageID = []byte(e.Message.MessageID)
+	if v := e.Verdicts; v != nil && v.Skipped == "" {
+		m.Verification = &pipeline.Verification{}
+		m.Judge(pipeline.Verdict{Name: v.IPRev.Name}) // it stands in the trace field
+	}
+	m.Verdicts = e.Verdicts
 	return m
 }
 
@@ -105,10 +110,32 @@ func checkTrace(e *pipeline.Event, added, begin []byte) error {
 		return nil
 	}
 	want := append(pipeline.AppendTrace(nil, m), pipeline.SeparatorOf(begin)...)
+	if m.Verification != nil {
+		field, below := cutField(added)
+		for _, part := range []string{"Authentication-Results: ", "spf=" + m.Verdicts.SPF.Result, "dmarc=" + m.Verdicts.DMARC.Result} {
+			if !bytes.Contains(field, []byte(part)) {
+				return altered("object begins with %q, the event says %s", field, part)
+			}
+		}
+		added = below
+	}
 	if !bytes.Equal(added, want) {
 		return altered("object begins with %q, Sluice adds %q", added, want)
 	}
 	return nil
+}
+
+// cutField cuts a header behind its first field.
+func cutField(header []byte) (field, below []byte) {
+	for at := 0; ; {
+		end := bytes.Index(header[at:], []byte("\r\n"))
+		if at += end + 2; end < 0 || at == len(header) {
+			return header, nil
+		}
+		if header[at] != '\t' && header[at] != ' ' {
+			return header[:at], header[at:]
+		}
+	}
 }
 
 // difference returns the part of value that begins where it differs from other.
