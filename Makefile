@@ -4,7 +4,7 @@ FUZZTIME ?= 20s
 FOR      ?= 60s
 TESTTIME ?= 20m
 ARGS     ?=
-SERIAL    = ./gateway/sim . ./codec ./index/indextest
+SERIAL    = ./gateway/sim . ./codec ./index/indextest ./index/sqlite
 SLOW      = ./loadtest ./pipeline/s3 ./pipeline/kafka ./loadtest/stress
 
 export PATH := $(PATH):/usr/sbin:/sbin
@@ -41,10 +41,11 @@ check:
 	go test -vet=off -short -p 4 ./...
 
 # Everything that must be green: vet, linter, all tests. Packages whose code has no
-# goroutine, and two tests of memory, run without the race detector: it finds nothing
-# there and takes up to eight times as long. Of the others those that take minutes begin
-# first, so that none is left alone at the end. Two run at a time: with three, tests of
-# time suffer on two processors. What failed stands at the end.
+# goroutine, the one with SQLite, which takes minutes to compile so, and two tests of memory
+# run without the race detector: it finds nothing there and takes up to eight times as
+# long. Of the others those that take minutes begin first, so that none is left alone at the
+# end. Two run at a time: with three, tests of time suffer on two processors. What failed
+# stands at the end.
 TESTS = TEST_TOOLS=required go run ./internal/testrun -vet=off -shuffle=on -timeout $(TESTTIME) -p 2
 test: tools
 	go vet ./...

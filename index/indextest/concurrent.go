@@ -14,10 +14,10 @@ import (
 // and lengths, while others search.
 func concurrent(t *testing.T, s index.Store) {
 	r := newRandom(30)
-	all := r.many(300)
+	all := r.many(200)
 	var inserted atomic.Int64
 	var writers, readers sync.WaitGroup
-	for w := range 6 {
+	for w := range 4 {
 		order := newRandom(uint64(31 + w)).Perm(len(all))
 		writers.Go(func() {
 			for size := 10 + 7*w; len(order) > 0; {
@@ -36,7 +36,7 @@ func concurrent(t *testing.T, s index.Store) {
 		})
 	}
 	done := make(chan struct{})
-	for range 3 {
+	for range 2 {
 		readers.Go(func() {
 			for before := 0; ; {
 				page, err := s.Find(context.Background(), &index.Query{Terms: []string{"s:all"}, Limit: len(all)})

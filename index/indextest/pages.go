@@ -15,16 +15,16 @@ import (
 // pages reads thousands of messages page by page while others come and go.
 func pages(t *testing.T, s index.Store) {
 	r := newRandom(20)
-	all := r.many(2500)
+	all := r.many(2200)
 	for batch := range slices.Chunk(all, 500) {
 		mustInsert(t, s, len(batch), batch...)
 	}
-	for _, limit := range []int{1000, 250, 249} {
+	for _, limit := range []int{1000, 199} {
 		mustFind(t, s, index.Query{Limit: limit}, all...)
 	}
 	mustFind(t, s, index.Query{Terms: []string{"s:7"}, Limit: 1}, all[7])
 
-	for _, q := range []index.Query{{Limit: 97}, {Limit: 97, Terms: []string{"s:all"}}} {
+	for _, q := range []index.Query{{Limit: 150}, {Limit: 150, Terms: []string{"s:all"}}} {
 		seen := map[pipeline.ID]bool{}
 		for i := 0; ; i++ {
 			page, err := s.Find(t.Context(), &q)
@@ -41,7 +41,7 @@ func pages(t *testing.T, s index.Store) {
 				break
 			}
 			// Some are newer than the page, some older, some in the midst of it.
-			at := time.Duration((i*577)%3000) * time.Millisecond
+			at := time.Duration((i*577)%2500) * time.Millisecond
 			mustInsert(t, s, 2, r.message(noon.Add(at), "s:all"), r.message(noon.Add(at).Add(time.Microsecond), "s:all"))
 		}
 		for _, m := range all {
@@ -70,7 +70,7 @@ func oneMillisecond(t *testing.T, s index.Store) {
 	mustInsert(t, s, len(first), first...)
 	mustInsert(t, s, len(second), second...)
 	mustInsert(t, s, 0, all[500:1500]...)
-	for _, limit := range []int{1000, 50} {
+	for _, limit := range []int{1000, 300} {
 		mustFind(t, s, index.Query{Limit: limit, Terms: []string{"s:all"}}, all...)
 		mustFind(t, s, index.Query{Limit: limit}, all...)
 	}

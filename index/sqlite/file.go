@@ -1,0 +1,56 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+)
+
+// file is which files of the file system the database has open. One that is deleted can
+// still be written, but what is written is gone.
+type file struct{ main, wal os.FileInfo }
+
+func identify(path string) (f file, err error) {
+	if f.main, err = os.Stat(path); err == nil {
+		f.wal, err = os.Stat(path + "-wal")
+	}
+	return f, err
+}
+
+var errReplaced = errors.New("was deleted or replaced while it was in use")
+
+// check returns an error if the files at path are others than those that are open.
+func (f file) check(path string) error {
+	now, err := identify(path)
+	if errors.Is(err, os.ErrNotExist) || err == nil && !(os.SameFile(f.main, now.main) && os.SameFile(f.wal, now.wal)) {
+		return fmt.Errorf("%s %w", path, errReplaced)
+	}
+	return err
+}
+
+// usable checks that the store can be written. A file that was deleted or replaced is an
+// error once; then the one at its path is used, or a new one. The caller holds writing.
+func (s *Store) usable(ctx context.Context) error {
+	switch {
+	case s.closed:
+		return errClosed
+	case s.readOnly:
+		return errReadOnly
+	case s.writer == nil:
+		return s.reconnect(ctx)
+	}
+	err := s.file.check(s.path)
+	if errors.Is(err, errReplaced) {
+		err = errors.Join(err, s.reconnect(ctx))
+	}
+	return err
+}
+
+// reconnect opens the file at the path, in place of the one that was open.
+func (s *Store) reconnect(ctx context.Context) error {
+	s.use.Lock()
+	defer s.use.Unlock()
+	_ = s.disconnect() // it could not be used any more
+	return s.connect(ctx)
+}
