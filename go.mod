@@ -35,6 +35,8 @@ require (
 	github.com/jackc/puddle/v2 v2.2.3 // indirect
 )
 
+require github.com/emersion/go-message v0.18.2
+
 require (
 	github.com/ncruces/go-strftime v1.1.0 // indirect
 	github.com/remyoudompheng/bigfft v0.0.0-20230129092748-24d4a6f8daec // indirect

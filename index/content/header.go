@@ -1,0 +1,159 @@
+package content
+
+import (
+	"bytes"
+	"iter"
+	"slices"
+	"strings"
+)
+
+// Bounds of a header, in bytes but for maxFields.
+const (
+	maxMessageHeader = 256 << 10
+	maxPartHeader    = 64 << 10
+	maxFields        = 2000
+	maxFieldName     = 256
+)
+
+// header is what was kept of a header.
+type header struct {
+	block []byte // the fields, complete lines as they came
+	whole bool   // nothing was left out or is malformed
+}
+
+// readHeader reads a header and the blank line behind it. It keeps at most most bytes of
+// it, in memory that the next header of the walk may use again.
+//
+// A line that is no field is left out. If what follows it is not of a header either, the
+// text has begun with it, without a blank line.
+func readHeader(s *stream, most int, memory []byte) header {
+	h := header{block: memory[:0], whole: true}
+	fields := 0
+	for begin, keep := true, false; ; {
+		b := s.ahead()
+		if len(b) == 0 {
+			h.whole = h.whole && fields > 0
+			return h
+		}
+		if begin {
+			switch b = s.atLeast(nextLine); kindOf(b, fields > 0) {
+			case lineBlank:
+				s.skip(bytes.IndexByte(b, '\n') + 1)
+				h.whole = h.whole && fields > 0
+				return h
+			case lineField:
+				fields++
+				keep = fields <= maxFields
+				h.whole = h.whole && keep
+			case lineOther:
+				h.whole = false
+				if !goesOn(b, fields > 0) {
+					return h
+				}
+				keep = false
+			}
+		}
+		n := bytes.IndexByte(b, '\n') + 1
+		begin = n > 0
+		if n == 0 {
+			n = len(b)
+		}
+		if kept := min(n, most-len(h.block)); keep {
+			h.block = append(h.block, b[:kept]...)
+			h.whole = h.whole && kept == n
+		}
+		s.skip(n)
+	}
+}
+
+// The kinds of lines that a header has.
+const (
+	lineField = iota
+	lineContinued
+	lineBlank
+	lineOther
+)
+
+// nextLine is how much is read ahead to see where the next line begins, in bytes.
+const nextLine = 4096
+
+// kindOf returns the kind of the line that begins b. afterField says that it may continue
+// a field.
+func kindOf(b []byte, afterField bool) int {
+	switch {
+	case b[0] == '\n' || bytes.HasPrefix(b, []byte("\r\n")):
+		return lineBlank
+	case afterField && (b[0] == ' ' || b[0] == '\t'):
+		return lineContinued
+	case fieldName(b) != "":
+		return lineField
+	}
+	return lineOther
+}
+
+// goesOn reports whether the header goes on behind the line that begins b, which is no
+// part of one. A line like those between the mails of an mbox file may be the first.
+func goesOn(b []byte, afterField bool) bool {
+	line, next, found := bytes.Cut(b, []byte("\n"))
+	if !afterField {
+		return found && bytes.HasPrefix(bytes.TrimPrefix(line, []byte(">")), []byte("From "))
+	}
+	return found && len(next) > 0 && kindOf(next, true) != lineOther
+}
+
+// fieldName returns the name of the field that begins b in lower case, or nothing.
+func fieldName(b []byte) string {
+	b = b[:min(len(b), maxFieldName)]
+	colon := bytes.IndexByte(b, ':')
+	if colon < 0 {
+		return ""
+	}
+	name := bytes.TrimRight(b[:colon], " \t")
+	for _, c := range name {
+		if c <= ' ' || c >= 0x7f {
+			return ""
+		}
+	}
+	return strings.ToLower(string(name))
+}
+
+// fields yields the names of the fields in lower case, and their values unfolded.
+func (h header) fields() iter.Seq2[string, string] {
+	return func(yield func(name, value string) bool) {
+		for rest := h.block; len(rest) > 0; {
+			end := 0
+			for {
+				n := bytes.IndexByte(rest[end:], '\n') + 1
+				if n == 0 {
+					end = len(rest)
+					break
+				}
+				if end += n; end == len(rest) || rest[end] != ' ' && rest[end] != '\t' {
+					break
+				}
+			}
+			field := rest[:end]
+			rest = rest[end:]
+			if name := fieldName(field); name != "" && slices.Contains(known, name) {
+				value := field[bytes.IndexByte(field, ':')+1:]
+				if !yield(name, unfold(value)) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// known are the names of the fields that are read.
+var known = []string{
+	"from", "to", "cc", "reply-to", "subject", "date", "message-id", "references", "in-reply-to",
+	"content-type", "content-disposition", "content-transfer-encoding",
+}
+
+// unfold returns a value without the ends of its lines, and without white space around it.
+func unfold(value []byte) string {
+	value = bytes.TrimRight(value, "\r\n")
+	value = bytes.ReplaceAll(value, []byte("\r\n"), nil)
+	value = bytes.ReplaceAll(value, []byte("\n"), nil)
+	return strings.Trim(string(value), " \t")
+}
