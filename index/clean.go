@@ -8,13 +8,14 @@ import (
 
 // Bounds of what a row keeps, in bytes.
 const (
-	maxAddress   = 512  // RFC 5321 §4.5.3.1 has 64 + 1 + 255
-	maxID        = 998  // of Message-ID and References: a line (RFC 5322 §2.1.1)
-	maxText      = 4096 // of a subject, a name
-	maxWord      = 255  // of a type, a charset, a name of a host
-	maxMailboxes = 4096 // of one header field, in number
-	maxRefs      = 100  // of References, in number; the last ones
-	maxDefects   = 100  // in number
+	maxAddress   = 512       // RFC 5321 §4.5.3.1 has 64 + 1 + 255
+	maxID        = 998       // of Message-ID and References: a line (RFC 5322 §2.1.1)
+	maxText      = 4096      // of a subject, a name
+	maxWord      = 255       // of a type, a charset, a name of a host
+	maxMailboxes = 4096      // of one header field, in number
+	maxRefs      = 100       // of References, in number; the last ones
+	maxDefects   = 100       // in number
+	maxNames     = 256 << 10 // of the names of all parts: lists have many rows in memory
 )
 
 // mark ends a text that was cut.
@@ -41,6 +42,7 @@ func Clean(m *Message) {
 	c.text(&m.Blob.Bucket, maxWord)
 	c.text(&m.Blob.Key, maxText)
 	c.header(&m.Header)
+	names := 0
 	for i := range m.Parts {
 		p := &m.Parts[i]
 		c.text(&p.Number, maxWord)
@@ -48,6 +50,9 @@ func Clean(m *Message) {
 		c.text(&p.Charset, maxWord)
 		c.text(&p.Disposition, maxWord)
 		c.encoded(&p.Name)
+		if names += len(p.Name.Text) + len(p.Name.Raw); names > maxNames {
+			p.Name, c.cut = Text{}, true
+		}
 	}
 	if c.cut {
 		m.Defects = append(m.Defects, Defect{Kind: DefectCut})

@@ -160,6 +160,22 @@ func TestClean(t *testing.T) {
 	}
 }
 
+// TestCleanBoundsNames keeps names of parts up to a bound for all of them, and all parts.
+func TestCleanBoundsNames(t *testing.T) {
+	m := &Message{Parts: make([]Part, 1000)}
+	for i := range m.Parts {
+		m.Parts[i] = Part{Number: "1", Name: Text{Text: strings.Repeat("n", maxText), Raw: strings.Repeat("r", maxText)}}
+	}
+	Clean(m)
+	size := 0
+	for _, p := range m.Parts {
+		size += len(p.Name.Text) + len(p.Name.Raw)
+	}
+	if size != maxNames || len(m.Parts) != 1000 || m.Parts[0].Name.Text == "" || !slices.Equal(m.Defects, []Defect{{Kind: DefectCut}}) {
+		t.Errorf("%d bytes of names, %v", size, m.Defects)
+	}
+}
+
 // TestExclude has a function for each name of a field.
 func TestExclude(t *testing.T) {
 	if !slices.IsSorted(Fields) || len(Fields) != len(excluded) {
