@@ -149,7 +149,7 @@ func (p *addressParser) angle(i int) int {
 func (p *addressParser) literal(i int) int {
 	n := 1
 	if len(p.phrase) > 0 && p.phrase[len(p.phrase)-1] == '@' {
-		if end := strings.IndexAny(p.s[i:], "]<>,"); end > 0 && p.s[i+end] == ']' {
+		if end := strings.IndexAny(p.s[i:min(len(p.s), i+maxFieldName)], "]<>,"); end > 0 && p.s[i+end] == ']' {
 			n = end + 1
 		}
 	}

@@ -66,15 +66,19 @@ func parseParamValue(s string) (value, rest string, ok bool) {
 	return value, s[min(end+1, len(s)):], ok
 }
 
+// maxQuotes bounds how many quotes are looked at for the one that ends a string.
+const maxQuotes = 16
+
 // closingQuote finds the quote that ends the quoted string that begins s: one with the end
 // of the parameter behind it, the first otherwise, and else the end of the parameter.
 func closingQuote(s string) (end int, ok bool) {
 	first := -1
-	for i := 1; i < len(s); i++ {
+	for i, quotes := 1, 0; i < len(s) && quotes < maxQuotes; i++ {
 		switch s[i] {
 		case '\\':
 			i++
 		case '"':
+			quotes++
 			if first < 0 {
 				first = i
 			}
@@ -132,6 +136,17 @@ func word(params []param, name string) string {
 		}
 	}
 	return ""
+}
+
+// boundary returns the boundary of a multipart, or nothing.
+func boundary(params []param) string {
+	for _, p := range params {
+		if p.name == "boundary" {
+			return strings.TrimRight(p.value, " \t")
+		}
+	}
+	t, _ := text(params, "boundary") // in pieces
+	return strings.TrimRight(t.Text, " \t")
 }
 
 // text returns a parameter that may be encoded: whole or in pieces by RFC 2231, which then

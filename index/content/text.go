@@ -2,6 +2,7 @@ package content
 
 import (
 	"bufio"
+	"bytes"
 	"io"
 	"strings"
 	"unicode/utf8"
@@ -143,19 +144,86 @@ func readText(r io.Reader, most int) string {
 const (
 	// maxHTML bounds the HTML of one part that is looked through for text, in bytes.
 	maxHTML = 8 << 20
-	// maxHTMLToken bounds one tag or comment, in which there may be a picture.
-	maxHTMLToken = 1 << 20
+	// maxHTMLToken bounds a tag with its attributes, a comment and a text. Of what is
+	// longer, such as a picture in a tag, the rest is passed over.
+	maxHTMLToken = 64 << 10
 )
 
 // stripHTML returns at most about most bytes of the text of HTML.
 func stripHTML(r io.Reader, most int) string {
-	z := html.NewTokenizer(io.LimitReader(r, maxHTML))
-	z.SetMaxBuf(maxHTMLToken)
 	s := stripper{most: most}
-	for s.b.Len() < most {
-		switch z.Next() {
-		case html.ErrorToken:
+	rest := unreader{r: io.LimitReader(r, maxHTML)}
+	for {
+		z := html.NewTokenizer(&rest)
+		z.SetMaxBuf(maxHTMLToken)
+		s.strip(z)
+		if z.Err() != html.ErrBufferExceeded { //nolint:errorlint // never wrapped
 			return s.b.String()
+		}
+		inTag := len(z.Raw()) > 0
+		rest.back = append(bytes.Clone(z.Buffered()), rest.back...)
+		switch {
+		case s.hidden != "":
+			rest.skipTo("</")
+			rest.back = append([]byte("</"), rest.back...)
+		case s.comment:
+			rest.skipTo("-->")
+		case inTag:
+			rest.skipTo(">")
+		}
+	}
+}
+
+// unreader is a reader to which bytes can be given back.
+type unreader struct {
+	r    io.Reader
+	back []byte
+}
+
+// Read implements io.Reader.
+func (u *unreader) Read(p []byte) (int, error) {
+	if len(u.back) > 0 {
+		n := copy(p, u.back)
+		u.back = u.back[n:]
+		return n, nil
+	}
+	return u.r.Read(p)
+}
+
+// skipTo goes on behind the next end.
+func (u *unreader) skipTo(end string) {
+	buf := make([]byte, 4<<10)
+	for kept := 0; ; {
+		n, err := u.Read(buf[kept:])
+		b := buf[:kept+n]
+		if i := bytes.Index(b, []byte(end)); i >= 0 {
+			u.back = append(b[i+len(end):len(b):len(b)], u.back...)
+			return
+		}
+		if err != nil {
+			return
+		}
+		kept = copy(buf, b[max(0, len(b)-len(end)+1):])
+	}
+}
+
+type stripper struct {
+	b       strings.Builder
+	most    int
+	hidden  string // the element that is left out
+	comment bool   // the last token is a comment
+	space   byte   // that comes before the next text, or 0
+}
+
+// strip takes the text of the tokens of z, up to its end or until there is enough.
+func (s *stripper) strip(z *html.Tokenizer) {
+	for s.b.Len() < s.most {
+		token := z.Next()
+		if token == html.ErrorToken {
+			return
+		}
+		s.comment = token == html.CommentToken
+		switch token {
 		case html.TextToken:
 			if s.hidden == "" {
 				s.text(z.Text())
@@ -171,14 +239,6 @@ func stripHTML(r io.Reader, most int) string {
 			s.apart(string(name))
 		}
 	}
-	return s.b.String()
-}
-
-type stripper struct {
-	b      strings.Builder
-	most   int
-	hidden string // the element that is left out
-	space  byte   // that comes before the next text, or 0
 }
 
 func (s *stripper) start(name string) {

@@ -134,11 +134,7 @@ func (w *walker) readMedia(h header, m media) media {
 	m.multi = strings.HasPrefix(m.part.Type, "multipart/")
 	m.message = m.part.Type == "message/rfc822" || m.part.Type == "message/global"
 	if m.multi {
-		for _, p := range params {
-			if p.name == "boundary" && m.boundary == "" {
-				m.boundary = strings.TrimRight(p.value, " \t")
-			}
-		}
+		m.boundary = boundary(params)
 	}
 	return m
 }
@@ -161,13 +157,8 @@ func (w *walker) names(m *media, params, disposition []param) {
 	m.part.Name = index.Text{Text: keep(name.Text), Raw: keep(name.Raw)}
 }
 
-// keep returns a text, cut where no row would keep it.
-func keep(s string) string {
-	if len(s) <= maxKept {
-		return s
-	}
-	return strings.Clone(cut(s, maxKept))
-}
+// keep returns a text, cut where no row would keep it. What it was part of is not kept.
+func keep(s string) string { return strings.Clone(cut(s, maxKept)) }
 
 // entity reads a body up to its end.
 func (w *walker) entity(s *stream, m media, depth int) {
@@ -276,7 +267,8 @@ func (w *walker) message(s *stream, m media, depth int) {
 	at := len(w.content.Parts) - 1
 	number := w.content.Parts[at].Number
 	decoded, known := decoder(s, m.encoding)
-	if _, plain := decoded.(plainDecoder); !plain || !known {
+	_, plain := decoded.(plainDecoder)
+	if !plain || !known {
 		w.content.defect(index.DefectEncoding, number) // RFC 2046 §5.2.1 allows none
 	}
 	if w.visited(&w.content.Parts[at], decoded) {
@@ -291,6 +283,9 @@ func (w *walker) message(s *stream, m media, depth int) {
 	h := w.header(inner, maxPartHeader)
 	if !h.whole {
 		w.content.defect(index.DefectHeader, number)
+	}
+	if !plain {
+		depth += maxDepth / 4 // decoding costs more than looking for boundaries
 	}
 	w.entity(inner, w.readMedia(h, media{number: number, ofMessage: true}), depth+1)
 	inner.drain()

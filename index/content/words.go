@@ -6,11 +6,14 @@ import (
 	"sluice/index"
 )
 
+// maxEncoded bounds what is decoded of a text, in bytes. A row keeps less of it.
+const maxEncoded = 16 << 10
+
 // decodeText decodes a text of a header field (RFC 2047), as real mailers write it: also
 // without white space around encoded words, in quotes, with characters that are split
 // between words, or without encoding. ok says that each charset is known and fits.
 func decodeText(raw string) (text index.Text, ok bool) {
-	if isASCII(raw) && !strings.Contains(raw, "=?") && !strings.Contains(raw, "\x1b") {
+	if raw = cut(raw, maxEncoded); isASCII(raw) && !strings.Contains(raw, "=?") && !strings.Contains(raw, "\x1b") {
 		return index.Text{Text: raw}, true
 	}
 	d := wordDecoder{ok: true}

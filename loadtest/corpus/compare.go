@@ -42,7 +42,7 @@ func (t *Truth) Compare(shown *Shown) (wrong []string) {
 			got.Name = want.Name
 		}
 		if want.Type == "" { // it cannot be told
-			got.Type = ""
+			got.Type, got.Charset = "", want.Charset
 		}
 		if want.SHA256 == "" {
 			got.Size, got.SHA256 = want.Size, ""

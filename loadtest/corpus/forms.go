@@ -58,7 +58,7 @@ var wellFormed = []form{
 		return n
 	}},
 	{name: "one in another", weight: 2, write: func(w *writer) *node { // boundaries that begin alike
-		n := w.multipart("mixed", w.multipart("alternative", w.plain(), w.html(w.text(2))), w.file(90))
+		n := w.multipart("mixed", w.multipart("alternative", w.plain(), w.beside()), w.file(90))
 		inner := n.children[0]
 		inner.setBoundary(n.setBoundary("outer") + "-inner")
 		return n
@@ -128,7 +128,7 @@ var wellFormed = []form{
 
 func (w *writer) alternative() *node {
 	n := w.multipart("alternative", w.plain(), nil)
-	n.children[1] = w.html(w.text(3))
+	n.children[1] = w.beside()
 	return n
 }
 
@@ -158,7 +158,7 @@ func (w *writer) calendar() *node {
 	event := []byte("BEGIN:VCALENDAR\r\nMETHOD:REQUEST\r\nBEGIN:VEVENT\r\nSUMMARY:unseen\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n")
 	invitation := w.leaf("text/calendar", "; charset=utf-8; method=REQUEST", event, "base64")
 	invitation.part.Charset = "utf-8"
-	both := w.multipart("alternative", w.plain(), w.html(w.text(2)), invitation)
+	both := w.multipart("alternative", w.plain(), w.beside(), invitation)
 	return w.multipart("mixed", both, w.named("application/ics", "invite.ics", event))
 }
 

@@ -77,6 +77,14 @@ func (w *writer) html(text string) *node {
 	return w.textLeaf("text/html", b.String())
 }
 
+// beside returns a text/html beside a text/plain, in which nothing is looked for.
+func (w *writer) beside() *node {
+	found := w.truth.Text
+	n := w.html(w.text(3))
+	w.truth.Text = found
+	return n
+}
+
 // file returns an attachment with so many bytes and a name.
 func (w *writer) file(size int) *node {
 	kind := one(w, extensions)
