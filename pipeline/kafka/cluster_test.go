@@ -39,6 +39,7 @@ func TestCluster(t *testing.T) {
 	t.Run("small topic", c.smallTopic)
 	t.Run("limit denied", c.limitDenied)
 	t.Run("made anew", c.madeAnew)
+	t.Run("consumers", c.consumers)
 	t.Run("faults", c.faults)
 	t.Run("paused", c.paused)
 	t.Run("killed", c.killed)
@@ -271,4 +272,21 @@ func (c *cluster) limitDenied(t *testing.T) {
 	}
 	checkNeighbours(t, l)
 	checkTooLarge(t, l, smallTopic+1)
+}
+
+// consumers runs the tests of consumers and of dead letters.
+func (c *cluster) consumers(t *testing.T) {
+	for name, test := range consumerTests {
+		t.Run(name, func(t *testing.T) { test(newConsumers(t, c.Bootstrap, c.fourPartitions(t))) })
+	}
+	t.Run("dead letters", func(t *testing.T) { deadLetters(newConsumers(t, c.Bootstrap, c.fourPartitions(t))) })
+}
+
+func (c *cluster) fourPartitions(t *testing.T) string {
+	t.Helper()
+	name := fmt.Sprint(topic, ".", c.topics.Add(1))
+	if err := c.CreateTopic(t.Context(), name, 4, nil); err != nil {
+		t.Fatal(err)
+	}
+	return name
 }

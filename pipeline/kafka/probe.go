@@ -19,10 +19,10 @@ func (l *Log) Probe(ctx context.Context) error {
 		return fail("probe", err)
 	}
 	client := l.events.client.Load()
-	response, err := l.metadata(ctx, client)
+	response, err := metadata(ctx, client, l.options.Topic)
 	for errors.Is(err, kgo.ErrClientClosed) && client != l.events.client.Load() { // it was replaced
 		client = l.events.client.Load()
-		response, err = l.metadata(ctx, client)
+		response, err = metadata(ctx, client, l.options.Topic)
 	}
 	switch {
 	case err != nil:
@@ -37,13 +37,13 @@ func (l *Log) Probe(ctx context.Context) error {
 	return nil
 }
 
-// metadata asks for the topic. It is not done by kadm, which may answer from its memory. A
+// metadata asks for a topic. It is not done by kadm, which may answer from its memory. A
 // client that is closed may still read its request, so that each has its own.
-func (l *Log) metadata(ctx context.Context, client *kgo.Client) (*kmsg.MetadataResponse, error) {
+func metadata(ctx context.Context, client *kgo.Client, name string) (*kmsg.MetadataResponse, error) {
 	request := kmsg.NewPtrMetadataRequest()
 	request.AllowAutoTopicCreation = false
 	topic := kmsg.NewMetadataRequestTopic()
-	topic.Topic = &l.options.Topic
+	topic.Topic = &name
 	request.Topics = append(request.Topics, topic)
 	return request.RequestWith(ctx, client)
 }

@@ -103,6 +103,18 @@ func readUpTo(
 	each func(key, value []byte, headers []pipeline.EventHeader) error,
 ) error {
 	var headers []pipeline.EventHeader
+	return readRecords(ctx, client, ends, func(r *kgo.Record) error {
+		headers = headers[:0]
+		for _, h := range r.Headers {
+			headers = append(headers, pipeline.EventHeader{Key: h.Key, Value: h.Value})
+		}
+		return each(r.Key, r.Value, headers)
+	})
+}
+
+func readRecords(
+	ctx context.Context, client *kgo.Client, ends map[int32]int64, each func(*kgo.Record) error,
+) error {
 	for len(ends) > 0 {
 		fetches := client.PollFetches(ctx)
 		for _, e := range fetches.Errors() {
@@ -115,11 +127,7 @@ func readUpTo(
 				continue
 			}
 			if r.Offset < end {
-				headers = headers[:0]
-				for _, h := range r.Headers {
-					headers = append(headers, pipeline.EventHeader{Key: h.Key, Value: h.Value})
-				}
-				if err := each(r.Key, r.Value, headers); err != nil {
+				if err := each(r); err != nil {
 					return err
 				}
 			}
