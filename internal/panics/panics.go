@@ -36,13 +36,14 @@ const (
 	Identity  Place = "identity"  // finding out who a client is
 	Resolve   Place = "resolve"   // asking DNS servers
 	Verify    Place = "verify"    // verifying messages
+	Index     Place = "index"     // filling the index
 )
 
 // Places returns every place.
 func Places() []Place {
 	return slices.Clone([]Place{
 		Store, Pack, Publish, Log, Embedded, Monitor, Admin, Accept, Ticker, MailLog, TLS,
-		Process, Handshake, Identity, Resolve, Verify,
+		Process, Handshake, Identity, Resolve, Verify, Index,
 	})
 }
 
