@@ -142,8 +142,9 @@ func (r *mailReport) verify(ctx context.Context, c *config.Config, dns *resolver
 	var header fields.Reader
 	read := header.Write(text)
 	r.Forged = append(r.Forged, e.Header([][]byte{header.Text()}, header.TooLong())...)
-	list, _ := fields.Split(header.Text())
-	r.Mail.Bytes, r.Mail.Header, r.Mail.Fields = len(text), read, len(list)
+	seen, rest := fields.Cut(header.Text())
+	list, _ := fields.Split(seen)
+	r.Mail.Bytes, r.Mail.Header, r.Mail.Fields = len(text), read-len(rest), len(list)
 	for text = text[read:]; len(text) > 0; text = text[min(verifyPart, len(text)):] {
 		e.Write(text[:min(verifyPart, len(text))])
 	}

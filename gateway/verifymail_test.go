@@ -75,7 +75,8 @@ func TestVerifyMail(t *testing.T) {
 		{"no author", ours, "x", "", "From: a\r\n\r\n", exitPerm, []string{"dmarc=permerror  malformed From\n"}},
 		{"stored", ours, "x", "a@example.com", onTop + "X-Spoofed-Auth-Results: mx.example.net; none\r\n" + good, exitOK, []string{
 			"mail   ", ", 3 fields in a header of ", "A gateway has stored it; it was read as it came", "       1 fields Authentication-Results", "dkim=pass"}},
-		{"stored below an empty line", ours, "x", "a@example.com", onTop + "\r\nno field\r\n" + good, exitOK, []string{"dkim=pass"}},
+		{"stored below an empty line", ours, "x", "a@example.com", onTop + "\r\nno field\r\n" + good, exitPerm, []string{
+			"dmarc=permerror  no From field\n", "dkim=none", ", 0 fields in a header of 0\n", "A gateway has stored it"}},
 		{"stored from an mbox", ours, "x", "a@example.com", onTop + "X-Mailbox-Line: From a\r\n" + good, exitOK, []string{"dkim=pass", ", 3 fields in"}},
 		{"odd texts", ours, "\x1b[2J", "\x07@e", "From: a@example.com\r\n\r\n", exitFail, []string{`HELO \x1b[2J, MAIL FROM <\a@e>`}},
 	} {

@@ -172,6 +172,7 @@ func verifies(t *testing.T, newGateway gatewayMaker) {
 		{"nothing published", "", "a@nothing.other.test", text("a@nothing.other.test", ""), "none", "none", "none", "accept", 0},
 		{"two authors", "", "alice@example.com", text("a@example.com", "From: b@other.test\r\n"), "pass", "none", "permerror", "accept", 0},
 		{"forged", "", "alice@example.com", forged + signed, "pass", "pass", "pass", "accept", 1},
+		{"below a line that is no field", "", "alice@example.com", "Buy here\r\n" + signed, "pass", "none", "permerror", "accept", 0},
 		{"nobody answers", "", "a@silent.example", text("a@silent.example", ""), "temperror", "none", "temperror", "accept", 0},
 		{"in parts", "", "a@large.test", string(large), "fail", "pass", "pass", "accept", 0},
 		{"in parts, forged", "", "a@large.test", forged + string(large), "fail", "pass", "pass", "accept", 1},

@@ -123,15 +123,17 @@ func (e *Evaluation) Header(parts [][]byte, tooLong bool) []int {
 	}
 	forged := authres.Forged(text, e.options.AuthservID)
 	e.headerRead, e.tooLong, e.forged = true, tooLong, len(forged)
-	list, ok := fields.Split(text)
+	seen, rest := fields.Cut(text)
+	list, ok := fields.Split(seen)
 	if !ok || len(text) > fields.MaxHeader {
 		e.tooLong = true
 	}
 	if e.tooLong {
 		return forged
 	}
-	e.from, e.fromReason = author.Domain(list)
+	e.from, e.fromReason = author.Domain(list, rest)
 	e.dkim = dkim.New(list, dkim.Options{From: e.from, Now: e.claim.Now.Unix(), Evidence: e.options.Evidence})
+	e.dkim.Write(rest)
 	return forged
 }
 

@@ -22,8 +22,10 @@ const (
 	ReasonMalformed      Reason = "malformed From"
 )
 
-// Domain returns the domain of the author, as domain.ASCII does, or why there is none.
-func Domain(list []fields.Field) (string, Reason) {
+// Domain returns the domain of the author, as domain.ASCII does, or why there is none. rest
+// is what only some programs read as fields (fields.Cut): a From field there is not the
+// author's, and makes another one doubtful.
+func Domain(list []fields.Field, rest []byte) (string, Reason) {
 	var from []byte
 	n := 0
 	for _, f := range list {
@@ -34,34 +36,37 @@ func Domain(list []fields.Field) (string, Reason) {
 		// Programs that take a bare LF or CR for the end of a line see another field.
 		n += hidden(f.Raw)
 	}
-	switch n {
-	case 0:
-		return "", ReasonNoFrom
-	case 1:
-		return parse(from)
-	default:
+	switch {
+	case n > 1 || n == 1 && (begins(rest) || hidden(rest) > 0):
 		return "", ReasonSeveralFields
+	case from == nil:
+		return "", ReasonNoFrom
+	default:
+		return parse(from)
 	}
 }
 
-// hidden returns how many From fields stand behind a bare LF or CR.
+// hidden returns how many From fields stand behind the end of a line.
 func hidden(raw []byte) int {
 	n := 0
 	for i, c := range raw {
-		if c != '\r' && c != '\n' || i+1 == len(raw) || raw[i+1]|0x20 != 'f' {
-			continue
-		}
-		rest := raw[i+1 : min(i+1+4+80, len(raw))]
-		if len(rest) < 5 || !bytes.EqualFold(rest[:4], []byte("from")) {
-			continue
-		}
-		for rest = rest[4:]; len(rest) > 1 && (rest[0] == ' ' || rest[0] == '\t'); rest = rest[1:] {
-		}
-		if rest[0] == ':' {
+		if (c == '\r' || c == '\n') && begins(raw[i+1:]) {
 			n++
 		}
 	}
 	return n
+}
+
+// begins reports whether text begins with a From field.
+func begins(text []byte) bool {
+	if len(text) < 5 || text[0]|0x20 != 'f' || !bytes.EqualFold(text[:4], []byte("from")) {
+		return false
+	}
+	text = text[4:min(4+80, len(text))]
+	for len(text) > 1 && (text[0] == ' ' || text[0] == '\t') {
+		text = text[1:]
+	}
+	return text[0] == ':'
 }
 
 const (

@@ -33,6 +33,36 @@ func (f Field) Is(name string) bool {
 	return f.NameEnd == len(name) && strings.EqualFold(string(f.Name()), name)
 }
 
+// Cut returns the part of a header, with the empty line that ends it, that all programs read
+// as one, and the rest, which some of them take for text already: behind an empty line, or
+// from a line on that is no field, and CR or LF alone may end a line as CRLF does. The rest
+// is without that empty line. The first line of an mbox is no end: it becomes a field when
+// the message is stored.
+func Cut(header []byte) (seen, rest []byte) {
+	for at := 0; at < len(header); {
+		end, next := len(header), len(header)
+		if n := bytes.IndexAny(header[at:], "\r\n"); n >= 0 {
+			end, next = at+n, at+n+1
+			if bytes.HasPrefix(header[end:], []byte("\r\n")) {
+				next++
+			}
+		}
+		line := header[at:end]
+		switch {
+		case len(line) == 0:
+			return header[:at], header[next:]
+		case at > 0 && (line[0] == ' ' || line[0] == '\t'):
+		case at == 0 && bytes.HasPrefix(bytes.TrimLeft(line, ">"), []byte("From ")):
+		default:
+			if _, colon := split(line); colon < 0 {
+				return header[:at], header[at:]
+			}
+		}
+		at = next
+	}
+	return header, nil
+}
+
 // Split returns the fields of a header, which are parts of it. Only CRLF ends a line, and
 // white space behind it continues the field (RFC 5322 §2.2.3). Lines that are no field are
 // among them, without a name. It stops at an empty line. It reports whether there are no

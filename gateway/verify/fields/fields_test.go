@@ -2,6 +2,7 @@ package fields_test
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 
 	"sluice/gateway/verify/fields"
@@ -46,5 +47,27 @@ func TestLongHeaderIsNotRead(t *testing.T) {
 	}
 	if _, ok := fields.Split(bytes.Repeat([]byte("a:\r\n"), fields.MaxFields+1)); ok {
 		t.Error("too many fields were split")
+	}
+}
+
+// TestCut has headers that programs read differently, cut at "|" where the first of them
+// ends.
+func TestCut(t *testing.T) {
+	for _, want := range []string{
+		"", "A: b\r\n|", "A: b\r\n c\r\n\td\r\nE :f\r\n|\r\n", "|\r\n", "|\n", "|B\r\nA: b\r\n\r\n", "| A: b\r\n\r\n",
+		"From a\r\nA: b\r\n|\r\n", ">>From a\nA: b\r\n|\r\n", "A: b\r\n|From a\r\n\r\n", "A: b\n|\nC\r\n\r\n", "A: b\r|\rC: d\r\n\r\n",
+		"A: b\r|\r\nC: d\r\n\r\n", "A: b\n c\rD: e\r\n|F\r\n\r\n", "A: b\r\n|: c\r\n\r\n", "A: b\r\n|\xe9: c\r\n\r\n", "A:|",
+	} {
+		before, after, _ := strings.Cut(want, "|")
+		seen, rest := fields.Cut([]byte(before + after))
+		for _, end := range []string{"\r\n", "\n", "\r"} {
+			if cut, ok := strings.CutPrefix(after, end); ok {
+				after = cut
+				break
+			}
+		}
+		if string(seen) != before || string(rest) != after {
+			t.Errorf("%q is cut into %q and %q", want, seen, rest)
+		}
 	}
 }
