@@ -93,6 +93,24 @@ func TestCat(t *testing.T) {
 	}
 }
 
+// TestCatAsksTheIndex finds a message where its index says that it is, however long ago it
+// came, and without a row where it may be.
+func TestCatAsksTheIndex(t *testing.T) {
+	data := t.TempDir()
+	key, packed := storedPack(t, data, 0, "one\r\n", "two\r\n")
+	r := row(key, packed[1], time.Now().Add(-90*24*time.Hour), "x")
+	indexed(t, data, r)
+	catIs(t, data, r.ID.String(), "two\r\n", "")
+	catIs(t, data, packed[0].ID.String(), "one\r\n", "")
+	if err := os.WriteFile(filepath.Join(data, "index", "index.db"), []byte("no database"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got := run(nil, nil, "cat", "--data", data, packed[0].ID.String())
+	if got.code != exitOK || !strings.HasSuffix(got.out, "one\r\n") || !strings.Contains(got.err, "is looked for in the store: index (index.sqlite.path") {
+		t.Errorf("%+v", got)
+	}
+}
+
 func number(n int64) string { return strconv.FormatInt(n, 10) }
 
 func catIs(t *testing.T, data, args, out, failure string) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -22,7 +23,7 @@ also SLUICE_<KEY>_FILE. Variables override the file, flags override variables.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 78 wrong configuration. Those of
 "sluice verify" also say what came of DMARC: 0 pass, 3 fail, 4 none, 5 temperror,
-6 permerror.`
+6 permerror. "sluice find", show and export end with 3 where there is nothing.`
 
 // commandLine is the grammar of the command line.
 type commandLine struct {
@@ -55,6 +56,9 @@ type commandLine struct {
 			Token bool   `help:"Take what is read for a bearer token, not for a password."`
 		} `cmd:"" help:"Say what the backends of auth.backends make of a user and a password (of standard input, or asked for)."`
 	} `cmd:"" help:"Try out authentication."`
+	Find         findFlags   `cmd:"" help:"Find messages in the index, the newest first."`
+	Show         showFlags   `cmd:"" help:"Show what the index has of a message."`
+	Export       exportFlags `cmd:"" help:"Write the stored messages that are found into one file or a folder, all of them without --limit."`
 	Verify       verifyFlags `cmd:"" help:"Verify a mail as the gateway would (SPF, DKIM, DMARC), and show each step."`
 	HashPassword struct{}    `cmd:"" help:"Print the hash of a password, for the file of auth.static: of standard input, or asked for."`
 	Healthcheck  struct{}    `cmd:"" help:"Ask the running gateway whether it is ready; exit code 0 or 1."`
@@ -94,7 +98,7 @@ func (a app) run(args []string) int {
 	var line commandLine
 	helped := false
 	parser, err := kong.New(&line, kong.Name("sluice"), kong.Description(description),
-		kong.Writers(a.out, a.err), kong.Exit(func(int) { helped = true }))
+		kong.Writers(a.out, a.err), searchHelp(), kong.Exit(func(int) { helped = true }))
 	if err != nil {
 		panic(err) // the grammar above is wrong
 	}
@@ -121,21 +125,26 @@ func (a app) run(args []string) int {
 		hangups = server.CatchHangups()
 	}
 	from := line.Global.sources(a.env)
-	c, err := config.Load(from, config.ForServe)
+	command, _, _ := strings.Cut(parsed.Command(), " <")
+	c, err := config.Load(from, roleOf(command))
 	if err != nil {
 		say(a.err, err.Error()+"\n")
 		return exitConfig
 	}
-	switch command, _, _ := strings.Cut(parsed.Command(), " <"); command {
+	var code int
+	switch command {
 	case "cat":
 		err = a.cat(context.Background(), &c, adapters.Range(line.Cat))
 	case "unpack":
 		err = a.unpack(context.Background(), &c, line.Unpack.Key, line.Unpack.Folder)
 	case "verify":
-		var code int
-		if code, err = a.verifyMail(&c, &line.Verify); err == nil {
-			return code
-		}
+		code, err = a.verifyMail(&c, &line.Verify)
+	case "find":
+		code, err = a.find(context.Background(), &c, &line.Find)
+	case "show":
+		code, err = a.show(context.Background(), &c, &line.Show)
+	case "export":
+		code, err = a.export(context.Background(), &c, &line.Export)
 	case "auth test":
 		err = a.authTest(&c, line.Auth.Test.User, line.Auth.Test.Token)
 	case "config check":
@@ -154,14 +163,31 @@ func (a app) run(args []string) int {
 	default:
 		err = fmt.Errorf("the command %q is not carried out by run", command)
 	}
-	return a.exit(err)
+	if err != nil {
+		return a.exit(err)
+	}
+	return code
+}
+
+// roleOf returns what a command needs of its configuration.
+func roleOf(command string) config.Role {
+	switch command {
+	case "cat", "unpack":
+		return config.ForRead
+	case "find", "show", "export":
+		return config.ForIndex
+	}
+	return config.ForServe
 }
 
 // exit returns the exit code of a command that ended with err, and says the error.
 func (a app) exit(err error) int {
-	if err != nil {
-		say(a.err, fmt.Sprintf("sluice: %v\n", err))
-		return exitFailure
+	if err == nil {
+		return exitOK
 	}
-	return exitOK
+	say(a.err, fmt.Sprintf("sluice: %v\n", err))
+	if errors.As(err, new(usageError)) {
+		return exitUsage
+	}
+	return exitFailure
 }

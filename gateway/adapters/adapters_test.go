@@ -23,6 +23,7 @@ func TestEveryKindHasAnAdapter(t *testing.T) {
 		{"stores", config.StoreKinds(), slices.Collect(maps.Keys(stores))},
 		{"readers", config.StoreKinds(), slices.Collect(maps.Keys(sources))},
 		{"logs", config.EventKinds(), slices.Collect(maps.Keys(logs))},
+		{"databases of the index", config.IndexStores(), slices.Collect(maps.Keys(databases))},
 	} {
 		slices.Sort(table.kinds)
 		slices.Sort(table.open)

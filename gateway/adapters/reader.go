@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"sluice/gateway/config"
+	"sluice/index"
 	"sluice/pipeline"
 	"sluice/pipeline/pack"
 )
@@ -32,15 +33,24 @@ type Reader struct{ store source }
 
 // OpenReader returns a reader of the store that c names.
 func OpenReader(c *config.Config) (*Reader, error) {
-	open, ok := sources[c.Store.Kind]
-	if !ok {
-		return nil, fmt.Errorf("store.kind %s has no reader", c.Store.Kind)
-	}
-	store, err := open(c)
+	store, err := sourceOf(c)
 	if err != nil {
 		return nil, err
 	}
 	return &Reader{store}, nil
+}
+
+func sourceOf(c *config.Config) (source, error) {
+	open, ok := sources[c.Store.Kind]
+	if !ok {
+		return nil, fmt.Errorf("store.kind %s has no reader", c.Store.Kind)
+	}
+	return open(c)
+}
+
+// OpenMessage opens a stored message. The error wraps fs.ErrNotExist if it is not there.
+func (r *Reader) OpenMessage(ctx context.Context, b index.Blob) (io.ReadCloser, error) {
+	return r.store.Open(ctx, b.Key, b.Offset, b.Length)
 }
 
 // Range is a range of an object, in bytes.

@@ -51,6 +51,9 @@ const (
 	IndexPostgres = "postgres"
 )
 
+// IndexStores returns the names of the databases that index.store may have.
+func IndexStores() []string { return []string{IndexSQLite, IndexPostgres} }
+
 // fieldText is what index.fields.exclude calls the text of messages.
 const fieldText = "text"
 
@@ -72,7 +75,7 @@ func defaultIndex() IndexConfig {
 // indexKeys are the keys of the section index.
 var indexKeys = []key{
 	{"index.store", func(c *Config) value {
-		return choice{&c.Index.Store, []string{IndexOff, IndexSQLite, IndexPostgres}, nil}
+		return choice{&c.Index.Store, append([]string{IndexOff}, IndexStores()...), nil}
 	},
 		"off, sqlite or postgres", IndexSQLite},
 	{"index.group", func(c *Config) value { return text{&c.Index.Group, isGroup} },
@@ -136,6 +139,18 @@ func (c *Config) IndexPath() string {
 		return c.Index.SQLite.Path
 	}
 	return filepath.Join(c.DataDir, "index", "index.db")
+}
+
+// IndexLine returns the banner's description of the index.
+func (c *Config) IndexLine() string {
+	place := c.IndexPath()
+	if c.Index.Store != IndexSQLite {
+		place = c.Index.Store
+	}
+	if !c.IndexesItself() {
+		place += ", filled by sluice index"
+	}
+	return place
 }
 
 // Indexes reports whether there is an index. There is none of mail that is thrown away.
