@@ -54,10 +54,14 @@ func read(t testing.TB, message string) *Content {
 	return c
 }
 
-// checkParts finds each part of a message by Part, with the size and hash of Read.
+// checkParts finds parts of a message by Part, with the size and hash of Read. Of many it
+// leaves some out.
 func checkParts(t testing.TB, message []byte, c *Content) {
 	t.Helper()
 	for i := range c.Parts {
+		if i > 20 && i < len(c.Parts)-5 {
+			continue
+		}
 		want := c.Parts[i]
 		sum := sha256.New()
 		err := Part(bytes.NewReader(message), want.Number, func(p *index.Part, decoded io.Reader) error {

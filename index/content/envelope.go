@@ -104,7 +104,10 @@ func parseDate(value string) (date time.Time, ok bool) {
 		}
 	}
 	text := strings.Join(words, " ")
-	date, err := mail.ParseDate(text)
+	date, err := time.Parse(time.RFC1123Z, text) // what most have
+	if err != nil {
+		date, err = mail.ParseDate(text)
+	}
 	for _, layout := range []string{
 		time.RFC3339, "2006-01-02 15:04:05 -0700", time.ANSIC, "Mon Jan _2 15:04:05 2006 -0700", "Mon Jan _2 15:04:05 -0700 2006",
 		"2 Jan 2006 15:04:05", "Mon, 2 Jan 2006 15:04:05", "2-Jan-2006 15:04:05 -0700",

@@ -85,36 +85,42 @@ func kindOf(b []byte, afterField bool) int {
 		return lineBlank
 	case afterField && (b[0] == ' ' || b[0] == '\t'):
 		return lineContinued
-	case fieldName(b) != "":
+	case len(fieldName(b)) > 0:
 		return lineField
 	}
 	return lineOther
 }
 
 // goesOn reports whether the header goes on behind the line that begins b, which is no
-// part of one. A line like those between the mails of an mbox file may be the first.
+// part of one. The first may be like those between the mails of an mbox file, or the rest
+// of a field.
 func goesOn(b []byte, afterField bool) bool {
 	line, next, found := bytes.Cut(b, []byte("\n"))
-	if !afterField {
-		return found && bytes.HasPrefix(bytes.TrimPrefix(line, []byte(">")), []byte("From "))
+	if !found || len(next) == 0 {
+		return false
 	}
-	return found && len(next) > 0 && kindOf(next, true) != lineOther
+	kind := kindOf(next, true)
+	if afterField {
+		return kind != lineOther
+	}
+	return bytes.HasPrefix(bytes.TrimPrefix(line, []byte(">")), []byte("From ")) ||
+		(line[0] == ' ' || line[0] == '\t') && (kind == lineField || kind == lineContinued)
 }
 
-// fieldName returns the name of the field that begins b in lower case, or nothing.
-func fieldName(b []byte) string {
+// fieldName returns the name of the field that begins b, or nothing.
+func fieldName(b []byte) []byte {
 	b = b[:min(len(b), maxFieldName)]
 	colon := bytes.IndexByte(b, ':')
 	if colon < 0 {
-		return ""
+		return nil
 	}
 	name := bytes.TrimRight(b[:colon], " \t")
 	for _, c := range name {
 		if c <= ' ' || c >= 0x7f {
-			return ""
+			return nil
 		}
 	}
-	return strings.ToLower(string(name))
+	return name
 }
 
 // fields yields the names of the fields in lower case, and their values unfolded.
@@ -134,11 +140,10 @@ func (h header) fields() iter.Seq2[string, string] {
 			}
 			field := rest[:end]
 			rest = rest[end:]
-			if name := fieldName(field); name != "" && slices.Contains(known, name) {
-				value := field[bytes.IndexByte(field, ':')+1:]
-				if !yield(name, unfold(value)) {
-					return
-				}
+			name := string(fieldName(field))
+			i := slices.IndexFunc(known, func(k string) bool { return strings.EqualFold(k, name) })
+			if i >= 0 && !yield(known[i], unfold(field[bytes.IndexByte(field, ':')+1:])) {
+				return
 			}
 		}
 	}
@@ -152,8 +157,9 @@ var known = []string{
 
 // unfold returns a value without the ends of its lines, and without white space around it.
 func unfold(value []byte) string {
-	value = bytes.TrimRight(value, "\r\n")
-	value = bytes.ReplaceAll(value, []byte("\r\n"), nil)
-	value = bytes.ReplaceAll(value, []byte("\n"), nil)
+	if value = bytes.TrimRight(value, "\r\n"); bytes.IndexByte(value, '\n') >= 0 {
+		value = bytes.ReplaceAll(value, []byte("\r\n"), nil)
+		value = bytes.ReplaceAll(value, []byte("\n"), nil)
+	}
 	return strings.Trim(string(value), " \t")
 }

@@ -105,6 +105,8 @@ var samples = []sample{
 		defects: "header", text: "Hello Bob\nhow are you\n", check: []string{"subject=s"},
 	},
 	{name: "mbox line", message: "From a@x Mon Nov  2 10:00:00 2026\nFrom: a@x\n\ntext\n", parts: `1 text/plain ""`, defects: "header", text: "text\n", check: []string{"from=a@x"}},
+	{name: "first field without its name", message: " by x\n\twith y\nSubject: s\n\ntext\n", parts: `1 text/plain ""`, defects: "header", text: "text\n", check: []string{"subject=s"}},
+	{name: "indented text", message: " Hello\n\nBob: hi\n", parts: `1 text/plain ""`, defects: "header", text: " Hello\n\nBob: hi\n", python: reasons{"1 bytes": "it takes an indented line for part of a header"}},
 	{name: "space before colon", message: "From : a@x\nSubject\t: s\n\ntext\n", parts: `1 text/plain ""`, text: "text\n", check: []string{"from=a@x", "subject=s"}, python: reasons{
 		"1 bytes": "it takes such a line for text", "subject": "likewise", "from": "likewise",
 	}},
