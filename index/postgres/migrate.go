@@ -59,7 +59,9 @@ func (s *Store) check(ctx context.Context) error {
 func versionOf(ctx context.Context, tx pgx.Tx) (version int, err error) {
 	var encoding string
 	var exists bool
-	err = tx.QueryRow(ctx, "select current_setting('server_encoding'), to_regclass('index_migrations') is not null").Scan(&encoding, &exists)
+	// By pg_class: to_regclass alone would answer from what the connection remembers.
+	const query = "select current_setting('server_encoding'), exists (select from pg_class where oid = to_regclass('index_migrations'))"
+	err = tx.QueryRow(ctx, query).Scan(&encoding, &exists)
 	if err != nil {
 		return 0, err
 	}

@@ -65,8 +65,8 @@ func (d day) bound() string {
 	return "'" + d.first().String() + "'"
 }
 
-// partitioned are the tables with partitions, in the order in which they are locked by
-// whoever drops partitions: that of searches.
+// partitioned are the tables with partitions, in the order in which all lock them: searches
+// and inserts would deadlock with who drops partitions otherwise.
 var partitioned = []string{"message_terms", "messages"}
 
 // daysOf returns the days with partitions, the latest first.
@@ -184,7 +184,7 @@ func (s *Store) DeleteBefore(ctx context.Context, t time.Time) (deleted int64, e
 func (s *Store) drop(ctx context.Context, d day) (n int64, err error) {
 	err = s.transact(ctx, dropping, func(tx pgx.Tx) error {
 		var mine, exists bool
-		const try = "select pg_try_advisory_xact_lock(x'736c7569636564'::bigint), to_regclass($1) is not null"
+		const try = "select pg_try_advisory_xact_lock(x'736c7569636564'::bigint), exists (select from pg_class where oid = to_regclass($1))"
 		if err := tx.QueryRow(ctx, try, "message_terms_"+d.suffix()).Scan(&mine, &exists); err != nil || !mine || !exists {
 			return err
 		}

@@ -30,14 +30,14 @@ type Options struct {
 const (
 	connectTimeout = 10 * time.Second // unless the URL has connect_timeout
 	pingTimeout    = 5 * time.Second
-	// slack is how much longer a call may take than a statement.
-	slack = 10 * time.Second
+	slack          = 10 * time.Second
 )
 
 // Store implements index.Store.
 type Store struct {
 	pool    *pgxpool.Pool
 	timeout time.Duration // of a statement
+	slack   time.Duration // how much longer a call may take
 	days    days
 }
 
@@ -65,7 +65,7 @@ func open(ctx context.Context, o Options, validate pgconn.ValidateConnectFunc, p
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{pool: pool, timeout: o.StatementTimeout}
+	s := &Store{pool: pool, timeout: o.StatementTimeout, slack: slack}
 	ctx, cancel := s.bounded(ctx)
 	defer cancel()
 	if err := prepare(s, ctx); err != nil {
@@ -107,7 +107,7 @@ func (s *Store) Close() error {
 
 // bounded returns a context in which a call ends even if the server is silent.
 func (s *Store) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, s.timeout+slack)
+	return context.WithTimeout(ctx, s.timeout+s.slack)
 }
 
 // The settings of transactions. A term matches rows by its index alone, also one that most
