@@ -27,13 +27,20 @@ func TestBrowser(t *testing.T) {
 	server := httptest.NewServer(Handler(s.options()))
 	defer server.Close()
 	b := startBrowser(t)
-	p := &pagesInBrowser{browser: b, t: t, url: server.URL, store: s}
-	t.Run("search", p.search)
-	t.Run("keyboard", p.keyboard)
-	t.Run("download", p.download)
-	t.Run("attacks", p.attacks)
-	t.Run("layout", p.layout)
-	t.Run("the check bites", p.checkBites)
+	p := &pagesInBrowser{browser: b, url: server.URL, store: s}
+	for _, use := range []struct {
+		name string
+		test func(*testing.T)
+	}{
+		{"search", p.search}, {"keyboard", p.keyboard}, {"download", p.download}, {"attacks", p.attacks},
+		{"layout", p.layout}, {"the check bites", p.checkBites},
+	} {
+		t.Run(use.name, func(t *testing.T) {
+			b.t = t
+			use.test(t)
+		})
+	}
+	b.t = t
 	if *shots != "" {
 		p.shoot(t, gallery())
 	}
@@ -41,7 +48,6 @@ func TestBrowser(t *testing.T) {
 
 type pagesInBrowser struct {
 	*browser
-	t     *testing.T
 	url   string
 	store *fakeStore
 }
@@ -228,6 +234,7 @@ const contrast = `(() => {
 func (p *pagesInBrowser) shoot(t *testing.T, s *fakeStore) {
 	server := httptest.NewServer(Handler(s.options()))
 	defer server.Close()
+	p.call("Emulation.setScrollbarsHidden", map[string]any{"hidden": true}, nil)
 	for _, width := range []int{1280, 360} {
 		for _, scheme := range []string{"light", "dark"} {
 			for name, path := range map[string]string{

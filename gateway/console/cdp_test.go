@@ -2,6 +2,7 @@ package console
 
 import (
 	"bufio"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"sluice/internal/testkit"
 )
@@ -22,6 +24,8 @@ type browser struct {
 	to        *os.File
 	session   string
 	downloads string // where downloads go
+
+	ended chan struct{} // closed when it has
 
 	mu       sync.Mutex
 	last     int
@@ -50,7 +54,9 @@ func startBrowser(t *testing.T) *browser {
 		t.Fatal(err)
 	}
 	home := t.TempDir()
-	cmd := exec.CommandContext(testkit.Deadline(t), program, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	t.Cleanup(cancel)
+	cmd := exec.CommandContext(ctx, program, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
 		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
 		"--user-data-dir="+filepath.Join(home, "profile"), "--remote-debugging-pipe", "about:blank")
 	cmd.Env = append(os.Environ(), "HOME="+home)
@@ -60,13 +66,12 @@ func startBrowser(t *testing.T) *browser {
 	}
 	fromTest.Close()
 	toTest.Close()
-	b := &browser{t: t, to: to, downloads: filepath.Join(home, "downloads"), answers: map[int]chan answer{}, finished: map[string]string{}, names: map[string]string{}}
-	done := make(chan struct{})
-	go b.listen(from, done)
+	b := &browser{t: t, to: to, downloads: filepath.Join(home, "downloads"), answers: map[int]chan answer{}, ended: make(chan struct{}), finished: map[string]string{}, names: map[string]string{}}
+	go b.listen(from)
 	t.Cleanup(func() {
 		to.Close() // which ends the browser
 		_ = cmd.Process.Kill()
-		<-done
+		<-b.ended
 		_ = cmd.Wait()
 		from.Close()
 	})
@@ -84,8 +89,8 @@ func startBrowser(t *testing.T) *browser {
 }
 
 // listen reads what the browser says until it ends.
-func (b *browser) listen(from *os.File, done chan<- struct{}) {
-	defer close(done)
+func (b *browser) listen(from *os.File) {
+	defer close(b.ended)
 	in := bufio.NewReader(from)
 	for {
 		line, err := in.ReadBytes(0)
@@ -159,7 +164,9 @@ func (b *browser) call(method string, params, result any) {
 				b.t.Fatal(err)
 			}
 		}
-	case <-testkit.Deadline(b.t).Done():
+	case <-b.ended:
+		b.t.Fatalf("%s: the browser has ended", method)
+	case <-time.After(time.Minute):
 		b.t.Fatalf("%s: no answer", method)
 	}
 }

@@ -111,7 +111,7 @@ func (s *fakeStore) Open(ctx context.Context, b index.Blob) (io.ReadCloser, erro
 func (s *fakeStore) add(m *index.Message, body string) *index.Message {
 	n := len(s.messages)
 	if m.ReceivedAt.IsZero() {
-		m.ReceivedAt = now.Add(time.Duration(n-48) * 7 * time.Minute)
+		m.ReceivedAt = now.Add(time.Duration(n-48) * (7*time.Minute + 13*time.Second))
 	}
 	m.ID = pipeline.NewID(m.ReceivedAt, &counter{n: uint64(n)})
 	if m.Gateway == "" {

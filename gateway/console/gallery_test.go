@@ -51,8 +51,8 @@ func gallery() *fakeStore {
 		Client:   index.Client{Address: netip.MustParseAddr("2001:db8::17"), Port: 51000, Helo: "[192.168.1.20]", Protocol: "ESMTPSA", TLSVersion: "TLSv1.3", TLSCipher: "TLS_AES_256_GCM_SHA384", Role: "submission", Identity: "carla.espinosa"},
 		Header:   index.Header{Subject: text("Re: Offer for the pump station"), From: mailboxOf("Carla Espinosa", "carla.espinosa@example.net")},
 		Verdicts: &pipeline.Verdicts{Skipped: pipeline.SkippedAuthenticated}}, "Subject: Re\r\n\r\nThank you.\r\n")
-	s.add(&index.Message{MailFrom: "x@example.com", RcptTo: []string{"bob.jones@example.net"},
-		Header: index.Header{From: mailboxOf("", "x@example.com")}, Defects: []index.Defect{{Kind: index.DefectHeader}},
+	s.add(&index.Message{MailFrom: "scanner@example.com", RcptTo: []string{"bob.jones@example.net"},
+		Header: index.Header{From: mailboxOf("", "scanner@example.com")}, Defects: []index.Defect{{Kind: index.DefectHeader}},
 		Verdicts: verdicts("pass")}, "X: y\r\n\r\n")
 	s.add(&index.Message{MailFrom: "anna.mueller@example.com", RcptTo: []string{"bob.jones@example.net", "projects@example.net", "archive@example.net"},
 		Header: index.Header{MessageID: "20261128091402.4F2A1@example.com", References: []string{"20261127165500.11C0D@example.net"}, Date: now.Add(-17 * 60e9),
@@ -64,7 +64,7 @@ func gallery() *fakeStore {
 		"Received: from mail.example.com (mail.example.com [192.0.2.25])\r\n\tby mx1.example.net with ESMTPS id 019acd;\r\n\tSat, 28 Nov 2026 09:14:05 +0000\r\nFrom: =?utf-8?q?Anna_M=C3=BCller?= <anna.mueller@example.com>\r\nTo: Bob Jones <bob.jones@example.net>\r\nSubject: Offer for the pump station, second revision\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"+
 			"--b\r\nContent-Type: multipart/alternative; boundary=c\r\n\r\n--c\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"+
 			strings.ReplaceAll("Dear Bob,\n\nplease find attached the second revision of our offer for the pump station.\nCompared with the first one\n\n  - the second pump is now of the same type as the first,\n  - the control cabinet stands on the upper level, and\n  - delivery takes nine weeks instead of twelve.\n\nThe offer holds until 31 January. I am glad to answer questions by telephone.\n\nKind regards\nAnna Müller\n", "\n", "\r\n")+
-			"--c\r\nContent-Type: text/html\r\n\r\n<p>Dear Bob,</p>\r\n--c--\r\n--b\r\nContent-Type: application/pdf\r\n\r\n"+pdf+"\r\n--b\r\n\r\nx\r\n--b--\r\n")
+			"--c\r\nContent-Type: text/html\r\n\r\n<p>Dear Bob,</p>\r\n--c--\r\n--b\r\nContent-Type: application/pdf\r\n\r\n"+pdf+"\r\n--b\r\nContent-Type: application/zip\r\n\r\nPK\r\n--b--\r\n")
 	return s
 }
 

@@ -39,7 +39,7 @@ func TestSearch(t *testing.T) {
 	page := ask(h, "GET", "/?from=anna.mueller%40example.com&verdict=dmarc%3Dpass&verdict=spf%3Dpass&limit=7").Body.String()
 	for _, want := range []string{
 		`value="anna.mueller@example.com"`, `id="verdict-0" name="verdict" value="dmarc=pass"`, `id="verdict-1" name="verdict" value="spf=pass"`,
-		`<details class="extra" open>`, `name="limit" value="7"`, "Offer for the pump station, second revision", "<time datetime=\"2026-11-28T09:23:00Z\">2026-11-28 09:23:00</time>",
+		`<details class="extra" open>`, `name="limit" value="7"`, "Offer for the pump station, second revision", "<time datetime=\"2026-11-28T09:22:47Z\">2026-11-28 09:22:47</time>",
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("no %s", want)
