@@ -16,6 +16,7 @@ func openEmbedded(c *config.Config, d Deps) (*Log, error) {
 		Address:        c.Events.Embedded.Address,
 		DataDir:        c.EventsDir(),
 		Topic:          c.Events.Topic,
+		DeadLetters:    kafka.DeadLetterTopic(c.Events.Topic),
 		Partitions:     c.Events.Embedded.Partitions,
 		Retention:      c.Events.Embedded.Retention,
 		RetentionBytes: int64(c.Events.Embedded.RetentionBytes),

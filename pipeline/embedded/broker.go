@@ -32,6 +32,9 @@ type Options struct {
 	DataDir string
 	// Topic is created if it is missing.
 	Topic string
+	// DeadLetters is a topic that a client may create. Its records become durable as
+	// those of Topic do, but it may be deleted.
+	DeadLetters string
 	// Partitions is the number of partitions of a new topic. The default is 1: the
 	// broker works on one thread, and each partition costs two fsyncs.
 	Partitions int
@@ -67,6 +70,14 @@ func (o *Options) defaults() {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+}
+
+// topics returns the topics whose records become durable, Topic first.
+func (o *Options) topics() []string {
+	if o.DeadLetters == "" {
+		return []string{o.Topic}
+	}
+	return []string{o.Topic, o.DeadLetters}
 }
 
 // Broker is a running broker.
@@ -149,14 +160,20 @@ func (b *Broker) start(o Options) error {
 	if err := ensureTopic(ctx, admin, o); err != nil {
 		return err
 	}
-	if err := lowerCommits(ctx, admin, o.Topic); err != nil {
-		return err
+	for _, topic := range o.topics() {
+		if err := lowerCommits(ctx, admin, topic); err != nil {
+			return err
+		}
 	}
 	state, err := newFolder(o.DataDir, nil)
 	if err != nil {
 		return err
 	}
-	b.flusher = &flusher{events: newPartitions(o, b.expired), state: state, limit: o.Queue, logger: o.Logger}
+	b.flusher = &flusher{state: state, limit: o.Queue, logger: o.Logger}
+	for _, topic := range o.topics() {
+		b.flusher.events = append(b.flusher.events, newPartitions(o.DataDir, topic, b.expired))
+	}
+	b.flusher.events[0].needed = true
 	return b.flusher.start()
 }
 

@@ -20,9 +20,9 @@ import (
 // has no descriptor to look at its files has not failed: these events alone have that
 // result.
 type flusher struct {
-	events  *partitions
-	state   *folder // what the broker keeps about topics and groups
-	limit   int     // of events that wait
+	events  []*partitions // by topic
+	state   *folder       // what the broker keeps about topics and groups
+	limit   int           // of events that wait
 	logger  *slog.Logger
 	failure atomic.Pointer[failure]
 	behind  bool // a partition is newer than the state that is durable
@@ -120,12 +120,18 @@ func (f *flusher) run() {
 // a shortage: then the next flush does what this one could not.
 func (f *flusher) flush(state bool) error {
 	err := panics.Try(panics.Embedded, func() error {
-		fresh, err := f.events.sync()
-		if f.behind = f.behind || fresh; err == nil && (state || f.behind) {
-			if err = f.state.sync(); err == nil {
-				f.behind = false
+		for _, topic := range f.events {
+			fresh, err := topic.sync()
+			if err != nil {
+				return err
 			}
+			f.behind = f.behind || fresh
 		}
+		if !state && !f.behind {
+			return nil
+		}
+		err := f.state.sync()
+		f.behind = f.behind && err != nil
 		return err
 	})
 	if err == nil {
@@ -153,6 +159,8 @@ func (f *flusher) close() {
 	if f.usable() == nil {
 		_ = f.flush(true)
 	}
-	f.events.close()
+	for _, topic := range f.events {
+		topic.close()
+	}
 	f.state.close()
 }

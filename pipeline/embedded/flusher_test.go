@@ -23,7 +23,7 @@ func TestNewPartition(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &flusher{events: newPartitions(o, nil), state: state, limit: 1, logger: slog.New(slog.DiscardHandler)}
+	f := &flusher{events: []*partitions{newPartitions(o.DataDir, o.Topic, nil)}, state: state, limit: 1, logger: slog.New(slog.DiscardHandler)}
 	defer f.close()
 	if err := f.flush(true); err != nil {
 		t.Fatal(err)
@@ -49,7 +49,7 @@ func TestPanicOfOneEvent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &flusher{events: newPartitions(o, nil), state: state, limit: 8, logger: slog.New(slog.DiscardHandler)}
+	f := &flusher{events: []*partitions{newPartitions(o.DataDir, o.Topic, nil)}, state: state, limit: 8, logger: slog.New(slog.DiscardHandler)}
 	results := make(chan error, 2)
 	f.waiting = []func(error){func(err error) { results <- err }, func(error) { panic("answer") }, func(err error) { results <- err }}
 	if err := f.start(); err != nil {

@@ -140,9 +140,9 @@ func shortage(err error) bool {
 	return errors.Is(at, syscall.EMFILE) || errors.Is(at, syscall.ENFILE) || errors.Is(at, syscall.ENOMEM)
 }
 
-func removed(path string) error {
-	return fmt.Errorf("%s was removed or replaced while it was in use", path)
-}
+var errRemoved = errors.New("was removed or replaced while it was in use")
+
+func removed(path string) error { return fmt.Errorf("%s %w", path, errRemoved) }
 
 // open opens a file of the folder, to be synced.
 func (d *folder) open(name string) (*syncedFile, error) {

@@ -18,14 +18,18 @@ import (
 type partitions struct {
 	path  string
 	topic string
+	// needed is whether it is an error that a folder is removed.
+	needed bool
 	// expired reports whether retention has deleted an event.
-	expired func(partition int32, offset int64) (bool, error)
+	expired func(topic string, partition int32, offset int64) (bool, error)
 	folders []*folder // by number
 	named   bool      // a folder is new, and its name not yet durable
 }
 
-func newPartitions(o Options, expired func(partition int32, offset int64) (bool, error)) *partitions {
-	return &partitions{path: partitionsFolder(o.DataDir), topic: o.Topic, expired: expired}
+func newPartitions(
+	data, topic string, expired func(topic string, partition int32, offset int64) (bool, error),
+) *partitions {
+	return &partitions{path: partitionsFolder(data), topic: topic, expired: expired}
 }
 
 func partitionsFolder(data string) string { return filepath.Join(data, "partitions") }
@@ -51,11 +55,17 @@ func (p *partitions) sync() (fresh bool, err error) {
 	if err := p.find(); err != nil {
 		return false, err
 	}
-	for _, each := range p.folders {
+	for n, each := range p.folders {
 		if each == nil {
 			continue
 		}
-		if err := each.sync(); err != nil {
+		err := each.sync()
+		if errors.Is(err, errRemoved) && !p.needed { // its topic was deleted
+			each.close()
+			p.folders[n] = nil
+			continue
+		}
+		if err != nil {
 			return false, err
 		}
 	}
@@ -76,8 +86,11 @@ func (p *partitions) find() error {
 		if !ok || number < len(p.folders) && p.folders[number] != nil {
 			continue
 		}
-		expired := func(offset int64) (bool, error) { return p.expired(int32(number), offset) }
+		expired := func(offset int64) (bool, error) { return p.expired(p.topic, int32(number), offset) }
 		fresh, err := newFolder(filepath.Join(p.path, entry.Name()), expired)
+		if errors.Is(err, fs.ErrNotExist) && !p.needed {
+			continue
+		}
 		if err != nil {
 			return err
 		}

@@ -9,7 +9,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
 	"sluice/internal/testkit"
+	"sluice/pipeline"
 	"sluice/pipeline/embedded"
 	"sluice/pipeline/kafka"
 	"sluice/pipeline/porttest"
@@ -99,5 +103,39 @@ func TestRemoved(t *testing.T) {
 				t.Errorf("%d lines in the log, want 1: %s", n, lines.String())
 			}
 		})
+	}
+}
+
+// TestDeadLettersMayBeRemoved deletes the topic of dead letters, which is made again by the
+// next one. Mail goes on.
+func TestDeadLettersMayBeRemoved(t *testing.T) {
+	t.Parallel()
+	o := options(t)
+	o.DeadLetters = kafka.DeadLetterTopic(topic)
+	b := start(t, o)
+	log := openLog(t, b)
+	letters := kafka.NewDeadLetters(kafka.Options{Brokers: []string{b.Addr()}, Topic: topic, Durable: b}, "indexer")
+	t.Cleanup(letters.Close)
+	client, err := kgo.NewClient(kgo.SeedBrokers(b.Addr()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	segment := filepath.Join(o.DataDir, "partitions", o.DeadLetters+"-0", "0.dat")
+	for range 3 {
+		testkit.Eventually(t, "a letter is kept", func() bool {
+			return letters.Put(t.Context(), pipeline.Record{Topic: topic, Value: []byte("{}")}, "event") == nil
+		})
+		if _, err := os.Stat(segment); err != nil {
+			t.Error(err)
+		}
+		if _, err := kadm.NewClient(client).DeleteTopics(t.Context(), o.DeadLetters); err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			if err := errors.Join(publish(t, log), b.Usable()); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 }

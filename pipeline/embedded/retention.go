@@ -187,14 +187,14 @@ func (b *Broker) expire(ctx context.Context, admin *kadm.Client, now time.Time) 
 }
 
 // expired reports whether retention, or a client, has deleted the event at this offset.
-func (b *Broker) expired(partition int32, offset int64) (bool, error) {
+func (b *Broker) expired(topic string, partition int32, offset int64) (bool, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), setupTimeout)
 	defer cancel()
-	starts, err := kadm.NewClient(b.client).ListStartOffsets(ctx, b.options.Topic)
+	starts, err := kadm.NewClient(b.client).ListStartOffsets(ctx, topic)
 	if err != nil {
 		return false, err
 	}
-	start, ok := starts.Lookup(b.options.Topic, partition)
+	start, ok := starts.Lookup(topic, partition)
 	if !ok {
 		return false, fmt.Errorf("no partition %d", partition)
 	}

@@ -98,11 +98,29 @@ func (d *DeadLetters) Put(ctx context.Context, r pipeline.Record, reason string)
 		letter := deadLetter(d.topic, r, reason)
 		for {
 			err := d.client.ProduceSync(ctx, letter).FirstErr()
+			if err == nil {
+				return d.confirm(ctx)
+			}
 			if !tooLarge(err) || !shorten(letter, len(r.Value)) {
 				return err
 			}
 		}
 	})
+}
+
+// confirm waits until what was published is durable.
+func (d *DeadLetters) confirm(ctx context.Context) error {
+	if d.options.Durable == nil {
+		return nil
+	}
+	done := make(chan error, 1)
+	d.options.Durable.Confirm(func(err error) { done <- err })
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // produce connects, makes sure that the topic exists and calls do, with d.mu held.
@@ -214,6 +232,7 @@ func (d *DeadLetters) create(ctx context.Context) error {
 	_, err = admin.CreateTopic(ctx, 1, int16(want.Replication), map[string]*string{
 		minInsyncKey: text(int64(want.minInsync())), maxMessageKey: text(largest + dlqRoom),
 		"retention.ms": text(-1), "retention.bytes": text(dlqBytes),
+		segmentKey: text(max(dlqBytes/16, largest+dlqRoom)),
 	}, d.topic)
 	if err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
 		return fmt.Errorf("create: %w", err)
