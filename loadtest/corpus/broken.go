@@ -29,7 +29,7 @@ var brokenForms = []form{
 		return w.broken("encoding", w.multipart("mixed", w.plain(), n, w.file(40)))
 	}},
 	{name: "broken type", weight: 3, write: func(w *writer) *node {
-		n := w.leaf("", "", []byte("something\r\n"), "")
+		n := w.leaf("", "", fmt.Appendf(nil, "something %d\r\n", w.truth.Number), "")
 		n.fields.add("Content-Type", one(w, []string{"text", "text/", ";charset=utf-8", "application/pdf pdf; name", "=?utf-8?q?x?="}))
 		n.part.Type = ""
 		return w.broken("content_type", w.multipart("mixed", w.plain(), n, w.file(60)))
@@ -42,7 +42,7 @@ var brokenForms = []form{
 	}},
 	{name: "unknown encoding", weight: 2, write: func(w *writer) *node {
 		n := w.leaf("application/octet-stream", "", nil, "")
-		n.raw = []byte("something\r\n")
+		n.raw = fmt.Appendf(nil, "something %d\r\n", w.truth.Number)
 		n.fields.add("Content-Transfer-Encoding", "x-unheard-of")
 		return w.broken("encoding", w.multipart("mixed", w.plain(), n, w.file(60)))
 	}},

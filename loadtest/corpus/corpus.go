@@ -78,8 +78,9 @@ type Part struct {
 	Size        int64  `json:"size"`
 	SHA256      string `json:"sha256"`
 
-	// Vague says that a reader may see the name in another way; Name has what can be found in
-	// any case. Size and hash are unknown where SHA256 is empty.
+	// Vague says that a reader may see the name in another way, as nothing says what charset
+	// it is in. Its words of ASCII can be found in any case.
+	// Size and hash are unknown where SHA256 is empty.
 	Vague bool `json:"-"`
 }
 

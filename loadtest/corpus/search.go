@@ -11,40 +11,59 @@ type Search struct {
 	Field string // such as subject, as find and the API call it
 	Value string
 	Found []int64 // numbers of mails, ascending
+	May   []int64 // of those that may be found or not
+}
+
+// Fits reports whether the search may find these mails, ascending.
+func (s *Search) Fits(found []int64) bool {
+	without := func(list []int64) []int64 {
+		return slices.DeleteFunc(slices.Clone(list), func(n int64) bool { return slices.Contains(s.May, n) })
+	}
+	return slices.Equal(without(found), without(s.Found))
 }
 
 // Searches returns a search for each word, address, domain, hash and Message-ID of some
 // mails, and for each whole subject, in a fixed order.
 func Searches(mails []*Truth) []Search {
-	terms := map[[2]string][]int64{}
+	terms, may := map[[2]string][]int64{}, map[[2]string][]int64{}
 	for _, t := range mails {
 		for key := range t.terms() {
 			terms[key] = append(terms[key], t.Number)
+		}
+		for _, w := range t.vagueWords() {
+			key := [2]string{"attachment", w}
+			may[key] = append(may[key], t.Number)
 		}
 	}
 	var all []Search
 	for key, found := range terms {
 		slices.Sort(found)
-		all = append(all, Search{key[0], key[1], found})
+		all = append(all, Search{key[0], key[1], found, may[key]})
 	}
 	for _, t := range mails {
-		subject := t.Header.Subject.Text
-		var found []int64
-		for i, w := range words(subject) {
-			with := terms[[2]string{"subject", w}]
-			if i == 0 {
-				found = slices.Clone(with)
-			}
-			found = slices.DeleteFunc(found, func(n int64) bool { _, ok := slices.BinarySearch(with, n); return !ok })
-		}
-		if len(found) > 0 {
-			all = append(all, Search{"subject", subject, found})
+		if subject := t.Header.Subject.Text; subject != "" {
+			all = append(all, Search{Field: "subject", Value: subject, Found: common(terms, words(subject))})
 		}
 	}
 	slices.SortFunc(all, func(a, b Search) int {
 		return strings.Compare(a.Field+" "+a.Value, b.Field+" "+b.Value)
 	})
 	return all
+}
+
+// common returns the mails that have all of some words in their subjects.
+func common(terms map[[2]string][]int64, words []string) (found []int64) {
+	lists := make([][]int64, len(words))
+	for i, w := range words {
+		lists[i] = terms[[2]string{"subject", w}]
+	}
+	slices.SortFunc(lists, func(a, b []int64) int { return len(a) - len(b) })
+	return slices.DeleteFunc(slices.Clone(lists[0]), func(n int64) bool {
+		return slices.ContainsFunc(lists[1:], func(list []int64) bool {
+			_, ok := slices.BinarySearch(list, n)
+			return !ok
+		})
+	})
 }
 
 // terms returns by what a mail must be found.
@@ -79,7 +98,15 @@ func (t *Truth) terms() map[[2]string]bool {
 	add("subject", t.Header.Subject.Text)
 	add("text", t.Text)
 	for _, p := range t.Parts {
-		add("attachment", p.Name.Text)
+		if !p.Vague {
+			add("attachment", p.Name.Text)
+		} else {
+			for _, run := range strings.FieldsFunc(p.Name.Text, outsideWords) {
+				if isASCII(run) {
+					add("attachment", run)
+				}
+			}
+		}
 		if p.SHA256 != "" {
 			found[[2]string{"attachment", p.SHA256}] = true
 		}
@@ -90,6 +117,16 @@ func (t *Truth) terms() map[[2]string]bool {
 		}
 	}
 	return found
+}
+
+// vagueWords returns the words of names that readers may see in another way.
+func (t *Truth) vagueWords() (all []string) {
+	for _, p := range t.Parts {
+		if p.Vague {
+			all = append(all, words(p.Name.Text)...)
+		}
+	}
+	return all
 }
 
 // plainLetters are the Latin letters of the corpus with diacritics, by the letters that they
@@ -104,12 +141,14 @@ var plainLetters = strings.NewReplacer(
 func words(text string) []string {
 	text = plainLetters.Replace(strings.ToLower(text))
 	var all []string
-	for _, run := range strings.FieldsFunc(text, func(r rune) bool {
-		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r)
-	}) {
+	for _, run := range strings.FieldsFunc(text, outsideWords) {
 		all = append(all, splitScripts([]rune(run))...)
 	}
 	return all
+}
+
+func outsideWords(r rune) bool {
+	return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r)
 }
 
 // splitScripts splits a run where it changes between scripts with spaces and without.

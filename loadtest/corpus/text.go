@@ -120,8 +120,6 @@ func (w *writer) named(kind, name string, content []byte) *node {
 	}
 	n.part.Name.Text = name
 	// The name of Content-Disposition holds.
-	if n.part.Vague = where == 0 && vague || vagueToo; n.part.Vague {
-		n.part.Name.Text = fmt.Sprintf("a%da", w.truth.Number) + name[strings.LastIndexByte(name, '.'):]
-	}
+	n.part.Vague = where == 0 && vague || vagueToo
 	return n
 }
