@@ -211,6 +211,7 @@ var vectors = []vector{
 	{"4.6.4: a redirect that is not evaluated does not count", "v=spf1" + strings.Repeat(" a:near.test", 10) + " -all redirect=pass.test", "", "fail -all"},
 	{"4.6.4: ten hosts of mx", "v=spf1 mx -all\n" + lines(10, "d.test MX m%d.test\nm%d.test A 192.0.2.10"), "", "fail -all"},
 	{"4.6.4: eleven", "v=spf1 mx +all\n" + lines(11, "d.test MX m%d.test\nm%d.test A 192.0.2.10"), "", "permerror"},
+	{"4.6.4: a client without a name is not void", "v=spf1 a:n1.test mx:n2.test ptr exists:%{p}.n3.test ip4:192.0.2.9 -all\nunknown.n3.test A 127.0.0.2", "ip=192.0.2.9", "pass exists:%{p}.n3.test"},
 	{"4.6.4: hosts without address are void", "v=spf1 mx +all\n" + lines(3, "d.test MX m%d.test"), "", "permerror"},
 	{"4.6.4: the first ten names of ptr", "v=spf1 ptr -all\n" + lines(10, "192.0.2.9 PTR n%d.test") + "192.0.2.9 PTR x.d.test\nx.d.test A 192.0.2.9", "ip=192.0.2.9", "fail -all"},
 
