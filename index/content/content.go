@@ -41,7 +41,7 @@ func (c *Content) defect(kind, part string) {
 // text. It returns an error only if r does.
 func Read(r io.Reader, text int) (*Content, error) {
 	w := newWalker(r)
-	w.text.limit = text
+	w.text.limit, w.measure = text, true
 	w.walk()
 	w.content.Text = w.text.String()
 	if _, err := io.Copy(io.Discard, w.source); err != nil {
@@ -78,7 +78,7 @@ func Part(r io.Reader, number string, with func(p *index.Part, decoded io.Reader
 // Fields returns the fields of the header of a message as they came, at most limit bytes.
 func Fields(r io.Reader, limit int) (string, error) {
 	w := newWalker(r)
-	h := readHeader(newStream(w.source), limit, nil)
+	h := readHeader(newStream(w.source), limit, limit, nil)
 	return string(h.block), w.source.err
 }
 
@@ -86,7 +86,7 @@ func Fields(r io.Reader, limit int) (string, error) {
 // text/plain, or of text/html without the markup where there is none, but of attachments.
 func Text(r io.Reader, limit int) (string, error) {
 	w := newWalker(r)
-	w.text.limit, w.textOnly = limit, true
+	w.text.limit = limit
 	w.walk()
 	return strings.TrimSpace(w.text.String()), w.source.err
 }

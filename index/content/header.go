@@ -10,7 +10,9 @@ import (
 // Bounds of a header, in bytes but for maxFields.
 const (
 	maxMessageHeader = 256 << 10
+	maxMessageField  = 128 << 10
 	maxPartHeader    = 64 << 10
+	maxPartField     = 32 << 10
 	maxFields        = 2000
 	maxFieldName     = 256
 )
@@ -22,13 +24,13 @@ type header struct {
 }
 
 // readHeader reads a header and the blank line behind it. It keeps at most most bytes of
-// it, in memory that the next header of the walk may use again.
+// it and mostField of a field, in memory that the next header of the walk may use again.
 //
 // A line that is no field is left out. If what follows it is not of a header either, the
 // text has begun with it, without a blank line.
-func readHeader(s *stream, most int, memory []byte) header {
+func readHeader(s *stream, most, mostField int, memory []byte) header {
 	h := header{block: memory[:0], whole: true}
-	fields := 0
+	fields, field := 0, 0 // how many, and where the last begins
 	for begin, keep := true, false; ; {
 		b := s.ahead()
 		if len(b) == 0 {
@@ -45,6 +47,10 @@ func readHeader(s *stream, most int, memory []byte) header {
 				fields++
 				keep = fields <= maxFields
 				h.whole = h.whole && keep
+				if n := len(h.block); n > 0 && n < most && h.block[n-1] != '\n' {
+					h.block = append(h.block, '\n') // the last was cut
+				}
+				field = len(h.block)
 			case lineOther:
 				h.whole = false
 				if !goesOn(b, fields > 0) {
@@ -58,7 +64,7 @@ func readHeader(s *stream, most int, memory []byte) header {
 		if n == 0 {
 			n = len(b)
 		}
-		if kept := min(n, most-len(h.block)); keep {
+		if kept := min(n, most-len(h.block), mostField-(len(h.block)-field)); keep {
 			h.block = append(h.block, b[:kept]...)
 			h.whole = h.whole && kept == n
 		}

@@ -172,7 +172,7 @@ var hostile = []struct {
 func TestHostile(t *testing.T) {
 	for _, h := range hostile {
 		t.Run(h.name, func(t *testing.T) {
-			sizes := []int{128, 2048}
+			sizes := []int{hostileSize / 16, hostileSize}
 			spent := make([]time.Duration, len(sizes))
 			for i, n := range sizes {
 				runtime.GC()

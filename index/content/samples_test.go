@@ -210,6 +210,11 @@ var samples = []sample{
 		},
 	},
 	{
+		name:    "name without end",
+		message: "From: a@x\nContent-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/plain; name=\"" + strings.Repeat("n", 1<<20) + "\"\nContent-Transfer-Encoding: base64\n\n" + b64("text") + "\n--b--\n",
+		parts:   `1 text/plain "` + strings.Repeat("n", maxKept) + `"`, defects: "content_type@1 header@1", text: "text", python: reasons{"1 name": "it has no bounds"},
+	},
+	{
 		name:    "multipart with an encoding",
 		message: "From: a@x\nContent-Type: multipart/mixed; boundary=b\nContent-Transfer-Encoding: quoted-printable\n\n--b\n\none\n--b--\n",
 		parts:   `1 text/plain ""`, defects: "encoding", text: "one",

@@ -27,8 +27,7 @@ type walker struct {
 	source  *source
 	content *Content
 	text    texts
-	// textOnly says that nothing else is wanted than the text.
-	textOnly bool
+	measure bool // sizes and hashes are wanted, so that everything is decoded
 	// visit is asked for each part. It reports whether the walk can end.
 	visit func(p *index.Part, decoded io.Reader) bool
 
@@ -44,7 +43,7 @@ func newWalker(r io.Reader) *walker {
 // walk reads the message.
 func (w *walker) walk() {
 	s := newStream(w.source)
-	h := w.header(s, maxMessageHeader)
+	h := readHeader(s, maxMessageHeader, maxMessageField, nil)
 	if !h.whole {
 		w.content.defect(index.DefectHeader, "")
 	}
@@ -53,8 +52,9 @@ func (w *walker) walk() {
 	s.drain()
 }
 
-func (w *walker) header(s *stream, most int) header {
-	h := readHeader(s, most, w.fields)
+// header reads the header of a part.
+func (w *walker) header(s *stream) header {
+	h := readHeader(s, maxPartHeader, maxPartField, w.fields)
 	w.fields = h.block
 	return h
 }
@@ -207,7 +207,7 @@ func (w *walker) multipart(s *stream, m media, depth int) {
 		s.pass()
 		if !w.full() {
 			part := media{number: child(m.number, n), digest: m.part.Type == "multipart/digest"}
-			h := w.header(s, maxPartHeader)
+			h := w.header(s)
 			part = w.readMedia(h, part)
 			if !h.whole && len(h.block) > 0 {
 				w.content.defect(index.DefectHeader, part.number)
@@ -279,8 +279,12 @@ func (w *walker) message(s *stream, m media, depth int) {
 		w.text.limit = 0
 	}
 	d := digest{hash: sha256.New()}
-	inner := newStream(io.TeeReader(decoded, &d))
-	h := w.header(inner, maxPartHeader)
+	from := io.Reader(decoded)
+	if w.measure {
+		from = io.TeeReader(decoded, &d)
+	}
+	inner := newStream(from)
+	h := w.header(inner)
 	if !h.whole {
 		w.content.defect(index.DefectHeader, number)
 	}
@@ -290,7 +294,9 @@ func (w *walker) message(s *stream, m media, depth int) {
 	w.entity(inner, w.readMedia(h, media{number: number, ofMessage: true}), depth+1)
 	inner.drain()
 	w.text.limit = limit
-	d.put(&w.content.Parts[at])
+	if w.measure {
+		d.put(&w.content.Parts[at])
+	}
 }
 
 // leaf reads a part without parts.
@@ -311,6 +317,12 @@ func (w *walker) leaf(s *stream, m media, kind int) {
 	if p.Disposition == "attachment" {
 		kind = noText
 	}
+	if !w.measure {
+		if w.text.add(decoded, charset, kind); w.visit == nil && w.text.plain >= w.text.limit {
+			w.source.done = true
+		}
+		return
+	}
 	if w.hash == nil {
 		w.hash, w.copied = sha256.New(), make([]byte, 8<<10)
 	}
@@ -318,10 +330,6 @@ func (w *walker) leaf(s *stream, m media, kind int) {
 	d := digest{hash: w.hash}
 	if !w.text.add(io.TeeReader(decoded, &d), charset, kind) {
 		w.content.defect(index.DefectCharset, p.Number)
-	}
-	if w.textOnly && w.text.plain >= w.text.limit {
-		w.source.done = true
-		return
 	}
 	_, _ = io.CopyBuffer(&d, decoded, w.copied) // neither can fail
 	d.put(p)

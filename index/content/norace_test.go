@@ -1,0 +1,6 @@
+//go:build !race
+
+package content
+
+// hostileSize is the size of a hostile message, in KiB.
+const hostileSize = 2048
