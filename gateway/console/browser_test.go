@@ -32,7 +32,7 @@ func TestBrowser(t *testing.T) {
 		name string
 		test func(*testing.T)
 	}{
-		{"search", p.search}, {"keyboard", p.keyboard}, {"download", p.download}, {"attacks", p.attacks},
+		{"search", p.search}, {"keyboard", p.keyboard}, {"comfort", p.comfort}, {"without script", p.withoutScript}, {"download", p.download}, {"attacks", p.attacks},
 		{"layout", p.layout}, {"the check bites", p.checkBites},
 	} {
 		t.Run(use.name, func(t *testing.T) {
@@ -118,6 +118,41 @@ func (p *pagesInBrowser) keyboard(t *testing.T) {
 	p.key("Tab")
 	if got := p.eval(`document.activeElement.className + getComputedStyle(document.activeElement).top`); got != "skip8px" {
 		t.Errorf("the first Tab goes to %s", got)
+	}
+	p.clean(t)
+}
+
+// comfort shows local times and copies an id.
+func (p *pagesInBrowser) comfort(t *testing.T) {
+	p.call("Emulation.setTimezoneOverride", map[string]any{"timezoneId": "Asia/Tokyo"}, nil)
+	m := p.store.messages[slices.IndexFunc(p.store.messages, func(m *index.Message) bool { return len(m.Parts) == 4 })]
+	p.open(p.url + "/messages/" + m.ID.String())
+	const when = `document.querySelector(".when").textContent`
+	for _, want := range []string{"2026-11-28 18:22:47 local", "2026-11-28 09:22:47 UTC"} {
+		p.eval(`document.getElementById("clock").click()`)
+		if got := p.eval(when); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+	p.eval(`document.querySelector("[data-copy]").click()`)
+	testkit.Eventually(t, "that the id is copied, or marked where that is not allowed", func() bool {
+		said := p.eval(`document.querySelector("[data-copy]").textContent`)
+		return said == "Copied" || said == "Marked" && p.eval(`String(getSelection())`) == m.ID.String()
+	})
+	p.clean(t)
+}
+
+// withoutScript searches and opens by form and links alone.
+func (p *pagesInBrowser) withoutScript(t *testing.T) {
+	p.call("Emulation.setScriptExecutionDisabled", map[string]any{"value": true}, nil)
+	defer p.call("Emulation.setScriptExecutionDisabled", map[string]any{"value": false}, nil)
+	p.open(p.url + "/")
+	p.eval(`document.querySelector("[name=subject]").focus()`)
+	p.call("Input.insertText", map[string]any{"text": "revision"}, nil)
+	p.loaded("what is found", func() { p.key("Enter") })
+	p.loaded("the message", func() { p.eval(`document.querySelector(".list .subject").click()`) })
+	if got := p.eval(`document.querySelector("h1").textContent + document.getElementById("clock").hidden`); got != "Offer for the pump station, second revisiontrue" {
+		t.Error(got)
 	}
 	p.clean(t)
 }

@@ -34,6 +34,7 @@ const (
 	patience   = time.Second      // for one of these places
 	queryTime  = 10 * time.Second // for one answer of the database
 	readTime   = 5 * time.Second  // for the text of a message that is shown
+	chunkTime  = 30 * time.Second // in which a client has to take a chunk, and the store to give one
 )
 
 // console serves all that Handler does.
@@ -42,12 +43,22 @@ type console struct {
 	attempts attempts
 	queries  places
 	reads    places
+
+	queryTime, chunkTime time.Duration
 }
 
 // Handler returns the handler of the page, the API and the downloads. It checks the host,
 // the origin and the token of each request itself.
-func Handler(o Options) http.Handler {
-	c := &console{Options: o, queries: make(places, maxQueries), reads: make(places, maxReads)}
+func Handler(o Options) http.Handler { return newConsole(o).handler() }
+
+func newConsole(o Options) *console {
+	return &console{
+		Options: o, queries: make(places, maxQueries), reads: make(places, maxReads),
+		queryTime: queryTime, chunkTime: chunkTime,
+	}
+}
+
+func (c *console) handler() http.Handler {
 	pages := http.NewServeMux()
 	for path, file := range static {
 		pages.Handle(path, file)
@@ -93,7 +104,7 @@ func (c *console) query(ctx context.Context, ask func(ctx context.Context) error
 		return err
 	}
 	defer leave()
-	ctx, cancel := context.WithTimeout(ctx, queryTime)
+	ctx, cancel := context.WithTimeout(ctx, c.queryTime)
 	defer cancel()
 	return ofIndex(ctx, ask(ctx))
 }

@@ -15,10 +15,7 @@ import (
 	"sluice/index/content"
 )
 
-const (
-	chunk    = 64 << 10         // bytes of a download that are sent at a time
-	progress = 30 * time.Second // in which a client has to take a chunk, and the store to give one
-)
+const chunk = 64 << 10 // bytes of a download that are sent at a time
 
 // raw sends a message as it is stored.
 func (c *console) raw(w http.ResponseWriter, r *http.Request) error {
@@ -71,8 +68,9 @@ func extension(mediaType string) string {
 type download struct {
 	w     http.ResponseWriter
 	r     *http.Request
-	watch *time.Timer // cancels the reading
-	begun bool        // the answer has
+	time  time.Duration // of a chunk
+	watch *time.Timer   // cancels the reading
+	begun bool          // the answer has
 }
 
 // download calls send with the stored message. An answer that fails once it has begun is
@@ -85,7 +83,7 @@ func (c *console) download(w http.ResponseWriter, r *http.Request, m *index.Mess
 	defer leave()
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	d := &download{w: w, r: r, watch: time.AfterFunc(progress, cancel)}
+	d := &download{w: w, r: r, time: c.chunkTime, watch: time.AfterFunc(c.chunkTime, cancel)}
 	defer d.watch.Stop()
 	body, err := c.Open(ctx, m.Blob)
 	if err != nil {
@@ -148,8 +146,8 @@ func (d *download) send(body io.Reader, name string) error {
 
 // Write sends a chunk within the time of one.
 func (d *download) Write(p []byte) (int, error) {
-	d.watch.Reset(2 * progress) // to write this one, and to read the next
-	err := http.NewResponseController(d.w).SetWriteDeadline(time.Now().Add(progress))
+	d.watch.Reset(2 * d.time) // to write this one, and to read the next
+	err := http.NewResponseController(d.w).SetWriteDeadline(time.Now().Add(d.time))
 	if err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return 0, err
 	}

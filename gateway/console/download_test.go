@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 	"testing/iotest"
 	"time"
 
+	"sluice/index"
 	"sluice/internal/testkit"
 )
 
@@ -147,6 +149,45 @@ func TestDownloadsAreBounded(t *testing.T) {
 		response.Body.Close()
 		return response.StatusCode == http.StatusOK
 	})
+}
+
+// TestStalled ends downloads of a client that takes nothing, and of a store that gives
+// nothing, whose places are free then.
+func TestStalled(t *testing.T) {
+	s, m := small(t)
+	m.Blob.Length = 1 << 40
+	c := newConsole(s.options())
+	c.chunkTime = 50 * time.Millisecond
+	server := httptest.NewServer(c.handler())
+	defer server.Close()
+	for name, open := range map[string]func(context.Context) io.Reader{
+		"client": func(context.Context) io.Reader { return endless{} },
+		"store": func(ctx context.Context) io.Reader {
+			return io.MultiReader(strings.NewReader("a: b\r\n"), stalled{ctx})
+		},
+	} {
+		opened := make(chan struct{})
+		c.Open = func(ctx context.Context, _ index.Blob) (io.ReadCloser, error) {
+			close(opened)
+			return io.NopCloser(open(ctx)), nil
+		}
+		conn, err := net.Dial("tcp", server.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(conn, "GET /messages/%s/raw HTTP/1.1\r\nHost: localhost\r\n\r\n", m.ID)
+		<-opened
+		testkit.Eventually(t, "the place of a stalled "+name, func() bool { return len(c.reads) == 0 })
+		conn.Close()
+	}
+}
+
+// stalled reads nothing until its context ends.
+type stalled struct{ ctx context.Context }
+
+func (s stalled) Read([]byte) (int, error) {
+	<-s.ctx.Done()
+	return 0, s.ctx.Err()
 }
 
 // endless reads zeros.

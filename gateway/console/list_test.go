@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"sluice/index"
 )
@@ -225,5 +226,18 @@ func TestQueriesAreBounded(t *testing.T) {
 	s.wait = nil
 	if w := ask(h, "GET", "/"); w.Code != http.StatusOK {
 		t.Errorf("afterwards: %d", w.Code)
+	}
+}
+
+// TestSlowQuery stops a search that takes too long.
+func TestSlowQuery(t *testing.T) {
+	s, m := small(t)
+	s.wait = func(ctx context.Context) { <-ctx.Done() }
+	c := newConsole(s.options())
+	c.queryTime = 10 * time.Millisecond
+	for _, target := range []string{"/", "/api/v1/messages", "/messages/" + m.ID.String() + "/raw"} {
+		if w := ask(c.handler(), "GET", target); w.Code != http.StatusGatewayTimeout {
+			t.Errorf("%s: %d", target, w.Code)
+		}
 	}
 }
