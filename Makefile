@@ -41,17 +41,18 @@ check:
 	go test -vet=off -short -p 4 ./...
 
 # Everything that must be green: vet, linter, all tests. Packages whose code has no
-# goroutine, the one with SQLite, which takes minutes to compile so, and two tests of memory
-# run without the race detector: it finds nothing there and takes up to eight times as
-# long. Of the others those that take minutes begin first, so that none is left alone at the
-# end. Two run at a time: with three, tests of time suffer on two processors. What failed
-# stands at the end.
+# goroutine, SQLite, which is translated from C, and two tests of memory run without the
+# race detector: it finds nothing there and takes up to eight times as long. What of
+# index/sqlite is ours has some tests with it. Of the others those that take minutes begin
+# first, so that none is left alone at the end. Two run at a time: with three, tests of
+# time suffer on two processors. What failed stands at the end.
 TESTS = TEST_TOOLS=required go run ./internal/testrun -vet=off -shuffle=on -timeout $(TESTTIME) -p 2
 test: tools
 	go vet ./...
 	"$(LINTER)" run ./...
 	go test -vet=off -run 'TestNoAllocations|TestMillion' ./codec/tlscodec ./gateway/recipients
 	$(TESTS) $(SERIAL)
+	$(TESTS) -race -run 'TestLocked|TestReplaced|TestConformance/concurrent' ./index/sqlite
 	$(TESTS) -race $(SLOW) $$(go list ./... | grep -vxF "$$(go list $(SERIAL))")
 
 # What the tests need beside Go (Debian packages, the linter); quick when it is there.

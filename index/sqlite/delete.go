@@ -13,13 +13,16 @@ const deleteStep = 500
 func (s *Store) DeleteBefore(ctx context.Context, t time.Time) (deleted int64, err error) {
 	bound := seqBefore(t)
 	for {
+		began := time.Now()
 		n, err := s.deleteSome(ctx, bound)
 		deleted += n
-		if err != nil {
+		if err != nil || n == 0 {
 			return deleted, s.explain(err)
 		}
-		if n == 0 {
-			return deleted, nil
+		select { // as long again for others, who may be of other processes
+		case <-time.After(time.Since(began)):
+		case <-ctx.Done():
+			return deleted, ctx.Err()
 		}
 	}
 }

@@ -1,6 +1,8 @@
 package sqlite
 
 import (
+	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"strings"
@@ -23,14 +25,31 @@ var hints = map[int]string{
 	lib.SQLITE_IOERR:    "the disk or the file system fails",
 }
 
+// errContent is wrapped by errors about what a row holds, where it can only be that.
+var errContent = errors.New(hints[lib.SQLITE_CORRUPT])
+
+// content returns the error of reading a row. What is not of SQLite and no end of a context
+// is about what it holds.
+func content(err error) error {
+	var failed *driver.Error
+	if err == nil || errors.As(err, &failed) || errors.Is(err, sql.ErrNoRows) ||
+		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", errContent, err)
+}
+
 // refusals are the codes that are about a row.
 var refusals = map[int]bool{lib.SQLITE_CONSTRAINT: true, lib.SQLITE_TOOBIG: true, lib.SQLITE_MISMATCH: true}
 
 // explain returns err with the path and what to do about it.
 func (s *Store) explain(err error) error {
+	if err == nil {
+		return nil
+	}
 	var failed *driver.Error
 	if !errors.As(err, &failed) {
-		if err == nil || strings.Contains(err.Error(), s.path) {
+		if strings.Contains(err.Error(), s.path) {
 			return err
 		}
 		return fmt.Errorf("%s: %w", s.path, err)

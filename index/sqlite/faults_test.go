@@ -25,7 +25,7 @@ func TestOpenRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	exec(t, made.writer, "PRAGMA user_version = 7")
+	mustExec(t, made.writer, "PRAGMA user_version = 7")
 	if err := made.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +37,7 @@ func TestOpenRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	exec(t, other, "CREATE TABLE a (b)")
+	mustExec(t, other, "CREATE TABLE a (b)")
 	if err := errors.Join(other.Close(), os.WriteFile(text, slices.Repeat([]byte("text "), 1000), 0o600), os.WriteFile(short, whole[:6000], 0o600)); err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +63,7 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-func exec(t *testing.T, db *sql.DB, statement string) {
+func mustExec(t *testing.T, db *sql.DB, statement string) {
 	t.Helper()
 	if _, err := db.ExecContext(t.Context(), statement); err != nil {
 		t.Fatalf("%s: %v", statement, err)
@@ -185,11 +185,11 @@ func TestLocked(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	mustCount(t, s, 1)
-	exec(t, s.writer, "PRAGMA busy_timeout = 50")
+	mustExec(t, s.writer, "PRAGMA busy_timeout = 50")
 	if _, err := s.Insert(t.Context(), rows); err == nil || !strings.Contains(err.Error(), "another process") {
 		t.Errorf("%v", err)
 	}
-	exec(t, s.writer, "PRAGMA busy_timeout = 10000")
+	mustExec(t, s.writer, "PRAGMA busy_timeout = 10000")
 	done := make(chan error)
 	go func() {
 		_, err := s.Insert(t.Context(), rows)

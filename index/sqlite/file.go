@@ -5,15 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 )
 
-// file is which files of the file system the database has open. One that is deleted can
-// still be written, but what is written is gone.
-type file struct{ main, wal os.FileInfo }
+// file is which files of the file system the database has open: its own, the log, and the
+// memory that processes share. One that is deleted can still be written, but what is
+// written is gone.
+type file [3]os.FileInfo
 
 func identify(path string) (f file, err error) {
-	if f.main, err = os.Stat(path); err == nil {
-		f.wal, err = os.Stat(path + "-wal")
+	for i, suffix := range []string{"", "-wal", "-shm"} {
+		if f[i], err = os.Stat(path + suffix); err != nil {
+			break
+		}
 	}
 	return f, err
 }
@@ -23,7 +27,7 @@ var errReplaced = errors.New("was deleted or replaced while it was in use")
 // check returns an error if the files at path are others than those that are open.
 func (f file) check(path string) error {
 	now, err := identify(path)
-	if errors.Is(err, os.ErrNotExist) || err == nil && !(os.SameFile(f.main, now.main) && os.SameFile(f.wal, now.wal)) {
+	if errors.Is(err, os.ErrNotExist) || err == nil && !slices.EqualFunc(f[:], now[:], os.SameFile) {
 		return fmt.Errorf("%s %w", path, errReplaced)
 	}
 	return err
@@ -33,11 +37,11 @@ func (f file) check(path string) error {
 // error once; then the one at its path is used, or a new one. The caller holds writing.
 func (s *Store) usable(ctx context.Context) error {
 	switch {
-	case s.closed:
+	case errors.Is(s.failed, errClosed):
 		return errClosed
 	case s.readOnly:
 		return errReadOnly
-	case s.writer == nil:
+	case s.failed != nil:
 		return s.reconnect(ctx)
 	}
 	err := s.file.check(s.path)
@@ -52,5 +56,6 @@ func (s *Store) reconnect(ctx context.Context) error {
 	s.use.Lock()
 	defer s.use.Unlock()
 	_ = s.disconnect() // it could not be used any more
-	return s.connect(ctx)
+	s.failed = s.explain(s.connect(ctx))
+	return s.failed
 }

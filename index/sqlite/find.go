@@ -122,14 +122,14 @@ func (s *search) hits(ctx context.Context, tx *sql.Tx) (hits []hit, err error) {
 		var h hit
 		var id, address string
 		var receivedAt int64
-		if err := rows.Scan(&h.seq, &id, &receivedAt, &address); err != nil {
-			return nil, err
+		if err = rows.Scan(&h.seq, &id, &receivedAt, &address); err == nil {
+			h.id, err = pipeline.ParseID(id)
+		}
+		if err != nil {
+			return nil, content(err)
 		}
 		if n := len(hits); n > s.Limit && h.seq>>seqBits != hits[n-1].seq>>seqBits {
 			break
-		}
-		if h.id, err = pipeline.ParseID(id); err != nil {
-			return nil, err
 		}
 		if s.wants(h.id, receivedAt, address) {
 			hits = append(hits, h)

@@ -17,12 +17,15 @@ var noon = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
 
 // messages returns n messages as mail has them, one every 2 milliseconds, each with the
 // first so many words of a text.
-func messages(n, words int) []*index.Message {
-	r := rand.New(rand.NewPCG(1, 2))
+func messages(n, words int) []*index.Message { return messagesFrom(noon, 1, n, words) }
+
+func messagesFrom(begin time.Time, seed uint64, n, words int) []*index.Message {
+	r := rand.New(rand.NewPCG(seed, 2))
+	frequent := rand.NewZipf(r, 1.1, 10, 100_000) // few words are, many are not
 	rows := make([]*index.Message, n)
 	var text strings.Builder
 	for i := range rows {
-		at := noon.Add(time.Duration(i) * 2 * time.Millisecond)
+		at := begin.Add(time.Duration(i) * 2 * time.Millisecond)
 		sender := fmt.Sprintf("user%d@sender%d.example", r.IntN(5000), r.IntN(300))
 		m := &index.Message{
 			ID: pipeline.NewID(at, r), ReceivedAt: at, Gateway: "mx1.example",
@@ -50,8 +53,7 @@ func messages(n, words int) []*index.Message {
 		}
 		text.Reset()
 		for range words {
-			// Words of mail: few are frequent, many are rare.
-			fmt.Fprintf(&text, "w%x ", int(1/(r.Float64()+1e-5)*3)^r.IntN(40))
+			fmt.Fprintf(&text, "w%x ", frequent.Uint64())
 		}
 		index.SetTerms(m, text.String())
 		rows[i] = m

@@ -85,16 +85,14 @@ func scan(row scanner) (*index.Message, error) {
 		&b.Offset, &b.Length, &b.Added, &h.MessageID, parsed(&h.References), parsed(&h.From), parsed(&h.To), parsed(&h.Cc),
 		parsed(&h.ReplyTo), &h.Subject.Text, &h.Subject.Raw, &date, parsed(&m.Parts), parsed(&m.Defects), parsed(&m.Verdicts),
 	)
+	if err == nil {
+		m.ID, err = pipeline.ParseID(id)
+	}
+	if err == nil && address != "" {
+		c.Address, err = netip.ParseAddr(address)
+	}
 	if err != nil {
-		return nil, err
-	}
-	if m.ID, err = pipeline.ParseID(id); err != nil {
-		return nil, err
-	}
-	if address != "" {
-		if c.Address, err = netip.ParseAddr(address); err != nil {
-			return nil, err
-		}
+		return nil, content(err)
 	}
 	m.ReceivedAt = time.UnixMilli(receivedAt).UTC()
 	if date.Valid {

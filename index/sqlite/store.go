@@ -29,12 +29,12 @@ type Store struct {
 
 	// writing lets one transaction write at a time, and guards file.
 	writing sync.Mutex
+	file    file
 	// use is held while the fields below are used, and locked to exchange them.
 	use    sync.RWMutex
-	file   file
 	writer *sql.DB // nil if it is only read
 	reader *sql.DB
-	closed bool
+	failed error // why it is not open: it was closed, or could not be opened again
 }
 
 var _ index.Store = (*Store)(nil)
@@ -154,7 +154,7 @@ func (s *Store) Close() error {
 	defer s.writing.Unlock()
 	s.use.Lock()
 	defer s.use.Unlock()
-	s.closed = true
+	s.failed = errClosed
 	return s.disconnect()
 }
 
@@ -166,15 +166,9 @@ var (
 // acquire returns the connections for reading, until release is called.
 func (s *Store) acquire() (db *sql.DB, release func(), err error) {
 	s.use.RLock()
-	switch {
-	case s.closed:
-		err = errClosed
-	case s.reader == nil:
-		err = &os.PathError{Op: "open", Path: s.path, Err: fs.ErrNotExist}
-	}
-	if err != nil {
-		s.use.RUnlock()
-		return nil, nil, err
+	if s.failed != nil {
+		defer s.use.RUnlock()
+		return nil, nil, s.failed
 	}
 	return s.reader, s.use.RUnlock, nil
 }
