@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -17,6 +18,7 @@ type texts struct {
 	pieces []textPiece
 	plain  int // bytes of pieces
 	html   int
+	noHTML bool // there is plain text beside what comes
 }
 
 type textPiece struct {
@@ -48,7 +50,7 @@ func (t *texts) add(r io.Reader, charset string, kind int) (ok bool) {
 		used = &t.html
 	}
 	room := t.limit - *used
-	if kind == noText || room <= 0 {
+	if kind == noText || room <= 0 || kind == htmlText && t.noHTML {
 		return true
 	}
 	r, ok = toUTF8(r, charset)
@@ -68,20 +70,24 @@ func (t *texts) add(r io.Reader, charset string, kind int) (ok bool) {
 	return ok
 }
 
+// hasPlain reports whether there is plain text among the pieces from the given one on.
+func (t *texts) hasPlain(from int) bool {
+	return slices.ContainsFunc(t.pieces[from:], func(p textPiece) bool { return !p.html })
+}
+
 // choose leaves out the HTML among the pieces from the given one on, which are of one
 // multipart/alternative, if there is plain text among them.
 func (t *texts) choose(from int) {
-	plain := false
-	for _, p := range t.pieces[from:] {
-		plain = plain || !p.html
+	if !t.hasPlain(from) {
+		return
 	}
 	kept := t.pieces[:from]
 	for _, p := range t.pieces[from:] {
-		if plain && p.html {
+		if p.html {
 			t.html -= len(p.text)
-			continue
+		} else {
+			kept = append(kept, p)
 		}
-		kept = append(kept, p)
 	}
 	t.pieces = kept
 }

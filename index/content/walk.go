@@ -191,7 +191,8 @@ func (w *walker) multipart(s *stream, m media, depth int) {
 	if m.encoding != "" && m.encoding != "7bit" && m.encoding != "8bit" && m.encoding != "binary" {
 		w.content.defect(index.DefectEncoding, m.number)
 	}
-	first := len(w.text.pieces)
+	first, noHTML := len(w.text.pieces), w.text.noHTML
+	alternative := m.part.Type == "multipart/alternative"
 	level := s.push(m.boundary)
 	preamble := readPreamble(s)
 	if !s.at(level) {
@@ -215,7 +216,9 @@ func (w *walker) multipart(s *stream, m media, depth int) {
 			w.entity(s, part, depth+1)
 		}
 		s.drain()
+		w.text.noHTML = noHTML || alternative && w.text.hasPlain(first)
 	}
+	w.text.noHTML = noHTML
 	closed := s.at(level)
 	s.pop(level)
 	if closed {
@@ -224,7 +227,7 @@ func (w *walker) multipart(s *stream, m media, depth int) {
 	} else {
 		w.content.defect(index.DefectBoundary, m.number)
 	}
-	if m.part.Type == "multipart/alternative" {
+	if alternative {
 		w.text.choose(first)
 	}
 }
