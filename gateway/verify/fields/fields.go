@@ -40,12 +40,13 @@ func (f Field) Is(name string) bool {
 // the message is stored.
 func Cut(header []byte) (seen, rest []byte) {
 	for at := 0; at < len(header); {
-		end, next := len(header), len(header)
-		if n := bytes.IndexAny(header[at:], "\r\n"); n >= 0 {
-			end, next = at+n, at+n+1
-			if bytes.HasPrefix(header[end:], []byte("\r\n")) {
-				next++
-			}
+		end := at
+		for end < len(header) && header[end] != '\n' && header[end] != '\r' {
+			end++
+		}
+		next := min(end+1, len(header))
+		if end+1 < len(header) && header[end] == '\r' && header[end+1] == '\n' {
+			next++
 		}
 		line := header[at:end]
 		switch {
