@@ -220,7 +220,9 @@ func explain(b *testing.B, s *Store, q *index.Query) {
 	}
 	var part span
 	part.from, part.to = q.IDRange()
-	query, arguments := statement(q, part, 51)
+	wanted, arguments := conditions(q)
+	arguments = append([]any{uuid(part.from), uuid(part.to)}, arguments...)
+	query := "select id from message_terms where " + within + wanted + " order by uuid_send(id) desc limit 51"
 	err := s.transact(context.Background(), reading, func(tx pgx.Tx) error {
 		rows, err := tx.Query(context.Background(), "explain (analyze, costs off) "+query, arguments...)
 		if err != nil {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -48,7 +47,7 @@ func (s *Store) Find(ctx context.Context, q *index.Query) (page index.Page, err 
 	}
 	err = s.call(ctx, func(ctx context.Context) error {
 		return s.transact(ctx, reading, func(tx pgx.Tx) error {
-			ids, err := search(ctx, tx, q, span)
+			ids, err := s.search(ctx, tx, q, span)
 			if err != nil || len(ids) == 0 {
 				return err
 			}
@@ -73,10 +72,28 @@ func (s *Store) Find(ctx context.Context, q *index.Query) (page index.Page, err 
 
 // search returns the ids of a page and one more, the latest first.
 //
-// It looks at the days from the latest on, at each step at as many as before. So what most
-// messages have is found in the first days without sorting those of all days, and what
-// none has takes few statements.
-func search(ctx context.Context, tx pgx.Tx, q *index.Query, whole span) (ids []pgtype.UUID, err error) {
+// What many messages have is found among the newest, without sorting all that have it. Then
+// it looks at the days from the latest on, at each step at as many as before: what is
+// frequent is found in few of them, and what none has takes few statements.
+func (s *Store) search(ctx context.Context, tx pgx.Tx, q *index.Query, whole span) (ids []pgtype.UUID, err error) {
+	wanted, arguments := conditions(q)
+	query := "select id from messages where " + within + wanted + " order by id desc"
+	if len(q.Terms) > 0 || q.Client.IsValid() {
+		first := fmt.Sprintf("select id from (select * from message_terms where %s order by id desc limit %d) newest where true%s order by id desc limit %d",
+			within, s.newest, wanted, q.Limit+1)
+		ids, err = whole.ids(ctx, tx, first, arguments)
+		if err != nil || len(ids) > q.Limit {
+			return ids, err
+		}
+		last := fmt.Sprintf("select id from message_terms where %s order by id desc offset %d limit 1", within, s.newest-1)
+		looked, err := whole.ids(ctx, tx, last, nil)
+		if err != nil || len(looked) == 0 {
+			return ids, err
+		}
+		whole.to = looked[0].Bytes
+		// In the order of an expression, so that no plan reads all ids in their order.
+		query = "select id from message_terms where " + within + wanted + " order by uuid_send(id) desc"
+	}
 	have, err := daysOf(ctx, tx)
 	if err != nil {
 		return nil, err
@@ -86,17 +103,12 @@ func search(ctx context.Context, tx pgx.Tx, q *index.Query, whole span) (ids []p
 	}
 	for looked, step := 0, 1; looked < len(have); looked, step = looked+step, looked+step {
 		last := have[min(looked+step, len(have))-1] // of this step
-		part := whole.between(last, have[looked])
-		query, arguments := statement(q, part, q.Limit+1-len(ids))
-		rows, err := tx.Query(ctx, query, arguments...)
+		limited := fmt.Sprintf("%s limit %d", query, q.Limit+1-len(ids))
+		more, err := whole.between(last, have[looked]).ids(ctx, tx, limited, arguments)
 		if err != nil {
 			return nil, err
 		}
-		found, err := pgx.CollectRows(rows, pgx.RowTo[pgtype.UUID])
-		if err != nil {
-			return nil, err
-		}
-		ids = append(ids, found...)
+		ids = append(ids, more...)
 		if len(ids) > q.Limit || last < dayOf(whole.from.Time()) {
 			break
 		}
@@ -107,48 +119,48 @@ func search(ctx context.Context, tx pgx.Tx, q *index.Query, whole span) (ids []p
 // span is the ids from one on and below another.
 type span struct{ from, to pipeline.ID }
 
-// between returns what s has of the days from first to last.
-func (s span) between(first, last day) span {
-	if low := first.first(); bytes.Compare(low[:], s.from[:]) > 0 {
-		s.from = low
+// between returns what it has of the days from first to last.
+func (part span) between(first, last day) span {
+	if low := first.first(); bytes.Compare(low[:], part.from[:]) > 0 {
+		part.from = low
 	}
-	if high := (last + 1).first(); last < lastDay && bytes.Compare(high[:], s.to[:]) < 0 {
-		s.to = high
+	if high := (last + 1).first(); last < lastDay && bytes.Compare(high[:], part.to[:]) < 0 {
+		part.to = high
 	}
-	return s
+	return part
 }
 
-// statement returns the statement for the last ids of a span that q wants.
-func statement(q *index.Query, part span, limit int) (query string, arguments []any) {
-	var b strings.Builder
-	b.WriteString("select id from ")
-	if len(q.Terms) > 0 || q.Client.IsValid() {
-		b.WriteString("message_terms")
-	} else {
-		b.WriteString("messages")
+// ids returns the ids that a query has for a span.
+func (part span) ids(ctx context.Context, tx pgx.Tx, query string, arguments []any) ([]pgtype.UUID, error) {
+	rows, err := tx.Query(ctx, query, append([]any{uuid(part.from), uuid(part.to)}, arguments...)...)
+	if err != nil {
+		return nil, err
 	}
-	where := " where "
+	return pgx.CollectRows(rows, pgx.RowTo[pgtype.UUID])
+}
+
+// within is the condition that an id is of a span.
+const within = "id >= $1 and id < $2"
+
+// conditions returns what q wants beside a span, with the arguments from the third on.
+func conditions(q *index.Query) (wanted string, arguments []any) {
 	and := func(condition string, argument any) {
 		arguments = append(arguments, argument)
-		fmt.Fprintf(&b, "%s%s$%d", where, condition, len(arguments))
-		where = " and "
+		wanted += fmt.Sprintf(" and %s $%d", condition, len(arguments)+2)
 	}
-	and("id >= ", uuid(part.from))
-	and("id < ", uuid(part.to))
 	if len(q.Terms) > 0 {
-		and("terms @> ", hashes(q.Terms))
+		and("terms @>", hashes(q.Terms))
 	}
 	if q.Client.IsValid() {
-		and("client <<= ", q.Client)
+		and("client <<=", q.Client)
 	}
 	if !q.Since.IsZero() {
-		and("received_at >= ", ceil(q.Since))
+		and("received_at >=", ceil(q.Since))
 	}
 	if !q.Until.IsZero() {
-		and("received_at < ", ceil(q.Until))
+		and("received_at <", ceil(q.Until))
 	}
-	fmt.Fprintf(&b, " order by id desc limit %d", limit)
-	return b.String(), arguments
+	return wanted, arguments
 }
 
 // ceil returns the first microsecond, which is all that the database tells apart, that is

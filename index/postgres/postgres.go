@@ -31,6 +31,7 @@ const (
 	connectTimeout = 10 * time.Second // unless the URL has connect_timeout
 	pingTimeout    = 5 * time.Second
 	slack          = 10 * time.Second
+	newest         = 1000
 )
 
 // Store implements index.Store.
@@ -39,6 +40,8 @@ type Store struct {
 	timeout time.Duration // of a statement
 	slack   time.Duration // how much longer a call may take
 	days    days
+	// newest is how many messages a search looks at one by one before it asks the indexes.
+	newest int
 }
 
 // Open connects to the database and brings its tables to this version. The error is a
@@ -65,7 +68,7 @@ func open(ctx context.Context, o Options, validate pgconn.ValidateConnectFunc, p
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{pool: pool, timeout: o.StatementTimeout, slack: slack}
+	s := &Store{pool: pool, timeout: o.StatementTimeout, slack: slack, newest: newest}
 	ctx, cancel := s.bounded(ctx)
 	defer cancel()
 	if err := prepare(s, ctx); err != nil {
@@ -115,7 +118,7 @@ func (s *Store) bounded(ctx context.Context) (context.Context, context.CancelFun
 // statement (jit) takes longer than our statements do.
 const (
 	writing = "begin isolation level read committed; set local statement_timeout = %[1]d; set local idle_in_transaction_session_timeout = %[1]d"
-	reading = "begin read only; set local statement_timeout = %[1]d; set local idle_in_transaction_session_timeout = %[1]d;" +
+	reading = "begin isolation level repeatable read read only; set local statement_timeout = %[1]d; set local idle_in_transaction_session_timeout = %[1]d;" +
 		" set local enable_seqscan = off; set local jit = off"
 )
 

@@ -39,7 +39,7 @@ create table messages (
 -- By what messages are found. Narrow, so that what a frequent term matches is sorted
 -- without reading the messages.
 create table message_terms (
-	id          uuid        not null,
+	id          uuid        not null primary key,
 	received_at timestamptz not null,
 	client      inet,
 	terms       bigint[]    not null -- message_term of each
