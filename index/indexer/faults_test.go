@@ -17,7 +17,7 @@ import (
 	"sluice/pipeline"
 )
 
-var seeds = flag.Int("faults.seeds", 10, "the number of worlds of TestFaults")
+var seeds = flag.Int("faults.seeds", 5, "the number of worlds of TestFaults")
 
 // TestFaults runs indexers in worlds in which everything fails now and then, and which are
 // killed now and then. In the end each good message has one row, each bad record is among
@@ -91,8 +91,12 @@ func faults(t *testing.T, w *world, seed uint64) {
 	}
 	good, bad := w.mixture(refused)
 	for range 5 + c.below(5) {
-		stop := w.start(func(o *indexer.Options) { o.Batch, o.Workers = 1+c.below(100), 1+c.below(4) })
-		time.Sleep(time.Duration(c.below(20_000)) * time.Millisecond)
+		m := w.join()
+		stop := w.start(func(o *indexer.Options) { o.Source, o.Batch, o.Workers = m, 1+c.below(100), 1+c.below(4) })
+		for range c.below(4) {
+			time.Sleep(time.Duration(c.below(10_000)) * time.Millisecond)
+			m.regain()
+		}
 		more, others := w.mixture(refused)
 		good, bad = append(good, more...), append(bad, others...)
 		stop()

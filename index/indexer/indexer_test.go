@@ -335,7 +335,7 @@ func TestEmptiedStore(t *testing.T) {
 		w.remove(lost...)
 		w.publish(lost...)
 		defer w.start()()
-		time.Sleep(5 * time.Hour)
+		time.Sleep(time.Hour)
 		w.checkLetters()
 		w.checkRows()
 		fresh := w.lone(text(1))

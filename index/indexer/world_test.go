@@ -154,6 +154,19 @@ func (w *world) remove(mails ...mail) {
 type member struct {
 	*world
 	next []int64
+	// Since it has a partition: offset of the first record polled, and what it committed.
+	first, mine map[int32]int64
+}
+
+// regain loses partitions and has them again, as a rebalance may do.
+func (m *member) regain() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for p := range m.next {
+		m.next[p] = m.committed[p]
+	}
+	clear(m.first)
+	clear(m.mine)
 }
 
 func (m *member) Poll(ctx context.Context, most int) ([]indexer.Record, error) {
@@ -169,6 +182,9 @@ func (m *member) Poll(ctx context.Context, most int) ([]indexer.Record, error) {
 		for p, all := range m.topic {
 			for m.next[p] < int64(len(all)) && len(records) < most {
 				records = append(records, all[m.next[p]])
+				if _, known := m.first[int32(p)]; !known {
+					m.first[int32(p)] = m.next[p]
+				}
 				m.next[p]++
 			}
 		}
@@ -193,10 +209,13 @@ func (m *member) Commit(_ context.Context, done []indexer.Record) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, r := range done {
+		if first, known := m.first[r.Partition]; !known || r.Offset < first || r.Offset < m.mine[r.Partition] {
+			continue
+		}
 		if r.Offset+1 <= m.committed[r.Partition] {
 			m.t.Errorf("partition %d was committed up to %d, and then to %d", r.Partition, m.committed[r.Partition], r.Offset+1)
 		}
-		m.committed[r.Partition] = r.Offset + 1
+		m.committed[r.Partition], m.mine[r.Partition] = r.Offset+1, r.Offset+1
 	}
 	return nil
 }
@@ -317,10 +336,16 @@ func (w *world) note(f func()) {
 	f()
 }
 
+func (w *world) join() *member {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return &member{world: w, next: slices.Clone(w.committed), first: map[int32]int64{}, mine: map[int32]int64{}}
+}
+
 // start runs an indexer until stop is called.
 func (w *world) start(change ...func(*indexer.Options)) (stop func()) {
 	o := indexer.Options{
-		Source: &member{world: w, next: slices.Clone(w.committed)}, DeadLetters: w, Objects: w, Store: database{w},
+		Source: w.join(), DeadLetters: w, Objects: w, Store: database{w},
 		Batch: 100, Workers: 3, Text: 1 << 10, Observer: w,
 		Logger: slog.New(slog.NewTextHandler(&w.log, nil)),
 	}

@@ -277,9 +277,15 @@ func (c *cluster) limitDenied(t *testing.T) {
 // consumers runs the tests of consumers and of dead letters.
 func (c *cluster) consumers(t *testing.T) {
 	for name, test := range consumerTests {
-		t.Run(name, func(t *testing.T) { test(newConsumers(t, c.Bootstrap, c.fourPartitions(t))) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(newConsumers(t, c.Bootstrap, c.fourPartitions(t)))
+		})
 	}
-	t.Run("dead letters", func(t *testing.T) { deadLetters(newConsumers(t, c.Bootstrap, c.fourPartitions(t))) })
+	t.Run("dead letters", func(t *testing.T) {
+		t.Parallel()
+		deadLetters(newConsumers(t, c.Bootstrap, c.fourPartitions(t)))
+	})
 }
 
 func (c *cluster) fourPartitions(t *testing.T) string {

@@ -50,7 +50,7 @@ type Consumer struct {
 
 const (
 	// pollWait is the longest time that Poll waits.
-	pollWait = 5 * time.Second
+	pollWait = time.Second
 	// A client that has only errors for replaceAfter is replaced, although brokers answer.
 	replaceAfter = 30 * time.Second
 	// watchInterval is the time between two looks at the topic.

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -118,7 +120,7 @@ func TestConsumer(t *testing.T) {
 	b := startBroker(t, embedded.Options{Partitions: 4})
 	for name, test := range consumerTests {
 		t.Run(name, func(t *testing.T) {
-			name := fmt.Sprintf("%s.%d", topic, len(name))
+			name := topic + "." + strings.ReplaceAll(name, " ", "-")
 			if _, err := admin(t, b.Addr()).CreateTopic(t.Context(), 4, 1, nil, name); err != nil {
 				t.Fatal(err)
 			}
@@ -131,6 +133,7 @@ func TestConsumer(t *testing.T) {
 var consumerTests = map[string]func(*consumers){
 	"goes on":             goesOn,
 	"commits in order":    commitsInOrder,
+	"thrown out":          thrownOut,
 	"partition lost":      partitionLost,
 	"retention":           retentionOvertakes,
 	"made again":          madeAgain,
@@ -275,10 +278,10 @@ func membersComeAndGo(c *consumers) {
 			}
 		}
 	}
-	for i := range 3 {
+	for range 3 {
 		group.Go(func() {
-			for life := time.Duration(i+1) * 300 * time.Millisecond; ctx.Err() == nil; life = life*7%1300*time.Millisecond/time.Millisecond + 100*time.Millisecond {
-				consume(life)
+			for ctx.Err() == nil {
+				consume(300*time.Millisecond + rand.N(1500*time.Millisecond))
 			}
 		})
 	}
@@ -307,16 +310,68 @@ func membersComeAndGo(c *consumers) {
 	}
 }
 
+// thrownOut has a member whose connections stand still until the group has given its
+// partitions to another. It takes part again, and commits nothing of before.
+func thrownOut(c *consumers) {
+	c.publish(0, 10)
+	v := newValve()
+	first := c.member(func(o *kafka.ConsumerOptions) { o.Dial = v.dial })
+	old := c.poll(first, 10)
+	open := v.close()
+	second := c.member()
+	c.commit(second, c.poll(second, 10)...)
+	c.checkCommitted(0, 10)
+	open()
+	c.commit(first, old[4])
+	c.checkCommitted(0, 10)
+	_ = second.Close()
+	c.publish(0, 3)
+	records := c.poll(first, 3)
+	c.commit(first, records...)
+	c.checkCommitted(0, 13)
+}
+
 // TestConsumerOutlivesBroker restarts the broker.
 func TestConsumerOutlivesBroker(t *testing.T) {
 	t.Parallel()
 	o := embedded.Options{Address: "127.0.0.1:" + testkit.FreePort(t), DataDir: t.TempDir(), Partitions: 2, Topic: topic}
 	b := startBroker(t, o)
-	c := newConsumers(t, b.Addr(), topic)
+	goesOn := outlives(newConsumers(t, b.Addr(), topic))
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	startBroker(t, o)
+	goesOn()
+}
+
+// outlives polls, and commits a part. The function that it returns, after the broker was
+// gone, commits the rest.
+func outlives(c *consumers) (goesOn func()) {
 	c.publish(0, 10)
 	m := c.member()
 	records := c.poll(m, 10)
 	c.commit(m, records[:5]...)
+	return func() {
+		c.t.Helper()
+		c.publish(0, 5)
+		testkit.Eventually(c.t, "the rest is polled", func() bool {
+			more, _ := m.Poll(c.t.Context(), 100)
+			records = append(records, more...)
+			return slices.ContainsFunc(records, func(r pipeline.Record) bool { return r.Offset == 14 })
+		})
+		c.commit(m, records...)
+		c.checkCommitted(0, 15)
+	}
+}
+
+// TestConsumerMissesBroker has no broker any more: Poll says so.
+func TestConsumerMissesBroker(t *testing.T) {
+	t.Parallel()
+	b := startBroker(t, embedded.Options{})
+	c := newConsumers(t, b.Addr(), topic)
+	c.publish(0, 1)
+	m := c.member()
+	c.poll(m, 1)
 	if err := b.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -324,13 +379,4 @@ func TestConsumerOutlivesBroker(t *testing.T) {
 		_, err := m.Poll(t.Context(), 1)
 		return err != nil
 	})
-	startBroker(t, o)
-	c.publish(0, 5)
-	testkit.Eventually(t, "the rest is polled", func() bool {
-		more, _ := m.Poll(t.Context(), 100)
-		records = append(records, more...)
-		return slices.ContainsFunc(records, func(r pipeline.Record) bool { return r.Offset == 14 })
-	})
-	c.commit(m, records...)
-	c.checkCommitted(0, 15)
 }

@@ -230,5 +230,14 @@ func (c *cluster) without(t *testing.T, end, begin func() error, within time.Dur
 	c.checkLogged(t, o.Topic, acknowledged)
 }
 
-func (c *cluster) paused(t *testing.T) { c.without(t, c.Pause, c.Resume, 2*faultTimeout) }
-func (c *cluster) killed(t *testing.T) { c.without(t, c.Kill, c.Restart, 3*faultTimeout) }
+func (c *cluster) paused(t *testing.T) {
+	consumerGoesOn := outlives(newConsumers(t, c.Bootstrap, c.fourPartitions(t)))
+	c.without(t, c.Pause, c.Resume, 2*faultTimeout)
+	consumerGoesOn()
+}
+
+func (c *cluster) killed(t *testing.T) {
+	consumerGoesOn := outlives(newConsumers(t, c.Bootstrap, c.fourPartitions(t)))
+	c.without(t, c.Kill, c.Restart, 3*faultTimeout)
+	consumerGoesOn()
+}

@@ -53,6 +53,8 @@ func (c *Consumer) join() (*member, error) {
 		kgo.OnPartitionsRevoked(m.lost),
 		kgo.OnPartitionsLost(m.lost),
 		kgo.AdjustFetchOffsetsFn(m.begins),
+		// A fetch that waits at a broker is not given up for partitions that are new.
+		kgo.FetchMaxWait(500*time.Millisecond),
 		kgo.FetchMaxBytes(fetchBytes),
 		kgo.FetchMaxPartitionBytes(fetchBytes/4),
 		kgo.MaxConcurrentFetches(2),
