@@ -248,7 +248,7 @@ func (r *mailReport) addSignature(l *lines, i int) {
 	switch result.Reason {
 	case dkim.ReasonSignature:
 		l.add("    b=      is not of this header by this key: a field was changed, or the key")
-	case dkim.ReasonNone, dkim.ReasonLength:
+	case dkim.ReasonNone, dkim.ReasonLength, dkim.ReasonOldForm:
 		l.add("    b=      is of this header by this key")
 	default:
 		l.add("    b=      was not compared")

@@ -20,7 +20,8 @@ func TestHeaderOfReaders(t *testing.T) {
 	for name, c := range map[string]struct{ text, dkim, dmarc string }{
 		"as it was signed":               {whole, "pass", "pass"},
 		"a field on top":                 {"X: y\r\n" + whole, "pass", "pass"},
-		"an old field on top":            {"X \t: y\r\n" + whole, "pass", "pass"},
+		"an old field on top":            {"<p> \t: Buy here\r\n" + whole, "policy", "fail"},
+		"an old field below":             {behind("<p> : Buy here"), "policy", "fail"},
 		"the line of an mbox":            {"From a Fri Nov 27\r\n" + whole, "pass", "pass"},
 		"the line of an mbox, quoted":    {">From a Fri Nov 27\r\n" + whole, "pass", "pass"},
 		"a line on top":                  {"Buy here\r\n" + whole, "none", none},

@@ -15,6 +15,7 @@ type header struct {
 	named []named // those that some signature names
 	names map[string]*instances
 	round int    // counts signatures
+	old   int    // fields that oldForm finds
 	lower []byte // room for a name in lower case
 }
 
@@ -50,6 +51,7 @@ func newHeader(list []fields.Field, signatures []*signature) *header {
 		})
 	}
 	for i, f := range list {
+		h.old += oldForm(f)
 		name := f.Name()
 		if lengths[len(name)/64%4]&(1<<(len(name)%64)) == 0 {
 			continue
@@ -63,20 +65,32 @@ func newHeader(list []fields.Field, signatures []*signature) *header {
 	return h
 }
 
+// oldForm returns 1 for a field with white space before its colon (RFC 5322 §4.5), else 0.
+func oldForm(f fields.Field) int {
+	if f.Colon > f.NameEnd {
+		return 1
+	}
+	return 0
+}
+
 // digest returns the hash that a signature signs (RFC 6376 §3.7): the fields it names,
-// each name from the bottom up (§5.4.2), then its own field without the value of b=.
+// each name from the bottom up (§5.4.2), then its own field without the value of b=. It
+// notes whether a field of the old form is left out.
 func (h *header) digest(s *signature) [sha256.Size]byte {
 	h.round++
+	old := oldForm(h.all[s.field])
 	sink := signedText{hash: sha256.New(), evidence: s.result.Evidence}
 	items(s.names, func(name []byte) bool {
 		h.lower = appendLower(h.lower[:0], name)
 		if i := h.take(h.lower, s.field); i >= 0 {
 			h.hash(sink, i, s.header)
+			old += oldForm(h.all[h.named[i].field])
 		} else if sink.evidence != nil {
 			sink.evidence.Missing = append(sink.evidence.Missing, string(h.lower))
 		}
 		return true
 	})
+	s.open = old < h.old
 	own := h.all[s.field]
 	from, to := own.Colon+1+s.cutFrom, own.Colon+1+s.cutTo
 	bare := append(append(make([]byte, 0, len(own.Raw)), own.Raw[:from]...), own.Raw[to:]...)

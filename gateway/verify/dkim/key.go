@@ -103,6 +103,9 @@ func (k key) verify(s *signature, body *lengths) (Verdict, Reason) {
 	case s.length >= 0 && s.length < body.n:
 		// Whoever reads the message would take what follows for signed too (§8.2).
 		return Policy, ReasonLength
+	case s.open:
+		// Python's email takes such a field, and what follows it, for text.
+		return Policy, ReasonOldForm
 	}
 	return Pass, ReasonNone
 }

@@ -45,6 +45,7 @@ const (
 	ReasonTwoFrom   Reason = "several From fields"
 	ReasonExpired   Reason = "signature expired"
 	ReasonLength    Reason = "body goes on behind what is signed"
+	ReasonOldForm   Reason = "field with a space before its colon is not signed"
 	ReasonShort     Reason = "body shorter than what is signed"
 	ReasonSHA1      Reason = "rsa-sha1"
 	ReasonDNS       Reason = "key unavailable"

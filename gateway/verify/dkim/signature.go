@@ -32,6 +32,7 @@ type signature struct {
 	value        []byte // b=
 	identity     string // the domain of i=
 	digest       [32]byte
+	open         bool // a field that ends the header for some programs is not signed
 }
 
 // end makes a result final.

@@ -65,6 +65,7 @@ func TestVerdicts(t *testing.T) {
 		reason           dkim.Reason
 	}{
 		{"valid", testTags, from, testZone, dkim.Pass, ""},
+		{"old form", testTags, "From : a@example.com", testZone, dkim.Pass, ""},
 		{"valid until then", testTags + "t=900; x=1000; ", from, testZone, dkim.Pass, ""},
 		{"expired", testTags + "x=999; ", from, testZone, dkim.Fail, dkim.ReasonExpired},
 		{"for ever", testTags + "x=99999999999999999999; ", from, testZone, dkim.Pass, ""},
