@@ -202,7 +202,7 @@ func TestLocked(t *testing.T) {
 	mustCount(t, s, 4)
 }
 
-// TestFull fills the disk, makes room, and has the file system become read-only.
+// TestFull fills the disk and makes room again.
 func TestFull(t *testing.T) {
 	testkit.Root(t, "it mounts a file system")
 	folder := t.TempDir()
