@@ -3,6 +3,7 @@
 package index
 
 import (
+	"encoding/json"
 	"net/netip"
 	"time"
 
@@ -32,6 +33,27 @@ type Message struct {
 	// Terms are the terms by which the message is found, sorted and each once. Databases
 	// need not return them.
 	Terms []string `json:"-"`
+}
+
+// MarshalJSON implements json.Marshaler: a list without elements is an empty one.
+func (m *Message) MarshalJSON() ([]byte, error) {
+	type row Message // without this method
+	r := row(*m)
+	filled(&r.RcptTo)
+	filled(&r.Parts)
+	filled(&r.Defects)
+	filled(&r.Header.References)
+	filled(&r.Header.From)
+	filled(&r.Header.To)
+	filled(&r.Header.Cc)
+	filled(&r.Header.ReplyTo)
+	return json.Marshal(&r)
+}
+
+func filled[T any](list *[]T) {
+	if *list == nil {
+		*list = []T{}
+	}
 }
 
 // Client is where a message came from.

@@ -1,6 +1,7 @@
 package index
 
 import (
+	"encoding/json"
 	"net/url"
 	"slices"
 	"strings"
@@ -185,5 +186,13 @@ func TestExclude(t *testing.T) {
 	Exclude(m, Fields)
 	if m.RcptTo != nil || m.Verdicts != nil || m.Parts[0].Name.Text != "" {
 		t.Errorf("%+v", m)
+	}
+}
+
+// TestListsAreNeverNull writes a row without anything.
+func TestListsAreNeverNull(t *testing.T) {
+	text, err := json.Marshal([]*Message{{}})
+	if err != nil || strings.Contains(string(text), "null") {
+		t.Errorf("%s %v", text, err)
 	}
 }
