@@ -56,6 +56,11 @@ type commandLine struct {
 			Token bool   `help:"Take what is read for a bearer token, not for a password."`
 		} `cmd:"" help:"Say what the backends of auth.backends make of a user and a password (of standard input, or asked for)."`
 	} `cmd:"" help:"Try out authentication."`
+	Index struct{} `cmd:"" help:"Fill the index from the event log until SIGTERM, beside gateways that take mail."`
+	DLQ   struct {
+		List   dlqListFlags `cmd:"" help:"Show them."`
+		Replay struct{}     `cmd:"" help:"Publish them again, so that they are indexed once what was wrong is mended."`
+	} `cmd:"" name:"dlq" help:"Look after events that could not be indexed: dead letters."`
 	Find         findFlags   `cmd:"" help:"Find messages in the index, the newest first."`
 	Show         showFlags   `cmd:"" help:"Show what the index has of a message."`
 	Export       exportFlags `cmd:"" help:"Write the stored messages that are found into one file or a folder, all of them without --limit."`
@@ -139,6 +144,12 @@ func (a app) run(args []string) int {
 		err = a.unpack(context.Background(), &c, line.Unpack.Key, line.Unpack.Folder)
 	case "verify":
 		code, err = a.verifyMail(&c, &line.Verify)
+	case "index":
+		err = runIndex(&c, a.out)
+	case "dlq list":
+		code, err = a.dlqList(context.Background(), &c, &line.DLQ.List)
+	case "dlq replay":
+		code, err = a.dlqReplay(context.Background(), &c)
 	case "find":
 		code, err = a.find(context.Background(), &c, &line.Find)
 	case "show":
@@ -172,9 +183,9 @@ func (a app) run(args []string) int {
 // roleOf returns what a command needs of its configuration.
 func roleOf(command string) config.Role {
 	switch command {
-	case "cat", "unpack":
+	case "cat", "unpack", "dlq list", "dlq replay":
 		return config.ForRead
-	case "find", "show", "export":
+	case "index", "find", "show", "export":
 		return config.ForIndex
 	}
 	return config.ForServe
@@ -186,8 +197,11 @@ func (a app) exit(err error) int {
 		return exitOK
 	}
 	say(a.err, fmt.Sprintf("sluice: %v\n", err))
-	if errors.As(err, new(usageError)) {
+	switch {
+	case errors.As(err, new(usageError)):
 		return exitUsage
+	case errors.As(err, new(*adapters.HopelessError)):
+		return exitConfig
 	}
 	return exitFailure
 }

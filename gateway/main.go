@@ -21,7 +21,7 @@ const (
 	exitFailure = 1  // it ran, or tried to, and failed; also: healthcheck found it not ready
 	exitUsage   = 2  // wrong command line
 	exitFail    = 3  // verify: the mail is not of its author's domain (dmarc=fail)
-	exitNothing = 3  // find, show, export: there is no such message
+	exitNothing = 3  // find, show, export, dlq: there is none
 	exitNone    = 4  // verify: nobody says (dmarc=none)
 	exitTemp    = 5  // verify: nobody knows for now (dmarc=temperror)
 	exitPerm    = 6  // verify: the mail has no one author (dmarc=permerror)

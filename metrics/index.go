@@ -16,6 +16,7 @@ type Index struct {
 	found        prometheus.Histogram
 	down         byLabel[prometheus.Gauge]
 	outages      byLabel[prometheus.Counter]
+	lost         prometheus.Counter
 	deleted      prometheus.Counter
 	notDeleted   prometheus.Counter
 }
@@ -62,6 +63,8 @@ func (m *Metrics) AddIndex(labels IndexLabels) *Index {
 	i.down = newByLabel(labels.Dependencies, func(d string) prometheus.Gauge { return down.WithLabelValues(d) })
 	i.outages = m.counters("sluice_index_outages_total",
 		"Times that the index began to wait for something that it cannot use, by what it is.", "dependency", labels.Dependencies)
+	i.lost = m.counter("sluice_index_events_lost_total",
+		"Events that were deleted from the topic before the index had read them: its retention is too short.")
 	i.deleted = m.counter("sluice_index_deleted_total",
 		"Messages that index.retention has deleted from the index, about; the mail stays.")
 	i.notDeleted = m.counter("sluice_index_retention_failures_total",
@@ -97,6 +100,9 @@ func (i *Index) Outage(dependency string, lasts bool) {
 	i.down.at(dependency).Set(1)
 	i.outages.at(dependency).Inc()
 }
+
+// Lost counts events that were deleted before they were read.
+func (i *Index) Lost(events int64) { i.lost.Add(float64(max(0, events))) }
 
 // Retained counts what retention has deleted.
 func (i *Index) Retained(messages int64) { i.deleted.Add(float64(messages)) }

@@ -19,6 +19,7 @@ func TestIndexer(t *testing.T) {
 	i.Outage("store", true)
 	i.Outage("store", false)
 	i.Retained(40)
+	i.Lost(3)
 	i.RetentionFailed()
 	m.Panicked("index")
 	page := scrape(t, m)
@@ -27,7 +28,7 @@ func TestIndexer(t *testing.T) {
 		"sluice_index_batch_messages_sum 8", "sluice_index_insert_duration_seconds_sum 0.5", "sluice_index_messages_read_total 8",
 		"sluice_index_fetch_seconds_total 1.5", "sluice_index_parse_seconds_total 2.5", "sluice_index_found_duration_seconds_count 2",
 		`sluice_index_outage{dependency="database"} 1`, `sluice_index_outage{dependency="store"} 0`, `sluice_index_outages_total{dependency="store"} 1`,
-		"sluice_index_deleted_total 40", "sluice_index_retention_failures_total 1", `sluice_panics_total{where="index"} 1`, "sluice_build_info",
+		"sluice_index_deleted_total 40", "sluice_index_events_lost_total 3", "sluice_index_retention_failures_total 1", `sluice_panics_total{where="index"} 1`, "sluice_build_info",
 	} {
 		if !strings.Contains(page, "\n"+line) {
 			t.Errorf("no line %s in\n%s", line, page)

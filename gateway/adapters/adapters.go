@@ -71,7 +71,8 @@ type Log struct {
 	// Address is where the log listens in this process, "" if it is elsewhere.
 	Address string
 
-	close func() error
+	client *kafka.Options // of a client of a log in this process, nil for one elsewhere
+	close  func() error
 }
 
 var stores = map[string]func(*config.Config, Deps) (*Store, error){

@@ -4,11 +4,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"sluice/gateway/config"
 	"sluice/pipeline/embedded"
 	"sluice/pipeline/kafka"
 )
+
+// readers returns the consumer groups whose unread events count.
+func readers(c *config.Config) []string {
+	groups := slices.Clone(c.Pressure.Lag.Groups)
+	if c.IndexesItself() && !slices.Contains(groups, c.Index.Group) {
+		groups = append(groups, c.Index.Group)
+	}
+	return groups
+}
 
 // openEmbedded starts the broker in this process and opens its topic.
 func openEmbedded(c *config.Config, d Deps) (*Log, error) {
@@ -20,7 +30,7 @@ func openEmbedded(c *config.Config, d Deps) (*Log, error) {
 		Partitions:     c.Events.Embedded.Partitions,
 		Retention:      c.Events.Embedded.Retention,
 		RetentionBytes: int64(c.Events.Embedded.RetentionBytes),
-		Groups:         c.Pressure.Lag.Groups,
+		Groups:         readers(c),
 		Queue:          c.Limits.Connections,
 		Logger:         d.MailLog.Logger(),
 		Bound:          d.Bound,
@@ -43,6 +53,7 @@ func openEmbedded(c *config.Config, d Deps) (*Log, error) {
 		return nil, errors.Join(err, broker.Close())
 	}
 	opened := kafkaLog(c, log, options)
+	opened.client = &kafka.Options{Brokers: options.Brokers, Topic: options.Topic, Durable: broker}
 	opened.Address, opened.Unread, opened.DeletedUnread = broker.Addr(), broker.Unread, broker.DeletedUnread()
 	opened.close = func() error { return errors.Join(log.Close(), broker.Close()) }
 	return opened, nil

@@ -98,6 +98,31 @@ const smallMessages = 64 << 10
 // openTime bounds the first request for the topic.
 const openTime = 10 * time.Second
 
+// clients are the options of a client of each kind of log, from another process.
+var clients = map[string]func(*config.Config, *slog.Logger) kafka.Options{
+	config.KindEmbedded: func(c *config.Config, _ *slog.Logger) kafka.Options {
+		return kafka.Options{Brokers: []string{c.Events.Embedded.Address}, Topic: c.Events.Topic}
+	},
+	config.KindKafka: func(c *config.Config, logger *slog.Logger) kafka.Options {
+		o := kafkaOptions(c, logger)
+		o.Found, o.BrokerChanged = nil, nil
+		return o
+	},
+}
+
+// clientOptions returns the options of a client of the log that c names. log is that of this
+// process, or nil.
+func clientOptions(c *config.Config, log *Log, logger *slog.Logger) (kafka.Options, error) {
+	if log != nil && log.client != nil {
+		return *log.client, nil
+	}
+	options, ok := clients[c.Events.Kind]
+	if !ok {
+		return kafka.Options{}, fmt.Errorf("events.kind %s has no consumers", c.Events.Kind)
+	}
+	return options(c, logger), nil
+}
+
 // openKafka opens the topic of a cluster. If the topic is missing, the error names the
 // keys with which Sluice would create it.
 func openKafka(c *config.Config, d Deps) (*Log, error) {

@@ -1,4 +1,4 @@
-// Package admin is the HTTP server of a gateway for metrics and health checks.
+// Package admin is the HTTP server of a gateway for metrics, health checks and searches.
 package admin
 
 import (
@@ -13,8 +13,8 @@ import (
 	"sluice/internal/panics"
 )
 
-// Server is the HTTP server for /metrics, /livez and /readyz. It shares nothing with the
-// event loops except what the metrics read.
+// Server is the HTTP server for /metrics, /livez, /readyz and searches. It shares nothing
+// with the event loops except what the metrics read.
 type Server struct {
 	listener net.Listener
 	server   *http.Server
@@ -71,6 +71,9 @@ type Pages struct {
 	Ready func() (ready bool, why string)
 	// Reload reads the configuration anew; nil answers 403.
 	Reload func(context.Context) error
+	// Console has every other page: searches for mail. It checks by itself who asks. Nil is
+	// for a server without them.
+	Console http.Handler
 }
 
 // Handler returns the handler of all pages.
@@ -89,10 +92,17 @@ func (p Pages) Handler() http.Handler {
 		page(w, http.StatusOK, why)
 	})
 	pages.HandleFunc("POST /-/reload", p.reload)
-	pages.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
-		page(w, http.StatusOK, "Sluice: /metrics /livez /readyz")
-	})
+	if p.Console != nil {
+		pages.Handle("/", p.Console)
+		return pages
+	}
+	pages.HandleFunc("GET /{$}", Hint)
 	return pages
+}
+
+// Hint answers with the pages that there always are.
+func Hint(w http.ResponseWriter, _ *http.Request) {
+	page(w, http.StatusOK, "Sluice: /metrics /livez /readyz")
 }
 
 // reload reloads the configuration, but not for a page in somebody's browser, which sends

@@ -147,9 +147,6 @@ func (c *Config) IndexLine() string {
 	if c.Index.Store != IndexSQLite {
 		place = c.Index.Store
 	}
-	if !c.IndexesItself() {
-		place += ", filled by sluice index"
-	}
 	return place
 }
 

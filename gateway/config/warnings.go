@@ -41,9 +41,7 @@ func (c *Config) Warnings() []string {
 	if c.Accept.Any && len(c.Accept.Domains) > 0 {
 		warn("accept.any is true: accept.domains has no effect")
 	}
-	if !isLoopback(c.Admin.Address) {
-		warn("admin.address %s is not on loopback: it asks for no password", c.Admin.Address)
-	}
+	all = append(all, c.adminWarnings()...)
 	all = append(all, c.Events.kind().warningsOf(c)...)
 	if len(public) > 0 && !strings.Contains(c.Hostname, ".") {
 		warn("hostname %s is not fully qualified, as the greeting should be (RFC 5321 §4.1.1.1, §4.2)", c.Hostname)
@@ -57,6 +55,18 @@ func (c *Config) Warnings() []string {
 		}
 	}
 	return all
+}
+
+// IndexerWarnings returns those of Warnings that concern who fills the index.
+func (c *Config) IndexerWarnings() []string {
+	return slices.Concat(c.Store.kind().warningsOf(c), c.indexWarnings(), c.adminWarnings(), c.Events.kind().warningsOf(c))
+}
+
+func (c *Config) adminWarnings() []string {
+	if isLoopback(c.Admin.Address) {
+		return nil
+	}
+	return []string{"admin.address " + c.Admin.Address + " is not on loopback: it asks for no password"}
 }
 
 func isEverybody(network netip.Prefix) bool { return network.Bits() == 0 }

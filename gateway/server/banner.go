@@ -49,6 +49,9 @@ func writeBanner(w io.Writer, c *config.Config, at endpoints) error {
 	}
 	line("  messages  %s", c.StoreLine())
 	line("  events    %s", c.EventsLine(at.Events))
+	if c.Indexes() {
+		line("  index     %s", indexLine(c, at.Admin))
+	}
 	line("  admin     http://%s   /metrics /livez /readyz", at.Admin)
 	if c.File() != "" {
 		line("  settings  %s   (%s shows all)", c.File(), sameProgram(c, at, "config print"))
@@ -161,6 +164,10 @@ func nextSteps(line func(string, ...any), c *config.Config, at endpoints) {
 	if !c.DiscardsMessages() {
 		line("Read the message (the last 250 says its id):")
 		line("  %s", sameProgram(c, at, "cat <id>"))
+	}
+	if c.Indexes() {
+		line("Find it again, here or with a browser:")
+		line("  %s", sameProgram(c, at, "find --to "+recipient))
 	}
 	line("Watch it work:")
 	line("  curl -sS http://%s/metrics | grep ^sluice_", reachable(at.Admin))

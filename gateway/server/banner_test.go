@@ -149,7 +149,7 @@ func TestBannerCommandsAreShell(t *testing.T) {
 	c := configtest.Load(t, config.Sources{Env: []string{"SLUICE_DATA_DIR=/tmp/it's; $(here)"}})
 	text := strings.ReplaceAll(bannerOf(t, &c, someEndpoints), "<id>", "0192f0c1-6a2e-7cc3-98c4-dc0c0c07398f")
 	commands := regexp.MustCompile(`(?m)^  (printf|kcat|bin/sluice|curl) .*$`).FindAllString(text, -1)
-	if len(commands) != 4 {
+	if len(commands) != 5 {
 		t.Fatalf("%d commands: %q", len(commands), commands)
 	}
 	for _, command := range commands {

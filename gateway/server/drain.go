@@ -46,7 +46,7 @@ func (s *Server) stop() error {
 	closed := make(chan error, 1)
 	go func() {
 		closed <- panics.Try(panics.Process, func() error {
-			return errors.Join(s.objects.Close(), s.events.Close(), s.closeUsers(), s.closeVerification())
+			return errors.Join(s.closeIndex(), s.objects.Close(), s.events.Close(), s.closeUsers(), s.closeVerification())
 		})
 	}()
 	select {

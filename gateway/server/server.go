@@ -60,6 +60,8 @@ type Server struct {
 	loops         int
 	endpoints     []reactor.Endpoint
 	verification  *adapters.Verification // nil if nothing is verified
+	searches      *adapters.Searches     // nil without an index
+	filling       *filling               // nil if others fill the index, or nobody
 	hangups       *Hangups
 	closed        chan struct{} // receives when the terminal was closed
 	reloads       chan reloadRequest
@@ -135,11 +137,16 @@ func (s *Server) open() (err error) {
 		AcceptFailed:  s.metrics.AcceptFailed,
 		AcceptTrouble: s.acceptTrouble,
 	})
+	s.openIndex()
 	s.metrics.RegisterSources(s.sources())
 	if s.adminListener, err = admin.Listen(s.config.Admin.Address); err != nil {
 		return err
 	}
-	s.admin = admin.New(s.bounded("admin")(s.adminListener), s.adminPages())
+	pages, err := s.adminPages()
+	if err != nil {
+		return err
+	}
+	s.admin = admin.New(s.bounded("admin")(s.adminListener), pages)
 	return nil
 }
 
@@ -155,6 +162,7 @@ func (s *Server) Run(ctx context.Context) error {
 	go panics.Keep(panics.Process, func() { limitHeap(serving, &s.config, s.shared.SessionsOpen) })
 	go panics.Keep(panics.Process, func() { s.awaitReloads(serving) })
 	go panics.Keep(panics.TLS, func() { s.certificates.Run(serving) })
+	s.fillIndex()
 	ended := make(chan error, 1)
 	go func() { ended <- panics.Try(panics.Process, s.reactor.Run) }()
 	select {
@@ -184,13 +192,16 @@ func (s *Server) Run(ctx context.Context) error {
 }
 
 // adminPages returns the pages of the admin server. Whoever reaches it on an address that
-// is not on loopback may read, and no more.
-func (s *Server) adminPages() admin.Pages {
-	pages := admin.Pages{Metrics: s.metrics.Handler(), Ready: s.readiness}
+// is not on loopback may read metrics, and no more without a token.
+func (s *Server) adminPages() (pages admin.Pages, err error) {
+	pages = admin.Pages{Metrics: s.metrics.Handler(), Ready: s.readiness}
 	if at, ok := s.adminListener.Addr().(*net.TCPAddr); ok && at.IP.IsLoopback() {
 		pages.Reload = s.requestReload
 	}
-	return pages
+	if s.searches != nil {
+		pages.Console, err = newConsole(s.current.Load, s.searches, s.adminListener.Addr())
+	}
+	return pages, err
 }
 
 // bounded returns a function that bounds the connections of a listener for something
@@ -242,7 +253,7 @@ func (s *Server) Close() error {
 	if s.monitor != nil {
 		s.monitor.Close()
 	}
-	errs = append(errs, s.closeVerification())
+	errs = append(errs, s.closeVerification(), s.closeIndex())
 	if s.objects != nil {
 		errs = append(errs, s.objects.Close())
 	}

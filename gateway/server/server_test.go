@@ -32,6 +32,7 @@ func launch(t *testing.T, change func(*config.Config)) *running {
 	c.Listeners = []config.ListenerConfig{{Address: "127.0.0.1:0"}}
 	c.Admin.Address = "127.0.0.1:0"
 	c.Events.Embedded.Address = "127.0.0.1:0"
+	c.Index.Store = config.IndexOff
 	c.Drain.Deadline = 20 * time.Second
 	if change != nil {
 		change(&c)
