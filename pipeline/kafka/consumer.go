@@ -86,7 +86,11 @@ func NewConsumer(o ConsumerOptions) (*Consumer, error) {
 	return c, nil
 }
 
-// Close leaves the group.
+// leaveTimeout bounds how long a member takes leave of brokers that do not answer.
+const leaveTimeout = 3 * time.Second
+
+// Close leaves the group. If no broker answers, the group notices later that the member
+// is gone.
 func (c *Consumer) Close() error {
 	c.mu.Lock()
 	closed := c.closed
@@ -95,7 +99,16 @@ func (c *Consumer) Close() error {
 	if !closed {
 		c.cancel()
 		c.background.Wait()
-		c.member.Load().client.Close()
+		left := make(chan struct{})
+		go func() {
+			defer panics.Recover(panics.Index, nil)
+			defer close(left)
+			c.member.Load().client.Close() // a broker that is silent keeps it for a minute
+		}()
+		select {
+		case <-left:
+		case <-time.After(leaveTimeout):
+		}
 	}
 	return nil
 }
