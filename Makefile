@@ -72,6 +72,7 @@ bench: tools
 # kill -9 under load, 20 times, then every acknowledged message is looked for; then
 # brokers of three are frozen and killed; then the configuration is reloaded each second;
 # then the resolver is stopped, slow, dead and broken while mail is verified;
+# then mails of every form are looked for in the index, and its indexers are killed;
 # then the loads that must be outlived within bounds; then the tests that count messages,
 # with ten times as many, and ten rolling restarts behind HAProxy. Each fails when it was
 # not held.
@@ -81,6 +82,10 @@ drill:
 	go run ./loadtest drill --on fleet --away 60s --sessions 20
 	go run ./loadtest drill --reload 60s --sessions 20
 	go run ./loadtest drill --verify 10s --rounds 2 --sessions 20
+	go run ./loadtest drill --mails 10000
+	go run ./loadtest drill --mails 10000 --on fleet
+	go run ./loadtest drill --mails 10000 --on fleet --unpacked
+	go run ./loadtest drill --indexers 60s --on fleet --sessions 20
 	go run ./loadtest stress
 	go test -count=1 -timeout 1h -run '^(TestSmtpSource|TestFleet|TestRollingRestart)$$' ./loadtest -messages 10000 -restarts 10
 

@@ -19,7 +19,7 @@ type benchCommand struct {
 	Rounds        int           `default:"5" help:"Measurements of each server in each mode; the servers take turns."`
 	Sessions      int           `default:"50" help:"Sessions at the same time."`
 	Size          int           `default:"10240" help:"Bytes in a message's body."`
-	Only          []string      `placeholder:"SERVER" help:"Measure these alone: smtp-sink, go-smtp, discard, logged, embedded, fleet, packs, tls, verify."`
+	Only          []string      `placeholder:"SERVER" help:"Measure these alone: smtp-sink, go-smtp, discard, logged, embedded, fleet, packs, tls, verify, index."`
 	LargeSize     int           `default:"67108864" help:"Bytes in a large message, sent to the fleet."`
 	LargeMessages int           `default:"32" help:"Large messages in one measurement."` // eight took 2 s: too short for a rate
 	LargeSessions int           `default:"4" help:"Large messages at the same time."`
@@ -97,13 +97,21 @@ func (c *benchCommand) Run(ctx context.Context) error {
 			return fmt.Errorf("verify: %w", err)
 		}
 	}
+	if c.wants(bench.Index) {
+		report.Index, err = bench.RunIndex(ctx, bench.IndexPlan{
+			Messages: c.Messages, Size: c.Size, Rounds: c.Rounds, Sluice: binary, Scratch: scratch, Progress: os.Stderr, Profile: true,
+		})
+		if err != nil {
+			return fmt.Errorf("index: %w", err)
+		}
+	}
 	fmt.Print(report.Markdown())
 	return report.Write(c.Results, "bench-"+time.Now().UTC().Format("20060102-150405"))
 }
 
 func (c *benchCommand) wantsSluice() bool {
 	return c.wants(bench.Discard) || c.wants(bench.Logged) || c.wants(bench.Embedded) || c.wants(bench.Fleet) || c.wants(bench.Packs) ||
-		c.wants(bench.TLS) || c.wants(bench.Verify)
+		c.wants(bench.TLS) || c.wants(bench.Verify) || c.wants(bench.Index)
 }
 
 func (c *benchCommand) wants(server string) bool {

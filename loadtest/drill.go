@@ -23,6 +23,9 @@ type drillCommand struct {
 	Away     time.Duration `help:"Kill nothing at random; for so long delete the topic of a fleet, and then kill its broker."`
 	Reload   time.Duration `help:"Kill nothing; for so long reload another configuration each second."`
 	Verify   time.Duration `help:"Kill no gateway; for so long each stop, slow down, kill and break the resolver by which mail is verified."`
+	Indexers time.Duration `help:"Kill no gateway; for so long kill the indexers of a fleet, their database and broker, stop the store, and have members come and go."`
+	Mails    int           `help:"Kill nothing; send so many mails of every form, and find each by all that is true of it."`
+	Unpacked bool          `help:"Of --mails: store each mail by itself."`
 	Sessions int           `default:"50" help:"Sessions at the same time."`
 	Seed     uint64        `help:"Draws mails and moments of death; 0 for another one each time."`
 	Binary   string        `type:"existingfile" placeholder:"FILE" help:"A sluice binary; without it one is built."`
@@ -33,13 +36,13 @@ type drillCommand struct {
 // errBroken makes the exit status say what the report says.
 var errBroken = errors.New("a promise was broken: see lost, altered and dangling, pending uploads, and what came late, above")
 
-// errPauseNeeds says why --pause or --away cannot be done.
-var errPauseNeeds = errors.New("--pause and --away need --on fleet: an embedded store and log cannot be stopped alone")
+// errNeedsFleet says why --pause, --away or --indexers cannot be done.
+var errNeedsFleet = errors.New("--pause, --away and --indexers need --on fleet: an embedded store and log cannot be stopped alone")
 
 // Run does the drill, prints the report and writes it to the folder of results.
 func (c *drillCommand) Run(ctx context.Context) error {
-	if c.Pause+c.Away > 0 && process.Kind(c.On) != process.Fleet {
-		return errPauseNeeds
+	if c.Pause+c.Away+c.Indexers > 0 && process.Kind(c.On) != process.Fleet {
+		return errNeedsFleet
 	}
 	scratch, err := os.MkdirTemp("", "sluice-drill-")
 	if err != nil {
@@ -98,6 +101,9 @@ func (c *drillCommand) Run(ctx context.Context) error {
 		}
 		plan.Cluster = brokers
 	}
+	if c.Mails > 0 {
+		return c.findMails(ctx, plan)
+	}
 	report, err := c.do(ctx, plan)
 	if err = errors.Join(err, receipts.Flush()); err != nil {
 		return err
@@ -124,6 +130,9 @@ func (c *drillCommand) do(ctx context.Context, plan drill.Plan) (*drill.Report, 
 	if c.Away > 0 {
 		return drill.Withhold(ctx, plan, c.Away)
 	}
+	if c.Indexers > 0 {
+		return c.disturbIndexers(ctx, plan)
+	}
 	if c.Reload > 0 {
 		return drill.Reload(ctx, plan, drill.ReloadTimes{Each: time.Second, Length: c.Reload})
 	}
@@ -149,6 +158,9 @@ func (c *drillCommand) name(at time.Time) string {
 	}
 	if c.Away > 0 {
 		what += "away-"
+	}
+	if c.Indexers > 0 {
+		what += "indexers-"
 	}
 	if c.Reload > 0 {
 		what += "reload-"

@@ -14,7 +14,7 @@ import (
 type commands struct {
 	Bench    benchCommand    `cmd:"" help:"Compare Sluice with smtp-sink and a go-smtp server under the same load."`
 	Drill    drillCommand    `cmd:"" help:"Kill Sluice under load, again and again, then look for every message it has acknowledged."`
-	Pressure pressureCommand `cmd:"" help:"Let the consumer behind a fleet stop and catch up under load, and draw what senders saw."`
+	Pressure pressureCommand `cmd:"" help:"Let the indexer behind a fleet stop and come back under load, and draw what senders saw."`
 	Stress   stressCommand   `cmd:"" help:"Put Sluice under loads that it must outlive within bounds, and measure whether it does."`
 	Send     sendCommand     `cmd:"" help:"Send mails and write down every 250 with its id."`
 	Stack    stackCommand    `cmd:"" help:"Start, look at and stop the servers that Sluice uses."`

@@ -23,8 +23,8 @@ type pressureCommand struct {
 	Low      int           `default:"200" help:"Lag at which shedding begins, in records."`
 	High     int           `default:"1000" help:"Lag at which all is shed."`
 	Interval time.Duration `default:"1s" help:"Between two readings of the lag."`
-	KeepUp   time.Duration `default:"10s" help:"How long the consumer keeps up."`
-	Halt     time.Duration `default:"30s" help:"How long it stands still."`
+	KeepUp   time.Duration `default:"10s" help:"How long the indexer keeps up."`
+	Halt     time.Duration `default:"30s" help:"How long it is stopped."`
 	CatchUp  time.Duration `default:"30s" help:"How long it may catch up."`
 	Out      string        `default:"docs/pressure" type:"path" help:"Drawing, without .svg and .png."`
 }
@@ -38,8 +38,8 @@ func (c *pressureCommand) Run(ctx context.Context) error {
 	defer os.RemoveAll(scratch)
 	s := &pressure.Scenario{
 		Topic: process.Topic, Group: "indexer", Low: c.Low, High: c.High, Interval: c.Interval,
-		Sessions: c.Sessions, Consume: 3 * c.Sessions,
-		KeepUp: c.KeepUp, Halt: c.Halt, CatchUp: c.CatchUp, Every: time.Second,
+		Sessions: c.Sessions,
+		KeepUp:   c.KeepUp, Halt: c.Halt, CatchUp: c.CatchUp, Every: time.Second,
 	}
 	end, err := c.start(ctx, scratch, s)
 	defer end()
@@ -92,6 +92,12 @@ func (c *pressureCommand) start(ctx context.Context, scratch string, s *pressure
 	}
 	running = append(running, func() { _ = log.Kill() })
 	s.Broker = log.Bootstrap
+	database, endDatabase, err := startDatabase()
+	if err != nil {
+		return end, err
+	}
+	running = append(running, endDatabase)
+	s.Index = process.PostgresIndex(database.URL, s.Group)
 	if err := log.CreateTopic(ctx, s.Topic, 3, nil); err != nil {
 		return end, err
 	}

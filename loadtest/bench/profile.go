@@ -31,6 +31,9 @@ var owners = []struct {
 	marks []string
 }{
 	{"garbage collection", []string{"runtime.gcBgMarkWorker", "runtime.gcAssist", "runtime.bgsweep", "runtime.bgscavenge", "runtime.gcStart"}},
+	{"database client of the index", []string{"jackc/pgx", "modernc.org/"}},
+	{"MIME and charsets", []string{"sluice/index/content."}},
+	{"terms of the index", []string{"sluice/index.SetTerms", "sluice/index.Clean"}},
 	{"TLS handshakes", []string{"tlscodec.(*Conn).Handshake"}},
 	{"TLS records", []string{"tlscodec.(*Conn).Open", "tlscodec.(*Conn).Seal"}},
 	{"look-ups of SPF, DKIM and DMARC", []string{"verifier.(*evaluation).Find"}},

@@ -25,6 +25,8 @@ type Report struct {
 	TLS *TLSReport `json:"tls,omitempty"`
 	// Verify is nil when it was not measured.
 	Verify *VerifyReport `json:"verify,omitempty"`
+	// Index is nil when it was not measured.
+	Index *IndexReport `json:"index,omitempty"`
 }
 
 // Row is one server in one mode. The ratios are medians of the rounds' ratios to
@@ -174,6 +176,10 @@ func (r *Report) Markdown() string {
 	if r.Verify != nil {
 		b.WriteString("\n")
 		r.Verify.markdown(&b)
+	}
+	if r.Index != nil {
+		b.WriteString("\n")
+		r.Index.markdown(&b)
 	}
 	return b.String()
 }

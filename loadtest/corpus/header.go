@@ -149,6 +149,9 @@ func (w *writer) mailbox(address string) (written, name string) {
 	}
 }
 
+// longestText is how long a text may be, as it came, to be kept whole.
+const longestText = 4 << 10
+
 func (w *writer) subject(f *fields) {
 	n := w.truth.Number
 	if n%53 == 9 {
@@ -160,7 +163,11 @@ func (w *writer) subject(f *fields) {
 	}
 	text := one(w, []string{"", "", "Re: ", "AW: ", "[list-7] "}) + w.words(words) + fmt.Sprintf(" s%ds", n)
 	w.truth.Header.Subject.Text = text
-	f.add(w.cased("Subject"), w.unstructured(text))
+	written := w.unstructured(text)
+	if len(written) > longestText {
+		w.truth.Odd = true // cut, which is a defect
+	}
+	f.add(w.cased("Subject"), written)
 }
 
 // date returns the value of Date, or "".

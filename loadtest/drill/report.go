@@ -31,6 +31,7 @@ type Report struct {
 	Absences []*Absence    `json:"absences,omitempty"`
 	Reloads  *Reloads      `json:"reloads,omitempty"`
 	Verdicts *Verdicts     `json:"verdicts,omitempty"`
+	Index    *Indexing     `json:"index,omitempty"`
 	Tally    client.Tally  `json:"sent_again"`
 	Audit    *audit.Report `json:"audit"`
 
@@ -70,6 +71,9 @@ func (r *Report) OK() bool {
 		return false
 	}
 	if r.Verdicts != nil && !r.Verdicts.ok() {
+		return false
+	}
+	if r.Index != nil && !r.Index.ok() {
 		return false
 	}
 	return r.Audit.OK() && r.Pending == 0 && r.Slowest <= r.Deadline
@@ -142,6 +146,9 @@ func (r *Report) String() string {
 	}
 	if r.Verdicts != nil {
 		fmt.Fprintln(&b, r.Verdicts)
+	}
+	if r.Index != nil {
+		fmt.Fprintln(&b, r.Index)
 	}
 	if r.Answers > 0 {
 		fmt.Fprintf(&b, "slowest of %d answers %.2f s, allowed %.2f s\n", r.Answers, r.Slowest, r.Deadline)

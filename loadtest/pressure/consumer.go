@@ -3,19 +3,14 @@ package pressure
 import (
 	"context"
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// Consumer reads the events as a member of the group and commits them. It is for
-// one goroutine, and stays a member while it stands still.
-type Consumer struct {
-	client *kgo.Client
-	rate   int // records a second at most, of run
-	halted atomic.Bool
-}
+// Consumer reads as many events as it is told to, as a member of the group, and commits
+// them. It is for one goroutine, and stays a member while it stands still.
+type Consumer struct{ client *kgo.Client }
 
 // NewConsumer makes a consumer of the scenario's group. It reads nothing yet.
 func (s *Scenario) NewConsumer() (*Consumer, error) {
@@ -26,7 +21,7 @@ func (s *Scenario) NewConsumer() (*Consumer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("consumer: %w", err)
 	}
-	return &Consumer{client: client, rate: s.Consume}, nil
+	return &Consumer{client}, nil
 }
 
 // Close leaves the group.
@@ -49,31 +44,11 @@ func (c *Consumer) Take(ctx context.Context, records int) error {
 // poll reads and commits what is there, at most so many records. It waits a
 // moment when there is nothing.
 func (c *Consumer) poll(ctx context.Context, most int) (int, error) {
-	patience, cancel := context.WithTimeout(ctx, 10*step)
+	patience, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
 	defer cancel()
 	records := c.client.PollRecords(patience, most).Records()
 	if len(records) == 0 {
 		return 0, nil
 	}
 	return len(records), c.client.CommitRecords(ctx, records...)
-}
-
-// step is how often the consumer fetches.
-const step = 50 * time.Millisecond
-
-func (c *Consumer) run(ctx context.Context) error {
-	tick := time.NewTicker(step)
-	defer tick.Stop()
-	for ctx.Err() == nil {
-		if c.halted.Load() {
-			<-tick.C
-			continue
-		}
-		_, err := c.poll(ctx, max(1, c.rate*int(step)/int(time.Second)))
-		if err != nil && ctx.Err() == nil {
-			return fmt.Errorf("consumer: %w", err)
-		}
-		<-tick.C
-	}
-	return nil
 }

@@ -36,11 +36,11 @@ func (s *Scenario) Figure(samples []Sample) *plot.Figure {
 	}
 	halt, resume := s.KeepUp.Seconds(), (s.KeepUp + s.Halt).Seconds()
 	return &plot.Figure{
-		Title:  fmt.Sprintf("%d gateways, one consumer group that stops and catches up", len(s.Gateways)),
+		Title:  fmt.Sprintf("%d gateways, and sluice index, which is stopped and comes back", len(s.Gateways)),
 		Across: "seconds", Width: 860,
 		Spans: []plot.Span{
-			{Name: "consumer keeps up", From: 0, To: halt}, {Name: "stands still", From: halt, To: resume},
-			{Name: "catches up", From: resume, To: resume + s.CatchUp.Seconds()},
+			{Name: "indexer keeps up", From: 0, To: halt}, {Name: "is stopped", From: halt, To: resume},
+			{Name: "is back", From: resume, To: resume + s.CatchUp.Seconds()},
 		},
 		Panels: []plot.Panel{
 			{Title: "Sessions a second", Height: 170, Curves: []plot.Curve{offered, accepted, shed}},
@@ -62,7 +62,7 @@ func sum(counts []Counts) (all Counts) {
 // Summary counts what each gateway did in each phase.
 func Summary(samples []Sample) string {
 	var b strings.Builder
-	for phase, name := range []string{"keeps up", "stands still", "catches up"} {
+	for phase, name := range []string{"keeps up", "is stopped", "is back"} {
 		var by []Counts
 		for _, sample := range samples {
 			if sample.Phase != Phase(phase) {
@@ -75,7 +75,7 @@ func Summary(samples []Sample) string {
 				by[i] = sum([]Counts{by[i], c})
 			}
 		}
-		fmt.Fprintf(&b, "consumer %s\n", name)
+		fmt.Fprintf(&b, "indexer %s\n", name)
 		for i, c := range by {
 			fmt.Fprintf(&b, "  gateway %d: %d offered, %d accepted, %d shed, %d failed\n", i+1, c.Offered, c.Accepted, c.Shed, c.Failed)
 		}

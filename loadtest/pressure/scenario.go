@@ -16,8 +16,8 @@ import (
 	"sluice/pipeline/kafka"
 )
 
-// Scenario is a fleet under an even load whose consumer keeps up, stands still,
-// and catches up.
+// Scenario is a fleet under an even load whose indexer keeps up, is stopped, and comes
+// back.
 type Scenario struct {
 	Gateways []*process.Sluice // running; Config puts the gate into their configuration
 	Broker   string
@@ -32,7 +32,8 @@ type Scenario struct {
 	OnStale    string
 
 	Sessions int // offered a second, all gateways together
-	Consume  int // records a second that the consumer takes at most
+	// Index are further lines of YAML, with the database of the index. Run needs them.
+	Index string
 
 	KeepUp, Halt, CatchUp time.Duration
 	Every                 time.Duration // between two samples
@@ -40,8 +41,8 @@ type Scenario struct {
 
 // Config are the gateways' lines of YAML.
 func (s *Scenario) Config() string {
-	return fmt.Sprintf("pressure: {lag: {groups: [%s], low_records: %d, high_records: %d, high_age: 0s, interval: %s, stale_after: %s, on_stale: %s}}\n",
-		s.Group, s.Low, s.High, s.Interval, cmp.Or(s.StaleAfter, 10*s.Interval), cmp.Or(s.OnStale, "hold"))
+	return fmt.Sprintf("pressure: {lag: {groups: [%s], low_records: %d, high_records: %d, high_age: 0s, interval: %s, stale_after: %s, on_stale: %s}}\n%s",
+		s.Group, s.Low, s.High, s.Interval, cmp.Or(s.StaleAfter, 10*s.Interval), cmp.Or(s.OnStale, "hold"), s.Index)
 }
 
 // AddGateway starts one more gateway with a folder of its own, and waits until it
@@ -61,7 +62,7 @@ func (s *Scenario) AddGateway(ctx context.Context, binary, dir string, store *st
 	return p, nil
 }
 
-// Phase is what the consumer does.
+// Phase is what the indexer does.
 type Phase int
 
 // Phases in their order.
@@ -89,17 +90,15 @@ func (s *Scenario) Run(ctx context.Context) ([]Sample, error) {
 		return nil, err
 	}
 	defer lag.Close()
-	eater, err := s.NewConsumer()
+	indexer, err := s.startIndexer(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer eater.Close()
+	defer func() { indexer.Kill() }()
 	ctx, cancel := context.WithCancel(ctx)
 	var workers sync.WaitGroup
 	defer workers.Wait()
 	defer cancel()
-	eating := make(chan error, 1)
-	workers.Go(func() { eating <- eater.run(ctx) })
 	w := &world{Scenario: s, lag: lag}
 	if err := w.awaitOpen(ctx); err != nil {
 		return nil, err
@@ -114,17 +113,32 @@ func (s *Scenario) Run(ctx context.Context) ([]Sample, error) {
 		is   Phase
 		long time.Duration
 	}{{KeepUp, s.KeepUp}, {Halt, s.Halt}, {CatchUp, s.CatchUp}} {
-		eater.halted.Store(phase.is == Halt)
-		if err := w.watch(ctx, phase.is, phase.long); err != nil {
-			return w.samples, err
+		switch phase.is {
+		case Halt:
+			err = indexer.Stop(ctx)
+		case CatchUp:
+			var next *process.Process
+			if next, err = s.startIndexer(ctx); err == nil {
+				indexer = next
+			}
+		}
+		if err == nil {
+			err = w.watch(ctx, phase.is, phase.long)
+		}
+		if err != nil {
+			return w.samples, fmt.Errorf("%w\n%s", err, indexer.Output())
 		}
 	}
-	select {
-	case err := <-eating:
-		return w.samples, err
-	default:
-		return w.samples, nil
+	return w.samples, nil
+}
+
+// startIndexer starts an indexer behind the fleet.
+func (s *Scenario) startIndexer(ctx context.Context) (*process.Process, error) {
+	admin, err := process.FreeAddress()
+	if err != nil {
+		return nil, err
 	}
+	return s.Gateways[0].StartIndexer(ctx, admin)
 }
 
 func mail() *client.Mail {

@@ -56,3 +56,17 @@ func StartUnbound(dir, config string) (*UnboundServer, error) {
 	}
 	return u, u.start()
 }
+
+// StartPostgres starts an empty database server as StartMinIO starts an object store. When
+// we are root the folder gets another owner, who must be able to enter it.
+func StartPostgres(dir string) (*PostgresServer, error) {
+	address, err := process.FreeAddress()
+	if err != nil {
+		return nil, err
+	}
+	p, err := newPostgres(dir, address)
+	if err != nil {
+		return nil, err
+	}
+	return p, p.start()
+}
