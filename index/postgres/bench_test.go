@@ -222,9 +222,9 @@ func explain(b *testing.B, s *Store, q *index.Query) {
 	part.from, part.to = q.IDRange()
 	wanted, arguments := conditions(q)
 	arguments = append([]any{uuid(part.from), uuid(part.to)}, arguments...)
-	query := "select id from message_terms where " + within + wanted + " order by uuid_send(id) desc limit 51"
+	query := "explain (analyze, costs off) select id from message_terms where " + within + wanted + " order by id desc limit 51"
 	err := s.transact(context.Background(), reading, func(tx pgx.Tx) error {
-		rows, err := tx.Query(context.Background(), "explain (analyze, costs off) "+query, arguments...)
+		rows, err := tx.Query(context.Background(), query, arguments...)
 		if err != nil {
 			return err
 		}

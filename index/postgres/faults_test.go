@@ -33,7 +33,7 @@ func (w *world) fail(t *testing.T, what string) error {
 	if n != 0 || err == nil || errors.Is(err, index.ErrRefused) {
 		t.Errorf("%s: %d inserted, %v", what, n, err)
 	}
-	if took := time.Since(began); took > 30*time.Second { // the bounds are 3 s here
+	if took := time.Since(began); took > 30*time.Second { // the bounds are 2 s here
 		t.Errorf("%s: an insert took %s", what, took)
 	}
 	return err
@@ -66,7 +66,7 @@ func TestFaults(t *testing.T) {
 	w.url = w.server.URL
 	execute(t, w.url, "create role writer login createdb", "create database mail owner writer")
 	o := options("postgres://writer@" + w.server.Address + "/mail")
-	o.StatementTimeout = 2 * time.Second
+	o.StatementTimeout = time.Second
 	w.store = mustOpen(t, o)
 	w.store.slack = time.Second
 	w.heal(t, "at first")
@@ -208,6 +208,7 @@ func TestDeleteWhileRead(t *testing.T) {
 	go func() {
 		var err error
 		for i := byte(0); err == nil && !stop.Load(); i = (i + 1) % 100 {
+			time.Sleep(20 * time.Millisecond) // it need not take a CPU of its own
 			if _, err = s.Insert(context.Background(), []*index.Message{row(noon.AddDate(0, 0, 2), 100+i)}); err == nil {
 				_, err = count(s)
 			}

@@ -79,20 +79,24 @@ func (s *Store) search(ctx context.Context, tx pgx.Tx, q *index.Query, whole spa
 	wanted, arguments := conditions(q)
 	query := "select id from messages where " + within + wanted + " order by id desc"
 	if len(q.Terms) > 0 || q.Client.IsValid() {
-		first := fmt.Sprintf("select id from (select * from message_terms where %s order by id desc limit %d) newest where true%s order by id desc limit %d",
-			within, s.newest, wanted, q.Limit+1)
-		ids, err = whole.ids(ctx, tx, first, arguments)
-		if err != nil || len(ids) > q.Limit {
+		last := fmt.Sprintf("select id from messages where %s order by id desc offset %d limit 1", within, s.newest-1)
+		bound, err := whole.ids(ctx, tx, last, nil)
+		if err != nil {
+			return nil, err
+		}
+		part := whole
+		if len(bound) > 0 {
+			part.from = bound[0].Bytes
+		}
+		// OFFSET 0 keeps the conditions outside, where no index of theirs is used.
+		oneByOne := fmt.Sprintf("select id from (select * from message_terms where %s offset 0) newest where true%s order by id desc limit %d",
+			recent, wanted, q.Limit+1)
+		ids, err = part.ids(ctx, tx, oneByOne, arguments)
+		if err != nil || len(ids) > q.Limit || len(bound) == 0 {
 			return ids, err
 		}
-		last := fmt.Sprintf("select id from message_terms where %s order by id desc offset %d limit 1", within, s.newest-1)
-		looked, err := whole.ids(ctx, tx, last, nil)
-		if err != nil || len(looked) == 0 {
-			return ids, err
-		}
-		whole.to = looked[0].Bytes
-		// In the order of an expression, so that no plan reads all ids in their order.
-		query = "select id from message_terms where " + within + wanted + " order by uuid_send(id) desc"
+		whole.to = part.from
+		query = "select id from message_terms where " + within + wanted + " order by id desc"
 	}
 	have, err := daysOf(ctx, tx)
 	if err != nil {
@@ -141,6 +145,9 @@ func (part span) ids(ctx context.Context, tx pgx.Tx, query string, arguments []a
 
 // within is the condition that an id is of a span.
 const within = "id >= $1 and id < $2"
+
+// recent is within, for the index of message_terms by ids.
+const recent = within + " and uuid_send(id) >= uuid_send($1) and uuid_send(id) < uuid_send($2)"
 
 // conditions returns what q wants beside a span, with the arguments from the third on.
 func conditions(q *index.Query) (wanted string, arguments []any) {

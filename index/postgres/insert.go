@@ -61,9 +61,6 @@ func (s *Store) insert(ctx context.Context, sorted []*index.Message) (inserted i
 		return 0, err
 	}
 	err = s.transact(ctx, writing, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, "lock table only message_terms in row exclusive mode"); err != nil { // see partitioned
-			return err
-		}
 		lacking, err := lacking(ctx, tx, sorted)
 		if err != nil || len(lacking) == 0 {
 			return err

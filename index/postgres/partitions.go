@@ -67,7 +67,7 @@ func (d day) bound() string {
 
 // partitioned are the tables with partitions, in the order in which all lock them: searches
 // and inserts would deadlock with who drops partitions otherwise.
-var partitioned = []string{"message_terms", "messages"}
+var partitioned = []string{"messages", "message_terms"}
 
 // daysOf returns the days with partitions, the latest first.
 func daysOf(ctx context.Context, tx pgx.Tx) ([]day, error) {
@@ -97,6 +97,7 @@ func (s *Store) ensure(ctx context.Context, sorted []day) error {
 	if len(missing) == 0 {
 		return nil
 	}
+	made := false
 	err := s.transact(ctx, writing, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, lock); err != nil {
 			return err
@@ -112,13 +113,31 @@ func (s *Store) ensure(ctx context.Context, sorted []day) error {
 			if _, err := tx.Exec(ctx, create(d)); err != nil {
 				return fmt.Errorf("partitions of %s: %w", d.suffix(), err)
 			}
+			made = true
 		}
 		return nil
 	})
-	if err == nil {
-		s.days.add(missing)
+	if err != nil {
+		return err
 	}
-	return err
+	s.days.add(missing)
+	if made {
+		s.cleanPending(ctx)
+	}
+	return nil
+}
+
+// cleanPending empties the pending lists of all days, as a new one begins: nothing else
+// does for those that get no messages any more. An error is of no account. A search then
+// takes some milliseconds longer for a day, and the next day begins with it again.
+func (s *Store) cleanPending(ctx context.Context) {
+	const query = `select gin_clean_pending_list(i.indexrelid) from pg_inherits h
+		join pg_index i on i.indrelid = h.inhrelid join pg_class c on c.oid = i.indexrelid
+		join pg_am a on a.oid = c.relam where a.amname = 'gin' and h.inhparent = 'message_terms'::regclass`
+	_ = s.transact(ctx, writing, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, query)
+		return err
+	})
 }
 
 // create returns the statements that make the partitions of a day. They are attached, for
@@ -191,7 +210,7 @@ func (s *Store) drop(ctx context.Context, d day) (n int64, err error) {
 		if err := tx.QueryRow(ctx, "select count(*) from message_terms_"+d.suffix()).Scan(&n); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, fmt.Sprintf("drop table if exists message_terms_%[1]s, messages_%[1]s", d.suffix()))
+		_, err := tx.Exec(ctx, fmt.Sprintf("drop table if exists messages_%[1]s, message_terms_%[1]s", d.suffix()))
 		return err
 	})
 	if err != nil {

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -181,6 +182,24 @@ func TestReader(t *testing.T) {
 	}
 	if _, err := reader.Insert(t.Context(), []*index.Message{row(noon, 2)}); err == nil || errors.Is(err, index.ErrRefused) {
 		t.Errorf("inserted by a reader: %v", err)
+	}
+}
+
+// TestPending wants the pending lists of earlier days empty when a day begins.
+func TestPending(t *testing.T) {
+	url := place(t)
+	s := mustOpen(t, options(url))
+	execute(t, url, "create extension if not exists pgstattuple schema public")
+	for d := range 3 {
+		if _, err := s.Insert(t.Context(), rowsOf(20, noon.AddDate(0, 0, d))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const pending = "select pending_tuples from public.pgstatginindex('message_terms_2026050%d_terms_idx')"
+	for d, want := range []int64{0, 0, 20} {
+		if n := ask[int64](t, url, fmt.Sprintf(pending, 4+d)); n != want {
+			t.Errorf("day %d: %d pending, want %d", d, n, want)
+		}
 	}
 }
 
