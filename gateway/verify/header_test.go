@@ -34,6 +34,7 @@ func TestHeaderOfReaders(t *testing.T) {
 		"CR before CRLF on top":          {"X: y\r\r\nBuy: here\r\n" + whole, "none", none},
 		"a line by LF on top":            {"X: y\nBuy here\r\n" + whole, "none", none},
 		"a field by LF on top":           {"X: y\nZ: z\r\n" + whole, "pass", "pass"},
+		"an old field by CR below":       {behind("X: y\r<p> : Buy here"), "fail", "fail"},
 		"a line by CR below":             {behind("X: y\rBuy here"), "fail", "fail"},
 		"a line below":                   {behind("Buy here"), "fail", "fail"},
 		"the line of an mbox below":      {behind("From a Fri Nov 27"), "fail", "fail"},

@@ -39,6 +39,7 @@ func (f Field) Is(name string) bool {
 // is without that empty line. The first line of an mbox is no end: it becomes a field when
 // the message is stored.
 func Cut(header []byte) (seen, rest []byte) {
+	bare := false // CR or LF alone ended the line before
 	for at := 0; at < len(header); {
 		end := at
 		for end < len(header) && header[end] != '\n' && header[end] != '\r' {
@@ -55,11 +56,12 @@ func Cut(header []byte) (seen, rest []byte) {
 		case at > 0 && (line[0] == ' ' || line[0] == '\t'):
 		case at == 0 && bytes.HasPrefix(bytes.TrimLeft(line, ">"), []byte("From ")):
 		default:
-			if _, colon := split(line); colon < 0 {
+			// Behind CR or LF alone there is no field of the old form for anybody.
+			if name, colon := split(line); colon < 0 || bare && colon > name {
 				return header[:at], header[at:]
 			}
 		}
-		at = next
+		at, bare = next, next-end == 1
 	}
 	return header, nil
 }

@@ -56,7 +56,7 @@ func TestCut(t *testing.T) {
 	for _, want := range []string{
 		"", "A: b\r\n|", "A: b\r\n c\r\n\td\r\nE :f\r\n|\r\n", "|\r\n", "|\n", "|B\r\nA: b\r\n\r\n", "| A: b\r\n\r\n",
 		"From a\r\nA: b\r\n|\r\n", ">>From a\nA: b\r\n|\r\n", "A: b\r\n|From a\r\n\r\n", "A: b\n|\nC\r\n\r\n", "A: b\r|\rC: d\r\n\r\n",
-		"A: b\r|\r\nC: d\r\n\r\n", "A: b\n c\rD: e\r\n|F\r\n\r\n", "A: b\r\n|: c\r\n\r\n", "A: b\r\n|\xe9: c\r\n\r\n", "A:|",
+		"A: b\r|\r\nC: d\r\n\r\n", "A: b\n c\rD: e\r\n|F\r\n\r\n", "A: b\r\n|: c\r\n\r\n", "A : b\r\nC : d\n|E : f\r\n\r\n", "A: b\r|C\t: d\r\n\r\n", "A: b\r\n|\xe9: c\r\n\r\n", "A:|",
 	} {
 		before, after, _ := strings.Cut(want, "|")
 		seen, rest := fields.Cut([]byte(before + after))
