@@ -129,7 +129,7 @@ func TestPoison(t *testing.T) {
 		defer w.start()()
 		time.Sleep(time.Second)
 		w.checkRows(good...)
-		w.awaitEnd(15 * time.Second)
+		w.awaitEnd(30 * time.Second)
 		w.checkRows(good...)
 		want := []string{
 			indexer.PoisonFuture, indexer.PoisonMissing, indexer.PoisonDigest,
@@ -495,5 +495,26 @@ func TestEnds(t *testing.T) {
 		stop()
 		w.checkRows()
 		w.checkLetters()
+	})
+}
+
+// TestCommitsRefused has a broker that takes no commits and is polled meanwhile. That is
+// one outage.
+func TestCommitsRefused(t *testing.T) {
+	inBubble(t, 1, func(t *testing.T, w *world) {
+		began := time.Now()
+		w.commit = func() error {
+			if time.Since(began) < time.Hour {
+				return errors.New("not allowed")
+			}
+			return nil
+		}
+		m := w.lone(text(1))
+		w.publish(m)
+		defer w.start()()
+		w.awaitEnd(2 * time.Hour)
+		w.checkRows(m)
+		time.Sleep(10 * time.Second)
+		w.checkOutages("broker", 1)
 	})
 }

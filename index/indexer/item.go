@@ -31,6 +31,7 @@ type item struct {
 	err      error
 	attempts int
 	since    time.Time
+	proofs   int // how often in a row the store had another message after that
 	again    time.Time
 }
 
@@ -55,7 +56,7 @@ func (i *item) poison(result string, reason any) {
 // fail notes that reading the message has failed.
 func (i *item) fail(kind failure, err error, now time.Time) {
 	if i.failure != kind {
-		i.failure, i.attempts, i.since = kind, 0, now
+		i.failure, i.attempts, i.proofs, i.since = kind, 0, 0, now
 	}
 	i.attempts++
 	i.err = err

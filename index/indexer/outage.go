@@ -4,25 +4,38 @@ import (
 	"context"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 )
 
-// outage is a dependency that cannot be used, or could be used when it was last tried. It
-// logs when that changes.
+// outage is a dependency that cannot be used, or could be used when it was last tried, for
+// each of its uses. It logs when that changes.
 type outage struct {
 	dependency string
 	x          *Indexer
 
 	mu       sync.Mutex
+	failing  []use     // uses that failed when last tried
 	since    time.Time // zero while it can be used
 	attempts int
 }
 
-func (o *outage) begin(err error) {
+// use is what a dependency is used for.
+type use int
+
+const (
+	reading use = iota
+	writing
+)
+
+func (o *outage) begin(what use, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.attempts++
+	if !slices.Contains(o.failing, what) {
+		o.failing = append(o.failing, what)
+	}
 	if !o.since.IsZero() {
 		return
 	}
@@ -32,10 +45,11 @@ func (o *outage) begin(err error) {
 		"dependency", o.dependency, "error", err)
 }
 
-func (o *outage) end() {
+func (o *outage) end(what use) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.since.IsZero() {
+	o.failing = slices.DeleteFunc(o.failing, func(u use) bool { return u == what })
+	if o.since.IsZero() || len(o.failing) > 0 {
 		return
 	}
 	o.x.options.Observer.Outage(o.dependency, false)
@@ -45,18 +59,18 @@ func (o *outage) end() {
 	o.since, o.attempts = time.Time{}, 0
 }
 
-// insist calls do until it succeeds, and reports whether it did before ctx ended.
+// insist calls do, which writes, until it succeeds, and reports whether it did before ctx ended.
 func (o *outage) insist(ctx context.Context, do func() error) bool {
 	for attempt := 0; ctx.Err() == nil; attempt++ {
 		err := do()
 		if err == nil {
-			o.end()
+			o.end(writing)
 			return true
 		}
 		if ctx.Err() != nil {
 			return false
 		}
-		o.begin(err)
+		o.begin(writing, err)
 		sleep(ctx, backoff(attempt))
 	}
 	return false

@@ -80,7 +80,7 @@ func (x *Indexer) insert(ctx context.Context, items []*item) (refused []*item, o
 		late := errors.Is(err, context.DeadlineExceeded)
 		switch {
 		case err == nil:
-			x.database.end()
+			x.database.end(writing)
 			pieces, attempt = pieces[:len(pieces)-1], 0
 			continue
 		case ctx.Err() != nil:
@@ -94,7 +94,7 @@ func (x *Indexer) insert(ctx context.Context, items []*item) (refused []*item, o
 			pieces = pieces[:len(pieces)-1]
 		}
 		if !errors.Is(err, index.ErrRefused) {
-			x.database.begin(err)
+			x.database.begin(writing, err)
 			sleep(ctx, backoff(attempt))
 			attempt++
 		}

@@ -195,6 +195,8 @@ func (m *member) Poll(ctx context.Context, most int) ([]indexer.Record, error) {
 		select {
 		case <-ctx.Done():
 			return nil, nil
+		case <-time.After(time.Second):
+			return nil, nil
 		case <-changed:
 		}
 	}
