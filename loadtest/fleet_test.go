@@ -86,6 +86,7 @@ func TestFleet(t *testing.T) {
 		{"packs", packsRead},
 		{"verified mail", verifies},
 		{"verified packs", verifiedPacks},
+		{"index", findsOnPostgres},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
