@@ -39,11 +39,18 @@ var alerting = map[string]struct{ series, sick, healthy string }{
 	"SluiceUsersCannotBeJudged":    {`sluice_auth_attempts_total{backend="ldap",result="unreachable"}`, "0+1x60", "0x54 1x6"},
 	"SluicePasswordsAreTriedOut":   {`sluice_auth_attempts_total{backend="ldap",result="wrong_password"}`, "0+120x60", "0+30x60"},
 	"SluiceDNSUnanswered":          {`sluice_dns_lookups_total{type="TXT",outcome="servfail"}`, "0+30x60", "0+3x60"},
+	"SluiceIndexWaits":             {`sluice_index_outage{dependency="database"}`, "1x60", "0x60"},
+	"SluiceIndexBehind":            {`sluice_index_found_duration_seconds_sum`, "0+36000x60", "0+60x60"},
+	"SluiceStoredMailDiffers":      {`sluice_index_events_total{result="poison_digest"}`, "0x30 1x30", "1x60"},
+	"SluiceDeadLetters":            {`sluice_index_events_total{result="poison_missing"}`, "0x30 1x30", "1x60"},
+	"SluiceIndexEventsLost":        {`sluice_index_events_lost_total`, "0x30 1x30", "1x60"},
 	"SluiceProxyRefused":           {`sluice_proxy_refused_total{cause="network"}`, "0+1x60", "7x60"},
 }
 
 // beside are series that both have.
 var beside = map[string]string{
+	`sluice_index_found_duration_seconds_count`:              "0+60x60",
+	`sluice_index_events_total{result="indexed"}`:            "0+60x60",
 	`sluice_tls_failures_total{cause="busy"}`:                "0x60",
 	`sluice_tls_handshakes_total{version="TLSv1.3"}`:         "0+15x60",
 	`sluice_tls_file_reloads_total{result="ok"}`:             "0+1x60",

@@ -183,7 +183,7 @@ func (a app) run(args []string) int {
 // roleOf returns what a command needs of its configuration.
 func roleOf(command string) config.Role {
 	switch command {
-	case "cat", "unpack", "dlq list", "dlq replay":
+	case "cat", "unpack", "dlq list", "dlq replay", "healthcheck":
 		return config.ForRead
 	case "index", "find", "show", "export":
 		return config.ForIndex

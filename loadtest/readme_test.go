@@ -122,7 +122,7 @@ func fenced(t *testing.T, document, section string) []string {
 func TestTour(t *testing.T) {
 	needs(t, "curl", "kcat", "smtp-source", "ip")
 	commands := fenced(t, "../README.md", "Five minutes")
-	if len(commands) != 6 {
+	if len(commands) != 7 {
 		t.Fatalf("the tour has %d commands", len(commands))
 	}
 	host, dir := ownHost(t), inFolder(t)
@@ -132,10 +132,20 @@ func TestTour(t *testing.T) {
 		"< 250 2.0.0 Ok ", // the dialog
 		`"mail_from":"you@example.org"`,
 		"\r\n\r\nHello, Sluice.\r\n",
+		"someone@example.net",
 		"",
 		`sluice_messages_total{result="accepted"} 10001`,
 	} {
 		out, err := shell(t, host, dir, strings.ReplaceAll(commands[i], "<id>", id))
+		if strings.Contains(commands[i], " find ") {
+			testkit.Eventually(t, "it is found", func() bool {
+				out, err = shell(t, host, dir, commands[i])
+				return err == nil
+			})
+			if page, err := shell(t, host, dir, "curl -sSf 'http://127.0.0.1:8025/?subject=hello'"); err != nil || !strings.Contains(page, id) {
+				t.Errorf("the page: %v, %.2000s", err, page)
+			}
+		}
 		if err != nil || !strings.Contains(out, want) {
 			t.Errorf("%s: %v: lacks %q\n%.2000s", commands[i], err, want, out)
 		}
@@ -144,7 +154,7 @@ func TestTour(t *testing.T) {
 		}
 	}
 	// The last one is the drill's own test; here it must only be what there is.
-	if got := strings.TrimSpace(commands[5]); got != "go run ./loadtest drill --rounds=2" {
+	if got := strings.TrimSpace(commands[6]); got != "go run ./loadtest drill --rounds=2" {
 		t.Errorf("the tour ends with %q", got)
 	}
 }
