@@ -409,6 +409,7 @@ func TestNoWaitForAFullBatch(t *testing.T) {
 		}
 		defer w.start()()
 		time.Sleep(2 * time.Second)
+		synctest.Wait()
 		if n := len(w.rows); n < 9 {
 			t.Errorf("%d rows after two seconds", n)
 		}
@@ -467,6 +468,7 @@ func TestRetention(t *testing.T) {
 			t.Errorf("results %v", w.results)
 		}
 		time.Sleep(2 * time.Hour)
+		synctest.Wait()
 		if n := len(w.deleted); n < 100 || n > 130 || time.Since(w.deleted[0]) < 50*time.Hour {
 			t.Errorf("%d attempts, the first before %v", n, w.deleted[0])
 		}

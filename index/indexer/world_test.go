@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"sluice/index"
@@ -387,6 +388,7 @@ func (w *world) awaitEnd(limit time.Duration) {
 			w.t.Fatalf("committed %v of the topic within %v; results %v\n%s", w.committed, limit, w.results, w.log.String())
 		}
 	}
+	synctest.Wait()
 }
 
 // checkRows requires that each of the messages has its row, and no other.
