@@ -59,7 +59,7 @@ func (f *Contest) Contenders() ([]Contender, error) {
 		}
 	}
 	asked := len(f.Only)
-	for _, alone := range []string{Fleet, Packs, TLS, Verify} { // measured by themselves: RunFleet, RunPacks, RunTLS, RunVerify
+	for _, alone := range []string{Fleet, Packs, TLS, Verify, Index} { // measured by themselves: RunFleet, RunPacks …
 		if slices.Contains(f.Only, alone) {
 			asked--
 		}
