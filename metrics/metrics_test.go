@@ -60,6 +60,7 @@ func constant(v float64) func() float64 { return func() float64 { return v } }
 func testMetrics() *Metrics {
 	m := New(testLabels())
 	m.AddIndex(testIndexLabels)
+	m.AddConsole()
 	m.RegisterSources(Sources{
 		SessionsOpen:     constant(3),
 		BodyMemory:       constant(4096),

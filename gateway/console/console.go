@@ -25,6 +25,8 @@ type Options struct {
 	// brackets. It is what keeps out foreign pages whose name resolves to this server.
 	Hosts func(host string) bool
 	Now   func() time.Time
+	// Answered is called with each request and the status of its answer. It may be nil.
+	Answered func(r *http.Request, status int)
 }
 
 // Bounds of what runs at a time, and for how long.
@@ -72,7 +74,7 @@ func (c *console) handler() http.Handler {
 	pages.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		fail(w, r, &fault{status: http.StatusNotFound, text: "There is no such page."})
 	})
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return c.observed(func(w http.ResponseWriter, r *http.Request) {
 		protect(w.Header())
 		if err := c.admit(w.Header(), r); err != nil {
 			fail(w, r, err)

@@ -16,6 +16,8 @@ func TestAdmission(t *testing.T) {
 	o := s.options()
 	token := ""
 	o.Token = func() string { return token }
+	answered := 0
+	o.Answered = func(_ *http.Request, status int) { answered = status }
 	for _, c := range []struct {
 		name, method, target string
 		token                string
@@ -61,8 +63,8 @@ func TestAdmission(t *testing.T) {
 			}
 			s.finds = nil
 			w := ask(Handler(o), c.method, c.target, c.fields...)
-			if w.Code != c.status {
-				t.Errorf("%d, want %d: %s", w.Code, c.status, w.Body)
+			if w.Code != c.status || answered != c.status {
+				t.Errorf("%d, seen as %d, want %d: %s", w.Code, answered, c.status, w.Body)
 			}
 			if name, value, ok := strings.Cut(c.header, ": "); ok && w.Header().Get(name) != value {
 				t.Errorf("%s: %q", name, w.Header().Get(name))

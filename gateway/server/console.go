@@ -1,10 +1,12 @@
 package server
 
 import (
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync"
 	"time"
 
 	"sluice/gateway/adapters"
@@ -14,8 +16,10 @@ import (
 )
 
 // newConsole returns the pages for searches, on a server that listens at an address.
-// current returns the present configuration.
-func newConsole(current func() *config.Config, searches *adapters.Searches, at net.Addr) (http.Handler, error) {
+// current returns the present configuration, and answered sees each answer.
+func newConsole(
+	current func() *config.Config, searches *adapters.Searches, at net.Addr, answered func(*http.Request, int),
+) (http.Handler, error) {
 	reader, err := adapters.OpenReader(current())
 	if err != nil {
 		return nil, err
@@ -24,12 +28,37 @@ func newConsole(current func() *config.Config, searches *adapters.Searches, at n
 	token := func() string { return current().Admin.Token.Reveal() }
 	pages := console.Handler(console.Options{
 		Store: searches, Open: reader.OpenMessage, Token: token, Now: time.Now,
-		Hosts: func(host string) bool { return isOwn(host, bound, current().Hostname) },
+		Hosts:    func(host string) bool { return isOwn(host, bound, current().Hostname) },
+		Answered: answered,
 	})
 	if bound.IsLoopback() {
 		return pages, nil
 	}
 	return withToken(pages, token), nil
+}
+
+// consoleAnswers returns what counts the answers of the console, and logs tokens that were
+// wrong. A guesser has one line a minute, with the number of attempts since the last.
+func consoleAnswers(count func(status int), logger *slog.Logger) func(*http.Request, int) {
+	var (
+		mu       sync.Mutex
+		logged   time.Time
+		attempts int
+	)
+	return func(r *http.Request, status int) {
+		count(status)
+		wrong := status == http.StatusTooManyRequests || status == http.StatusUnauthorized && r.Header.Get("Authorization") != ""
+		if !wrong {
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		attempts++
+		if now := time.Now(); now.Sub(logged) >= time.Minute {
+			logger.Warn("a client of the admin server has a wrong token", "client", r.RemoteAddr, "attempts", attempts)
+			logged, attempts = now, 0
+		}
+	}
 }
 
 func boundAddress(at net.Addr) netip.Addr {

@@ -54,6 +54,8 @@ func TestIndexInside(t *testing.T) {
 		t.Errorf("the page: %d, %s", code, text)
 	}
 	r.expectSample(t, `sluice_index_events_total{result="indexed"} 1`)
+	r.page(t, "/messages/none")
+	r.expectSample(t, `sluice_console_responses_total{code="404"} 1`)
 	r.end(t)
 	r = launch(t, inFolder)
 	r.sendMail(t, "invoice two")

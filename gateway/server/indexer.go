@@ -52,7 +52,7 @@ func Index(ctx context.Context, o IndexerOptions) error {
 		return err
 	}
 	pages := admin.Pages{Metrics: all.Handler(), Ready: x.readiness}
-	if pages.Console, err = newConsole(func() *config.Config { return c }, filler.Searches, listener.Addr()); err != nil {
+	if pages.Console, err = newConsole(func() *config.Config { return c }, filler.Searches, listener.Addr(), consoleAnswers(all.AddConsole(), log.Logger())); err != nil {
 		return errors.Join(err, listener.Close())
 	}
 	bounded := newBounded(listener, c.Machine().AuxiliaryConnections(), func() {}, func(error) {})

@@ -199,7 +199,8 @@ func (s *Server) adminPages() (pages admin.Pages, err error) {
 		pages.Reload = s.requestReload
 	}
 	if s.searches != nil {
-		pages.Console, err = newConsole(s.current.Load, s.searches, s.adminListener.Addr())
+		answered := consoleAnswers(s.metrics.AddConsole(), s.log.Logger())
+		pages.Console, err = newConsole(s.current.Load, s.searches, s.adminListener.Addr(), answered)
 	}
 	return pages, err
 }
