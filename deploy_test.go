@@ -246,6 +246,40 @@ func TestDeployedUsersAreRight(t *testing.T) {
 	}
 }
 
+// What the production file has in comments for an index is right, too.
+func TestDeployedIndexIsRight(t *testing.T) {
+	skipShort(t)
+	text, err := os.ReadFile("deploy/sluice.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	used := string(text)
+	for _, part := range []string{`# index:\n(#   .*\n)+`, `  # token_file: .*\n`} {
+		at := regexp.MustCompile(`(?m)^` + part).FindStringIndex(used)
+		if at == nil {
+			t.Fatalf("no %s in deploy/sluice.yaml", part)
+		}
+		used = used[:at[0]] + regexp.MustCompile(`(?m)^( *)# `).ReplaceAllString(used[at[0]:at[1]], "$1") + used[at[1]:]
+	}
+	folder := t.TempDir()
+	for name, secret := range map[string]string{"index_url": "postgres://u:p@db.example.net/mail", "admin_token": "0123456789abcdef"} {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(secret+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file := filepath.Join(folder, "sluice.yaml")
+	if err := os.WriteFile(file, []byte(strings.ReplaceAll(used, "/run/secrets/", folder+"/")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	sluice(t, nil, "config", "check", "--config", file)
+	printed := sluice(t, nil, "config", "print", "--config", file)
+	for _, want := range []string{"store: postgres", `url: "[redacted]"`, `token: "[redacted]"`} {
+		if !strings.Contains(printed, want) {
+			t.Errorf("%s is not set:\n%s", want, printed)
+		}
+	}
+}
+
 func printedDuration(t *testing.T, printed, key string) time.Duration {
 	t.Helper()
 	found := regexp.MustCompile(`(?m)^  ` + key + `: (\S+) #`).FindStringSubmatch(printed)

@@ -30,6 +30,9 @@ const (
 	// look up, and memoryOfLookups the stacks of all look-ups that have it.
 	memoryOfVerified = 8 * KiB
 	memoryOfLookups  = 32 * MiB
+	// memoryOfIndex is what filling the index takes in a gateway: batches, messages that are
+	// read, the database.
+	memoryOfIndex = 128 * MiB
 	// memoryOfStalled is the replies of a session whose client does not read, in the heap.
 	memoryOfStalled = 16 * KiB
 	// memoryOfSender is the budget of a sender that is paused in the middle of a message,
@@ -79,6 +82,9 @@ func (c *Config) memoryParts() []memoryPart {
 			Size(c.VerifyMemory(int64(c.Limits.Connections))),
 		})
 	}
+	if c.IndexesItself() {
+		parts = append(parts, memoryPart{"the index", memoryOfIndex})
+	}
 	if c.users != nil {
 		at := Size(HashesAtOnce())
 		parts = append(parts, memoryPart{fmt.Sprintf("%d hashes of passwords × 2 × %s", at, Size(c.users.Memory())), at * 2 * Size(c.users.Memory())})
@@ -109,6 +115,15 @@ func (c *Config) VerifyMemory(sessions int64) int64 {
 		return 0
 	}
 	return sessions*int64(memoryOfVerified) + int64(memoryOfLookups) + c.DNSMemory()
+}
+
+// IndexMemory returns the most bytes that filling the index takes in this process, 0 if
+// others fill it.
+func (c *Config) IndexMemory() int64 {
+	if !c.IndexesItself() {
+		return 0
+	}
+	return int64(memoryOfIndex)
 }
 
 // memoryNeed returns the sum of memoryParts.

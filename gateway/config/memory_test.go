@@ -15,7 +15,7 @@ func TestMemoryWarning(t *testing.T) {
 		want   string // in the warning, "" for none
 	}{
 		{"the default", GiB, func(*Config) {}, ""},
-		{"large buffers", GiB, func(c *Config) { c.Socket.ReceiveBuffer = 512 * KiB }, "set e.g. SLUICE_SOCKET_RECEIVE_BUFFER=256KiB"},
+		{"large buffers", GiB, func(c *Config) { c.Socket.ReceiveBuffer = 512 * KiB }, "set e.g. SLUICE_SOCKET_RECEIVE_BUFFER=128KiB"},
 		{"large budget", GiB, func(c *Config) { c.Memory.Bodies = Share{Percent: 75} }, "SLUICE_SOCKET_RECEIVE_BUFFER=32KiB and SLUICE_MEMORY_BODIES="},
 		{"many stalled sessions", GiB, func(c *Config) { c.Limits.StalledSessions = 2000 }, "limits.stalled_sessions 2000 × 2 × (socket.send_buffer 32KiB + socket.receive_buffer 128KiB) = 656MiB"},
 		{"little memory", 128 * MiB, func(c *Config) { c.Memory.Bodies = Share{Octets: 60 * MiB} }, "give it "},

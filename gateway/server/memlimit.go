@@ -26,7 +26,7 @@ const (
 // limit, the collector works harder only when that much is really in use.
 func heapLimit(c *config.Config, sessions int64) int64 {
 	sessions = min((sessions/heapStep+1)*heapStep, int64(c.Limits.Connections))
-	need := c.BodyMemory() + c.KindMemory() + heapBase + sessions*heapForSession + c.TLSMemory(sessions) + c.VerifyMemory(sessions)
+	need := c.BodyMemory() + c.KindMemory() + heapBase + sessions*heapForSession + c.TLSMemory(sessions) + c.VerifyMemory(sessions) + c.IndexMemory()
 	return min(need, c.Machine().Memory/10*9)
 }
 

@@ -25,9 +25,9 @@ func TestHeapLimit(t *testing.T) {
 		"sessions count in steps": {64 * config.GiB, 3 * heapStep, func(c *config.Config) {
 			c.Memory.Bodies, c.Events.Kind = config.Share{Octets: 256 * config.MiB}, config.KindKafka
 		}, 256<<20 + heapBase + 64<<20},
-		"with the embedded log": {64 * config.GiB, heapStep - 1, func(c *config.Config) {
+		"with the embedded log and its index": {64 * config.GiB, heapStep - 1, func(c *config.Config) {
 			c.Memory.Bodies = config.Share{Octets: 256 * config.MiB}
-		}, 256<<20 + heapBase + 96<<20 + 16<<20},
+		}, 256<<20 + heapBase + 96<<20 + 16<<20 + 128<<20},
 		"with TLS": {64 * config.GiB, heapStep - 1, func(c *config.Config) {
 			c.Memory.Bodies, c.Events.Kind = config.Share{Octets: 256 * config.MiB}, config.KindKafka
 			c.Listeners[0].TLS = config.TLSStart
