@@ -17,7 +17,9 @@ import (
 func TestAlertsAskForValuesThatMetricsHave(t *testing.T) {
 	c := config.DefaultConfig()
 	page := httptest.NewRecorder()
-	metrics.New(metricLabels(&c)).Handler().ServeHTTP(page, httptest.NewRequest("GET", "/metrics", nil))
+	all := metrics.New(metricLabels(&c))
+	all.AddIndex(indexLabels())
+	all.Handler().ServeHTTP(page, httptest.NewRequest("GET", "/metrics", nil))
 	samples := strings.Split(page.Body.String(), "\n")
 
 	for _, file := range []string{"../../deploy/alerts.yml", "../../deploy/grafana/dashboards/sluice.json"} {
