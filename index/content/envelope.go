@@ -2,7 +2,6 @@ package content
 
 import (
 	"net/mail"
-	"slices"
 	"strings"
 	"time"
 
@@ -14,7 +13,7 @@ const maxIDs = 1000
 
 // readEnvelope fills in what the header of a message says about it.
 func (c *Content) readEnvelope(h header) {
-	seen := map[string]bool{}
+	seen, ids := map[string]bool{}, map[string]bool{}
 	lists := map[string]*[]index.Address{
 		"from": &c.Header.From, "to": &c.Header.To, "cc": &c.Header.Cc, "reply-to": &c.Header.ReplyTo,
 	}
@@ -44,14 +43,15 @@ func (c *Content) readEnvelope(h header) {
 				c.defect(index.DefectDate, "")
 			}
 		case "message-id":
-			if ids := messageIDs(value); len(ids) > 0 {
-				c.Header.MessageID = ids[0]
+			if own := messageIDs(value); len(own) > 0 {
+				c.Header.MessageID = own[0]
 			} else {
 				c.Header.MessageID = strings.Trim(value, "<> \t")
 			}
 		case "references", "in-reply-to":
 			for _, id := range messageIDs(value) {
-				if len(c.Header.References) < maxIDs && !slices.Contains(c.Header.References, id) {
+				if len(ids) < maxIDs && !ids[id] {
+					ids[id] = true
 					c.Header.References = append(c.Header.References, id)
 				}
 			}

@@ -209,6 +209,30 @@ func TestHostile(t *testing.T) {
 	}
 }
 
+// TestRepeatedReferences wants an id that stands there many times to cost no more behind
+// many others than alone.
+func TestRepeatedReferences(t *testing.T) {
+	var many strings.Builder
+	for i := range maxIDs - 1 {
+		fmt.Fprintf(&many, "<i%d@x>", i)
+	}
+	spent := func(first string) time.Duration {
+		field := first + strings.Repeat("<i998@x>", 12<<10)
+		least := time.Hour
+		for range 3 {
+			began := time.Now()
+			if _, err := Read(str("References: "+field+"\r\nIn-Reply-To: "+field+"\r\n\r\nx"), 0); err != nil {
+				t.Fatal(err)
+			}
+			least = min(least, time.Since(began))
+		}
+		return least
+	}
+	if alone, behind := spent(""), spent(many.String()); behind > 30*alone {
+		t.Errorf("%s alone, %s behind %d others", alone, behind, maxIDs-1)
+	}
+}
+
 type counter struct {
 	r io.Reader
 	n int64
