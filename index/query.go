@@ -135,7 +135,7 @@ func addressed(field byte) func(*Query, string, time.Time) error {
 		if strings.IndexByte(value, '@') < 0 || strings.IndexByte(value, ' ') >= 0 {
 			return words(q, value, now)
 		}
-		q.Terms = append(q.Terms, term(field, fold(value)))
+		q.Terms = append(q.Terms, exact(field, fold(value)))
 		return nil
 	}
 }
@@ -174,7 +174,9 @@ func setHelo(q *Query, value string, _ time.Time) error {
 }
 
 func setMessageID(q *Query, value string, _ time.Time) error {
-	q.Terms = append(q.Terms, exact(fieldMessageID, strings.TrimSuffix(strings.TrimPrefix(value, "<"), ">")))
+	id := strings.ReplaceAll(strings.TrimSuffix(strings.TrimPrefix(value, "<"), ">"), " ", "")
+	(&cleaner{}).text(&id, maxID) // as in a row
+	q.Terms = append(q.Terms, term(fieldMessageID, id))
 	return nil
 }
 

@@ -73,8 +73,9 @@ func splitASCII(text string, yield func(string) bool) bool {
 	return true
 }
 
-// fold returns text without regard to case and compatibility forms (UAX #15, NFKC), and
-// Latin letters without their diacritics.
+// fold returns text without regard to case and compatibility forms (UAX #15, NFKC), Latin
+// letters without their diacritics, and without what shows nothing, such as soft hyphens
+// and spaces without width: they hide words from filters, and would from a search.
 func fold(text string) string {
 	if isASCII(text) {
 		return strings.ToLower(text)
@@ -84,6 +85,9 @@ func fold(text string) string {
 	b.Grow(len(decomposed))
 	latin := false
 	for _, r := range decomposed {
+		if unicode.Is(unicode.Cf, r) {
+			continue
+		}
 		if unicode.Is(unicode.Mn, r) {
 			if latin {
 				continue

@@ -2,6 +2,7 @@ package index
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -112,17 +113,20 @@ func TestTermsFindMessage(t *testing.T) {
 	m := &Message{
 		Client: Client{Helo: "MX.Sender.example"}, MailFrom: "bounce+17@lists.example", RcptTo: []string{"Bob@Example.net"},
 		Header: Header{
-			MessageID: "1@x", References: []string{"0@x"}, Subject: Text{Text: "Your invoice"},
-			From: []Address{{Name: Text{Text: "Anna Müller"}, Address: "anna@example.com"}},
+			MessageID: "1@x", References: []string{"0@x", "a b@x", strings.Repeat("i", 1200)}, Subject: Text{Text: "Your in\u200bvo\u00adice"},
+			From:    []Address{{Name: Text{Text: "Anna Müller"}, Address: "anna@example.com"}},
+			ReplyTo: []Address{{Address: "o´brien@example.com"}},
 		},
 		Parts:    []Part{{Number: "1", Name: Text{Text: "Rechnung Mai.PDF"}, SHA256: strings.Repeat("0f", 32)}},
 		Verdicts: &pipeline.Verdicts{Disposition: "accept", DMARC: pipeline.DMARCVerdict{Result: "fail"}, DKIM: []pipeline.DKIMVerdict{{Result: "pass"}}},
 	}
+	Clean(m)
 	SetTerms(m, "please pay")
 	for _, s := range []string{
 		"from=anna@example.com", "from=@example.com", "from=muller", "from=lists.example", "from=bounce+17@lists.example",
 		"to=bob@example.net", "to=bob", "subject=INVOICE", "text=pay", "attachment=rechnung.pdf", "attachment=" + strings.Repeat("0F", 32),
-		"helo=mx.sender.example", "message-id=<1@x>", "message-id=0@x", "verdict=dmarc=fail", "verdict=dkim=pass",
+		"helo=mx.sender.example", "message-id=<1@x>", "message-id=0@x", "message-id=<a b@x>", "message-id=ab@x",
+		"message-id=" + strings.Repeat("i", 1200), "from=o´brien@example.com", "verdict=dmarc=fail", "verdict=dkim=pass",
 	} {
 		name, value, _ := strings.Cut(s, "=")
 		q, err := ParseQuery(url.Values{name: {value}}, time.Now())
@@ -194,5 +198,33 @@ func TestListsAreNeverNull(t *testing.T) {
 	text, err := json.Marshal([]*Message{{}})
 	if err != nil || strings.Contains(string(text), "null") {
 		t.Errorf("%s %v", text, err)
+	}
+}
+
+// TestNoWordHidesOthers wants who got a mail, its subject and its text to be found, however
+// many words its names have.
+func TestNoWordHidesOthers(t *testing.T) {
+	many := func(prefix string) (list []Address) {
+		for i := range maxMailboxes {
+			list = append(list, Address{Name: Text{Text: fmt.Sprintf("%s%da %[1]s%[2]db %[1]s%[2]dc", prefix, i)}, Address: fmt.Sprintf("%s%d@%[1]s%[2]d.example", prefix, i)})
+		}
+		return list
+	}
+	m := &Message{
+		MailFrom: "anna@example.com", Header: Header{From: many("f"), ReplyTo: many("r"), To: many("t"), Cc: many("c"), Subject: Text{Text: "invoice"}},
+		Parts: make([]Part, 1000),
+	}
+	for i := range 1000 {
+		m.Parts[i].Name.Text = strings.Repeat("x ", i) + fmt.Sprintf("n%d", i)
+		m.RcptTo = append(m.RcptTo, fmt.Sprintf("%s%d@example.net", strings.Repeat("r.", i%30), i))
+	}
+	SetTerms(m, "please pay")
+	for _, want := range []string{"t:" + m.RcptTo[999], "t:@example.net", "f:anna@example.com", "s:invoice", "f:f1", "t:t1@t1.example", "a:n7", "x:pay"} {
+		if !slices.Contains(m.Terms, want) {
+			t.Errorf("no %s", want)
+		}
+	}
+	if len(m.Terms) > maxTerms || !slices.Contains(m.Defects, Defect{Kind: DefectTermsLeftOut}) {
+		t.Errorf("%d terms, %v", len(m.Terms), m.Defects)
 	}
 }
