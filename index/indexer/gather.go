@@ -31,7 +31,7 @@ const (
 	// ahead the number of those that may be done without being committed, because an
 	// event before them is not.
 	kept  = 2
-	ahead = 20
+	ahead = 200
 )
 
 // batch is records that are settled.
