@@ -132,6 +132,15 @@ func (c *cluster) security(t *testing.T) {
 			if err != nil || !slices.Equal(keys, []string{id}) {
 				t.Errorf("read %v %v, want %s", keys, err, id)
 			}
+			consumers := newConsumers(t, c.Bootstrap, o.Topic)
+			m := consumers.member(func(co *kafka.ConsumerOptions) { co.Options = o })
+			records := consumers.poll(m, 1)
+			consumers.commit(m, records...)
+			letters := kafka.NewDeadLetters(o, indexers)
+			defer letters.Close()
+			if err := letters.Put(t.Context(), records[0], "event"); err != nil {
+				t.Error(err)
+			}
 		})
 	}
 }
