@@ -54,6 +54,8 @@ func readSQLite(ctx context.Context, c *config.Config) (index.Store, error) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("no index %s (index.sqlite.path, data_dir): sluice serve makes it, or sluice index: %w", c.IndexPath(), err)
+	case errors.Is(err, fs.ErrPermission):
+		return nil, fmt.Errorf("index (index.sqlite.path, data_dir): %w: search as the user of sluice serve or sluice index, or on their page", err)
 	case err != nil:
 		return nil, fmt.Errorf("index (index.sqlite.path, data_dir): %w", err)
 	}

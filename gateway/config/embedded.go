@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"math"
 	"time"
 
@@ -33,7 +34,7 @@ var embeddedKind = kind{
 		return []string{"events.embedded.retention_bytes is 0: the log grows until events are older than events.embedded.retention, and so does its index in memory"}
 	},
 	describe: func(c *Config, address string) string {
-		return address + "   Kafka protocol, topic " + c.Events.Topic
+		return cmp.Or(address, c.Events.Embedded.Address) + "   Kafka protocol, topic " + c.Events.Topic
 	},
 	listens: func(c *Config) (at server, ok bool) {
 		address := c.Events.Embedded.Address

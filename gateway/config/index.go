@@ -216,5 +216,8 @@ func (c *Config) indexWarnings() (all []string) {
 	if c.Index.Store == IndexSQLite && !c.Events.kind().alone {
 		all = append(all, "index.store is sqlite, a file of one machine: more than one sluice index would each have a part of the mail")
 	}
+	if groups := c.Pressure.Lag.Groups; len(groups) > 0 && !slices.Contains(groups, c.Index.Group) {
+		all = append(all, "index.group "+c.Index.Group+" is not in pressure.lag.groups: no mail is put off for an index that falls behind or stops")
+	}
 	return all
 }

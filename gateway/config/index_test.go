@@ -28,6 +28,8 @@ func TestWhereTheIndexIs(t *testing.T) {
 		{"a server", "", []string{"SLUICE_INDEX_STORE=postgres", postgres}, IndexPostgres, true, "", ""},
 		{"a file", "accept: {any: true}\n", nil, IndexOff, false, "", ""},
 		{"a file that says so", "accept: {any: true}\nindex: {store: sqlite}\n", nil, IndexSQLite, true, "", ""},
+		{"a group that is asked about", "", []string{"SLUICE_PRESSURE_LAG_GROUPS=spam,indexer"}, IndexSQLite, true, "", ""},
+		{"another group", "", []string{"SLUICE_PRESSURE_LAG_GROUPS=spam"}, IndexSQLite, true, "indexer is not in pressure.lag.groups", ""},
 		{"a file without it", "accept: {any: true}\nindex: {batch: 5}\n", nil, IndexOff, false, "index has no effect", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -62,5 +64,13 @@ func TestWhatTheIndexKeeps(t *testing.T) {
 	c.Fields.Exclude = []string{"subject", "text", "names"}
 	if !slices.Equal(c.Excludes(), []string{"subject", "names"}) || c.TextBytes() != 0 {
 		t.Errorf("%v, %d", c.Excludes(), c.TextBytes())
+	}
+}
+
+// TestEventsLine: a process that only reads the embedded log says where that is.
+func TestEventsLine(t *testing.T) {
+	c := DefaultConfig()
+	if got := c.EventsLine(""); !strings.HasPrefix(got, c.Events.Embedded.Address+" ") {
+		t.Error(got)
 	}
 }

@@ -66,7 +66,14 @@ func (c *Config) adminWarnings() []string {
 	if isLoopback(c.Admin.Address) {
 		return nil
 	}
-	return []string{"admin.address " + c.Admin.Address + " is not on loopback: it asks for no password"}
+	text := "admin.address " + c.Admin.Address + " is not on loopback: it asks for no password"
+	if c.Indexes() {
+		text += " but for searches for mail"
+		if c.Admin.Token.Reveal() == "" {
+			text += ", which are refused for as long as there is no admin.token_file"
+		}
+	}
+	return []string{text}
 }
 
 func isEverybody(network netip.Prefix) bool { return network.Bits() == 0 }

@@ -12,10 +12,13 @@ func TestWarnings(t *testing.T) {
 		"every message is answered 250 and LOST": func(c *Config) {
 			c.UnsafeDiscard, c.Store.Kind, c.Events.Kind = true, KindDiscard, KindDiscard
 		},
-		"events name objects that are nowhere":                       func(c *Config) { c.UnsafeDiscard, c.Store.Kind = true, KindDiscard },
-		"the log grows until events are older":                       func(c *Config) { c.Events.Embedded.RetentionBytes = 0 },
-		"nobody is told":                                             func(c *Config) { c.UnsafeDiscard, c.Events.Kind = true, KindDiscard },
-		"admin.address 0.0.0.0:8025 is not on loopback":              func(c *Config) { c.Admin.Address = "0.0.0.0:8025" },
+		"events name objects that are nowhere":                func(c *Config) { c.UnsafeDiscard, c.Store.Kind = true, KindDiscard },
+		"the log grows until events are older":                func(c *Config) { c.Events.Embedded.RetentionBytes = 0 },
+		"nobody is told":                                      func(c *Config) { c.UnsafeDiscard, c.Events.Kind = true, KindDiscard },
+		"searches for mail, which are refused for as long as": func(c *Config) { c.Admin.Address = "0.0.0.0:8025" },
+		"it asks for no password but for searches for mail": func(c *Config) {
+			c.Admin.Address, c.Admin.Token = "0.0.0.0:8025", NewSecret("0123456789abcdef")
+		},
 		"timeouts.command is 1m: a server should wait at least 5m":   func(c *Config) { c.Timeouts.Command = time.Minute },
 		"hostname mx is not fully qualified":                         func(c *Config) { c.Hostname = "mx"; public(c) },
 		"accept.any is true: accept.domains has no effect":           func(c *Config) { c.Accept.Domains = []string{"example.net"} },

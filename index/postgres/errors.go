@@ -42,6 +42,8 @@ const (
 	noPartition          = "23514" // check_violation: the tables have no other check
 	noTable              = "42P01"
 	lockNotAvailable     = "55P03"
+	noPrivilege          = "42501"
+	noSchema             = "3F000" // none that the role may use
 	readOnly             = "25006"
 	badCopyFormat        = "22P04"
 )
@@ -60,9 +62,14 @@ func known(err error) error {
 	switch code(err) {
 	case invalidPassword, invalidAuthorization, noDatabase:
 		return &CredentialsError{err}
+	case noPrivilege, noSchema:
+		return fmt.Errorf("%w (%s)", err, rights)
 	}
 	return err
 }
+
+// rights says what a role needs. To grant it ends the wait, so that nothing is started anew.
+const rights = "who fills the index owns its tables and needs USAGE and CREATE on their schema; who searches needs USAGE and SELECT"
 
 // aboutRows reports whether an error of an insert is about the rows: bad data (22),
 // constraints (23), program limits (54). An id that is there, a partition that is not,

@@ -174,6 +174,9 @@ func tablesGone(t *testing.T, w *world) {
 		t.Errorf("no tables: %v", err)
 	}
 	w.number = 0
+	if err := w.fail(t, "made anew"); !errors.Is(err, errAnew) {
+		t.Error(err)
+	}
 	w.heal(t, "made anew")
 }
 

@@ -2,7 +2,9 @@ package postgres
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -16,6 +18,9 @@ import (
 // insertTries bounds how often Insert begins again because partitions were dropped, or the
 // database made anew.
 const insertTries = 5
+
+// errAnew is an error once, so that it is not silent that other messages are found no more.
+var errAnew = errors.New("its tables were gone and are made anew: messages that were in them are found again once they are indexed again, by another index.group")
 
 // Insert implements index.Store.
 func (s *Store) Insert(ctx context.Context, messages []*index.Message) (inserted int, err error) {
@@ -36,7 +41,11 @@ func (s *Store) Insert(ctx context.Context, messages []*index.Message) (inserted
 			s.days.forget()
 		case noTable:
 			s.days.forget()
-			if err := s.migrate(ctx); err != nil {
+			switch err := s.check(ctx); {
+			case err == nil: // a partition, or somebody else has made them
+			case errors.Is(err, errNotPrepared):
+				return 0, fmt.Errorf("postgres: %w", cmp.Or(known(s.migrate(ctx)), errAnew))
+			default:
 				return 0, fmt.Errorf("postgres: %w", known(err))
 			}
 		default:

@@ -159,6 +159,10 @@ func TestReader(t *testing.T) {
 	if _, err := OpenReader(t.Context(), options(url)); !errors.Is(err, errNotPrepared) {
 		t.Fatalf("an empty database: %v", err)
 	}
+	execute(t, url, "create role guest login")
+	if _, err := Open(t.Context(), options(strings.Replace(url, "sluice@", "guest@", 1))); err == nil || !strings.Contains(err.Error(), rights) {
+		t.Errorf("a role without rights: %v", err)
+	}
 	writer := mustOpen(t, options(url))
 	_, schema, _ := strings.Cut(url, "search_path=")
 	execute(t, url, "create role "+schema+" login", "grant usage on schema "+schema+" to "+schema, "grant select on all tables in schema "+schema+" to "+schema)

@@ -22,7 +22,7 @@ func identify(path string) (f file, err error) {
 	return f, err
 }
 
-var errReplaced = errors.New("was deleted or replaced while it was in use")
+var errReplaced = errors.New("was deleted or replaced while it was in use: messages that were in it are found again once they are indexed again, by another index.group")
 
 // check returns an error if the files at path are others than those that are open.
 func (f file) check(path string) error {
