@@ -34,9 +34,9 @@ func TestDLQ(t *testing.T) {
 	letters := kafka.NewDeadLetters(kafka.Options{Brokers: []string{broker.Addr()}, Topic: "mail.received"}, "indexer")
 	defer letters.Close()
 	const id = "01920000-0000-7000-8000-000000000000"
-	if err := letters.Put(t.Context(), pipeline.Record{
+	if err := letters.Put(t.Context(), []pipeline.Record{{
 		Topic: "mail.received", Offset: 7, Key: []byte(id), Value: []byte("{}"), Timestamp: time.Now(),
-	}, "no such object \x1b[31m"); err != nil {
+	}}, []string{"no such object \x1b[31m"}); err != nil {
 		t.Fatal(err)
 	}
 	if got := dlq("list"); got.code != exitOK || !strings.Contains(got.out, id) || !strings.Contains(got.out, "no such object") || strings.Contains(got.out, "\x1b") {

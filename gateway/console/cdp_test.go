@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -53,7 +54,10 @@ func startBrowser(t *testing.T) *browser {
 	if err != nil {
 		t.Fatal(err)
 	}
-	home := t.TempDir()
+	home, err := os.MkdirTemp("", "browser")
+	if err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, program, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
@@ -61,6 +65,7 @@ func startBrowser(t *testing.T) *browser {
 		"--user-data-dir="+filepath.Join(home, "profile"), "--remote-debugging-pipe", "about:blank")
 	cmd.Env = append(os.Environ(), "HOME="+home)
 	cmd.ExtraFiles = []*os.File{fromTest, toTest} // 3 and 4
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -69,11 +74,12 @@ func startBrowser(t *testing.T) *browser {
 	b := &browser{t: t, to: to, downloads: filepath.Join(home, "downloads"), answers: map[int]chan answer{}, ended: make(chan struct{}), finished: map[string]string{}, names: map[string]string{}}
 	go b.listen(from)
 	t.Cleanup(func() {
-		to.Close() // which ends the browser
-		_ = cmd.Process.Kill()
+		to.Close()                                          // which ends the browser
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // it has many processes
 		<-b.ended
 		_ = cmd.Wait()
 		from.Close()
+		testkit.Eventually(t, "no process of the browser writes its profile", func() bool { return os.RemoveAll(home) == nil })
 	})
 
 	var target struct{ TargetID string }

@@ -27,8 +27,9 @@ type Source interface {
 
 // DeadLetters keeps records that cannot be indexed.
 type DeadLetters interface {
-	// Put returns once the record is kept, with the reason.
-	Put(ctx context.Context, r Record, reason string) error
+	// Put returns once the records are kept, each with the reason of the same index. After
+	// an error some of them may be.
+	Put(ctx context.Context, records []Record, reasons []string) error
 }
 
 // Objects is the object store.

@@ -35,22 +35,38 @@ func (x *Indexer) settleBatch(ctx context.Context, b *batch) {
 		}
 		poison = append(poison, refused...)
 	}
-	for _, i := range poison {
-		put := func() error {
-			return panics.Try(panics.Index, func() error {
-				return x.options.DeadLetters.Put(ctx, i.record, i.result+": "+i.reason)
-			})
-		}
-		if !x.deadLetters.insist(ctx, put) {
+	for some := range slices.Chunk(poison, maxLetters) {
+		if !x.bury(ctx, some) {
 			return
 		}
-		x.options.Observer.Events(i.result, 1)
-		x.poisons.add(i)
 	}
 	if len(b.expired) > 0 {
 		x.options.Observer.Events(Expired, len(b.expired))
 	}
 	x.commit(ctx, slices.Concat(b.rows, b.poison, b.expired))
+}
+
+// maxLetters bounds the records that are put among the dead letters at once.
+const maxLetters = 100
+
+// bury puts poison among the dead letters, and reports whether that was done before ctx
+// ended.
+func (x *Indexer) bury(ctx context.Context, poison []*item) bool {
+	records, reasons := make([]Record, len(poison)), make([]string, len(poison))
+	for n, i := range poison {
+		records[n], reasons[n] = i.record, i.result+": "+i.reason
+	}
+	put := func() error {
+		return panics.Try(panics.Index, func() error { return x.options.DeadLetters.Put(ctx, records, reasons) })
+	}
+	if !x.deadLetters.insist(ctx, put) {
+		return false
+	}
+	for _, i := range poison {
+		x.options.Observer.Events(i.result, 1)
+		x.poisons.add(i)
+	}
+	return true
 }
 
 // distinct returns the first item with each id, and the others.

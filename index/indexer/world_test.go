@@ -234,7 +234,7 @@ func (m *member) Newest(context.Context) (newest []indexer.Record, err error) {
 	return newest, nil
 }
 
-func (w *world) Put(ctx context.Context, r indexer.Record, reason string) error {
+func (w *world) Put(ctx context.Context, records []indexer.Record, reasons []string) error {
 	if w.put != nil {
 		if err := w.put(ctx); err != nil {
 			return err
@@ -242,7 +242,9 @@ func (w *world) Put(ctx context.Context, r indexer.Record, reason string) error 
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.letters = append(w.letters, letter{r, reason})
+	for n, r := range records {
+		w.letters = append(w.letters, letter{r, reasons[n]})
+	}
 	return nil
 }
 

@@ -124,7 +124,7 @@ func TestDeadLettersMayBeRemoved(t *testing.T) {
 	segment := filepath.Join(o.DataDir, "partitions", o.DeadLetters+"-0", "0.dat")
 	for range 3 {
 		testkit.Eventually(t, "a letter is kept", func() bool {
-			return letters.Put(t.Context(), pipeline.Record{Topic: topic, Value: []byte("{}")}, "event") == nil
+			return letters.Put(t.Context(), []pipeline.Record{{Topic: topic, Value: []byte("{}")}}, []string{"event"}) == nil
 		})
 		if _, err := os.Stat(segment); err != nil {
 			t.Error(err)

@@ -138,7 +138,7 @@ func (c *cluster) security(t *testing.T) {
 			consumers.commit(m, records...)
 			letters := kafka.NewDeadLetters(o, indexers)
 			defer letters.Close()
-			if err := letters.Put(t.Context(), records[0], "event"); err != nil {
+			if err := letters.Put(t.Context(), records[:1], []string{"event"}); err != nil {
 				t.Error(err)
 			}
 		})

@@ -91,21 +91,40 @@ func (d *DeadLetters) connect() error {
 	return err
 }
 
-// Put keeps a record with the reason why it cannot be indexed. A record that the topic
-// does not take as a whole is cut, so that it cannot be in the way for good.
-func (d *DeadLetters) Put(ctx context.Context, r pipeline.Record, reason string) error {
+// Put keeps records, each with the reason why it cannot be indexed. A record that the
+// topic does not take as a whole is cut, so that it cannot be in the way for good. After an
+// error some of them may be kept.
+func (d *DeadLetters) Put(ctx context.Context, records []pipeline.Record, reasons []string) error {
 	return d.produce(ctx, func() error {
-		letter := deadLetter(d.topic, r, reason)
-		for {
-			err := d.client.ProduceSync(ctx, letter).FirstErr()
-			if err == nil {
-				return d.confirm(ctx)
+		size := make(map[*kgo.Record]int, len(records)) // of the value, by its letter
+		letters := make([]*kgo.Record, len(records))
+		for n, r := range records {
+			letters[n] = deadLetter(d.topic, r, reasons[n])
+			size[letters[n]] = len(r.Value)
+		}
+		for _, result := range d.client.ProduceSync(ctx, letters...) {
+			err := result.Err
+			if tooLarge(err) { // it, or those in one batch with it
+				err = d.putAlone(ctx, result.Record, size[result.Record])
 			}
-			if !tooLarge(err) || !shorten(letter, len(r.Value)) {
+			if err != nil {
 				return err
 			}
 		}
+		return d.confirm(ctx)
 	})
+}
+
+// putAlone publishes a letter by itself, and shorter until it is taken. size is that of the
+// whole value.
+func (d *DeadLetters) putAlone(ctx context.Context, letter *kgo.Record, size int) error {
+	for {
+		alone := &kgo.Record{Topic: letter.Topic, Key: letter.Key, Value: letter.Value, Headers: letter.Headers}
+		err := d.client.ProduceSync(ctx, alone).FirstErr()
+		if err == nil || !tooLarge(err) || !shorten(letter, size) {
+			return err
+		}
+	}
 }
 
 // confirm waits until what was published is durable.

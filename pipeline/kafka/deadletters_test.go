@@ -56,13 +56,9 @@ func deadLetters(c *consumers) {
 	large := one
 	large.Value = make([]byte, 5<<20)
 	_, _ = rand.NewChaCha8([32]byte{}).Read(large.Value) // it does not get smaller by compression
-	for _, put := range []struct {
-		record pipeline.Record
-		reason string
-	}{{one, "digest: other octets"}, {large, "event: " + strings.Repeat("x", 10_000)}} {
-		if err := d.Put(t.Context(), put.record, put.reason); err != nil {
-			t.Fatal(err)
-		}
+	reasons := []string{"digest: other octets", "event: " + strings.Repeat("x", 10_000)}
+	if err := d.Put(t.Context(), []pipeline.Record{one, large}, reasons); err != nil {
+		t.Fatal(err)
 	}
 	all := listLetters(t, d)
 	if len(all) != 2 {
@@ -94,7 +90,7 @@ func deadLetters(c *consumers) {
 		if string(again.Value) != "value" || !slices.EqualFunc(again.Headers, want, sameHeader) {
 			t.Errorf("replayed %s with %v", again.Value, again.Headers)
 		}
-		if err := d.Put(t.Context(), again, "digest: again"); err != nil {
+		if err := d.Put(t.Context(), []pipeline.Record{again}, []string{"digest: again"}); err != nil {
 			t.Fatal(err)
 		}
 		if all := listLetters(t, d); len(all) != 1 || all[0].Replayed != n {
@@ -107,7 +103,7 @@ func deadLetters(c *consumers) {
 	testkit.Eventually(t, "the topic is made anew", func() bool { // the old one may take a letter at its end
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
-		return d.Put(ctx, one, "again") == nil && errors.Is(d.Each(ctx, func(*kafka.DeadLetter) error { return errFound }), errFound)
+		return d.Put(ctx, []pipeline.Record{one}, []string{"again"}) == nil && errors.Is(d.Each(ctx, func(*kafka.DeadLetter) error { return errFound }), errFound)
 	})
 }
 
