@@ -252,6 +252,22 @@ func TestOutages(t *testing.T) {
 				return serve(body)
 			}
 		}},
+		"a page in the store's place": {"store", func(w *world, down func() bool) {
+			w.open = func(_ context.Context, _ string, body io.Reader) (io.ReadCloser, error) {
+				if down() {
+					body = io.LimitReader(zeros{}, 1<<20)
+				}
+				return serve(body)
+			}
+		}},
+		"store answers with nothing": {"store", func(w *world, down func() bool) {
+			w.open = func(_ context.Context, _ string, body io.Reader) (io.ReadCloser, error) {
+				if down() {
+					body = strings.NewReader("")
+				}
+				return serve(body)
+			}
+		}},
 		"database": {"database", func(w *world, down func() bool) {
 			w.insert = func([]*index.Message) error {
 				if down() {
@@ -327,6 +343,10 @@ func TestOutages(t *testing.T) {
 type broken struct{}
 
 func (broken) Read([]byte) (int, error) { return 0, errors.New("connection reset") }
+
+type zeros struct{}
+
+func (zeros) Read(b []byte) (int, error) { return len(b), nil }
 
 // TestEmptiedStore has lost all messages. It is waited for until a new one is there.
 func TestEmptiedStore(t *testing.T) {

@@ -21,8 +21,8 @@ type patience struct {
 
 var patiences = map[failure]patience{
 	missing:    {5, 10 * time.Second, PoisonMissing, 2},
-	short:      {4, 2 * time.Second, PoisonShort, 0},
-	mismatched: {4, 2 * time.Second, PoisonDigest, 0},
+	short:      {4, 2 * time.Second, PoisonShort, 2},
+	mismatched: {4, 2 * time.Second, PoisonDigest, 2},
 	failed:     {10, 10 * time.Minute, PoisonUnreadable, 5},
 }
 
@@ -61,15 +61,18 @@ func (x *Indexer) judge(ctx context.Context, all []*run, tried []int) {
 		if i.attempts < p.attempts || now.Sub(i.since) < p.time {
 			continue
 		}
-		switch works := p.proofs == 0 || x.storeWorks(ctx, i); {
+		switch works := x.storeWorks(ctx, i); {
 		case works && i.proofs+1 >= p.proofs:
 			i.poison(p.result, i.err)
 		case works:
 			i.proofs++
 		default:
 			i.proofs = 0
-			if i.failure == missing {
+			switch i.failure {
+			case missing:
 				down = fmt.Errorf("it has none of the messages: is it the right one? %w", i.err)
+			case short, mismatched:
+				down = fmt.Errorf("it has no message as that was received: does something else answer in its place? %w", i.err)
 			}
 		}
 	}
