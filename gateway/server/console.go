@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
-	"sync"
 	"time"
 
 	"sluice/gateway/adapters"
@@ -38,25 +37,16 @@ func newConsole(
 }
 
 // consoleAnswers returns what counts the answers of the console, and logs tokens that were
-// wrong. A guesser has one line a minute, with the number of attempts since the last.
+// wrong. All guessers have one line a minute, with the number of attempts since the last.
 func consoleAnswers(count func(status int), logger *slog.Logger) func(*http.Request, int) {
-	var (
-		mu       sync.Mutex
-		logged   time.Time
-		attempts int
-	)
+	var wrong minutely
 	return func(r *http.Request, status int) {
 		count(status)
-		wrong := status == http.StatusTooManyRequests || status == http.StatusUnauthorized && r.Header.Get("Authorization") != ""
-		if !wrong {
+		if status != http.StatusTooManyRequests && (status != http.StatusUnauthorized || r.Header.Get("Authorization") == "") {
 			return
 		}
-		mu.Lock()
-		defer mu.Unlock()
-		attempts++
-		if now := time.Now(); now.Sub(logged) >= time.Minute {
-			logger.Warn("a client of the admin server has a wrong token", "client", r.RemoteAddr, "attempts", attempts)
-			logged, attempts = now, 0
+		if n := wrong.add(time.Now()); n > 0 {
+			logger.Warn("a client of the admin server has a wrong token", "client", r.RemoteAddr, "attempts", n)
 		}
 	}
 }

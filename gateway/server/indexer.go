@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/signal"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"sluice/gateway/adapters"
 	"sluice/gateway/admin"
@@ -55,8 +57,7 @@ func Index(ctx context.Context, o IndexerOptions) error {
 	if pages.Console, err = newConsole(func() *config.Config { return c }, filler.Searches, listener.Addr(), consoleAnswers(all.AddConsole(), log.Logger())); err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	bounded := newBounded(listener, c.Machine().AuxiliaryConnections(), func() {}, func(error) {})
-	x.admin = admin.New(bounded, pages)
+	x.admin = admin.New(x.bounded(listener, c.Machine().AuxiliaryConnections()), pages)
 	return errors.Join(x.run(ctx), x.admin.Close())
 }
 
@@ -67,6 +68,21 @@ type indexer struct {
 	log     *maillog.Log
 	admin   *admin.Server
 	ending  atomic.Bool
+}
+
+// bounded bounds the connections of the admin server, and logs those that it closes or
+// cannot accept.
+func (x *indexer) bounded(l net.Listener, most int) net.Listener {
+	var displaced, failed minutely
+	return newBounded(l, most, func() {
+		if n := displaced.add(time.Now()); n > 0 {
+			x.log.Logger().Warn("the admin server has too many connections and closed the stillest", "closed", n)
+		}
+	}, func(err error) {
+		if n := failed.add(time.Now()); n > 0 {
+			x.log.Logger().Error("connections to the admin server cannot be accepted", "err", err, "attempts", n)
+		}
+	})
 }
 
 // readiness reports whether the process works. It does not follow the database: what waits
