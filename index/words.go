@@ -105,7 +105,7 @@ var unseparated = []*unicode.RangeTable{
 	unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar,
 }
 
-// splitWords yields the words of folded text. single says whether a character of a script
+// splitWords yields the words of folded text. With single, a character of a script
 // that does not separate words is yielded beside the pairs that it is in.
 func splitWords(text string, single bool, yield func(string) bool) bool {
 	start, wide := -1, false // of the run that is being read

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// decoder returns the decoded body of a part. known says whether encoding is one.
+// decoder returns the decoded body of a part. known reports whether encoding is one.
 func decoder(s *stream, encoding string) (decoded transferDecoder, known bool) {
 	switch encoding {
 	case "", "7bit", "8bit", "binary":
